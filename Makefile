@@ -1,0 +1,54 @@
+# make demo    set up, and run the demo application on localhost
+# make test    set up, and run the tests with coverage
+# make check   types, style, import contracts, documentation, packages
+# make fuzz    60 seconds of random tokens and Cookie headers (SECONDS=600 for more)
+#
+# PYTHON=python3.13 uses another interpreter, in a virtual environment of its own.
+
+PYTHON ?= python3
+VENV ?= .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+SECONDS ?= 60
+
+.PHONY: demo test check docs fuzz clean
+
+demo: $(VENV)/installed-demo
+	$(BIN)/python examples/demo
+
+test: $(VENV)/installed-test
+	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+check: $(VENV)/installed-check docs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	rm -rf build dist
+	$(BIN)/python -m build --quiet .
+	$(BIN)/python tests/check_packages.py dist
+
+docs: $(VENV)/installed-check
+	$(BIN)/python -m sphinx -W --keep-going -n -q -E docs docs/_build
+
+fuzz: $(VENV)/installed-test
+	$(BIN)/python tests/fuzz.py --seconds $(SECONDS)
+
+clean:
+	rm -rf .venv* build dist docs/_build *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed-demo: setup.cfg pyproject.toml | $(BIN)/python
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/installed-test: setup.cfg pyproject.toml | $(BIN)/python
+	$(PIP) --editable '.[test]'
+	touch $@
+
+$(VENV)/installed-check: setup.cfg pyproject.toml | $(BIN)/python
+	$(PIP) --editable '.[check]'
+	touch $@

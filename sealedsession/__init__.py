@@ -1,0 +1,13 @@
+"""Sessions sealed in one cookie, for WSGI and ASGI."""
+
+from sealedsession.config import SessionConfig as SessionConfig
+from sealedsession.errors import ConfigError as ConfigError
+from sealedsession.errors import CookieTooLarge as CookieTooLarge
+from sealedsession.errors import NotSerializable as NotSerializable
+from sealedsession.errors import SealedSessionError as SealedSessionError
+from sealedsession.errors import SealError as SealError
+from sealedsession.errors import SessionClosed as SessionClosed
+from sealedsession.errors import UnsealError as UnsealError
+from sealedsession.session import Session as Session
+
+__version__ = "0.1.0"

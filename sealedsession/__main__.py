@@ -1,0 +1,8 @@
+"""``python -m sealedsession``."""
+
+import sys
+
+from sealedsession.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

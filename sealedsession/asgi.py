@@ -1,0 +1,100 @@
+"""The ASGI door (ASGI 3, http and websocket): the session stands in ``scope["session"]``, and the message that carries
+the response's headers carries it away.
+
+Other scope types pass through untouched, and so does every message but those that carry headers. A websocket's session
+is sealed with `websocket.accept`, or with the denial response: afterwards no header can go to the client.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Unpack
+
+from sealedsession.config import SessionConfig, SessionOptions
+from sealedsession.errors import SessionClosed
+from sealedsession.manager import SessionManager
+from sealedsession.session import Session
+
+# Any, because that is what satisfies Starlette, FastAPI, Litestar and asgiref at once.
+ASGIApplication = Callable[[Any, Any, Any], Awaitable[None]]
+
+_RESPONSE_STARTS = ("http.response.start", "websocket.http.response.start")
+_SWITCHING_PROTOCOLS = 101  # the status of an accepted websocket
+_ACCEPT_HEADERS_SINCE = (2, 1)  # the ASGI spec_version in which websocket.accept got headers
+
+
+class SessionMiddleware:
+    """Give an ASGI application a session, sealed in a cookie.
+
+    :param app: the application. It finds the session, a dict, in ``scope["session"]``.
+    :param config: a `SessionConfig`, or else
+    :param options: the options of one.
+    :raises ConfigError: at start, for every mistake in them.
+    """
+
+    def __init__(
+        self, app: ASGIApplication, config: SessionConfig | None = None, **options: Unpack[SessionOptions]
+    ) -> None:
+        self.app = app
+        self.config = config or SessionConfig.of(options)
+        self._manager = SessionManager[Any, bytes](
+            self.config,
+            cookie_header=_cookie_header,
+            plain_http_host=_plain_http_host,
+            text=str.encode,
+            header_name=lambda name: name.lower().encode(),
+        )
+
+    # A coroutine function: servers tell ASGI 3 from ASGI 2 by that.
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        session = scope["session"] = self._manager.open(scope)
+
+        def sealing_send(message: Any) -> Awaitable[None]:
+            kind = message["type"]
+            if kind in _RESPONSE_STARTS:
+                message = self._with_session(scope, session, message, message["status"])
+            elif kind == "websocket.accept":
+                message = self._accept(scope, session, message)
+            elif kind == "websocket.close":
+                _refuse_unsaved(session, "websocket.close before websocket.accept")
+            result: Awaitable[None] = send(message)
+            return result
+
+        await self.app(scope, receive, sealing_send)
+
+    def _with_session(self, scope: Any, session: Session, message: Any, status: int) -> Any:
+        headers = message.get("headers", ())
+        sent = self._manager.close(session, status, headers, scope.get("session", session))
+        return message if sent is headers else {**message, "headers": sent}
+
+    def _accept(self, scope: Any, session: Session, message: Any) -> Any:
+        version = scope.get("asgi", {}).get("spec_version", "2.0")
+        if tuple(map(int, version.split("."))) >= _ACCEPT_HEADERS_SINCE:
+            return self._with_session(scope, session, message, _SWITCHING_PROTOCOLS)
+        _refuse_unsaved(session, f"websocket.accept by a server of ASGI spec_version {version}")
+        return message
+
+
+def _refuse_unsaved(session: Session, message: str) -> None:
+    """Say that a message which ends all chance to save a session would lose a change."""
+    if type(session) is Session and session.modified:
+        raise SessionClosed(
+            f"the session was changed, and {message} carries no headers, so that no cookie can. Change it in an http "
+            "request, or deny the websocket with a response (websocket.http.response.start)"
+        )
+
+
+def _cookie_header(scope: Any) -> bytes:
+    """All Cookie headers in one: HTTP/2 sends several (RFC 9113, 8.2.3)."""
+    return b"; ".join([value for name, value in scope["headers"] if name == b"cookie"])
+
+
+def _plain_http_host(scope: Any) -> str | None:
+    if scope.get("scheme", "http") not in ("http", "ws"):
+        return None
+    for name, value in scope["headers"]:
+        if name == b"host":
+            return str(value, "latin-1")
+    server = scope.get("server")
+    return str(server[0]) if server else None

@@ -1,0 +1,288 @@
+"""The default value types: for each, how it is encoded and how hostile data is decoded.
+
+The rules are those of `values`. A decoder checks with the functions at the top, then calls the public constructor:
+whatever they raise refuses the token. `DEFAULT_TYPES`, at the end, lists every type with its code, and
+`CLASSES` the classes that can be values themselves.
+"""
+
+import collections
+import datetime
+import decimal
+import fractions
+import ipaddress
+import pathlib
+import types
+import uuid
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+T = TypeVar("T")
+
+PLAIN = (type(None), bool, int, float, str, bytes, list, tuple, dict)
+
+_INT64 = 2**63
+_PATH_TEXT = 1024  # characters of a path
+_DECIMAL_TEXT = 64  # characters; 34 digits are the most that IEEE 754 decimal128 has
+_DECIMAL_EXPONENT = 1000  # int(Decimal("1E+1000000")) takes seconds
+_NAME = 64  # characters of a time zone's name, or of an address
+
+
+class DefaultType(NamedTuple):
+    """One row of the table at the end."""
+
+    cls: type
+    code: str
+    encode: Callable[[Any], object]
+    decode: Callable[[Any], object]
+
+
+# ------------------------------------------------------------------------------------------ checks that decoders share
+
+
+def _exactly(data: object, *kinds: type) -> tuple[Any, ...]:
+    """The members of a tuple whose types are exactly these."""
+    if type(data) is not tuple or len(data) != len(kinds):
+        raise TypeError("not the tuple that was written")
+    for member, kind in zip(data, kinds, strict=True):
+        if type(member) is not kind:
+            raise TypeError(f"a {type(member).__name__} for a {kind.__name__}")
+    return data
+
+
+def _of(kind: type[T], data: object) -> T:
+    if type(data) is not kind:
+        raise TypeError(f"a {type(data).__name__} for a {kind.__name__}")
+    return data
+
+
+def _text(data: object, limit: int) -> str:
+    text = _of(str, data)
+    if len(text) > limit:
+        raise ValueError(f"{len(text)} characters, and {limit} is the most")
+    return text
+
+
+def _int64(data: object) -> int:
+    number = _of(int, data)
+    if not -_INT64 <= number < _INT64:
+        raise ValueError("an int of more than 64 bits")
+    return number
+
+
+# ---------------------------------------------------------------------------------------------------- dates and times
+
+
+def _encode_datetime(value: datetime.datetime) -> object:
+    """ISO 8601 where that says all; the zone as a value of its own where it has a name, or is another class."""
+    if value.fold or not _is_plain_zone(value.tzinfo):
+        return (value.replace(tzinfo=None, fold=0).isoformat(), value.fold, value.tzinfo)
+    return value.isoformat()
+
+
+def _decode_datetime(data: object) -> datetime.datetime:
+    if type(data) is str:
+        return datetime.datetime.fromisoformat(_text(data, 42))  # the longest has an offset with microseconds
+    text, fold, zone = _of(tuple, data)
+    return datetime.datetime.fromisoformat(_text(text, 26)).replace(tzinfo=_zone(zone), fold=_of(int, fold))
+
+
+def _encode_time(value: datetime.time) -> object:
+    if value.fold or not _is_plain_zone(value.tzinfo):
+        return (value.replace(tzinfo=None, fold=0).isoformat(), value.fold, value.tzinfo)
+    return value.isoformat()
+
+
+def _decode_time(data: object) -> datetime.time:
+    if type(data) is str:
+        return datetime.time.fromisoformat(_text(data, 31))
+    text, fold, zone = _of(tuple, data)
+    return datetime.time.fromisoformat(_text(text, 15)).replace(tzinfo=_zone(zone), fold=_of(int, fold))
+
+
+def _is_plain_zone(zone: Any) -> bool:
+    if zone is None or zone is datetime.UTC:
+        return True
+    return type(zone) is datetime.timezone and len(_offset_and_name(zone)) == 1
+
+
+def _offset_and_name(zone: Any) -> tuple[Any, ...]:
+    members: tuple[Any, ...] = zone.__getinitargs__()  # what copy and pickle use; typeshed lacks it
+    return members
+
+
+def _zone(data: object) -> datetime.tzinfo | None:
+    if data is not None and not isinstance(data, datetime.tzinfo):
+        raise TypeError(f"a {type(data).__name__} for a time zone")
+    return data
+
+
+def _encode_timezone(value: datetime.timezone) -> object:
+    offset, *name = _offset_and_name(value)
+    return (offset.days, offset.seconds, offset.microseconds, *name)
+
+
+def _decode_timezone(data: object) -> datetime.timezone:
+    *offset, name = _of(tuple, data) if len(_of(tuple, data)) == 4 else (*_of(tuple, data), None)
+    delta = _decode_timedelta(tuple(offset))
+    return datetime.timezone(delta) if name is None else datetime.timezone(delta, _text(name, _NAME))
+
+
+def _decode_timedelta(data: object) -> datetime.timedelta:
+    days, seconds, microseconds = _exactly(data, int, int, int)
+    return datetime.timedelta(_int64(days), _int64(seconds), _int64(microseconds))
+
+
+# ------------------------------------------------------------------------------------------------------------- numbers
+
+
+def _decode_decimal(data: object) -> decimal.Decimal:
+    value = decimal.Decimal(_text(data, _DECIMAL_TEXT))
+    if value.is_snan():
+        raise ValueError("a signaling NaN, which raises wherever it is used")
+    if value.is_finite() and abs(value.adjusted()) > _DECIMAL_EXPONENT:
+        raise ValueError(f"an exponent beyond {_DECIMAL_EXPONENT}")
+    return value
+
+
+def _decode_range(data: object) -> range:
+    start, stop, step = _exactly(data, int, int, int)
+    return range(_int64(start), _int64(stop), _int64(step))
+
+
+def _decode_slice(data: object) -> slice:
+    return slice(*(None if bound is None else _int64(bound) for bound in _members(data, 3)))
+
+
+def _members(data: object, count: int) -> tuple[object, ...]:
+    members = _of(tuple, data)
+    if len(members) != count:
+        raise ValueError(f"{len(members)} members for {count}")
+    return members
+
+
+def _singleton(value: T) -> Callable[[object], T]:
+    def decode(data: object) -> T:
+        if data is not None:
+            raise TypeError("data for a value that has none")
+        return value
+
+    return decode
+
+
+# -------------------------------------------------------------------------------------------------------- collections
+
+_FACTORIES = {kind.__name__: kind for kind in (list, dict, set, int, float, str, bool, tuple, bytes)}
+
+
+def _decode_set(data: object) -> set[object]:
+    return set(_of(list, data))
+
+
+def _decode_frozenset(data: object) -> frozenset[object]:
+    return frozenset(_of(list, data))
+
+
+def _without_attributes(value: T) -> T:
+    """Refuse what would be lost: these classes let an instance have attributes besides its items."""
+    if getattr(value, "__dict__", None):
+        raise TypeError(f"a {type(value).__name__} with attributes of its own ({', '.join(vars(value))})")
+    return value
+
+
+def _decode_counter(data: object) -> "collections.Counter[object]":
+    counts = _of(dict, data)
+    for count in counts.values():
+        _of(int, count)
+    return collections.Counter(counts)
+
+
+def _encode_defaultdict(value: "collections.defaultdict[object, object]") -> object:
+    factory = value.default_factory
+    if factory is None:
+        return (None, dict(value))
+    name = getattr(factory, "__name__", "")
+    if _FACTORIES.get(name) is not factory:
+        raise TypeError(f"a defaultdict whose factory is none of {', '.join(_FACTORIES)}")
+    return (name, dict(value))
+
+
+def _decode_defaultdict(data: object) -> "collections.defaultdict[object, object]":
+    name, items = _members(data, 2)
+    factory: type | None = None if name is None else _FACTORIES[_of(str, name)]
+    return collections.defaultdict(factory, _of(dict, items))
+
+
+def _decode_deque(data: object) -> "collections.deque[object]":
+    items, maxlen = _members(data, 2)
+    return collections.deque(_of(list, items), None if maxlen is None else _int64(maxlen))
+
+
+# --------------------------------------------------------------------------------------------- paths, ids, addresses
+
+
+def _by_text(cls: Callable[[str], T], limit: int) -> Callable[[object], T]:
+    """A decoder for a class that is made of a text and gives it back by str()."""
+
+    def decode(data: object) -> T:
+        text = _text(data, limit)
+        value = cls(text)
+        if "\0" in text or str(value) != text:
+            raise ValueError("a spelling that is never written")
+        return value
+
+    return decode
+
+
+def _decode_uuid(data: object) -> uuid.UUID:
+    return uuid.UUID(bytes=_of(bytes, data))
+
+
+# ----------------------------------------------------------------------------------------------------------- the table
+
+DEFAULT_TYPES = (
+    DefaultType(datetime.datetime, "d", _encode_datetime, _decode_datetime),
+    DefaultType(
+        datetime.date, "date", datetime.date.isoformat, lambda data: datetime.date.fromisoformat(_text(data, 10))
+    ),
+    DefaultType(datetime.time, "time", _encode_time, _decode_time),
+    DefaultType(
+        datetime.timedelta, "td", lambda value: (value.days, value.seconds, value.microseconds), _decode_timedelta
+    ),
+    DefaultType(datetime.timezone, "tz", _encode_timezone, _decode_timezone),
+    DefaultType(decimal.Decimal, "n", str, _decode_decimal),
+    DefaultType(
+        fractions.Fraction,
+        "fr",
+        lambda value: (value.numerator, value.denominator),
+        lambda data: fractions.Fraction(*_exactly(data, int, int)),
+    ),
+    DefaultType(
+        complex, "c", lambda value: (value.real, value.imag), lambda data: complex(*_exactly(data, float, float))
+    ),
+    DefaultType(range, "r", lambda value: (value.start, value.stop, value.step), _decode_range),
+    DefaultType(slice, "sl", lambda value: (value.start, value.stop, value.step), _decode_slice),
+    DefaultType(types.EllipsisType, "...", lambda _: None, _singleton(...)),
+    DefaultType(types.NotImplementedType, "ni", lambda _: None, _singleton(NotImplemented)),
+    DefaultType(bytearray, "ba", bytes, lambda data: bytearray(_of(bytes, data))),
+    DefaultType(
+        collections.OrderedDict,
+        "od",
+        lambda value: dict(_without_attributes(value)),
+        lambda data: collections.OrderedDict(_of(dict, data)),
+    ),
+    DefaultType(collections.Counter, "C", lambda value: dict(_without_attributes(value)), _decode_counter),
+    DefaultType(collections.defaultdict, "dd", _encode_defaultdict, _decode_defaultdict),
+    DefaultType(collections.deque, "q", lambda value: (list(value), value.maxlen), _decode_deque),
+    DefaultType(uuid.UUID, "u", lambda value: value.bytes, _decode_uuid),
+    DefaultType(pathlib.PurePosixPath, "pp", str, _by_text(pathlib.PurePosixPath, _PATH_TEXT)),
+    DefaultType(pathlib.PureWindowsPath, "pw", str, _by_text(pathlib.PureWindowsPath, _PATH_TEXT)),
+    DefaultType(type(pathlib.Path()), "p", str, _by_text(pathlib.Path, _PATH_TEXT)),
+    DefaultType(ipaddress.IPv4Address, "ip4", str, _by_text(ipaddress.IPv4Address, _NAME)),
+    DefaultType(ipaddress.IPv6Address, "ip6", str, _by_text(ipaddress.IPv6Address, _NAME)),
+    DefaultType(ipaddress.IPv4Network, "net4", str, _by_text(ipaddress.IPv4Network, _NAME)),
+    DefaultType(ipaddress.IPv6Network, "net6", str, _by_text(ipaddress.IPv6Network, _NAME)),
+    DefaultType(set, "s", list, _decode_set),  # the registry puts the elements in order
+    DefaultType(frozenset, "fs", list, _decode_frozenset),
+)
+
+CLASSES: dict[str, type] = {cls.__name__: cls for cls in (*PLAIN, *(row.cls for row in DEFAULT_TYPES))}

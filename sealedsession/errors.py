@@ -1,0 +1,95 @@
+"""Every error this package raises, under one root.
+
+The branch says whose fault it is and when it shows:
+
+* `ConfigError`: the operator's, at start. The process should not come up.
+* `SealError`: the application's, while a response is being made and before its headers go out.
+* `UnsealError`: the client's token. It leaves `Sealer.unseal` and the serializers' `loads`,
+  and never leaves `SessionManager.open`: a bad cookie gives a new, empty session.
+
+A message says what happened, names the option, key or path, and ends with what to do.
+No message holds a key, a token or a session value.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+Reason = Literal[
+    "malformed",  # not a token of ours: alphabet, length, version
+    "unknown_key",  # sealed by a key that this process does not have
+    "bad_signature",  # tampered with, or made for another purpose
+    "expired_idle",
+    "expired_absolute",
+    "from_the_future",  # clocks differ by more than the leeway
+    "forbidden_value",  # the signature is right and the content is not: our bug or a stolen key
+    "revoked",
+]
+
+
+class SealedSessionError(Exception):
+    """Root of all errors of this package."""
+
+
+class ConfigError(SealedSessionError, ValueError):
+    """An option is missing, unknown, of the wrong type or in conflict with another one.
+
+    Raised at start only.
+    """
+
+
+class SealError(SealedSessionError):
+    """The session cannot be stored. The browser keeps the cookie it has."""
+
+
+class CookieTooLarge(SealError):
+    """The sealed session does not fit the bytes that a browser keeps for a cookie (RFC 6265bis, 5.7).
+
+    :param name: the cookie's name.
+    :param size: bytes of name and value on the wire; at least that many where the session is far too large.
+    :param limit: bytes that a browser keeps, 4096.
+    :param by_key: for every top-level key of the session the bytes it adds on the wire, largest first.
+    """
+
+    def __init__(self, name: str, size: int, limit: int, by_key: Mapping[object, int]) -> None:
+        largest = ", ".join(f"{key!r} {count} bytes" for key, count in list(by_key.items())[:5])
+        super().__init__(
+            f"session cookie {name!r} would take {size} bytes, and browsers drop a cookie over {limit}. "
+            f"Largest keys: {largest or 'none'}. Nothing was sent and the browser keeps the session it had: "
+            "store large values elsewhere and keep a reference to them in the session, "
+            "or set oversize= to a function that trims it."
+        )
+        self.name = name
+        self.size = size
+        self.limit = limit
+        self.by_key = by_key
+
+
+class NotSerializable(SealError, TypeError):
+    """A value in the session is of a type that cannot be stored.
+
+    :param path: where it is, as Python would write it: ``session['cart'][3]['price']``.
+    :param kind: its type, kept as the attribute `type`, or None where the fault is not the type's.
+    :param problem: what is wrong with it, and what to do.
+    """
+
+    def __init__(self, path: str, kind: type | None, problem: str) -> None:
+        super().__init__(f"{path}: {problem}")
+        self.path = path
+        self.type = kind
+
+
+class SessionClosed(SealError, RuntimeError):
+    """The session was changed, or would have to be saved, after the response headers had gone."""
+
+
+class UnsealError(SealedSessionError):
+    """A token or its content was refused.
+
+    :param code: a stable reason code, one of `Reason`.
+    :param detail: for the log: what was found. Never a key, a token or a session value.
+    """
+
+    def __init__(self, code: Reason, detail: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code: Reason = code
+        self.detail = detail

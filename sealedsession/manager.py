@@ -1,0 +1,297 @@
+"""One request's session, from Cookie header to Set-Cookie, for any kind of server.
+
+    open(request)                     a session that has looked at nothing yet
+    fill(session)                     on first touch: find the cookie, unseal, parse; a bad one gives an empty session
+    close(session, status, headers)   the response's headers: the same object when the session was not touched
+
+Set-Cookie is sent when the session changed, found by comparing its serialized form with the one that came in; or when
+it is due for sealing again: `refresh_interval` has passed, a fallback key sealed it, or `save()` was called. An emptied
+session, and a bad cookie whose session stays empty, is answered by a deletion. `Vary: Cookie` goes with every response
+whose session was looked into, `Cache-Control` with every Set-Cookie unless the application sent its own.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar
+
+from sealedsession import events
+from sealedsession.config import SessionConfig
+from sealedsession.cookie import LIMIT, CookieFinder, is_loopback
+from sealedsession.errors import CookieTooLarge, Reason, UnsealError
+from sealedsession.pickling import MAX_BYTES, PickleSerializer, TooLarge
+from sealedsession.seal import PICKLE, SID_BYTES, Sealer, Unsealed
+from sealedsession.session import UNOPENED_CONTENT, ClosedSession, Session, UnopenedSession
+from sealedsession.values import Registry
+
+Request = TypeVar("Request")
+Text = TypeVar("Text", str, bytes)
+_NOTHING: Any = object()
+
+
+class SessionManager(Generic[Request, Text]):
+    """Opens and closes sessions by one configuration. One manager serves all requests and threads.
+
+    :param cookie_header: gives the Cookie header of a request, str (latin-1) or bytes, or None.
+    :param plain_http_host: gives the host that a request was made to if that was by plain http, or None.
+    :param text: makes a header's value of the server's kind of str.
+    :param header_name: the same for its name, which ASGI wants in lower case.
+    """
+
+    def __init__(
+        self,
+        config: SessionConfig,
+        *,
+        cookie_header: Callable[[Request], str | bytes | None],
+        plain_http_host: Callable[[Request], str | None],
+        text: Callable[[str], Text],
+        header_name: Callable[[str], Text],
+    ) -> None:
+        self.config = config
+        self._cookie_header = cookie_header
+        self._plain_http_host = plain_http_host
+        self._watch_transport = config.secure
+        self._text: Callable[[str], Text] = text
+        self._name = str(config.name)
+        self._find = CookieFinder(self._name)
+        self._sealer = Sealer(
+            config.keyring,
+            "cookie:" + self._name,
+            idle_timeout=config.idle_timeout,
+            absolute_timeout=config.absolute_timeout,
+            leeway=config.leeway,
+            max_length=LIMIT,
+            clock=config.clock,
+            random_bytes=config.random_bytes,
+        )
+        self._serializer = PickleSerializer(Registry())
+        self._refresh_interval: int = config.refresh_interval or 0
+        self._attributes = config.cookie.attributes
+        self._deletion = config.cookie.deletion
+        self._vary: tuple[Text, Text] = (header_name("Vary"), text("Cookie"))
+        self._and_cookie: Text = text(", Cookie")
+        self._set_cookie_name: Text = header_name("Set-Cookie")
+        self._no_store: tuple[Text, Text] | None = None
+        if config.cache_control is not None:
+            self._no_store = (header_name("Cache-Control"), text(config.cache_control))
+        # What the application's headers are searched for.
+        self._vary_name: Text = text("vary")
+        self._cache_control_name: Text = text("cache-control")
+        self._covers_cookie: set[Text] = {text("cookie"), text("*")}
+        self._comma: Text = text(",")
+
+    def open(self, request: Request) -> Session:
+        """Make the session of a request. Nothing is read until it is touched."""
+        session = UnopenedSession(UNOPENED_CONTENT)
+        session._keeper = self
+        session._request = request
+        return session
+
+    def close(
+        self, session: Session, status: int, headers: list[tuple[Text, Text]], current: object = _NOTHING
+    ) -> list[tuple[Text, Text]]:
+        """Close a session before the response's headers go out.
+
+        It may be called again, when the application replaces a response that has not been sent.
+
+        :param status: the response's status code.
+        :param headers: the application's; left as they are.
+        :param current: what now stands where the application found the session. A mapping in its place becomes the
+            session's content; anything else but a session empties it.
+        :returns: the headers to send, the same object where nothing is to be added.
+        :raises SealError: when the session cannot be stored. It stays open.
+        """
+        if current is not session and current is not _NOTHING:
+            _replace_content(session, current)
+        if isinstance(session, UnopenedSession):
+            session.close_unopened()
+            return headers
+        set_cookie = self._set_cookie(session, status)
+        session.__class__ = ClosedSession  # the states are classes
+        return self._add_headers(headers, set_cookie)
+
+    # ------------------------------------------------------------------------------------------- what a session asks
+
+    def fill(self, session: Session) -> None:
+        """Put what the request's cookie holds into an empty session."""
+        session._origin = None
+        session._rejected = None
+        session._sid = None
+        session._save = False
+        header = self._cookie_header(session._request)
+        if header:
+            self._fill_from(session, header.encode("latin-1", "replace") if isinstance(header, str) else header)
+        if session._origin is None:
+            session._created = self.now()
+        else:
+            session._rejected = None
+            session._created = session._origin.created
+            session._sid = session._origin.sid
+
+    def is_modified(self, session: Session) -> bool:
+        """Whether the session differs from what came in."""
+        origin = session._origin
+        if origin is None:
+            return bool(session) or session._sid is not None
+        if session._sid != origin.sid or session._created != origin.created:
+            return True
+        try:
+            return self._serializer.dumps(session.copy(), origin.payload) is not origin.payload
+        except TooLarge:
+            return True
+
+    def size(self, session: Session) -> int:
+        """Bytes of name and value that the cookie would take now."""
+        try:
+            return len(self._name) + len(self._seal(session, self._serializer.dumps(session.copy())))
+        except TooLarge:
+            return sum(self._sizes(session).values())
+
+    def remaining(self, session: Session) -> int:
+        """Bytes until the limit."""
+        return LIMIT - self.size(session)
+
+    def new_sid(self) -> bytes:
+        """128 bits from the CSPRNG."""
+        return self.config.random_bytes(SID_BYTES)
+
+    def now(self) -> int:
+        """Seconds since 1970."""
+        return int(self.config.clock())
+
+    # --------------------------------------------------------------------------------------------------- on the way in
+
+    def _fill_from(self, session: Session, header: bytes) -> None:
+        tokens = self._find(header)
+        if len(tokens) > 1:
+            events.ambiguous(self._name, len(tokens))
+        for token in tokens:
+            try:
+                unsealed = self._sealer.unseal(token)
+                if session._origin is not None and unsealed.sealed_at <= session._origin.sealed_at:
+                    continue  # a tie goes to the first: browsers send the more specific path first
+                content = self._load(unsealed)
+            except UnsealError as error:
+                self._reject(session, error)
+                continue
+            session.clear()
+            session.update(content)
+            session._origin = unsealed
+
+    def _load(self, unsealed: Unsealed) -> dict[Any, Any]:
+        if unsealed.serializer != PICKLE:
+            raise UnsealError(
+                "forbidden_value", f"a payload by serializer {unsealed.serializer}, which is not accepted here"
+            )
+        content = self._serializer.loads(unsealed.payload)
+        if type(content) is not dict:
+            raise UnsealError("forbidden_value", f"a {type(content).__name__} for a session")
+        return content
+
+    def _reject(self, session: Session, error: UnsealError) -> None:
+        events.rejected(self._name, error)
+        code: Reason = error.code
+        session._rejected = session._rejected or code
+
+    # -------------------------------------------------------------------------------------------------- on the way out
+
+    def _set_cookie(self, session: Session, status: int) -> str | None:
+        """The value of the Set-Cookie header, or None."""
+        if status >= 500 and not self.config.save_on_error:
+            return None
+        try:
+            return self._cookie_for(session)
+        except CookieTooLarge as error:
+            if self.config.oversize == "raise":
+                raise
+            if self.config.oversize == "keep":
+                events.kept_old_cookie(error)
+                return None
+            self.config.oversize(session, error)
+            return self._cookie_for(session)
+
+    def _cookie_for(self, session: Session) -> str | None:
+        origin = session._origin
+        try:
+            payload = self._serializer.dumps(session.copy(), origin and origin.payload)
+        except TooLarge:
+            raise self._too_large(session, sum(self._sizes(session).values())) from None
+        if origin is None:
+            if not session and session._sid is None and not session._save:
+                return self._deletion if session._rejected else None
+        else:
+            changed = payload is not origin.payload or session._sid != origin.sid or session._created != origin.created
+            if not changed and not session._save and origin.by_primary and not self._is_due(origin):
+                return None
+            if changed and not session and session._sid in (None, origin.sid):
+                return self._deletion
+        token = self._seal(session, payload)
+        if len(self._name) + len(token) > LIMIT:
+            raise self._too_large(session, len(self._name) + len(token))
+        if self._watch_transport:
+            self._warn_of_plain_http(session)
+        return f"{self._name}={token}{self._attributes}"
+
+    def _warn_of_plain_http(self, session: Session) -> None:
+        host = self._plain_http_host(session._request)
+        if host is not None and not is_loopback(host):
+            self._watch_transport = False  # once says it
+            events.plain_http(self._name, host)
+
+    def _is_due(self, origin: Unsealed) -> bool:
+        return self.config.clock() - origin.sealed_at >= self._refresh_interval
+
+    def _seal(self, session: Session, payload: bytes) -> str:
+        return self._sealer.seal(
+            payload,
+            created=session._created,
+            sid=session._sid,
+            lifetime=session._origin.lifetime if session._origin is not None else None,
+        )
+
+    def _too_large(self, session: Session, size: int) -> CookieTooLarge:
+        by_key = self._sizes(session)
+        return CookieTooLarge(self._name, size, LIMIT, dict(sorted(by_key.items(), key=lambda item: -item[1])))
+
+    def _sizes(self, session: Session) -> dict[object, int]:
+        """For every key the bytes that it and its value take on the wire."""
+        return {key: self._size_of({key: value}) for key, value in session.items()}
+
+    def _size_of(self, value: object) -> int:
+        try:
+            length = len(self._serializer.dumps(value))
+        except TooLarge:
+            length = MAX_BYTES
+        return (length * 4 + 2) // 3  # base64
+
+    def _add_headers(self, headers: list[tuple[Text, Text]], set_cookie: str | None) -> list[tuple[Text, Text]]:
+        sent = list(headers)
+        vary_at = None
+        varies = cached = False
+        for index, (name, value) in enumerate(sent):
+            lower = name.lower()
+            if lower == self._vary_name:
+                vary_at = index
+                varies = varies or any(
+                    field.strip() in self._covers_cookie for field in value.lower().split(self._comma)
+                )
+            elif lower == self._cache_control_name:
+                cached = True
+        if not varies:
+            if vary_at is None:
+                sent.append(self._vary)
+            else:
+                name, value = sent[vary_at]
+                sent[vary_at] = (name, value + self._and_cookie)
+        if set_cookie is not None:
+            sent.append((self._set_cookie_name, self._text(set_cookie)))
+            if self._no_store and not cached:
+                sent.append(self._no_store)
+        return sent
+
+
+def _replace_content(session: Session, current: object) -> None:
+    """The application put something else where its session was."""
+    if isinstance(current, Session):
+        return  # another middleware's, inside this one
+    session.clear()
+    if isinstance(current, Mapping):
+        session.update(current)

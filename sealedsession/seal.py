@@ -1,0 +1,303 @@
+"""The wire format, version 1: payload bytes to token and back. No cookies and no dicts here.
+
+    token      = base64url(envelope), no padding, strict: one token for one envelope
+    envelope   = 0x01 key_id(2) nonce(16) ciphertext(n) tag(32)     sealed            n >= 9
+               | 0x02 key_id(2)           plaintext(n)  tag(32)     signed only
+    ciphertext = AES-256-CTR(K_encrypt, initial counter block = nonce, plaintext)
+    plaintext  = flags(1) created(4) sealed_at(4) [lifetime(4)] [sid(16)] payload [padding]
+    tag        = HMAC-SHA256(K_mac, everything before it, then binding, then u32(len(binding)))
+    flags      : bits 0-1 serializer (0 pickle, 1 json), 2 deflated, 3 lifetime present, 4 sid present,
+                 5 padded (the last byte counts the padding bytes, itself included), 6-7 zero
+
+Integers are big-endian, times are seconds since 1970. The order on the way in never changes: length,
+alphabet, head and key id, MAC (constant time), decrypt, flags, times. Nothing is parsed before the MAC has verified.
+"""
+
+import os
+import struct
+import time
+import zlib
+from binascii import Error as Base64Error
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Callable
+from hmac import compare_digest
+from typing import Any, NamedTuple
+
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CTR
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
+
+from sealedsession.errors import UnsealError
+from sealedsession.keys import Keyring, Subkeys
+
+PICKLE, JSON = 0, 1  # flags, bits 0-1
+_DEFLATED, _LIFETIME, _SID, _PADDED, _RESERVED = 4, 8, 16, 32, 0xC0
+SEALED, SIGNED = b"\x01", b"\x02"  # heads
+
+_HEAD, _NONCE, _TAG = 3, 16, 32  # bytes; the head is version and key id
+_TIMES = struct.Struct(">BII")  # flags, created, sealed_at
+_U32 = struct.Struct(">I")
+_NO_BINDING = _U32.pack(0)
+SID_BYTES = 16  # 128 bits (OWASP ASVS 5.0, 7.2.3)
+INFLATED_MAX = 64 * 1024  # a token that inflates to more is refused: the serializers take less
+
+# base64url to the standard alphabet. What base64url does not have becomes a byte that strict mode refuses.
+_TO_STANDARD = bytes.maketrans(b"-_+/=", b"+/\0\0\0")
+_TO_URL = bytes.maketrans(b"+/", b"-_")
+_MISSING_PADDING = (b"", b"", b"==", b"=")  # by length modulo 4
+# The last character carries 2 or 4 unused bits. Only the spelling in which they are zero is accepted.
+_CANONICAL_END = (None, frozenset[int](), frozenset(b"AQgw"), frozenset(b"AEIMQUYcgkosw048"))
+
+
+class Unsealed(NamedTuple):
+    """What a token held.
+
+    :param payload: the serialized session.
+    :param serializer: `PICKLE` or `JSON`.
+    :param created: when the session began, in seconds since 1970.
+    :param sealed_at: when this token was made, in seconds since 1970.
+    :param lifetime: seconds after `created` at which the session ends, or None.
+    :param sid: the session's 16-byte id, or None.
+    :param by_primary: False when a fallback key sealed it, so that it is due for sealing again.
+    """
+
+    payload: bytes
+    serializer: int
+    created: int
+    sealed_at: int
+    lifetime: int | None
+    sid: bytes | None
+    by_primary: bool
+
+
+class _Key:
+    """One key pair made ready: nothing is derived or set up per token."""
+
+    __slots__ = ("algorithm", "contexts", "head", "mac_copy", "overhead")
+
+    def __init__(self, subkeys: Subkeys) -> None:
+        self.head = (SIGNED if subkeys.encrypt is None else SEALED) + subkeys.key_id
+        self.overhead = _HEAD + (0 if subkeys.encrypt is None else _NONCE)
+        self.algorithm: Any = None if subkeys.encrypt is None else AES(subkeys.encrypt)
+        self.mac_copy = HMAC(subkeys.mac, SHA256()).copy
+        # Free CTR contexts. reset_nonce and update must not interleave between threads: a context
+        # is taken out by pop, atomically, and belongs to one caller until append gives it back.
+        self.contexts: list[Any] = []
+
+    def crypt(self, nonce: bytes, data: bytes) -> bytes:
+        """Encrypt or decrypt: in counter mode they are the same."""
+        try:
+            context = self.contexts.pop()
+        except IndexError:
+            context = Cipher(self.algorithm, CTR(nonce)).encryptor()
+        context.reset_nonce(nonce)
+        result: bytes = context.update(data)
+        self.contexts.append(context)
+        return result
+
+
+class Sealer:
+    """Seal payloads for one purpose, and unseal what any key of the keyring sealed for it.
+
+    :param keyring: the primary pair seals, all pairs unseal.
+    :param purpose: part of every subkey, such as ``cookie:__Host-session``.
+    :param idle_timeout: seconds after `sealed_at` for which a token is accepted, or None.
+    :param absolute_timeout: seconds after `created`, or None.
+    :param leeway: seconds by which the clocks of two machines may differ.
+    :param max_length: characters of a token that are looked at.
+    :param compress: deflate the payload where that makes it shorter (see CRIME and BREACH before use).
+    :param pad: pad the plaintext to a multiple of this many bytes, 2 to 255, or 0.
+    :param clock: seconds since 1970.
+    :param random_bytes: a CSPRNG; nonces come from it.
+    """
+
+    __slots__ = (
+        "_absolute_timeout", "_by_head", "_clock", "_compress", "_idle_timeout", "_leeway",
+        "_max_length", "_pad", "_primary", "_random_bytes", "_sealed",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        keyring: Keyring,
+        purpose: str,
+        *,
+        idle_timeout: int | None = None,
+        absolute_timeout: int | None = None,
+        leeway: int = 60,
+        max_length: int = 4096,
+        compress: bool = False,
+        pad: int = 0,
+        clock: Callable[[], float] = time.time,
+        random_bytes: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        keys = [_Key(subkeys) for subkeys in keyring.derive(purpose)]
+        self._primary = keys[0]
+        self._sealed = keys[0].algorithm is not None
+        # Two pairs can share a key id by chance (1 in 65,536): then both are tried.
+        self._by_head: dict[bytes, list[_Key]] = {}
+        for key in keys:
+            self._by_head.setdefault(key.head, []).append(key)
+        self._idle_timeout = idle_timeout
+        self._absolute_timeout = absolute_timeout
+        self._leeway = leeway
+        self._max_length = max_length
+        self._compress = compress
+        self._pad = pad
+        self._clock = clock
+        self._random_bytes = random_bytes
+
+    def seal(
+        self,
+        payload: bytes,
+        *,
+        created: int,
+        serializer: int = PICKLE,
+        lifetime: int | None = None,
+        sid: bytes | None = None,
+        binding: bytes = b"",
+    ) -> str:
+        """Make a token, sealed at the present time, with the primary key.
+
+        :param created: when the session began, in seconds since 1970.
+        :param binding: what the token is bound to besides its purpose; `unseal` needs the same bytes.
+        """
+        flags = serializer
+        optional = b""
+        if lifetime is not None:
+            flags |= _LIFETIME
+            optional = _U32.pack(lifetime)
+        if sid is not None:
+            flags |= _SID
+            optional += sid
+        if self._compress:
+            deflated = _deflate(payload)
+            if len(deflated) < len(payload):
+                flags |= _DEFLATED
+                payload = deflated
+        padding = b""
+        if self._pad:
+            flags |= _PADDED
+            count = self._pad - (_TIMES.size + len(optional) + len(payload)) % self._pad
+            padding = bytes(count - 1) + bytes((count,))
+        plaintext = _TIMES.pack(flags, created, int(self._clock())) + optional + payload + padding
+        key = self._primary
+        if self._sealed:
+            nonce = self._random_bytes(_NONCE)
+            body = key.head + nonce + key.crypt(nonce, plaintext)
+        else:
+            body = key.head + plaintext
+        mac = key.mac_copy()
+        mac.update(body)
+        mac.update(binding + _U32.pack(len(binding)) if binding else _NO_BINDING)
+        return str(b2a_base64(body + mac.finalize(), newline=False).translate(_TO_URL).rstrip(b"="), "ascii")
+
+    def unseal(self, token: bytes, *, binding: bytes = b"") -> Unsealed:
+        """Open a token.
+
+        :raises UnsealError: with the reason code of the first check that failed.
+        """
+        envelope = self._decode(token)
+        key = self._verify(envelope, binding)
+        if self._sealed:
+            plaintext = key.crypt(envelope[_HEAD : _HEAD + _NONCE], envelope[_HEAD + _NONCE : -_TAG])
+        else:
+            plaintext = envelope[_HEAD:-_TAG]
+        # The MAC has verified: from here on only our own mistakes and stolen keys can be at fault.
+        flags, created, sealed_at = _TIMES.unpack_from(plaintext)
+        if flags > JSON:
+            plaintext, lifetime, sid = _unpack_optional(flags, plaintext)
+        else:
+            plaintext, lifetime, sid = plaintext[_TIMES.size :], None, None
+        self._check_times(created, sealed_at, lifetime)
+        return Unsealed(plaintext, flags & 3, created, sealed_at, lifetime, sid, key is self._primary)
+
+    def _decode(self, token: bytes) -> bytes:
+        length = len(token)
+        if length > self._max_length:
+            raise UnsealError("malformed", f"a token of {length} characters, and {self._max_length} is the most")
+        canonical_end = _CANONICAL_END[length & 3]
+        if canonical_end is not None and token[-1] not in canonical_end:
+            raise UnsealError("malformed", "a token that does not end as base64url does")
+        try:
+            envelope = a2b_base64(token.translate(_TO_STANDARD) + _MISSING_PADDING[length & 3], strict_mode=True)
+        except Base64Error:
+            raise UnsealError("malformed", "a token with characters that are not base64url's") from None
+        if len(envelope) < self._primary.overhead + _TIMES.size + _TAG:
+            raise UnsealError("malformed", f"a token of {length} characters, which is too short")
+        return envelope
+
+    def _verify(self, envelope: bytes, binding: bytes) -> _Key:
+        body = envelope[:-_TAG]
+        tag = envelope[-_TAG:]
+        for key in self._by_head.get(envelope[:_HEAD], ()):
+            mac = key.mac_copy()
+            mac.update(body)
+            mac.update(binding + _U32.pack(len(binding)) if binding else _NO_BINDING)
+            if compare_digest(mac.finalize(), tag):
+                return key
+        if envelope[:_HEAD] in self._by_head:
+            raise UnsealError("bad_signature", "a token that was tampered with, or made for another purpose")
+        if envelope[:1] in (SEALED, SIGNED):
+            kind = "sealed" if envelope[:1] == SEALED else "signed only"
+            raise UnsealError(
+                "unknown_key", f"a token ({kind}) by the key {envelope[1:3].hex()}, which is not configured here"
+            )
+        raise UnsealError("malformed", f"a token of version {envelope[0]}")
+
+    def _check_times(self, created: int, sealed_at: int, lifetime: int | None) -> None:
+        now = self._clock()
+        if sealed_at > now + self._leeway or created > sealed_at + self._leeway:
+            raise UnsealError("from_the_future", f"a token made {sealed_at - now:.0f} seconds ahead of this clock")
+        now -= self._leeway
+        if self._idle_timeout is not None and now > sealed_at + self._idle_timeout:
+            raise UnsealError("expired_idle", f"a token made {now - sealed_at:.0f} seconds ago")
+        ends = self._absolute_timeout
+        if lifetime is not None and (ends is None or lifetime < ends):
+            ends = lifetime
+        if ends is not None and now > created + ends:
+            raise UnsealError("expired_absolute", f"a session begun {now - created:.0f} seconds ago")
+
+
+def _unpack_optional(flags: int, plaintext: bytes) -> tuple[bytes, int | None, bytes | None]:
+    """Take apart what the flags announce, and refuse what they may not.
+
+    :returns: payload, lifetime, sid.
+    """
+    if flags & _RESERVED or flags & 3 > JSON:
+        raise UnsealError("forbidden_value", f"flags {flags:#04x}, which this version does not have")
+    start, end = _TIMES.size, len(plaintext)
+    lifetime = sid = None
+    if flags & _LIFETIME:
+        if start + 4 > end:
+            raise UnsealError("forbidden_value", "a plaintext too short for its lifetime")
+        (lifetime,) = _U32.unpack_from(plaintext, start)
+        start += 4
+    if flags & _SID:
+        if start + SID_BYTES > end:
+            raise UnsealError("forbidden_value", "a plaintext too short for its sid")
+        sid = plaintext[start : start + SID_BYTES]
+        start += SID_BYTES
+    if flags & _PADDED:
+        if not 1 <= plaintext[-1] <= end - start:
+            raise UnsealError("forbidden_value", "padding longer than the plaintext")
+        end -= plaintext[-1]
+    payload = plaintext[start:end]
+    return (_inflate(payload) if flags & _DEFLATED else payload), lifetime, sid
+
+
+def _deflate(payload: bytes) -> bytes:
+    deflator = zlib.compressobj(9, zlib.DEFLATED, -15)  # raw: no header, no checksum; the MAC does that
+    return deflator.compress(payload) + deflator.flush()
+
+
+def _inflate(payload: bytes) -> bytes:
+    inflator = zlib.decompressobj(-15)
+    try:
+        inflated = inflator.decompress(payload, INFLATED_MAX)
+    except zlib.error:
+        raise UnsealError("forbidden_value", "a payload that does not inflate") from None
+    if not inflator.eof or inflator.unused_data:
+        raise UnsealError("forbidden_value", f"a payload that does not inflate within {INFLATED_MAX} bytes")
+    return inflated

@@ -1,0 +1,214 @@
+"""The session as the application sees it: a dict. No keys and no cookies here.
+
+A session is in one of three states, and each state is a class; opening and closing assign `__class__`:
+
+* `UnopenedSession`: nothing has been read. Whatever reads or writes it opens it first. Most requests never do.
+* `Session`: open. A plain dict subclass with no override, so that C code (json, orjson) sees the truth at full speed.
+* `ClosedSession`: the response headers have gone. It can be read, and every change raises `SessionClosed`.
+
+While unopened, the dict holds one private entry whose key is no str: C code that asks for the size first (json writes
+``{}`` for an empty dict) goes on to `items()`, which opens; C code that walks the table (orjson) fails loudly.
+Changes are not tracked: the keeper finds them by comparing, so that a change inside a nested value counts.
+"""
+
+from collections.abc import Callable
+from typing import Any, NoReturn, Protocol
+
+from sealedsession.errors import Reason, SessionClosed
+from sealedsession.seal import Unsealed
+
+
+class Keeper(Protocol):
+    """What a session asks of the manager that made it."""
+
+    def fill(self, session: "Session") -> None:
+        """Put what the request's cookie holds into an empty session."""
+
+    def is_modified(self, session: "Session") -> bool: ...
+    def size(self, session: "Session") -> int: ...
+    def remaining(self, session: "Session") -> int: ...
+    def new_sid(self) -> bytes: ...
+    def now(self) -> int: ...
+
+
+class Session(dict[Any, Any]):
+    """A session: a dict that is sealed into a cookie when it has changed."""
+
+    # _origin: what the cookie held, or None. _sid and _created belong to the session that will be sealed.
+    __slots__ = ("_created", "_keeper", "_origin", "_rejected", "_request", "_save", "_sid")
+    _keeper: Keeper
+    _request: Any
+    _origin: Unsealed | None
+    _rejected: Reason | None
+    _sid: bytes | None
+    _created: int
+    _save: bool
+
+    @property
+    def id(self) -> str:
+        """128 random bits in hexadecimal, made when first asked for and kept in the seal. It names the session, and
+        is no secret that opens it. `regenerate` and `invalidate` change it."""
+        if self._sid is None:
+            self._sid = self._keeper.new_sid()
+        return self._sid.hex()
+
+    @property
+    def created(self) -> int:
+        """When the session began, in seconds since 1970. The absolute timeout counts from here."""
+        return self._created
+
+    @property
+    def sealed_at(self) -> int | None:
+        """When the cookie that came in was made, in seconds since 1970, or None. The idle timeout counts from here."""
+        return None if self._origin is None else self._origin.sealed_at
+
+    @property
+    def new(self) -> bool:
+        """Whether no valid cookie came with the request."""
+        return self._origin is None
+
+    @property
+    def accessed(self) -> bool:
+        """Whether anything has looked into the session; asking this does not."""
+        return True
+
+    @property
+    def modified(self) -> bool:
+        """Whether it differs from what came in, nested values included. Serializes the session to find out."""
+        return self._keeper.is_modified(self)
+
+    @property
+    def rejected(self) -> Reason | None:
+        """Why the cookie that came in was not accepted, or None: one of the reason codes of `UnsealError`."""
+        return self._rejected
+
+    @property
+    def size(self) -> int:
+        """Bytes of name and value that the cookie would take now. Serializes the session to find out."""
+        return self._keeper.size(self)
+
+    @property
+    def remaining(self) -> int:
+        """Bytes left until browsers would drop the cookie; negative when it is too large."""
+        return self._keeper.remaining(self)
+
+    def save(self) -> None:
+        """Seal the session with this response even if it is unchanged."""
+        self._save = True
+
+    def invalidate(self) -> None:
+        """Empty the session and give it a new identity: id and created. Without new data the cookie is deleted.
+
+        A copy of the old cookie stays valid until its timeouts: the server keeps no list.
+        """
+        self.clear()
+        self._sid = None
+        self._created = self._keeper.now()
+
+    def regenerate(self) -> None:
+        """Keep the data under a new identity: id and created. Call it when a user signs in or gains rights
+        (OWASP ASVS 5.0, 7.2.4)."""
+        self._sid = self._keeper.new_sid()
+        self._created = self._keeper.now()
+
+    def mark_accessed(self) -> None:
+        """Open the session. Starlette calls this when ``request.session`` is used."""
+
+    def __reduce__(self) -> Any:
+        """Copies, deep copies and pickles of a session are plain dicts."""
+        return (dict, (dict(self),))
+
+
+def _refuse(*_: object, **__: object) -> NoReturn:
+    raise SessionClosed(
+        "the session was changed after the response headers had gone, and no cookie can carry the change. Change it "
+        "before start_response, before the first message of the response, or before websocket.accept"
+    )
+
+
+class ClosedSession(Session):
+    """A session whose response headers have gone."""
+
+    __slots__ = ()
+
+    @property
+    def id(self) -> str:
+        if self._sid is None:
+            _refuse()
+        return self._sid.hex()
+
+
+class UnopenedSession(Session):
+    """A session that nothing has looked into."""
+
+    __slots__ = ()
+    _opens_as: type[Session] = Session
+
+    def _open(self) -> None:
+        session: Any = self  # type checkers do not like what is done here to its class
+        opens_as = self._opens_as
+        session.__class__ = Session
+        session.clear()
+        self._keeper.fill(session)
+        session.__class__ = opens_as
+
+    def close_unopened(self) -> None:
+        """The headers have gone. It can still be opened, for reading."""
+        self.__class__ = _UnopenedClosedSession  # likewise
+
+    @property
+    def accessed(self) -> bool:
+        return False
+
+    @property
+    def modified(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return "<session, not opened>"
+
+
+class _UnopenedClosedSession(UnopenedSession):
+    __slots__ = ()
+    _opens_as = ClosedSession
+
+
+# What the unopened dict holds, see above.
+UNOPENED_CONTENT: dict[object, None] = {object(): None}
+
+_MUTATORS = (
+    "__delitem__", "__ior__", "__setitem__", "clear", "pop", "popitem", "setdefault", "update",
+    "invalidate", "regenerate", "save",
+)  # fmt: skip
+_READERS = (
+    "__contains__", "__eq__", "__ge__", "__getitem__", "__gt__", "__iter__", "__le__", "__len__", "__lt__", "__ne__",
+    "__or__", "__reversed__", "__ror__", "__sizeof__", "copy", "get", "items", "keys", "mark_accessed", "values",
+)  # fmt: skip
+_PROPERTIES = ("created", "id", "new", "rejected", "remaining", "sealed_at", "size")
+
+
+def _opening_method(name: str) -> Callable[..., Any]:
+    def method(self: UnopenedSession, *args: Any, **kwargs: Any) -> Any:
+        self._open()
+        return getattr(self, name)(*args, **kwargs)
+
+    method.__name__ = name
+    method.__doc__ = f"Open the session, then {name}."
+    return method
+
+
+def _opening_property(name: str) -> property:
+    def getter(self: UnopenedSession) -> Any:
+        self._open()
+        return getattr(self, name)
+
+    return property(getter, doc=f"Open the session, then {name}.")
+
+
+for _name in (*_READERS, *_MUTATORS):
+    setattr(UnopenedSession, _name, _opening_method(_name))
+for _name in _PROPERTIES:
+    setattr(UnopenedSession, _name, _opening_property(_name))
+for _name in _MUTATORS:
+    setattr(ClosedSession, _name, _refuse)
+UnopenedSession.__hash__ = ClosedSession.__hash__ = None  # dicts are not hashable

@@ -1,0 +1,56 @@
+"""The WSGI door (PEP 3333): the session stands in the environ, and start_response carries it away.
+
+The application's iterable is returned untouched. Its headers are taken when it calls start_response, which a generator
+does late, and taken again when it calls it again with exc_info.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Unpack
+
+from sealedsession.config import SessionConfig, SessionOptions
+from sealedsession.manager import SessionManager
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+class SessionMiddleware:
+    """Give a WSGI application a session, sealed in a cookie.
+
+    :param app: the application. It finds the session, a dict, in ``environ["sealedsession.session"]``.
+    :param config: a `SessionConfig`, or else
+    :param options: the options of one.
+    :raises ConfigError: at start, for every mistake in them.
+    """
+
+    def __init__(
+        self, app: "WSGIApplication", config: SessionConfig | None = None, **options: Unpack[SessionOptions]
+    ) -> None:
+        self.app = app
+        self.config = config or SessionConfig.of(options)
+        self._key = self.config.environ_key
+        self._manager = SessionManager["WSGIEnvironment", str](
+            self.config, cookie_header=_cookie_header, plain_http_host=_plain_http_host, text=str, header_name=str
+        )
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        session = environ[self._key] = self._manager.open(environ)
+
+        def sealing_start_response(
+            status: str, headers: list[tuple[str, str]], exc_info: Any = None, /
+        ) -> Callable[[bytes], object]:
+            sent = self._manager.close(session, int(status[:3]), headers, environ.get(self._key, session))
+            return start_response(status, sent, exc_info) if exc_info else start_response(status, sent)
+
+        return self.app(environ, sealing_start_response)
+
+
+def _cookie_header(environ: "WSGIEnvironment") -> str | None:
+    header: str | None = environ.get("HTTP_COOKIE")
+    return header
+
+
+def _plain_http_host(environ: "WSGIEnvironment") -> str | None:
+    if environ["wsgi.url_scheme"] != "http":
+        return None
+    return str(environ.get("HTTP_HOST") or environ["SERVER_NAME"])
