@@ -5,18 +5,21 @@ Other scope types pass through untouched, and so does every message but those th
 is sealed with `websocket.accept`, or with the denial response: afterwards no header can go to the client.
 """
 
+# Annotations stay text: those of a function defined for every request would be evaluated for every request.
+from __future__ import annotations
+
 from collections.abc import Awaitable, Callable
 from typing import Any, Unpack
 
 from sealedsession.config import SessionConfig, SessionOptions
 from sealedsession.errors import SessionClosed
 from sealedsession.manager import SessionManager
-from sealedsession.session import Session
+from sealedsession.session import Session, UnopenedSession
 
 # Any, because that is what satisfies Starlette, FastAPI, Litestar and asgiref at once.
 ASGIApplication = Callable[[Any, Any, Any], Awaitable[None]]
 
-_RESPONSE_STARTS = ("http.response.start", "websocket.http.response.start")
+_WITH_HEADERS = frozenset(("http.response.start", "websocket.http.response.start", "websocket.accept"))
 _SWITCHING_PROTOCOLS = 101  # the status of an accepted websocket
 _ACCEPT_HEADERS_SINCE = (2, 1)  # the ASGI spec_version in which websocket.accept got headers
 
@@ -50,30 +53,31 @@ class SessionMiddleware:
             return
         session = scope["session"] = self._manager.open(scope)
 
-        def sealing_send(message: Any) -> Awaitable[None]:
-            kind = message["type"]
-            if kind in _RESPONSE_STARTS:
-                message = self._with_session(scope, session, message, message["status"])
-            elif kind == "websocket.accept":
-                message = self._accept(scope, session, message)
-            elif kind == "websocket.close":
-                _refuse_unsaved(session, "websocket.close before websocket.accept")
-            result: Awaitable[None] = send(message)
-            return result
+        def sealing_send(message: Any) -> Any:
+            if message["type"] != "http.response.body":
+                if type(session) is UnopenedSession and scope.get("session", session) is session:
+                    if message["type"] in _WITH_HEADERS:
+                        session._headers_gone = True
+                else:
+                    message = self._with_session(scope, session, message)
+            return send(message)
 
         await self.app(scope, receive, sealing_send)
 
-    def _with_session(self, scope: Any, session: Session, message: Any, status: int) -> Any:
+    def _with_session(self, scope: Any, session: Session, message: Any) -> Any:
+        """The message with the session's headers, if it is the one that carries headers."""
+        kind = message["type"]
+        if kind == "websocket.close":
+            _refuse_unsaved(session, "websocket.close before websocket.accept")
+        if kind not in _WITH_HEADERS:
+            return message
+        if kind == "websocket.accept" and _spec_version(scope) < _ACCEPT_HEADERS_SINCE:
+            _refuse_unsaved(session, "websocket.accept of this server, whose ASGI spec_version is below 2.1,")
+            return message
         headers = message.get("headers", ())
+        status = message.get("status", _SWITCHING_PROTOCOLS)
         sent = self._manager.close(session, status, headers, scope.get("session", session))
         return message if sent is headers else {**message, "headers": sent}
-
-    def _accept(self, scope: Any, session: Session, message: Any) -> Any:
-        version = scope.get("asgi", {}).get("spec_version", "2.0")
-        if tuple(map(int, version.split("."))) >= _ACCEPT_HEADERS_SINCE:
-            return self._with_session(scope, session, message, _SWITCHING_PROTOCOLS)
-        _refuse_unsaved(session, f"websocket.accept by a server of ASGI spec_version {version}")
-        return message
 
 
 def _refuse_unsaved(session: Session, message: str) -> None:
@@ -83,6 +87,10 @@ def _refuse_unsaved(session: Session, message: str) -> None:
             f"the session was changed, and {message} carries no headers, so that no cookie can. Change it in an http "
             "request, or deny the websocket with a response (websocket.http.response.start)"
         )
+
+
+def _spec_version(scope: Any) -> tuple[int, ...]:
+    return tuple(map(int, scope.get("asgi", {}).get("spec_version", "2.0").split(".")))
 
 
 def _cookie_header(scope: Any) -> bytes:

@@ -102,7 +102,7 @@ class SessionManager(Generic[Request, Text]):
         if current is not session and current is not _NOTHING:
             _replace_content(session, current)
         if isinstance(session, UnopenedSession):
-            session.close_unopened()
+            session._headers_gone = True
             return headers
         set_cookie = self._set_cookie(session, status)
         session.__class__ = ClosedSession  # the states are classes
@@ -210,22 +210,22 @@ class SessionManager(Generic[Request, Text]):
 
     def _cookie_for(self, session: Session) -> str | None:
         origin = session._origin
+        if origin is None and not session and session._sid is None and not session._save:
+            return self._deletion if session._rejected else None
         try:
             payload = self._serializer.dumps(session.copy(), origin and origin.payload)
         except TooLarge:
             raise self._too_large(session, sum(self._sizes(session).values())) from None
-        if origin is None:
-            if not session and session._sid is None and not session._save:
-                return self._deletion if session._rejected else None
-        else:
+        if origin is not None:
             changed = payload is not origin.payload or session._sid != origin.sid or session._created != origin.created
             if not changed and not session._save and origin.by_primary and not self._is_due(origin):
                 return None
             if changed and not session and session._sid in (None, origin.sid):
                 return self._deletion
         token = self._seal(session, payload)
-        if len(self._name) + len(token) > LIMIT:
-            raise self._too_large(session, len(self._name) + len(token))
+        size = len(self._name) + len(token)
+        if size > LIMIT:
+            raise self._too_large(session, size)
         if self._watch_transport:
             self._warn_of_plain_http(session)
         return f"{self._name}={token}{self._attributes}"

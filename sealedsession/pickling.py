@@ -1,6 +1,6 @@
 """The allow-list pickle: the one module that imports pickle.
 
-The form is protocol 4, cut down to 30 of its 68 opcodes, without its constant head. None, bool, int, float, str,
+The form is protocol 4, cut down to 26 of pickle's 68 opcodes, without its constant head. None, bool, int, float, str,
 bytes, list, tuple and dict are written natively. Every other value is a BINPERSID of (code, data), see values.py.
 
 What holds for every payload, a forged one too:
@@ -16,11 +16,13 @@ What holds for every payload, a forged one too:
 import pickle
 import pickletools
 import re
+import struct
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any, cast
 
 from sealedsession.errors import NotSerializable, UnsealError
-from sealedsession.values import MAX_DEPTH, MAX_INT_BYTES, Registry, ValueType, find_fault
+from sealedsession.values import MAX_DEPTH, MAX_INT_BYTES, Registry, find_fault
 
 # A cookie holds 3 KB. Colliding keys, the costliest payloads left, take about 5 ms at this size.
 MAX_BYTES = 16 * 1024
@@ -29,12 +31,13 @@ MAX_BYTES = 16 * 1024
 # in a cookie, and nobody else chooses the frame (a frame that ends inside an argument makes some versions of the
 # unpickler run other opcodes than a scan saw: CPython gh-154848).
 _PROTOCOL_AND_FRAME = b"\x80\x04\x95"
-_FRAME_LENGTH = 8
+_FRAME = struct.Struct("<Q")  # the frame's length
+_HEAD_LENGTH = len(_PROTOCOL_AND_FRAME) + _FRAME.size
 
 
 def _counted(most: int) -> bytes:
     """A one-byte length of at most `most`, and as many bytes: spelled out, so that a regular expression can count."""
-    return b"(?:" + b"|".join(re.escape(bytes((n,))) + b".{%d}" % n for n in range(most + 1)) + b")"
+    return b"(?:" + b"|".join(re.escape(bytes((n,))) + b".{%d}+" % n for n in range(most + 1)) + b")"
 
 
 _TOKEN = (
@@ -63,25 +66,30 @@ class TooLarge(Exception):
     """The serialized session is larger than a reader takes."""
 
 
-class _Sink:
-    """A file that stops a value that would grow without end: what is shared is written wherever it occurs."""
+class _Writer:
+    """A C pickler without a memo, and the file it writes to. Making one costs as much as pickling a small session,
+    so that they are kept: taken out of a list by pop, a writer belongs to one caller until append gives it back.
+    """
 
-    __slots__ = ("parts", "size")
+    __slots__ = ("dump", "written")
 
-    def __init__(self) -> None:
-        self.parts: list[bytes] = []
-        self.size = 0
+    def __init__(self, pickler_class: type[pickle.Pickler]) -> None:
+        pickler = pickler_class(self, 4)
+        pickler.fast = True
+        self.dump = pickler.dump
+        self.written = b""
 
     def write(self, data: bytes) -> None:
-        self.size += len(data)
-        if self.size > MAX_BYTES + len(_PROTOCOL_AND_FRAME) + _FRAME_LENGTH:
+        # What is shared is written wherever it occurs, and could grow without end. The pickler writes in pieces of
+        # 64 KiB: whatever is small enough comes in one piece.
+        if self.written or len(data) > MAX_BYTES + _HEAD_LENGTH:
             raise TooLarge
-        self.parts.append(bytes(data))
+        self.written = data
 
-    def payload(self) -> bytes:
-        written = b"".join(self.parts)
-        framed = written.startswith(_PROTOCOL_AND_FRAME)  # the pickler frames nothing under four bytes
-        return written[len(_PROTOCOL_AND_FRAME) + _FRAME_LENGTH :] if framed else written[2:]
+    def take(self) -> bytes:
+        """The payload, without the head; nothing under four bytes has a frame."""
+        written, self.written = self.written, b""
+        return written[_HEAD_LENGTH:] if written.startswith(_PROTOCOL_AND_FRAME) else written[2:]
 
 
 class _PlainPickler(pickle.Pickler):
@@ -92,22 +100,24 @@ class _PlainPickler(pickle.Pickler):
 class _Deferred:
     """Stands for a value that is made after the reading. It cannot be a key, and no opcode finds a method on it."""
 
-    __slots__ = ("data", "entry")
+    __slots__ = ("data", "decode")
     __hash__ = None  # type: ignore[assignment]
 
-    def __init__(self, entry: ValueType, data: object) -> None:
-        self.entry = entry
+    def __init__(self, decode: Callable[[Any], object], data: object) -> None:
+        self.decode = decode
         self.data = data
 
 
 class PickleSerializer:
     """Sessions to payloads and back, with the value types of one registry."""
 
-    __slots__ = ("_Reader", "_TypedPickler", "_registry")
+    __slots__ = ("_Reader", "_TypedPickler", "_plain_writers", "_registry", "_typed_writers")
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        by_type, by_code = registry.by_type.get, registry.by_code
+        self._plain_writers: list[_Writer] = []
+        self._typed_writers: list[_Writer] = []
+        by_type, by_code = registry.by_type.get, registry.by_code.get
 
         class TypedPickler(pickle.Pickler):
             def persistent_id(self, value: object) -> object:
@@ -127,14 +137,12 @@ class PickleSerializer:
                 if type(pid) is not tuple or len(pid) != 2 or type(pid[0]) is not str:
                     raise UnsealError("forbidden_value", "a typed value that is not (code, data)")
                 code, data = pid
-                entry = by_code.get(code)
+                entry = by_code(code)
                 if entry is None:
-                    raise UnsealError(
-                        "forbidden_value", f"a value of the type code {code[:32]!r}, which is not registered"
-                    )
+                    raise UnsealError("forbidden_value", f"a value of the type {code[:32]!r}, which is not registered")
                 if entry.deferred or (self.deferred and _holds_deferred(data)):
                     self.deferred = True
-                    return _Deferred(entry, data)
+                    return _Deferred(entry.decode, data)
                 return entry.decode(data)
 
         self._TypedPickler = TypedPickler
@@ -149,17 +157,17 @@ class PickleSerializer:
         :raises TooLarge: when the payload would be over `MAX_BYTES`.
         """
         try:
-            payload = _write(_PlainPickler, value)
+            payload = _write(self._plain_writers, _PlainPickler, value)
             if known is not None and payload == known:
                 return known
-            if _grammar(payload) is False and not _is_deep(payload):
+            if not _has_typed_values(payload):
                 return payload
         except (_NotPlain, UnsealError):
             pass  # typed values: the second pass takes them, and finds what neither can store
         except (ValueError, RecursionError) as error:
             raise self._fault(value, error) from error
         try:
-            payload = _write(self._TypedPickler, value)
+            payload = _write(self._typed_writers, self._TypedPickler, value)
             if known is not None and payload == known:
                 return known
             self.loads(payload)  # what cannot be read back is not sealed
@@ -174,12 +182,8 @@ class PickleSerializer:
 
         :raises UnsealError: ``forbidden_value`` for every payload that `dumps` does not write.
         """
-        if len(payload) > MAX_BYTES:
-            raise UnsealError("forbidden_value", f"a payload of {len(payload)} bytes, and {MAX_BYTES} is the most")
-        typed = _grammar(payload)
-        if _is_deep(payload):
-            raise UnsealError("forbidden_value", f"a payload nested more than {MAX_DEPTH} deep")
-        reader = self._Reader(BytesIO(_PROTOCOL_AND_FRAME + len(payload).to_bytes(_FRAME_LENGTH, "little") + payload))
+        typed = _has_typed_values(payload)
+        reader = self._Reader(BytesIO(_PROTOCOL_AND_FRAME + _FRAME.pack(len(payload)) + payload))
         try:
             value = reader.load()
             return _release(value) if typed and reader.deferred else value
@@ -192,24 +196,40 @@ class PickleSerializer:
         return find_fault(value, self._registry) or NotSerializable("session", None, f"it cannot be stored: {error}")
 
 
-def _write(pickler: type[pickle.Pickler], value: object) -> bytes:
-    sink = _Sink()
-    writer = pickler(sink, 4)
-    writer.fast = True  # no memo
-    writer.dump(value)
-    return sink.payload()
+def _write(writers: list[_Writer], pickler_class: type[pickle.Pickler], value: object) -> bytes:
+    try:
+        writer = writers.pop()
+    except IndexError:
+        writer = _Writer(pickler_class)
+    writer.dump(value)  # a writer whose dump has failed is not used again
+    payload = writer.take()
+    writers.append(writer)
+    return payload
 
 
-def _grammar(payload: bytes) -> bool:
-    """Match the whole payload.
+def _has_typed_values(payload: bytes) -> bool:
+    """Check all that has to hold before a payload is read: size, grammar, nesting.
+
+    :returns: whether it holds a typed value.
+    :raises UnsealError: naming what does not hold.
+    """
+    length = len(payload)
+    if length > MAX_BYTES:
+        raise UnsealError("forbidden_value", f"a payload of {length} bytes, and {MAX_BYTES} is the most")
+    match = _whole(payload)
+    typed = _match_by_parts(payload) if match is None else match.lastindex is not None
+    # As deep as it has openers at the most, and that as it has bytes. Counted exactly only if that says nothing.
+    if length > MAX_DEPTH and len(payload.translate(None, _NOT_OPENERS)) > MAX_DEPTH and _depth(payload) > MAX_DEPTH:
+        raise UnsealError("forbidden_value", f"a payload nested more than {MAX_DEPTH} deep")
+    return typed
+
+
+def _match_by_parts(payload: bytes) -> bool:
+    """Match a payload with strings of 256 bytes and more, which a regular expression cannot count; or find the fault.
 
     :returns: whether it holds a typed value.
     :raises UnsealError: naming the first opcode that is not in the grammar.
     """
-    match = _whole(payload)
-    if match is not None:
-        return match.lastindex is not None
-    # Uncommon: strings of 256 bytes and more, which a regular expression cannot count, or no payload of ours.
     typed = False
     position = 0
     while True:
@@ -228,10 +248,6 @@ def _name(opcode: bytes) -> str:
     """An opcode's name in the pickle documentation, for the log."""
     names = {known.code: known.name for known in pickletools.opcodes}
     return names.get(opcode.decode("latin-1"), f"byte {opcode.hex()}") if opcode else "the end"
-
-
-def _is_deep(payload: bytes) -> bool:
-    return len(payload.translate(None, _NOT_OPENERS)) > MAX_DEPTH and _depth(payload) > MAX_DEPTH
 
 
 _ARGUMENT = {ord("K"): 1, ord("M"): 2, ord("J"): 4, ord("G"): 8}
@@ -285,7 +301,7 @@ def _release(value: Any) -> object:
     """Make the deferred values, from the inside out. Nesting is bounded, and so is this recursion."""
     kind = type(value)
     if kind is _Deferred:
-        return value.entry.decode(_release(value.data))
+        return value.decode(_release(value.data))
     if kind is list:
         value[:] = map(_release, value)
     elif kind is tuple:

@@ -35,7 +35,8 @@ class Session(dict[Any, Any]):
     """A session: a dict that is sealed into a cookie when it has changed."""
 
     # _origin: what the cookie held, or None. _sid and _created belong to the session that will be sealed.
-    __slots__ = ("_created", "_keeper", "_origin", "_rejected", "_request", "_save", "_sid")
+    # _headers_gone: set on an unopened session only, whose opening then gives a closed one.
+    __slots__ = ("_created", "_headers_gone", "_keeper", "_origin", "_rejected", "_request", "_save", "_sid")
     _keeper: Keeper
     _request: Any
     _origin: Unsealed | None
@@ -43,6 +44,7 @@ class Session(dict[Any, Any]):
     _sid: bytes | None
     _created: int
     _save: bool
+    _headers_gone: bool
 
     @property
     def id(self) -> str:
@@ -142,19 +144,14 @@ class UnopenedSession(Session):
     """A session that nothing has looked into."""
 
     __slots__ = ()
-    _opens_as: type[Session] = Session
 
     def _open(self) -> None:
         session: Any = self  # type checkers do not like what is done here to its class
-        opens_as = self._opens_as
         session.__class__ = Session
         session.clear()
         self._keeper.fill(session)
-        session.__class__ = opens_as
-
-    def close_unopened(self) -> None:
-        """The headers have gone. It can still be opened, for reading."""
-        self.__class__ = _UnopenedClosedSession  # likewise
+        if getattr(session, "_headers_gone", False):
+            session.__class__ = ClosedSession
 
     @property
     def accessed(self) -> bool:
@@ -166,11 +163,6 @@ class UnopenedSession(Session):
 
     def __repr__(self) -> str:
         return "<session, not opened>"
-
-
-class _UnopenedClosedSession(UnopenedSession):
-    __slots__ = ()
-    _opens_as = ClosedSession
 
 
 # What the unopened dict holds, see above.

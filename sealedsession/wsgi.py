@@ -4,11 +4,15 @@ The application's iterable is returned untouched. Its headers are taken when it 
 does late, and taken again when it calls it again with exc_info.
 """
 
+# Annotations stay text: those of a function defined for every request would be evaluated for every request.
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Unpack
 
 from sealedsession.config import SessionConfig, SessionOptions
 from sealedsession.manager import SessionManager
+from sealedsession.session import UnopenedSession
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -24,33 +28,38 @@ class SessionMiddleware:
     """
 
     def __init__(
-        self, app: "WSGIApplication", config: SessionConfig | None = None, **options: Unpack[SessionOptions]
+        self, app: WSGIApplication, config: SessionConfig | None = None, **options: Unpack[SessionOptions]
     ) -> None:
         self.app = app
         self.config = config or SessionConfig.of(options)
         self._key = self.config.environ_key
-        self._manager = SessionManager["WSGIEnvironment", str](
+        self._manager = SessionManager[dict[str, Any], str](
             self.config, cookie_header=_cookie_header, plain_http_host=_plain_http_host, text=str, header_name=str
         )
 
-    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        session = environ[self._key] = self._manager.open(environ)
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        key = self._key
+        session = environ[key] = self._manager.open(environ)
 
         def sealing_start_response(
             status: str, headers: list[tuple[str, str]], exc_info: Any = None, /
         ) -> Callable[[bytes], object]:
-            sent = self._manager.close(session, int(status[:3]), headers, environ.get(self._key, session))
-            return start_response(status, sent, exc_info) if exc_info else start_response(status, sent)
+            current = environ.get(key, session)
+            if type(session) is UnopenedSession and current is session:
+                session._headers_gone = True
+            else:
+                headers = self._manager.close(session, int(status[:3]), headers, current)
+            return start_response(status, headers, exc_info)
 
         return self.app(environ, sealing_start_response)
 
 
-def _cookie_header(environ: "WSGIEnvironment") -> str | None:
+def _cookie_header(environ: WSGIEnvironment) -> str | None:
     header: str | None = environ.get("HTTP_COOKIE")
     return header
 
 
-def _plain_http_host(environ: "WSGIEnvironment") -> str | None:
+def _plain_http_host(environ: WSGIEnvironment) -> str | None:
     if environ["wsgi.url_scheme"] != "http":
         return None
     return str(environ.get("HTTP_HOST") or environ["SERVER_NAME"])
