@@ -14,7 +14,7 @@ from typing import Any, Unpack
 from sealedsession.config import SessionConfig, SessionOptions
 from sealedsession.errors import SessionClosed
 from sealedsession.manager import SessionManager
-from sealedsession.session import Session, UnopenedSession
+from sealedsession.session import ClosedSession, Session, UnopenedSession
 
 # Any, because that is what satisfies Starlette, FastAPI, Litestar and asgiref at once.
 ASGIApplication = Callable[[Any, Any, Any], Awaitable[None]]
@@ -68,11 +68,11 @@ class SessionMiddleware:
         """The message with the session's headers, if it is the one that carries headers."""
         kind = message["type"]
         if kind == "websocket.close":
-            _refuse_unsaved(session, "websocket.close before websocket.accept")
+            _close_without_headers(session, "websocket.close before websocket.accept")
         if kind not in _WITH_HEADERS:
             return message
         if kind == "websocket.accept" and _spec_version(scope) < _ACCEPT_HEADERS_SINCE:
-            _refuse_unsaved(session, "websocket.accept of this server, whose ASGI spec_version is below 2.1,")
+            _close_without_headers(session, "websocket.accept of this server, whose ASGI spec_version is below 2.1,")
             return message
         headers = message.get("headers", ())
         status = message.get("status", _SWITCHING_PROTOCOLS)
@@ -80,13 +80,16 @@ class SessionMiddleware:
         return message if sent is headers else {**message, "headers": sent}
 
 
-def _refuse_unsaved(session: Session, message: str) -> None:
-    """Say that a message which ends all chance to save a session would lose a change."""
-    if type(session) is Session and session.modified:
+def _close_without_headers(session: Session, message: str) -> None:
+    """Close a session with a message that ends all chance to save it, and say so if that would lose a change."""
+    if type(session) is not Session:
+        return
+    if session.modified:
         raise SessionClosed(
             f"the session was changed, and {message} carries no headers, so that no cookie can. Change it in an http "
             "request, or deny the websocket with a response (websocket.http.response.start)"
         )
+    session.__class__ = ClosedSession
 
 
 def _spec_version(scope: Any) -> tuple[int, ...]:
