@@ -68,28 +68,31 @@ class SessionMiddleware:
         """The message with the session's headers, if it is the one that carries headers."""
         kind = message["type"]
         if kind == "websocket.close":
-            _close_without_headers(session, "websocket.close before websocket.accept")
+            self._close_without_headers(scope, session, "websocket.close before websocket.accept")
         if kind not in _WITH_HEADERS:
             return message
         if kind == "websocket.accept" and _spec_version(scope) < _ACCEPT_HEADERS_SINCE:
-            _close_without_headers(session, "websocket.accept of this server, whose ASGI spec_version is below 2.1,")
+            self._close_without_headers(
+                scope, session, "websocket.accept of this server, whose ASGI spec_version is below 2.1,"
+            )
             return message
         headers = message.get("headers", ())
         status = message.get("status", _SWITCHING_PROTOCOLS)
-        sent = self._manager.close(session, status, headers, scope.get("session", session))
+        self._manager.adopt(session, scope.get("session", session))
+        sent = self._manager.close(session, status, headers)
         return message if sent is headers else {**message, "headers": sent}
 
-
-def _close_without_headers(session: Session, message: str) -> None:
-    """Close a session with a message that ends all chance to save it, and say so if that would lose a change."""
-    if type(session) is not Session:
-        return
-    if session.modified:
-        raise SessionClosed(
-            f"the session was changed, and {message} carries no headers, so that no cookie can. Change it in an http "
-            "request, or deny the websocket with a response (websocket.http.response.start)"
-        )
-    session.__class__ = ClosedSession
+    def _close_without_headers(self, scope: Any, session: Session, message: str) -> None:
+        """Close a session with a message that ends all chance to save it, and say so if that would lose a change."""
+        self._manager.adopt(session, scope.get("session", session))
+        if type(session) is not Session:
+            return
+        if session.modified:
+            raise SessionClosed(
+                f"the session was changed, and {message} carries no headers, so that no cookie can. Change it in an "
+                "http request, or deny the websocket with a response (websocket.http.response.start)"
+            )
+        session.__class__ = ClosedSession
 
 
 def _spec_version(scope: Any) -> tuple[int, ...]:

@@ -24,7 +24,6 @@ from sealedsession.values import Registry
 
 Request = TypeVar("Request")
 Text = TypeVar("Text", str, bytes)
-_NOTHING: Any = object()
 
 
 class SessionManager(Generic[Request, Text]):
@@ -85,28 +84,32 @@ class SessionManager(Generic[Request, Text]):
         session._request = request
         return session
 
-    def close(
-        self, session: Session, status: int, headers: list[tuple[Text, Text]], current: object = _NOTHING
-    ) -> list[tuple[Text, Text]]:
+    def close(self, session: Session, status: int, headers: list[tuple[Text, Text]]) -> list[tuple[Text, Text]]:
         """Close a session before the response's headers go out.
 
         It may be called again, when the application replaces a response that has not been sent.
 
         :param status: the response's status code.
         :param headers: the application's; left as they are.
-        :param current: what now stands where the application found the session. A mapping in its place becomes the
-            session's content; anything else but a session empties it.
         :returns: the headers to send, the same object where nothing is to be added.
         :raises SealError: when the session cannot be stored. It stays open.
         """
-        if current is not session and current is not _NOTHING:
-            _replace_content(session, current)
         if isinstance(session, UnopenedSession):
             session._headers_gone = True
             return headers
         set_cookie = self._set_cookie(session, status)
         session.__class__ = ClosedSession  # the states are classes
         return self._add_headers(headers, set_cookie)
+
+    def adopt(self, session: Session, current: object) -> None:
+        """Take over what the application has put where its session was, before the session is closed: a mapping
+        becomes its content, and anything else empties it. Another middleware's session is left alone.
+        """
+        if isinstance(current, Session) or isinstance(session, ClosedSession):
+            return
+        session.clear()
+        if isinstance(current, Mapping):
+            session.update(current)
 
     # ------------------------------------------------------------------------------------------- what a session asks
 
@@ -253,14 +256,14 @@ class SessionManager(Generic[Request, Text]):
 
     def _sizes(self, session: Session) -> dict[object, int]:
         """For every key the bytes that it and its value take on the wire."""
-        return {key: self._size_of({key: value}) for key, value in session.items()}
+        empty = len(self._serializer.dumps({}))
+        return {key: (self._length({key: value}) - empty) * 4 // 3 for key, value in session.items()}  # base64
 
-    def _size_of(self, value: object) -> int:
+    def _length(self, value: object) -> int:
         try:
-            length = len(self._serializer.dumps(value))
+            return len(self._serializer.dumps(value))
         except TooLarge:
-            length = MAX_BYTES
-        return (length * 4 + 2) // 3  # base64
+            return MAX_BYTES
 
     def _add_headers(self, headers: list[tuple[Text, Text]], set_cookie: str | None) -> list[tuple[Text, Text]]:
         sent = list(headers)
@@ -286,12 +289,3 @@ class SessionManager(Generic[Request, Text]):
             if self._no_store and not cached:
                 sent.append(self._no_store)
         return sent
-
-
-def _replace_content(session: Session, current: object) -> None:
-    """The application put something else where its session was."""
-    if isinstance(current, Session):
-        return  # another middleware's, inside this one
-    session.clear()
-    if isinstance(current, Mapping):
-        session.update(current)

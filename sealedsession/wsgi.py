@@ -48,7 +48,8 @@ class SessionMiddleware:
             if type(session) is UnopenedSession and current is session:
                 session._headers_gone = True
             else:
-                headers = self._manager.close(session, int(status[:3]), headers, current)
+                self._manager.adopt(session, current)
+                headers = self._manager.close(session, int(status[:3]), headers)
             return start_response(status, headers, exc_info)
 
         return self.app(environ, sealing_start_response)
