@@ -107,9 +107,9 @@ class SessionManager(Generic[Request, Text]):
         """
         if isinstance(current, Session) or isinstance(session, ClosedSession):
             return
+        content = dict(current) if isinstance(current, Mapping) else {}  # a copy: it may be a view of the session
         session.clear()
-        if isinstance(current, Mapping):
-            session.update(current)
+        session.update(content)
 
     # ------------------------------------------------------------------------------------------- what a session asks
 

@@ -146,6 +146,8 @@ class UnopenedSession(Session):
     __slots__ = ()
 
     def _open(self) -> None:
+        if type(self) is not UnopenedSession:
+            return  # through a method that was looked up before another one opened the session
         session: Any = self  # type checkers do not like what is done here to its class
         session.__class__ = Session
         session.clear()
