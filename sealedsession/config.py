@@ -52,7 +52,7 @@ class SessionOptions(TypedDict, total=False):
 class SessionConfig:
     """The options of a session.
 
-    :param validate_key: authenticates every token. One key, or a list: primary first, then fallbacks. A `str` may be
+    :param validate_key: authenticates every token. One key, or a list: primary first, then fallbacks. A str may be
         ``env:NAME`` or ``file:PATH``. At least 32 random bytes: ``python -m sealedsession keygen``.
     :param encrypt_key: encrypts every token. The same form and count, or None: tokens are signed only and can be read.
     :param name: the cookie's name; None means ``__Host-session``, or ``session`` where that cannot be.
@@ -128,7 +128,7 @@ class SessionConfig:
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, object], prefix: str = "session.") -> Self:
-        """Make a config of strings, such as an ini section.
+        """Make a config of strings, such as an ini section that holds nothing else.
 
         Keys may carry the prefix or not. A list of keys is one to a line. ``none`` is None; booleans are true, yes, on,
         1 and false, no, off, 0. Values that are not strings are taken as they are.
@@ -172,7 +172,7 @@ class SessionConfig:
                 f"leeway={self.leeway} has to be 0 to 600 seconds: it covers differing clocks, not time zones"
             )
         if self.refresh_interval is None:
-            self._set("refresh_interval", min(3600, (self.idle_timeout or 36000) // 10))
+            self._set("refresh_interval", max(1, min(3600, (self.idle_timeout or 36000) // 10)))
         elif self.idle_timeout is not None and self.refresh_interval * 10 > self.idle_timeout:
             raise ConfigError(
                 f"refresh_interval={self.refresh_interval} is more than a tenth of idle_timeout={self.idle_timeout}: "

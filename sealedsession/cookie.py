@@ -9,6 +9,7 @@ Rules, from RFC 6265bis (draft-ietf-httpbis-rfc6265bis) and CHIPS, all checked a
 5. A neighbour cookie, however odd, never hides ours.
 """
 
+import ipaddress
 import re
 import warnings
 from dataclasses import dataclass
@@ -152,5 +153,13 @@ def is_loopback(host: str) -> bool:
 
     :param host: name or address, perhaps with a port, an IPv6 address in brackets (RFC 9110, 7.2).
     """
-    name = re.sub(r":\d*$", "", host).strip("[]").lower()
-    return name == "localhost" or name.endswith(".localhost") or name.startswith("127.") or name == "::1"
+    name = host[1:].partition("]")[0] if host.startswith("[") else host
+    if name.count(":") == 1:
+        name = name.partition(":")[0]
+    name = name.lower().rstrip(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False

@@ -68,7 +68,7 @@ class NotSerializable(SealError, TypeError):
     """A value in the session is of a type that cannot be stored.
 
     :param path: where it is, as Python would write it: ``session['cart'][3]['price']``.
-    :param kind: its type, kept as the attribute `type`, or None where the fault is not the type's.
+    :param kind: its type, kept as the attribute ``type``, or None where the fault is not the type's.
     :param problem: what is wrong with it, and what to do.
     """
 

@@ -46,7 +46,7 @@ class Subkeys:
 class Keyring:
     """The configured keys: a primary pair and any number of fallback pairs.
 
-    :param validate_key: one key, or a sequence of keys, primary first. A `str` is used as UTF-8;
+    :param validate_key: one key, or a sequence of keys, primary first. A str is used as UTF-8;
         ``env:NAME`` and ``file:PATH`` are read here, once.
     :param encrypt_key: the same form and the same count, or None for tokens that are signed only.
     :raises ConfigError: for a key that is missing, unreadable, weak, used twice, or of the wrong type.
@@ -120,7 +120,7 @@ def _resolve(option: str, source: object) -> bytes:
     if isinstance(source, bytes):
         return _strong(option, source)
     if source.startswith("env:"):
-        return _strong(f"{option} (from {source!r})", _from_environment(option, source[4:]).encode())
+        return _strong(f"{option} (from {source!r})", _from_environment(option, source[4:]))
     if source.startswith("file:"):
         return _strong(f"{option} (from {source!r})", _from_file(option, source[5:]))
     try:
@@ -129,10 +129,10 @@ def _resolve(option: str, source: object) -> bytes:
         raise ConfigError(f"{option} holds a character that UTF-8 cannot encode; {_CURE}") from None
 
 
-def _from_environment(option: str, name: str) -> str:
+def _from_environment(option: str, name: str) -> bytes:
     try:
-        return os.environ[name]
-    except KeyError:
+        return os.fsencode(os.environ[name])
+    except (KeyError, ValueError):
         raise ConfigError(f"{option} is 'env:{name}', and the environment variable {name} is not set") from None
 
 

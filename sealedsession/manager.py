@@ -223,7 +223,7 @@ class SessionManager(Generic[Request, Text]):
             changed = payload is not origin.payload or session._sid != origin.sid or session._created != origin.created
             if not changed and not session._save and origin.by_primary and not self._is_due(origin):
                 return None
-            if changed and not session and session._sid in (None, origin.sid):
+            if changed and not session and not session._save and session._sid in (None, origin.sid):
                 return self._deletion
         token = self._seal(session, payload)
         size = len(self._name) + len(token)

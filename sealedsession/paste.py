@@ -1,4 +1,4 @@
-"""The Paste door: factories for PasteDeploy's ini files, over the WSGI door.
+"""The Paste door: factories for PasteDeploy's ini files, over the WSGI door::
 
     [filter:session]
     use = egg:sealedsession

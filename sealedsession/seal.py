@@ -1,4 +1,4 @@
-"""The wire format, version 1: payload bytes to token and back. No cookies and no dicts here.
+"""The wire format, version 1: payload bytes to token and back. No cookies and no dicts here::
 
     token      = base64url(envelope), no padding, strict: one token for one envelope
     envelope   = 0x01 key_id(2) nonce(16) ciphertext(n) tag(32)     sealed            n >= 9
@@ -10,7 +10,8 @@
                  5 padded (the last byte counts the padding bytes, itself included), 6-7 zero
 
 Integers are big-endian, times are seconds since 1970. The order on the way in never changes: length,
-alphabet, head and key id, MAC (constant time), decrypt, flags, times. Nothing is parsed before the MAC has verified.
+alphabet, head and key id, MAC (constant time), decrypt, flags, times, inflate. Nothing is parsed before the MAC has
+verified.
 """
 
 import os
@@ -75,11 +76,11 @@ class Unsealed(NamedTuple):
 class _Key:
     """One key pair made ready: nothing is derived or set up per token."""
 
-    __slots__ = ("algorithm", "contexts", "head", "mac_copy", "overhead")
+    __slots__ = ("algorithm", "contexts", "head", "mac_copy", "plaintext_start")
 
     def __init__(self, subkeys: Subkeys) -> None:
         self.head = (SIGNED if subkeys.encrypt is None else SEALED) + subkeys.key_id
-        self.overhead = _HEAD + (0 if subkeys.encrypt is None else _NONCE)
+        self.plaintext_start = _HEAD + (0 if subkeys.encrypt is None else _NONCE)
         self.algorithm: Any = None if subkeys.encrypt is None else AES(subkeys.encrypt)
         self.mac_copy = HMAC(subkeys.mac, SHA256()).copy
         # Free CTR contexts. reset_nonce and update must not interleave between threads: a context
@@ -200,18 +201,22 @@ class Sealer:
         """
         envelope = self._decode(token)
         key = self._verify(envelope, binding)
-        if self._sealed:
-            plaintext = key.crypt(envelope[_HEAD : _HEAD + _NONCE], envelope[_HEAD + _NONCE : -_TAG])
-        else:
-            plaintext = envelope[_HEAD:-_TAG]
         # The MAC has verified: from here on only our own mistakes and stolen keys can be at fault.
+        start = key.plaintext_start
+        if len(envelope) < start + _TIMES.size + _TAG:
+            raise UnsealError("forbidden_value", "a plaintext too short for its times")
+        plaintext = envelope[start:-_TAG]
+        if self._sealed:
+            plaintext = key.crypt(envelope[_HEAD:start], plaintext)
         flags, created, sealed_at = _TIMES.unpack_from(plaintext)
         if flags > JSON:
-            plaintext, lifetime, sid = _unpack_optional(flags, plaintext)
+            payload, lifetime, sid = _unpack_optional(flags, plaintext)
         else:
-            plaintext, lifetime, sid = plaintext[_TIMES.size :], None, None
+            payload, lifetime, sid = plaintext[_TIMES.size :], None, None
         self._check_times(created, sealed_at, lifetime)
-        return Unsealed(plaintext, flags & 3, created, sealed_at, lifetime, sid, key is self._primary)
+        if flags & _DEFLATED:
+            payload = _inflate(payload)
+        return Unsealed(payload, flags & 3, created, sealed_at, lifetime, sid, key is self._primary)
 
     def _decode(self, token: bytes) -> bytes:
         length = len(token)
@@ -224,7 +229,7 @@ class Sealer:
             envelope = a2b_base64(token.translate(_TO_STANDARD) + _MISSING_PADDING[length & 3], strict_mode=True)
         except Base64Error:
             raise UnsealError("malformed", "a token with characters that are not base64url's") from None
-        if len(envelope) < self._primary.overhead + _TIMES.size + _TAG:
+        if len(envelope) < _HEAD + _TIMES.size + _TAG:
             raise UnsealError("malformed", f"a token of {length} characters, which is too short")
         return envelope
 
@@ -263,7 +268,7 @@ class Sealer:
 def _unpack_optional(flags: int, plaintext: bytes) -> tuple[bytes, int | None, bytes | None]:
     """Take apart what the flags announce, and refuse what they may not.
 
-    :returns: payload, lifetime, sid.
+    :returns: the payload, perhaps deflated, lifetime and sid.
     """
     if flags & _RESERVED or flags & 3 > JSON:
         raise UnsealError("forbidden_value", f"flags {flags:#04x}, which this version does not have")
@@ -283,8 +288,7 @@ def _unpack_optional(flags: int, plaintext: bytes) -> tuple[bytes, int | None, b
         if not 1 <= plaintext[-1] <= end - start:
             raise UnsealError("forbidden_value", "padding longer than the plaintext")
         end -= plaintext[-1]
-    payload = plaintext[start:end]
-    return (_inflate(payload) if flags & _DEFLATED else payload), lifetime, sid
+    return plaintext[start:end], lifetime, sid
 
 
 def _deflate(payload: bytes) -> bytes:

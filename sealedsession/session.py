@@ -116,6 +116,8 @@ class Session(dict[Any, Any]):
     def mark_accessed(self) -> None:
         """Open the session. Starlette calls this when ``request.session`` is used."""
 
+    fromkeys: Any = dict.fromkeys  # what is made of other keys is a plain dict, as copies are
+
     def __reduce__(self) -> Any:
         """Copies, deep copies and pickles of a session are plain dicts."""
         return (dict, (dict(self),))
@@ -123,8 +125,9 @@ class Session(dict[Any, Any]):
 
 def _refuse(*_: object, **__: object) -> NoReturn:
     raise SessionClosed(
-        "the session was changed after the response headers had gone, and no cookie can carry the change. Change it "
-        "before start_response, before the first message of the response, or before websocket.accept"
+        "the session was changed, or asked for an id that it did not have, after the response headers had gone, and "
+        "no cookie can carry that. Do it before start_response, before the first message of the response, or before "
+        "websocket.accept"
     )
 
 

@@ -62,7 +62,7 @@ class Registry:
         self.by_type[ABCMeta] = self.by_type[type]  # the class of the class Fraction, for one
 
     def register(self, cls: type[T], code: str, *, encode: Callable[[T], object], decode: Callable[[Any], T]) -> None:
-        """Let sessions hold instances of exactly `cls`.
+        """Let sessions hold instances of exactly this class.
 
         :param code: 1 to 32 characters, the type's name on the wire. It may never be given to another type.
         :param encode: makes plain data, or values of registered types, of an instance.
