@@ -19,6 +19,7 @@ from sealedsession.errors import ConfigError
 
 LIMIT = 4096  # bytes of name and value that a browser keeps
 ATTRIBUTE_LIMIT = 1024  # bytes of an attribute's value
+NAME_LIMIT = 256  # bytes of our own cookie's name, which count towards LIMIT
 MAX_AGE_LIMIT = 400 * 24 * 3600  # seconds
 CANDIDATES = 4  # cookies of our name that are tried; browsers send one, two after a change of path or domain
 
@@ -64,6 +65,10 @@ class CookiePolicy:
     def _check_values(self) -> None:
         if not _TOKEN.fullmatch(str(self.name)):
             raise ConfigError(f"name={self.name!r} is no cookie name: use letters, digits, '-', '_' and '.'")
+        if len(str(self.name)) > NAME_LIMIT:
+            raise ConfigError(
+                f"name takes {len(str(self.name))} bytes, and {NAME_LIMIT} is the most: the value needs room"
+            )
         if self.samesite not in _SAMESITE.values():
             raise ConfigError(f"samesite={self.samesite!r} has to be 'Lax', 'Strict' or 'None' (RFC 6265bis, 5.6.7)")
         if not _PATH.fullmatch(self.path):

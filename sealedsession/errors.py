@@ -51,17 +51,20 @@ class CookieTooLarge(SealError):
     """
 
     def __init__(self, name: str, size: int, limit: int, by_key: Mapping[object, int]) -> None:
-        largest = ", ".join(f"{key!r} {count} bytes" for key, count in list(by_key.items())[:5])
-        super().__init__(
-            f"session cookie {name!r} would take {size} bytes, and browsers drop a cookie over {limit}. "
-            f"Largest keys: {largest or 'none'}. Nothing was sent and the browser keeps the session it had: "
-            "store large values elsewhere and keep a reference to them in the session, "
-            "or set oversize= to a function that trims it."
-        )
+        super().__init__(name, size, limit, by_key)
         self.name = name
         self.size = size
         self.limit = limit
         self.by_key = by_key
+
+    def __str__(self) -> str:
+        largest = ", ".join(f"{key!r} {count} bytes" for key, count in list(self.by_key.items())[:5])
+        return (
+            f"session cookie {self.name!r} would take {self.size} bytes, and browsers drop a cookie over {self.limit}. "
+            f"Largest keys: {largest or 'none'}. Nothing was sent and the browser keeps the session it had: "
+            "store large values elsewhere and keep a reference to them in the session, "
+            "or set oversize= to a function that trims it."
+        )
 
 
 class NotSerializable(SealError, TypeError):
@@ -73,9 +76,12 @@ class NotSerializable(SealError, TypeError):
     """
 
     def __init__(self, path: str, kind: type | None, problem: str) -> None:
-        super().__init__(f"{path}: {problem}")
+        super().__init__(path, kind, problem)
         self.path = path
         self.type = kind
+
+    def __str__(self) -> str:
+        return f"{self.args[0]}: {self.args[2]}"
 
 
 class SessionClosed(SealError, RuntimeError):
@@ -90,6 +96,9 @@ class UnsealError(SealedSessionError):
     """
 
     def __init__(self, code: Reason, detail: str) -> None:
-        super().__init__(f"{code}: {detail}")
+        super().__init__(code, detail)
         self.code: Reason = code
         self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.detail}"

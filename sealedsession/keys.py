@@ -2,8 +2,8 @@
 
 Rules:
 
-1. A key is at least 32 bytes of input keying material, from the CSPRNG: short, repeated,
-   counted-up and placeholder keys are refused at start (OWASP ASVS 5.0, 11.2.3).
+1. A key is at least 32 bytes of input keying material, from the CSPRNG: keys that are short, repeated,
+   counted up or of few different bytes are refused at start (OWASP ASVS 5.0, 11.2.3).
 2. Nothing uses a configured key itself. Each purpose (one cookie, one kind of state) gets subkeys
    by HKDF-SHA256 (RFC 5869) with labels of their own, so a token cannot be replayed as another.
 3. The MAC subkey depends on the encrypt key: a wrong encrypt key fails at the MAC, before any parser.
@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from sealedsession.errors import ConfigError
 
+DIFFERENT_BYTES = 10  # 64 random hexadecimal digits have fewer once in 100 million
 KEY_BYTES = 32  # 256 bits: the strength of AES-256 and of HMAC-SHA256
 _CURE = "make one with: python -m sealedsession keygen"
 
@@ -138,10 +139,12 @@ def _from_environment(option: str, name: str) -> bytes:
 
 def _from_file(option: str, path: str) -> bytes:
     try:
-        return Path(path).read_bytes().rstrip(b"\r\n")  # editors and echo end the line
+        content = Path(path).read_bytes()
     except (OSError, ValueError) as error:
         cause = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
         raise ConfigError(f"{option} is 'file:{path}', and that file cannot be read: {cause}") from None
+    text = content.rstrip(b"\r\n")  # editors and echo end the line
+    return text if text.isascii() else content  # raw bytes may end in anything
 
 
 def _strong(option: str, key: bytes) -> bytes:
@@ -153,6 +156,8 @@ def _strong(option: str, key: bytes) -> bytes:
             f"{option} is {len(key)} hexadecimal digits, which hold {len(key) // 2} bytes of key, "
             f"and has to hold at least {KEY_BYTES}; {_CURE}"
         )
+    if len(set(key)) < DIFFERENT_BYTES:
+        raise ConfigError(f"{option} has only {len(set(key))} different bytes and is no random key; {_CURE}")
     steps = bytes((after - before) % 256 for before, after in pairwise(key))
     if _repeats(key) or _repeats(steps):
         raise ConfigError(f"{option} is a repeated or counted-up pattern and not a random key; {_CURE}")

@@ -97,6 +97,7 @@ class SessionManager(Generic[Request, Text]):
         if isinstance(session, UnopenedSession):
             session._headers_gone = True
             return headers
+        session.__class__ = Session  # open, so that a function given as `oversize` can trim it, the second time too
         set_cookie = self._set_cookie(session, status)
         session.__class__ = ClosedSession  # the states are classes
         return self._add_headers(headers, set_cookie)

@@ -254,7 +254,8 @@ class Sealer:
     def _check_times(self, created: int, sealed_at: int, lifetime: int | None) -> None:
         now = self._clock()
         if sealed_at > now + self._leeway or created > sealed_at + self._leeway:
-            raise UnsealError("from_the_future", f"a token made {sealed_at - now:.0f} seconds ahead of this clock")
+            ahead = max(sealed_at - now, created - sealed_at)
+            raise UnsealError("from_the_future", f"times that are {ahead:.0f} seconds ahead")
         now -= self._leeway
         if self._idle_timeout is not None and now > sealed_at + self._idle_timeout:
             raise UnsealError("expired_idle", f"a token made {now - sealed_at:.0f} seconds ago")

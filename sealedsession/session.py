@@ -148,16 +148,6 @@ class UnopenedSession(Session):
 
     __slots__ = ()
 
-    def _open(self) -> None:
-        if type(self) is not UnopenedSession:
-            return  # through a method that was looked up before another one opened the session
-        session: Any = self  # type checkers do not like what is done here to its class
-        session.__class__ = Session
-        session.clear()
-        self._keeper.fill(session)
-        if getattr(session, "_headers_gone", False):
-            session.__class__ = ClosedSession
-
     @property
     def accessed(self) -> bool:
         return False
@@ -184,9 +174,19 @@ _READERS = (
 _PROPERTIES = ("created", "id", "new", "rejected", "remaining", "sealed_at", "size")
 
 
+def _open(session: Any) -> None:
+    if session.accessed:
+        return  # a method that was looked up before another one opened the session
+    session.__class__ = Session
+    session.clear()
+    session._keeper.fill(session)
+    if getattr(session, "_headers_gone", False):
+        session.__class__ = ClosedSession
+
+
 def _opening_method(name: str) -> Callable[..., Any]:
     def method(self: UnopenedSession, *args: Any, **kwargs: Any) -> Any:
-        self._open()
+        _open(self)
         return getattr(self, name)(*args, **kwargs)
 
     method.__name__ = name
@@ -196,7 +196,7 @@ def _opening_method(name: str) -> Callable[..., Any]:
 
 def _opening_property(name: str) -> property:
     def getter(self: UnopenedSession) -> Any:
-        self._open()
+        _open(self)
         return getattr(self, name)
 
     return property(getter, doc=f"Open the session, then {name}.")

@@ -1,0 +1,28 @@
+"""How the documentation is built: ``python -m sphinx -W -n docs docs/_build``. Nothing but Sphinx is needed."""
+
+import sealedsession
+
+project = "sealedsession"
+author = "the sealedsession authors"
+copyright = f"2026, {author}"  # noqa: A001  # the name that Sphinx reads
+version = release = sealedsession.__version__
+
+extensions = ["sphinx.ext.autodoc"]
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True  # os.urandom, not <built-in function urandom>
+
+default_role = "any"  # docstrings and pages write names of options and of the API in single backticks
+nitpick_ignore = [
+    # Built-in types, and a parameter's name: what "any" finds nothing for.
+    ("any", "str"),
+    ("any", "type"),
+    ("any", "cls"),
+    ("py:class", "sealedsession.values.T"),  # a type variable
+]
+# The standard library's: its inventory would have to be fetched, and the build needs no network.
+nitpick_ignore_regex = [("py:class", r"collections\.abc\..*")]
+
+exclude_patterns = ["_build"]
+html_theme = "alabaster"
+html_theme_options = {"description": "Sessions sealed in one cookie", "page_width": "1000px"}
+html_copy_source = False
