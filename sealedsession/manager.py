@@ -17,10 +17,11 @@ from sealedsession import events
 from sealedsession.config import SessionConfig
 from sealedsession.cookie import LIMIT, CookieFinder, is_loopback
 from sealedsession.errors import CookieTooLarge, Reason, UnsealError
-from sealedsession.pickling import MAX_BYTES, PickleSerializer, TooLarge
-from sealedsession.seal import PICKLE, SID_BYTES, Sealer, Unsealed
+from sealedsession.limits import TooLarge
+from sealedsession.pickling import PickleSerializer
+from sealedsession.seal import JSON, PICKLE, SID_BYTES, Sealer, Unsealed
 from sealedsession.session import UNOPENED_CONTENT, ClosedSession, Session, UnopenedSession
-from sealedsession.values import Registry
+from sealedsession.tagged_json import JsonSerializer
 
 Request = TypeVar("Request")
 Text = TypeVar("Text", str, bytes)
@@ -62,7 +63,14 @@ class SessionManager(Generic[Request, Text]):
             clock=config.clock,
             random_bytes=config.random_bytes,
         )
-        self._serializer = PickleSerializer(Registry())
+        # By the number that the token has for them.
+        self._serializers: dict[int, PickleSerializer | JsonSerializer] = {}
+        if "pickle" in config.accept_serializers:
+            self._serializers[PICKLE] = PickleSerializer(config.registry, config.limits)
+        if "json" in config.accept_serializers:
+            self._serializers[JSON] = JsonSerializer(config.registry, config.limits)
+        self._serializer_number = PICKLE if config.serializer == "pickle" else JSON
+        self._serializer = self._serializers[self._serializer_number]
         self._refresh_interval: int = config.refresh_interval or 0
         self._attributes = config.cookie.attributes
         self._deletion = config.cookie.deletion
@@ -134,7 +142,7 @@ class SessionManager(Generic[Request, Text]):
         if session._sid != origin.sid or session._created != origin.created:
             return True
         try:
-            return self._serializer.dumps(session.copy(), origin.payload) is not origin.payload
+            return self._serializers[origin.serializer].dumps(session.copy(), origin.payload) is not origin.payload
         except TooLarge:
             return True
 
@@ -177,11 +185,12 @@ class SessionManager(Generic[Request, Text]):
             session._origin = unsealed
 
     def _load(self, unsealed: Unsealed) -> dict[Any, Any]:
-        if unsealed.serializer != PICKLE:
+        serializer = self._serializers.get(unsealed.serializer)
+        if serializer is None:
             raise UnsealError(
                 "forbidden_value", f"a payload by serializer {unsealed.serializer}, which is not accepted here"
             )
-        content = self._serializer.loads(unsealed.payload)
+        content = serializer.loads(unsealed.payload)
         if type(content) is not dict:
             raise UnsealError("forbidden_value", f"a {type(content).__name__} for a session")
         return content
@@ -213,11 +222,11 @@ class SessionManager(Generic[Request, Text]):
         if origin is None and not session and session._sid is None and not session._save:
             return self._deletion if session._rejected else None
         try:
-            payload = self._serializer.dumps(session.copy(), origin and origin.payload)
+            payload, changed = self._serialized(session, origin)
         except TooLarge:
             raise self._too_large(session, sum(self._sizes(session).values())) from None
         if origin is not None:
-            changed = payload is not origin.payload or session._sid != origin.sid or session._created != origin.created
+            changed = changed or session._sid != origin.sid or session._created != origin.created
             if not changed and not session._save and origin.by_primary and not self._is_due(origin):
                 return None
             if changed and not session and session._sid in (None, origin.sid):
@@ -229,6 +238,17 @@ class SessionManager(Generic[Request, Text]):
         if self._watch_transport:
             self._warn_of_plain_http(session)
         return f"{self._name}={token}{self._attributes}"
+
+    def _serialized(self, session: Session, origin: Unsealed | None) -> tuple[bytes, bool]:
+        """The session's payload, and whether it holds something else than the one that came in."""
+        content = session.copy()
+        if origin is None:
+            return self._serializer.dumps(content), True
+        payload = self._serializers[origin.serializer].dumps(content, origin.payload)
+        changed = payload is not origin.payload
+        if origin.serializer != self._serializer_number:
+            payload = self._serializer.dumps(content)
+        return payload, changed
 
     def _warn_of_plain_http(self, session: Session) -> None:
         host = self._plain_http_host(session._request)
@@ -242,6 +262,7 @@ class SessionManager(Generic[Request, Text]):
     def _seal(self, session: Session, payload: bytes) -> str:
         return self._sealer.seal(
             payload,
+            serializer=self._serializer_number,
             created=session._created,
             sid=session._sid,
             lifetime=session._origin.lifetime if session._origin is not None else None,
@@ -259,7 +280,7 @@ class SessionManager(Generic[Request, Text]):
         try:
             length = len(self._serializer.dumps(value))
         except TooLarge:
-            length = MAX_BYTES
+            length = self.config.limits.size
         return (length * 4 + 2) // 3  # base64
 
     def _add_headers(self, headers: list[tuple[Text, Text]], set_cookie: str | None) -> list[tuple[Text, Text]]:

@@ -11,18 +11,19 @@ Rules:
    are found by comparing serialized sessions.
 """
 
+import enum
 import types
+import zoneinfo
 from abc import ABCMeta
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
+from sealedsession import shapes
 from sealedsession.default_types import CLASSES, DEFAULT_TYPES, PLAIN
-from sealedsession.errors import ConfigError, NotSerializable
+from sealedsession.errors import ConfigError
 
 T = TypeVar("T")
 
-MAX_DEPTH = 256  # nesting; recursive users of a session, repr and json among them, stop at about 1,000
-MAX_INT_BYTES = 32  # 256 bits: ids, hashes and keys fit, and str() of the largest takes no time
 _CODE = 32  # characters of a code
 
 # Methods that pickle's opcodes could call on an instance while a payload is being read. Instances of classes that
@@ -88,6 +89,47 @@ class Registry:
 
         self._add(ValueType(cls, code, encode, checked, _is_reachable(cls)))
 
+    def register_enum(self, cls: type[enum.Enum], code: str) -> None:
+        """Let sessions hold the members of an enum, by value.
+
+        :raises ConfigError: as `register`, and for a Flag, or values that are not hashable.
+        """
+        self._register(cls, code, shapes.enum_codec(cls))
+
+    def register_dataclass(self, cls: type[Any], code: str) -> None:
+        """Let sessions hold a dataclass: the values of its fields, each of exactly the annotated types, in order.
+
+        Reading one calls the class with possibly hostile values of these types: its `__init__` and `__post_init__`
+        have to expect any of them. When the fields change, stored sessions do not fit any more: change the code too.
+
+        :raises ConfigError: as `register`, and for annotations that cannot be checked.
+        """
+        self._register(cls, code, shapes.dataclass_codec(cls))
+
+    def register_namedtuple(self, cls: type[Any], code: str) -> None:
+        """Let sessions hold a named tuple; where it has annotations, with members of exactly these types.
+
+        :raises ConfigError: as `register`, and for annotations that cannot be checked.
+        """
+        self._register(cls, code, shapes.namedtuple_codec(cls))
+
+    def register_subclass(self, cls: type[Any], code: str) -> None:
+        """Let sessions hold a subclass of str, int, float or bytes, made by calling it with the plain value.
+
+        :raises ConfigError: as `register`.
+        """
+        self._register(cls, code, shapes.subclass_codec(cls))
+
+    def register_zoneinfo(self, names: Iterable[str], code: str = "zone") -> None:
+        """Let sessions hold these IANA time zones, alone and in a datetime or time. They are loaded here and now.
+
+        :raises ConfigError: as `register`, and for a zone that this machine does not have.
+        """
+        self._register(zoneinfo.ZoneInfo, code, shapes.zoneinfo_codec(names))
+
+    def _register(self, cls: type[Any], code: str, codec: shapes.Codec) -> None:
+        self.register(cls, code, encode=codec.encode, decode=codec.decode)
+
     def _add(self, entry: ValueType) -> None:
         self.by_type[entry.cls] = self.by_code[entry.code] = entry
 
@@ -134,74 +176,5 @@ def _decode_class(data: object) -> type:
     return CLASSES[data]
 
 
-def find_fault(value: Any, registry: Registry) -> NotSerializable | None:
-    """Find the first value that cannot be stored, for an error that names its path.
-
-    Slow, and called only when a serializer has failed.
-    """
-    return _find_fault(value, registry, "session", ())
-
-
-def _find_fault(value: Any, registry: Registry, path: str, parents: tuple[int, ...]) -> NotSerializable | None:
-    if id(value) in parents:
-        return NotSerializable(path, type(value), "it contains itself. Store a value without the circle")
-    if len(parents) > MAX_DEPTH:
-        return NotSerializable(path[:60] + "...", type(value), f"it is nested more than {MAX_DEPTH} deep")
-    inside = (*parents, id(value))
-    kind = type(value)
-    if kind is int:
-        return _int_fault(value, path)
-    if kind is dict:
-        for key, member in value.items():
-            key_path = f"{path}[{_short(key)}]"
-            fault = _find_fault(key, registry, f"{key_path} (the key)", inside) or _find_fault(
-                member, registry, key_path, inside
-            )
-            if fault:
-                return fault
-    elif kind is list or kind is tuple:
-        for index, member in enumerate(value):
-            if fault := _find_fault(member, registry, f"{path}[{index}]", inside):
-                return fault
-    elif kind not in PLAIN:
-        return _typed_fault(value, registry, path, inside)
-    return None
-
-
-def _typed_fault(value: Any, registry: Registry, path: str, inside: tuple[int, ...]) -> NotSerializable | None:
-    kind = type(value)
-    entry = registry.by_type.get(kind)
-    name = f"{kind.__module__}.{kind.__qualname__}"
-    if entry is None:
-        return NotSerializable(
-            path,
-            kind,
-            f"values of type {name} are not stored in sessions. Store plain values "
-            "(str, int, list, dict, datetime ...), or what it takes to fetch it again",
-        )
-    try:
-        data = entry.encode(value)
-    except Exception as error:  # noqa: BLE001  # an encoder is anybody's code, and its complaint is the message
-        return NotSerializable(path, kind, f"this {name} cannot be stored: {error}")
-    if fault := _find_fault(data, registry, path, inside):
-        return fault
-    try:
-        entry.decode(data)
-    except Exception as error:  # noqa: BLE001  # likewise
-        return NotSerializable(path, kind, f"this {name} is beyond what a session takes: {error}")
-    return None
-
-
-def _int_fault(value: int, path: str) -> NotSerializable | None:
-    if value.bit_length() < 8 * MAX_INT_BYTES:
-        return None
-    return NotSerializable(
-        path,
-        int,
-        f"it has {value.bit_length()} bits, and {8 * MAX_INT_BYTES - 1} is the most. Store it as bytes or str",
-    )
-
-
-def _short(key: object) -> str:
-    text = repr(key)
-    return text if len(text) <= 60 else text[:57] + "..."
+# What a SessionConfig without a registry of its own uses.
+default_registry = Registry()
