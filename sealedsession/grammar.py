@@ -22,11 +22,10 @@ def _tokens(int_bytes: int) -> bytes:
     """Any number of opcodes with their arguments. Possessive: linear, no backtracking."""
     return (
         rb"(?:\x8c" + _counted(255)  # SHORT_BINUNICODE
-        + rb"|[N\x88\x89}\](us)eat\x85\x86\x87]"  # NONE NEWTRUE NEWFALSE, containers, MARK, SETITEM*, APPEND*, TUPLE*
+        + rb"|[NQ\x88\x89}\](us)eat\x85\x86\x87]"  # NONE BINPERSID NEWTRUE NEWFALSE, and those of containers
         + rb"|K.|M..|J.{4}|G.{8}"  # BININT1 BININT2 BININT BINFLOAT
         + rb"|C" + _counted(255)  # SHORT_BINBYTES
-        + rb"|\x8a" + _counted(int_bytes)  # LONG1
-        + rb"|(Q))*+"  # BINPERSID: group 1 tells that there is a typed value
+        + rb"|\x8a" + _counted(int_bytes) + rb")*+"  # LONG1
     )  # fmt: skip
 
 
@@ -49,18 +48,17 @@ class Grammar:
         self._tokens = re.compile(tokens, re.DOTALL)
         self._whole = re.compile(tokens + rb"\.", re.DOTALL)
 
-    def check(self, payload: bytes) -> bool:
+    def check(self, payload: bytes) -> None:
         """Check all that has to hold before a payload is read: size, grammar, nesting, nodes.
 
-        :returns: whether it holds a typed value.
         :raises UnsealError: naming what does not hold.
         """
         limits = self._limits
         length = len(payload)
         if length > limits.size:
             raise UnsealError("forbidden_value", f"a payload of {length} bytes, and {limits.size} is the most")
-        match = self._whole.fullmatch(payload)
-        typed = self._match_by_parts(payload) if match is None else match.lastindex is not None
+        if self._whole.fullmatch(payload) is None:
+            self._check_by_parts(payload)
         if length > limits.nodes or (
             length > limits.depth and len(payload.translate(None, _NOT_OPENERS)) > limits.depth
         ):
@@ -69,22 +67,18 @@ class Grammar:
                 raise UnsealError("forbidden_value", f"a payload nested more than {limits.depth} deep")
             if nodes > limits.nodes:
                 raise UnsealError("forbidden_value", f"a payload of {nodes} values, and {limits.nodes} is the most")
-        return typed
 
-    def _match_by_parts(self, payload: bytes) -> bool:
+    def _check_by_parts(self, payload: bytes) -> None:
         """Match a payload with strings of 256 bytes and more, or find what is wrong with it.
 
-        :returns: whether it holds a typed value.
         :raises UnsealError: naming the first opcode that is not in the grammar.
         """
-        typed = False
         position = 0
         while match := self._tokens.match(payload, position):  # it matches nothing, too
-            typed = typed or match.lastindex is not None
             position = match.end()
             opcode = payload[position : position + 1]
             if opcode == b"." and position + 1 == len(payload):
-                return typed
+                return
             if not opcode or opcode not in _LONG_STRINGS or position + 5 > len(payload):
                 break
             position += 5 + int.from_bytes(payload[position + 1 : position + 5], "little")

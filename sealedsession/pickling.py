@@ -134,8 +134,8 @@ class PickleSerializer:
             payload = self._write(self._plain_writers, _PlainPickler, value)
             if known is not None and payload == known:
                 return known
-            if not self._check(payload):
-                return payload
+            self._check(payload)
+            return payload
         except (_NotPlain, UnsealError):
             pass  # typed values: the second pass takes them, and finds what neither can store
         except (ValueError, RecursionError) as error:
@@ -156,11 +156,11 @@ class PickleSerializer:
 
         :raises UnsealError: ``forbidden_value`` for every payload that `dumps` does not write.
         """
-        typed = self._check(payload)
+        self._check(payload)
         reader = self._Reader(BytesIO(_PROTOCOL_AND_FRAME + _FRAME.pack(len(payload)) + payload))
         try:
             value = reader.load()
-            return _release(value) if typed and reader.deferred else value
+            return _release(value) if reader.deferred else value
         except UnsealError:
             raise
         except Exception as error:  # the unpickler raises many, decoders any: all say that the payload is not ours
