@@ -52,17 +52,19 @@ class TooLarge(Exception):
 class FaultFinder:
     """Finds the first value that cannot be stored, for an error that names its path.
 
-    Slow, and asked only when a serializer has failed.
+    Slow, and made only when a serializer has failed.
     """
 
     def __init__(self, registry: Registry, limits: Limits) -> None:
         self._registry = registry
         self._limits = limits
+        self._left = limits.nodes
 
     def find(self, value: object, error: Exception) -> NotSerializable:
         """The fault of a value that a serializer could not store.
 
         :param error: what the serializer said, for want of a better answer.
+        :raises TooLarge: when the search comes upon more values than a session can have.
         """
         try:
             fault = self._find(value, "session", ())
@@ -72,6 +74,9 @@ class FaultFinder:
 
     def _find(self, value: Any, path: str, parents: tuple[int, ...]) -> NotSerializable | None:
         """:param parents: the ids of the values around it."""
+        self._left -= 1
+        if self._left < 0:
+            raise TooLarge  # what is shared is met wherever it occurs
         if id(value) in parents:
             return NotSerializable(path, type(value), "it contains itself. Store a value without the circle")
         inside = (*parents, id(value))

@@ -82,12 +82,12 @@ class _Deferred:
 class PickleSerializer:
     """Sessions to payloads and back, with the value types of one registry."""
 
-    __slots__ = ("_Reader", "_TypedPickler", "_check", "_faults", "_limits", "_plain_writers", "_typed_writers")
+    __slots__ = ("_Reader", "_TypedPickler", "_check", "_limits", "_plain_writers", "_registry", "_typed_writers")
 
     def __init__(self, registry: Registry = default_registry, limits: Limits = DEFAULT_LIMITS) -> None:
         self._limits = limits
         self._check = Grammar(limits).check
-        self._faults = FaultFinder(registry, limits)
+        self._registry = registry
         self._plain_writers: list[_Writer] = []
         self._typed_writers: list[_Writer] = []
         by_type, by_code = registry.by_type.get, registry.by_code.get
@@ -139,7 +139,7 @@ class PickleSerializer:
         except (_NotPlain, UnsealError):
             pass  # typed values: the second pass takes them, and finds what neither can store
         except (ValueError, RecursionError) as error:
-            raise self._faults.find(value, error) from error
+            raise FaultFinder(self._registry, self._limits).find(value, error) from error
         try:
             payload = self._write(self._typed_writers, self._TypedPickler, value)
             if known is not None and payload == known:
@@ -148,7 +148,7 @@ class PickleSerializer:
         except TooLarge:
             raise
         except Exception as error:  # encoders are anybody's code
-            raise self._faults.find(value, error) from error
+            raise FaultFinder(self._registry, self._limits).find(value, error) from error
         return payload
 
     def loads(self, payload: bytes) -> object:

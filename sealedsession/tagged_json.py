@@ -34,12 +34,11 @@ _TOKENS = re.compile(r'\{(?:"(~[tdbf])":)?|[\[\]}]|"(?:[^"\\]|\\.)*"(:)?|[^\s,:"
 class JsonSerializer:
     """Sessions to payloads and back, with the value types of one registry."""
 
-    __slots__ = ("_decoder", "_faults", "_limits", "_registry")
+    __slots__ = ("_decoder", "_limits", "_registry")
 
     def __init__(self, registry: Registry = default_registry, limits: Limits = DEFAULT_LIMITS) -> None:
         self._registry = registry
         self._limits = limits
-        self._faults = FaultFinder(registry, limits)
         self._decoder = json.JSONDecoder(object_pairs_hook=self._object, parse_int=self._int, parse_constant=_refuse)
 
     def dumps(self, value: object, known: bytes | None = None) -> bytes:
@@ -62,7 +61,7 @@ class JsonSerializer:
         except TooLarge:
             raise
         except Exception as error:  # encoders are anybody's code
-            raise self._faults.find(value, error) from error
+            raise FaultFinder(self._registry, self._limits).find(value, error) from error
         return payload
 
     def loads(self, payload: bytes) -> object:
