@@ -23,7 +23,7 @@ check: $(VENV)/installed-check docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 	rm -rf build dist
 	$(BIN)/python -m build --quiet .

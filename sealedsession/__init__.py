@@ -8,6 +8,9 @@ from sealedsession.errors import SealedSessionError as SealedSessionError
 from sealedsession.errors import SealError as SealError
 from sealedsession.errors import SessionClosed as SessionClosed
 from sealedsession.errors import UnsealError as UnsealError
+from sealedsession.limits import Limits as Limits
 from sealedsession.session import Session as Session
+from sealedsession.values import Registry as Registry
+from sealedsession.values import default_registry as default_registry
 
 __version__ = "0.1.0"

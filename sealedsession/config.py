@@ -7,6 +7,7 @@ the first request: it names the option, the kind of what was given (never a key'
 
 import difflib
 import os
+import re
 import time
 import types
 import typing
@@ -17,9 +18,12 @@ from typing import Any, Literal, Self, TypedDict
 from sealedsession.cookie import CookiePolicy
 from sealedsession.errors import ConfigError, CookieTooLarge
 from sealedsession.keys import Keyring, KeySource
+from sealedsession.limits import DEFAULT_LIMITS, Limits
 from sealedsession.session import Session
+from sealedsession.values import Registry, default_registry
 
 DAY = 24 * 3600  # seconds
+SERIALIZERS = ("pickle", "json")
 Oversize = Literal["raise", "keep"] | Callable[[Session, CookieTooLarge], object]
 
 
@@ -41,6 +45,10 @@ class SessionOptions(TypedDict, total=False):
     refresh_interval: int | None
     leeway: int
     oversize: Oversize
+    serializer: str
+    accept_serializers: Sequence[str]
+    registry: Registry
+    limits: Limits
     save_on_error: bool
     cache_control: str | None
     environ_key: str
@@ -65,6 +73,10 @@ class SessionConfig:
     :param leeway: seconds by which clocks may differ, 0 to 600.
     :param oversize: what happens when the cookie would be over 4096 bytes. ``raise`` a `CookieTooLarge`; ``keep``
         the old cookie and log; or a function of session and error that makes the session smaller, asked once.
+    :param serializer: ``pickle``, the allow-list pickle, or ``json``, tagged JSON: the same values and limits.
+    :param accept_serializers: those whose sessions are read. The default is both, so that a change can be rolled out.
+    :param registry: the types, besides the built-in ones, that sessions can hold.
+    :param limits: see `Limits`.
     :param save_on_error: whether changes are saved with responses of status 500 and above.
     :param cache_control: sent with Set-Cookie where the application sent no Cache-Control, or None.
     :param environ_key: where a WSGI application finds the session. In ASGI it is always ``scope["session"]``.
@@ -88,6 +100,10 @@ class SessionConfig:
     refresh_interval: int | None = None
     leeway: int = 60
     oversize: Oversize = "raise"
+    serializer: str = "pickle"
+    accept_serializers: Sequence[str] = SERIALIZERS
+    registry: Registry = default_registry
+    limits: Limits = DEFAULT_LIMITS
     save_on_error: bool = False
     cache_control: str | None = "no-store"
     environ_key: str = "sealedsession.session"
@@ -105,6 +121,7 @@ class SessionConfig:
             "cookie", CookiePolicy(**{option.name: getattr(self, option.name) for option in fields(CookiePolicy)})
         )
         self._set("name", self.cookie.name)
+        self._set("samesite", self.cookie.samesite)
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Self:
@@ -184,12 +201,24 @@ class SessionConfig:
             raise ConfigError(
                 "oversize has to be 'raise', 'keep' or a function of session and error" + _given(self.oversize)
             )
+        self._check_serializers()
         if self.cache_control is not None and not _is_header_value(self.cache_control):
             raise ConfigError("cache_control has to be a header's value: printable ASCII, such as 'no-store', or None")
         if "." not in self.environ_key.strip("."):
             raise ConfigError(
                 f"environ_key={self.environ_key!r} needs a dot inside: PEP 3333 leaves other names to CGI"
             )
+
+    def _check_serializers(self) -> None:
+        accepted = self.accept_serializers
+        if isinstance(accepted, str) or not set(accepted) <= set(SERIALIZERS):
+            raise ConfigError(f"accept_serializers has to be a list of {' and '.join(map(repr, SERIALIZERS))}")
+        if self.serializer not in accepted:
+            raise ConfigError(
+                f"serializer={self.serializer!r} is none of accept_serializers: what is sealed could not be read again"
+            )
+        if type(self.registry) is not Registry or type(self.limits) is not Limits:
+            raise ConfigError("registry has to be a Registry, and limits to be Limits: both are given in code")
 
 
 def _or_none(option: str) -> str:
@@ -227,6 +256,8 @@ def _coerce(option: str, text: str) -> object:
         if len(lines) > 1:
             return lines
         return None if option == "encrypt_key" and stripped.lower() == "none" else stripped
+    if option == "accept_serializers":
+        return stripped.replace(",", " ").split()
     kinds = _KINDS.get(option, (str,))
     if types.NoneType in kinds and stripped.lower() == "none":
         return None
@@ -235,10 +266,9 @@ def _coerce(option: str, text: str) -> object:
             return stripped.lower() in _TRUE
         raise ConfigError(f"{option} = {stripped} has to be true or false (or yes, no, on, off, 1, 0)")
     if int in kinds:
-        try:
+        if re.fullmatch("-?[0-9]{1,15}", stripped):
             return int(stripped)
-        except ValueError:
-            raise ConfigError(f"{option} = {stripped} has to be a whole number of seconds" + _none_too(kinds)) from None
+        raise ConfigError(f"{option} = {stripped} has to be a whole number of seconds" + _none_too(kinds))
     return stripped
 
 

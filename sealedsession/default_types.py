@@ -56,17 +56,19 @@ def _of(kind: type[T], data: object) -> T:
 
 
 def _text(data: object, limit: int) -> str:
-    text = _of(str, data)
-    if len(text) > limit:
-        raise ValueError(f"{len(text)} characters, and {limit} is the most")
-    return text
+    if type(data) is not str:
+        raise TypeError(f"a {type(data).__name__} for a str")
+    if len(data) > limit:
+        raise ValueError(f"{len(data)} characters, and {limit} is the most")
+    return data
 
 
 def _int64(data: object) -> int:
-    number = _of(int, data)
-    if not -_INT64 <= number < _INT64:
+    if type(data) is not int:
+        raise TypeError(f"a {type(data).__name__} for a int")
+    if not -_INT64 <= data < _INT64:
         raise ValueError("an int of more than 64 bits")
-    return number
+    return data
 
 
 # ---------------------------------------------------------------------------------------------------- dates and times
@@ -80,8 +82,8 @@ def _encode_datetime(value: datetime.datetime) -> object:
 
 
 def _decode_datetime(data: object) -> datetime.datetime:
-    if type(data) is str:
-        return datetime.datetime.fromisoformat(_text(data, 42))  # the longest has an offset with microseconds
+    if type(data) is str and len(data) <= 42:  # the longest has an offset with microseconds
+        return datetime.datetime.fromisoformat(data)
     text, fold, zone = _of(tuple, data)
     return datetime.datetime.fromisoformat(_text(text, 26)).replace(tzinfo=_zone(zone), fold=_of(int, fold))
 
@@ -93,8 +95,8 @@ def _encode_time(value: datetime.time) -> object:
 
 
 def _decode_time(data: object) -> datetime.time:
-    if type(data) is str:
-        return datetime.time.fromisoformat(_text(data, 31))
+    if type(data) is str and len(data) <= 31:
+        return datetime.time.fromisoformat(data)
     text, fold, zone = _of(tuple, data)
     return datetime.time.fromisoformat(_text(text, 15)).replace(tzinfo=_zone(zone), fold=_of(int, fold))
 
@@ -128,24 +130,28 @@ def _decode_timezone(data: object) -> datetime.timezone:
 
 
 def _decode_timedelta(data: object) -> datetime.timedelta:
-    days, seconds, microseconds = _exactly(data, int, int, int)
+    days, seconds, microseconds = _of(tuple, data)
     return datetime.timedelta(_int64(days), _int64(seconds), _int64(microseconds))
 
 
 # ------------------------------------------------------------------------------------------------------------- numbers
 
 
+_encode_decimal = decimal.Context(capitals=1).to_sci_string  # str() depends on the application's context
+
+
 def _decode_decimal(data: object) -> decimal.Decimal:
     value = decimal.Decimal(_text(data, _DECIMAL_TEXT))
-    if value.is_snan():
+    if value.is_finite():
+        if abs(value.adjusted()) > _DECIMAL_EXPONENT:
+            raise ValueError(f"an exponent beyond {_DECIMAL_EXPONENT}")
+    elif value.is_snan():
         raise ValueError("a signaling NaN, which raises wherever it is used")
-    if value.is_finite() and abs(value.adjusted()) > _DECIMAL_EXPONENT:
-        raise ValueError(f"an exponent beyond {_DECIMAL_EXPONENT}")
     return value
 
 
 def _decode_range(data: object) -> range:
-    start, stop, step = _exactly(data, int, int, int)
+    start, stop, step = _of(tuple, data)
     return range(_int64(start), _int64(stop), _int64(step))
 
 
@@ -249,7 +255,7 @@ DEFAULT_TYPES = (
         datetime.timedelta, "td", lambda value: (value.days, value.seconds, value.microseconds), _decode_timedelta
     ),
     DefaultType(datetime.timezone, "tz", _encode_timezone, _decode_timezone),
-    DefaultType(decimal.Decimal, "n", str, _decode_decimal),
+    DefaultType(decimal.Decimal, "n", _encode_decimal, _decode_decimal),
     DefaultType(
         fractions.Fraction,
         "fr",

@@ -1,7 +1,7 @@
 """One request's session, from Cookie header to Set-Cookie, for any kind of server.
 
     open(request)                     a session that has looked at nothing yet
-    fill(session)                     on first touch: find the cookie, unseal, parse; a bad one gives an empty session
+    load(session)                     on first touch: find the cookie, unseal, parse; a bad one gives an empty session
     close(session, status, headers)   the response's headers: the same object when the session was not touched
 
 Set-Cookie is sent when the session changed, found by comparing its serialized form with the one that came in; or when
@@ -16,14 +16,15 @@ from typing import Any, Generic, TypeVar
 from sealedsession import events
 from sealedsession.config import SessionConfig
 from sealedsession.cookie import LIMIT, CookieFinder, is_loopback
-from sealedsession.errors import CookieTooLarge, Reason, UnsealError
-from sealedsession.pickling import MAX_BYTES, PickleSerializer, TooLarge
-from sealedsession.seal import PICKLE, SID_BYTES, Sealer, Unsealed
+from sealedsession.errors import CookieTooLarge, UnsealError
+from sealedsession.headers import SessionHeaders, Text
+from sealedsession.limits import TooLarge
+from sealedsession.pickling import PickleSerializer
+from sealedsession.seal import JSON, PICKLE, SID_BYTES, Sealer, Unsealed
 from sealedsession.session import UNOPENED_CONTENT, ClosedSession, Session, UnopenedSession
-from sealedsession.values import Registry
+from sealedsession.tagged_json import JsonSerializer
 
 Request = TypeVar("Request")
-Text = TypeVar("Text", str, bytes)
 
 
 class SessionManager(Generic[Request, Text]):
@@ -48,7 +49,6 @@ class SessionManager(Generic[Request, Text]):
         self._cookie_header = cookie_header
         self._plain_http_host = plain_http_host
         self._watch_transport = config.secure
-        self._text: Callable[[str], Text] = text
         self._name = str(config.name)
         self._find = CookieFinder(self._name)
         self._sealer = Sealer(
@@ -61,21 +61,18 @@ class SessionManager(Generic[Request, Text]):
             clock=config.clock,
             random_bytes=config.random_bytes,
         )
-        self._serializer = PickleSerializer(Registry())
+        # By the number that the token has for them.
+        self._serializers: dict[int, PickleSerializer | JsonSerializer] = {}
+        if "pickle" in config.accept_serializers:
+            self._serializers[PICKLE] = PickleSerializer(config.registry, config.limits)
+        if "json" in config.accept_serializers:
+            self._serializers[JSON] = JsonSerializer(config.registry, config.limits)
+        self._serializer_number = PICKLE if config.serializer == "pickle" else JSON
+        self._serializer = self._serializers[self._serializer_number]
         self._refresh_interval: int = config.refresh_interval or 0
         self._attributes = config.cookie.attributes
         self._deletion = config.cookie.deletion
-        self._vary: tuple[Text, Text] = (header_name("Vary"), text("Cookie"))
-        self._and_cookie: Text = text(", Cookie")
-        self._set_cookie_name: Text = header_name("Set-Cookie")
-        self._no_store: tuple[Text, Text] | None = None
-        if config.cache_control is not None:
-            self._no_store = (header_name("Cache-Control"), text(config.cache_control))
-        # What the application's headers are searched for.
-        self._vary_name: Text = text("vary")
-        self._cache_control_name: Text = text("cache-control")
-        self._covers_cookie: set[Text] = {text("cookie"), text("*")}
-        self._comma: Text = text(",")
+        self._headers: SessionHeaders[Text] = SessionHeaders(text, header_name, config.cache_control)
 
     def open(self, request: Request) -> Session:
         """Make the session of a request. Nothing is read until it is touched."""
@@ -100,7 +97,7 @@ class SessionManager(Generic[Request, Text]):
         session.__class__ = Session  # open, so that a function given as `oversize` can trim it, the second time too
         set_cookie = self._set_cookie(session, status)
         session.__class__ = ClosedSession  # the states are classes
-        return self._add_headers(headers, set_cookie)
+        return self._headers.add(headers, set_cookie)
 
     def adopt(self, session: Session, current: object) -> None:
         """Take over what the application has put where its session was, before the session is closed: a mapping
@@ -114,21 +111,22 @@ class SessionManager(Generic[Request, Text]):
 
     # ------------------------------------------------------------------------------------------- what a session asks
 
-    def fill(self, session: Session) -> None:
-        """Put what the request's cookie holds into an empty session."""
+    def load(self, session: Session) -> dict[Any, Any]:
+        """Find what the request's cookie holds, and note where the session comes from."""
         session._origin = None
         session._rejected = None
         session._sid = None
         session._save = False
+        session._created = self.now()
         header = self._cookie_header(session._request)
-        if header:
-            self._fill_from(session, header.encode("latin-1", "replace") if isinstance(header, str) else header)
-        if session._origin is None:
-            session._created = self.now()
-        else:
+        if not header:
+            return {}
+        content = self._load_from(session, header.encode("latin-1", "replace") if isinstance(header, str) else header)
+        if session._origin is not None:
             session._rejected = None
             session._created = session._origin.created
             session._sid = session._origin.sid
+        return content
 
     def is_modified(self, session: Session) -> bool:
         """Whether the session differs from what came in."""
@@ -138,7 +136,7 @@ class SessionManager(Generic[Request, Text]):
         if session._sid != origin.sid or session._created != origin.created:
             return True
         try:
-            return self._serializer.dumps(session.copy(), origin.payload) is not origin.payload
+            return self._serializers[origin.serializer].dumps(session.copy(), origin.payload) is not origin.payload
         except TooLarge:
             return True
 
@@ -163,7 +161,8 @@ class SessionManager(Generic[Request, Text]):
 
     # --------------------------------------------------------------------------------------------------- on the way in
 
-    def _fill_from(self, session: Session, header: bytes) -> None:
+    def _load_from(self, session: Session, header: bytes) -> dict[Any, Any]:
+        content: dict[Any, Any] = {}
         tokens = self._find(header)
         if len(tokens) > 1:
             events.ambiguous(self._name, len(tokens))
@@ -172,28 +171,23 @@ class SessionManager(Generic[Request, Text]):
                 unsealed = self._sealer.unseal(token)
                 if session._origin is not None and unsealed.sealed_at <= session._origin.sealed_at:
                     continue  # a tie goes to the first: browsers send the more specific path first
-                content = self._load(unsealed)
+                content = self._parse(unsealed)
+                session._origin = unsealed
             except UnsealError as error:
-                self._reject(session, error)
-                continue
-            session.clear()
-            session.update(content)
-            session._origin = unsealed
+                events.rejected(self._name, error)
+                session._rejected = session._rejected or error.code
+        return content
 
-    def _load(self, unsealed: Unsealed) -> dict[Any, Any]:
-        if unsealed.serializer != PICKLE:
+    def _parse(self, unsealed: Unsealed) -> dict[Any, Any]:
+        serializer = self._serializers.get(unsealed.serializer)
+        if serializer is None:
             raise UnsealError(
                 "forbidden_value", f"a payload by serializer {unsealed.serializer}, which is not accepted here"
             )
-        content = self._serializer.loads(unsealed.payload)
+        content = serializer.loads(unsealed.payload)
         if type(content) is not dict:
             raise UnsealError("forbidden_value", f"a {type(content).__name__} for a session")
         return content
-
-    def _reject(self, session: Session, error: UnsealError) -> None:
-        events.rejected(self._name, error)
-        code: Reason = error.code
-        session._rejected = session._rejected or code
 
     # -------------------------------------------------------------------------------------------------- on the way out
 
@@ -217,11 +211,11 @@ class SessionManager(Generic[Request, Text]):
         if origin is None and not session and session._sid is None and not session._save:
             return self._deletion if session._rejected else None
         try:
-            payload = self._serializer.dumps(session.copy(), origin and origin.payload)
+            payload, changed = self._serialized(session, origin)
         except TooLarge:
             raise self._too_large(session, sum(self._sizes(session).values())) from None
         if origin is not None:
-            changed = payload is not origin.payload or session._sid != origin.sid or session._created != origin.created
+            changed = changed or session._sid != origin.sid or session._created != origin.created
             if not changed and not session._save and origin.by_primary and not self._is_due(origin):
                 return None
             if changed and not session and not session._save and session._sid in (None, origin.sid):
@@ -233,6 +227,17 @@ class SessionManager(Generic[Request, Text]):
         if self._watch_transport:
             self._warn_of_plain_http(session)
         return f"{self._name}={token}{self._attributes}"
+
+    def _serialized(self, session: Session, origin: Unsealed | None) -> tuple[bytes, bool]:
+        """The session's payload, and whether it holds something else than the one that came in."""
+        content = session.copy()
+        if origin is None:
+            return self._serializer.dumps(content), True
+        payload = self._serializers[origin.serializer].dumps(content, origin.payload)
+        changed = payload is not origin.payload
+        if origin.serializer != self._serializer_number:
+            payload = self._serializer.dumps(content)
+        return payload, changed
 
     def _warn_of_plain_http(self, session: Session) -> None:
         host = self._plain_http_host(session._request)
@@ -246,6 +251,7 @@ class SessionManager(Generic[Request, Text]):
     def _seal(self, session: Session, payload: bytes) -> str:
         return self._sealer.seal(
             payload,
+            serializer=self._serializer_number,
             created=session._created,
             sid=session._sid,
             lifetime=session._origin.lifetime if session._origin is not None else None,
@@ -264,29 +270,4 @@ class SessionManager(Generic[Request, Text]):
         try:
             return len(self._serializer.dumps(value))
         except TooLarge:
-            return MAX_BYTES
-
-    def _add_headers(self, headers: list[tuple[Text, Text]], set_cookie: str | None) -> list[tuple[Text, Text]]:
-        sent = list(headers)
-        vary_at = None
-        varies = cached = False
-        for index, (name, value) in enumerate(sent):
-            lower = name.lower()
-            if lower == self._vary_name:
-                vary_at = index
-                varies = varies or any(
-                    field.strip() in self._covers_cookie for field in value.lower().split(self._comma)
-                )
-            elif lower == self._cache_control_name:
-                cached = True
-        if not varies:
-            if vary_at is None:
-                sent.append(self._vary)
-            else:
-                name, value = sent[vary_at]
-                sent[vary_at] = (name, value + self._and_cookie)
-        if set_cookie is not None:
-            sent.append((self._set_cookie_name, self._text(set_cookie)))
-            if self._no_store and not cached:
-                sent.append(self._no_store)
-        return sent
+            return self.config.limits.size

@@ -9,9 +9,8 @@
     flags      : bits 0-1 serializer (0 pickle, 1 json), 2 deflated, 3 lifetime present, 4 sid present,
                  5 padded (the last byte counts the padding bytes, itself included), 6-7 zero
 
-Integers are big-endian, times are seconds since 1970. The order on the way in never changes: length,
-alphabet, head and key id, MAC (constant time), decrypt, flags, times, inflate. Nothing is parsed before the MAC has
-verified.
+Integers are big-endian, times are seconds since 1970. The order on the way in never changes: length, alphabet, head
+and key id, MAC (constant time), decrypt, flags, times, inflate. Nothing is parsed before the MAC has verified.
 """
 
 import os
@@ -42,6 +41,7 @@ _TIMES = struct.Struct(">BII")  # flags, created, sealed_at
 _U32 = struct.Struct(">I")
 _NO_BINDING = _U32.pack(0)
 SID_BYTES = 16  # 128 bits (OWASP ASVS 5.0, 7.2.3)
+_RAW = -zlib.MAX_WBITS  # deflate without header and checksum: the MAC does better
 INFLATED_MAX = 64 * 1024  # a token that inflates to more is refused: the serializers take less
 
 # base64url to the standard alphabet. What base64url does not have becomes a byte that strict mode refuses.
@@ -55,10 +55,8 @@ _CANONICAL_END = (None, frozenset[int](), frozenset(b"AQgw"), frozenset(b"AEIMQU
 class Unsealed(NamedTuple):
     """What a token held.
 
-    :param payload: the serialized session.
-    :param serializer: `PICKLE` or `JSON`.
-    :param created: when the session began, in seconds since 1970.
-    :param sealed_at: when this token was made, in seconds since 1970.
+    :param serializer: `PICKLE` or `JSON`; it made the payload.
+    :param created: when the session began, and `sealed_at` when this token was made, in seconds since 1970.
     :param lifetime: seconds after `created` at which the session ends, or None.
     :param sid: the session's 16-byte id, or None.
     :param by_primary: False when a fallback key sealed it, so that it is due for sealing again.
@@ -107,7 +105,7 @@ class Sealer:
     :param idle_timeout: seconds after `sealed_at` for which a token is accepted, or None.
     :param absolute_timeout: seconds after `created`, or None.
     :param leeway: seconds by which the clocks of two machines may differ.
-    :param max_length: characters of a token that are looked at.
+    :param max_length: characters that a token may have.
     :param compress: deflate the payload where that makes it shorter (see CRIME and BREACH before use).
     :param pad: pad the plaintext to a multiple of this many bytes, 2 to 255, or 0.
     :param clock: seconds since 1970.
@@ -173,7 +171,8 @@ class Sealer:
             flags |= _SID
             optional += sid
         if self._compress:
-            deflated = _deflate(payload)
+            deflator = zlib.compressobj(9, zlib.DEFLATED, _RAW)
+            deflated = deflator.compress(payload) + deflator.flush()
             if len(deflated) < len(payload):
                 flags |= _DEFLATED
                 payload = deflated
@@ -246,9 +245,7 @@ class Sealer:
             raise UnsealError("bad_signature", "a token that was tampered with, or made for another purpose")
         if envelope[:1] in (SEALED, SIGNED):
             kind = "sealed" if envelope[:1] == SEALED else "signed only"
-            raise UnsealError(
-                "unknown_key", f"a token ({kind}) by the key {envelope[1:3].hex()}, which is not configured here"
-            )
+            raise UnsealError("unknown_key", f"a token, {kind}, by the key {envelope[1:3].hex()}, which is not here")
         raise UnsealError("malformed", f"a token of version {envelope[0]}")
 
     def _check_times(self, created: int, sealed_at: int, lifetime: int | None) -> None:
@@ -292,13 +289,8 @@ def _unpack_optional(flags: int, plaintext: bytes) -> tuple[bytes, int | None, b
     return plaintext[start:end], lifetime, sid
 
 
-def _deflate(payload: bytes) -> bytes:
-    deflator = zlib.compressobj(9, zlib.DEFLATED, -15)  # raw: no header, no checksum; the MAC does that
-    return deflator.compress(payload) + deflator.flush()
-
-
 def _inflate(payload: bytes) -> bytes:
-    inflator = zlib.decompressobj(-15)
+    inflator = zlib.decompressobj(_RAW)
     try:
         inflated = inflator.decompress(payload, INFLATED_MAX)
     except zlib.error:

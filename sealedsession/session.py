@@ -21,14 +21,29 @@ from sealedsession.seal import Unsealed
 class Keeper(Protocol):
     """What a session asks of the manager that made it."""
 
-    def fill(self, session: "Session") -> None:
-        """Put what the request's cookie holds into an empty session."""
+    def load(self, session: "Session") -> dict[Any, Any]:
+        """Give what the request's cookie holds, and set the session's attributes."""
+        ...
 
-    def is_modified(self, session: "Session") -> bool: ...
-    def size(self, session: "Session") -> int: ...
-    def remaining(self, session: "Session") -> int: ...
-    def new_sid(self) -> bytes: ...
-    def now(self) -> int: ...
+    def is_modified(self, session: "Session") -> bool:
+        """Whether the session differs from what came in."""
+        ...
+
+    def size(self, session: "Session") -> int:
+        """Bytes of name and value that the cookie would take now."""
+        ...
+
+    def remaining(self, session: "Session") -> int:
+        """Bytes until the limit."""
+        ...
+
+    def new_sid(self) -> bytes:
+        """A new session id."""
+        ...
+
+    def now(self) -> int:
+        """Seconds since 1970."""
+        ...
 
 
 class Session(dict[Any, Any]):
@@ -177,9 +192,10 @@ _PROPERTIES = ("created", "id", "new", "rejected", "remaining", "sealed_at", "si
 def _open(session: Any) -> None:
     if session.accessed:
         return  # a method that was looked up before another one opened the session
+    content = session._keeper.load(session)
     session.__class__ = Session
     session.clear()
-    session._keeper.fill(session)
+    session.update(content)
     if getattr(session, "_headers_gone", False):
         session.__class__ = ClosedSession
 

@@ -11,22 +11,25 @@ Rules:
    are found by comparing serialized sessions.
 """
 
+import enum
 import types
+import uuid
+import zoneinfo
 from abc import ABCMeta
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
+from sealedsession import shapes
 from sealedsession.default_types import CLASSES, DEFAULT_TYPES, PLAIN
-from sealedsession.errors import ConfigError, NotSerializable
+from sealedsession.errors import ConfigError
 
 T = TypeVar("T")
 
-MAX_DEPTH = 256  # nesting; recursive users of a session, repr and json among them, stop at about 1,000
-MAX_INT_BYTES = 32  # 256 bits: ids, hashes and keys fit, and str() of the largest takes no time
 _CODE = 32  # characters of a code
 
-# Methods that pickle's opcodes could call on an instance while a payload is being read. Instances of classes that
-# have one are made after the reading is over.
+# Methods that pickle's opcodes call on an instance while a payload is being read. Instances of classes that have one
+# are made after the reading is over. The grammar lets only append, extend and __setitem__ be reached; this does not
+# rely on it.
 _REACHABLE = ("append", "extend", "add", "__setitem__", "__setstate__", "__call__")
 _ATTRIBUTE_HOOKS = ("__getattr__", "__getattribute__")
 _OBJECT_LOOKUP = object.__getattribute__
@@ -57,6 +60,10 @@ class Registry:
             self._add(ValueType(cls, code, encode, decode, _is_reachable(cls)))
         for cls in (set, frozenset):
             self._add(self.by_type[cls]._replace(encode=self._in_order, deferred=False))
+        # Sets, and UUIDs, which have a __setstate__, can be keys and so have to be made at once.
+        self._add(self.by_type[uuid.UUID]._replace(deferred=False))
+        # A slice as the key of SETITEM would assign to a part of a list, and so let a range fill all memory.
+        self._add(self.by_type[slice]._replace(deferred=True))
         # A class as a value. Its methods could be looked up during the reading, so it is made afterwards.
         self._add(ValueType(type, "t", _encode_class, _decode_class, True))
         self.by_type[ABCMeta] = self.by_type[type]  # the class of the class Fraction, for one
@@ -75,6 +82,8 @@ class Registry:
             raise ConfigError(f"the code of {cls.__qualname__} has to be a str of 1 to {_CODE} characters")
         if cls in PLAIN or cls in self.by_type:
             raise ConfigError(f"sessions hold {cls.__qualname__} already: it cannot be registered again")
+        if not callable(encode) or not callable(decode):
+            raise ConfigError(f"encode and decode of {cls.__qualname__} have to be functions")
         if code in self.by_code:
             raise ConfigError(
                 f"code {code!r} is that of {self.by_code[code].cls.__qualname__}: {cls.__qualname__} needs another"
@@ -87,6 +96,47 @@ class Registry:
             return value
 
         self._add(ValueType(cls, code, encode, checked, _is_reachable(cls)))
+
+    def register_enum(self, cls: type[enum.Enum], code: str) -> None:
+        """Let sessions hold the members of an enum, by value.
+
+        :raises ConfigError: as `register`, and for a Flag, or values that are not hashable.
+        """
+        self._register(cls, code, shapes.enum_codec(cls))
+
+    def register_dataclass(self, cls: type[Any], code: str) -> None:
+        """Let sessions hold a dataclass: the values of its fields, each of exactly the annotated types, in order.
+
+        Reading one calls the class with possibly hostile values of these types: its `__init__` and `__post_init__`
+        have to expect any of them. When the fields change, stored sessions do not fit any more: change the code too.
+
+        :raises ConfigError: as `register`, and for annotations that cannot be checked.
+        """
+        self._register(cls, code, shapes.dataclass_codec(cls))
+
+    def register_namedtuple(self, cls: type[Any], code: str) -> None:
+        """Let sessions hold a named tuple; where it has annotations, with members of exactly these types.
+
+        :raises ConfigError: as `register`, and for annotations that cannot be checked.
+        """
+        self._register(cls, code, shapes.namedtuple_codec(cls))
+
+    def register_subclass(self, cls: type[Any], code: str) -> None:
+        """Let sessions hold a subclass of str, int, float or bytes, made by calling it with the plain value.
+
+        :raises ConfigError: as `register`.
+        """
+        self._register(cls, code, shapes.subclass_codec(cls))
+
+    def register_zoneinfo(self, names: Iterable[str], code: str = "zone") -> None:
+        """Let sessions hold these IANA time zones, alone and in a datetime or time. They are loaded here and now.
+
+        :raises ConfigError: as `register`, and for a zone that this machine does not have.
+        """
+        self._register(zoneinfo.ZoneInfo, code, shapes.zoneinfo_codec(names))
+
+    def _register(self, cls: type[Any], code: str, codec: shapes.Codec) -> None:
+        self.register(cls, code, encode=codec.encode, decode=codec.decode)
 
     def _add(self, entry: ValueType) -> None:
         self.by_type[entry.cls] = self.by_code[entry.code] = entry
@@ -115,10 +165,14 @@ def _spelling(value: Any, by_type: Mapping[type, ValueType]) -> tuple[str, objec
     kind = type(value)
     if kind is tuple or kind is list:
         return (kind.__name__, [_spelling(member, by_type) for member in value])
+    if kind is set or kind is frozenset:
+        return (kind.__name__, sorted(_spelling(member, by_type) for member in value))
     if kind is dict:
         return ("dict", [_spelling(item, by_type) for item in value.items()])
     entry = by_type.get(kind)
-    return (kind.__name__, repr(value)) if entry is None else (entry.code, _spelling(entry.encode(value), by_type))
+    return (
+        (kind.__name__, repr(value)) if entry is None else ("~" + entry.code, _spelling(entry.encode(value), by_type))
+    )
 
 
 def _encode_class(value: type) -> object:
@@ -134,74 +188,5 @@ def _decode_class(data: object) -> type:
     return CLASSES[data]
 
 
-def find_fault(value: Any, registry: Registry) -> NotSerializable | None:
-    """Find the first value that cannot be stored, for an error that names its path.
-
-    Slow, and called only when a serializer has failed.
-    """
-    return _find_fault(value, registry, "session", ())
-
-
-def _find_fault(value: Any, registry: Registry, path: str, parents: tuple[int, ...]) -> NotSerializable | None:
-    if id(value) in parents:
-        return NotSerializable(path, type(value), "it contains itself. Store a value without the circle")
-    if len(parents) > MAX_DEPTH:
-        return NotSerializable(path[:60] + "...", type(value), f"it is nested more than {MAX_DEPTH} deep")
-    inside = (*parents, id(value))
-    kind = type(value)
-    if kind is int:
-        return _int_fault(value, path)
-    if kind is dict:
-        for key, member in value.items():
-            key_path = f"{path}[{_short(key)}]"
-            fault = _find_fault(key, registry, f"{key_path} (the key)", inside) or _find_fault(
-                member, registry, key_path, inside
-            )
-            if fault:
-                return fault
-    elif kind is list or kind is tuple:
-        for index, member in enumerate(value):
-            if fault := _find_fault(member, registry, f"{path}[{index}]", inside):
-                return fault
-    elif kind not in PLAIN:
-        return _typed_fault(value, registry, path, inside)
-    return None
-
-
-def _typed_fault(value: Any, registry: Registry, path: str, inside: tuple[int, ...]) -> NotSerializable | None:
-    kind = type(value)
-    entry = registry.by_type.get(kind)
-    name = f"{kind.__module__}.{kind.__qualname__}"
-    if entry is None:
-        return NotSerializable(
-            path,
-            kind,
-            f"values of type {name} are not stored in sessions. Store plain values "
-            "(str, int, list, dict, datetime ...), or what it takes to fetch it again",
-        )
-    try:
-        data = entry.encode(value)
-    except Exception as error:  # noqa: BLE001  # an encoder is anybody's code, and its complaint is the message
-        return NotSerializable(path, kind, f"this {name} cannot be stored: {error}")
-    if fault := _find_fault(data, registry, path, inside):
-        return fault
-    try:
-        entry.decode(data)
-    except Exception as error:  # noqa: BLE001  # likewise
-        return NotSerializable(path, kind, f"this {name} is beyond what a session takes: {error}")
-    return None
-
-
-def _int_fault(value: int, path: str) -> NotSerializable | None:
-    if value.bit_length() < 8 * MAX_INT_BYTES:
-        return None
-    return NotSerializable(
-        path,
-        int,
-        f"it has {value.bit_length()} bits, and {8 * MAX_INT_BYTES - 1} is the most. Store it as bytes or str",
-    )
-
-
-def _short(key: object) -> str:
-    text = repr(key)
-    return text if len(text) <= 60 else text[:57] + "..."
+# What a SessionConfig without a registry of its own uses.
+default_registry = Registry()

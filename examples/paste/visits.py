@@ -1,0 +1,46 @@
+"""The application of development.ini, and how to serve it: ``python visits.py development.ini``."""
+
+import html
+import os
+import sys
+
+from paste.deploy import loadapp, loadserver
+from webob import Request, Response
+
+PAGE = """<!doctype html>
+<title>{title}</title>
+<p>Hello, {name}. Visits: {visits}
+<form method="post" action="/sign-in?name=Ann"><button>Sign in as Ann</button></form>
+<form method="post" action="/sign-out"><button>Sign out</button></form>
+"""
+
+
+def app_factory(_global_conf, title="Visits"):
+    """Make the application of an ini section. It knows nothing of keys and cookies: the filter does."""
+
+    def visits(environ, start_response):
+        request = Request(environ)
+        session = environ["sealedsession.session"]
+        match request.method, request.path_info:
+            case "GET", "/":
+                session["visits"] = session.get("visits", 0) + 1
+                name = html.escape(session.get("name", "stranger"))
+                response = Response(PAGE.format(title=html.escape(title), name=name, visits=session["visits"]))
+            case "POST", "/sign-in":
+                session.regenerate()  # a new identity for whoever gains rights
+                session["name"] = request.GET.get("name", "Ann")
+                response = Response(status=303, location="/")
+            case "POST", "/sign-out":
+                session.invalidate()  # nothing is left: the browser deletes the cookie
+                response = Response(status=303, location="/")
+            case _:
+                response = Response("There is nothing here.", status=404)
+        return response(environ, start_response)
+
+    return visits
+
+
+if __name__ == "__main__":
+    config = "config:" + os.path.abspath(sys.argv[1])
+    serve = loadserver(config)
+    serve(loadapp(config))

@@ -1,0 +1,154 @@
+"""The grammar of the allow-list pickle: what a payload may be, decided before any of it is read.
+
+26 opcodes of pickle's 68 (three more stand in the head that is never stored). None of them names, imports, calls or
+builds anything, and there is no memo: a payload is as large as the value it makes. One regular expression matches the
+whole payload; only strings of 256 bytes and more, whose length it cannot count, are stepped over by a loop.
+Nesting and the number of nodes are bounded by the number of bytes first, and counted exactly only if that says nothing.
+"""
+
+import pickletools
+import re
+
+from sealedsession.errors import UnsealError
+from sealedsession.limits import Limits
+
+
+def _counted(most: int) -> bytes:
+    """A one-byte length of at most `most`, and as many bytes: spelled out, so that a regular expression can count."""
+    return b"(?:" + b"|".join(re.escape(bytes((n,))) + b".{%d}+" % n for n in range(most + 1)) + b")"
+
+
+def _tokens(int_bytes: int) -> bytes:
+    """Any number of opcodes with their arguments. Possessive: linear, no backtracking."""
+    return (
+        rb"(?:\x8c" + _counted(255)  # SHORT_BINUNICODE
+        + rb"|[NQ\x88\x89}\](us)eat\x85\x86\x87]"  # NONE BINPERSID NEWTRUE NEWFALSE, and those of containers
+        + rb"|K.|M..|J.{4}|G.{8}"  # BININT1 BININT2 BININT BINFLOAT
+        + rb"|C" + _counted(255)  # SHORT_BINBYTES
+        + rb"|\x8a" + _counted(int_bytes) + rb")*+"  # LONG1
+    )  # fmt: skip
+
+
+_LONG_STRINGS = b"XB"  # BINUNICODE and BINBYTES: a four-byte length
+_STOP = ord(".")
+
+# Opcodes that open a level of nesting. A payload with few of these bytes, wherever they stand, is not deep.
+_OPENERS = b"\x85\x86\x87t]})"
+_NOT_OPENERS = bytes(set(range(256)) - set(_OPENERS))
+
+
+class Grammar:
+    """The grammar, with the limits of one configuration."""
+
+    __slots__ = ("_limits", "_tokens", "_whole")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        tokens = _tokens(limits.int_bytes)
+        self._tokens = re.compile(tokens, re.DOTALL)
+        self._whole = re.compile(tokens + rb"\.", re.DOTALL)
+
+    def check(self, payload: bytes) -> None:
+        """Check all that has to hold before a payload is read: size, grammar, nesting, nodes.
+
+        :raises UnsealError: naming what does not hold.
+        """
+        limits = self._limits
+        length = len(payload)
+        if length > limits.size:
+            raise UnsealError("forbidden_value", f"a payload of {length} bytes, and {limits.size} is the most")
+        if self._whole.fullmatch(payload) is None:
+            self._check_by_parts(payload)
+        if length > limits.nodes or (
+            length > limits.depth and len(payload.translate(None, _NOT_OPENERS)) > limits.depth
+        ):
+            depth, nodes = _measure(payload)
+            if depth > limits.depth:
+                raise UnsealError("forbidden_value", f"a payload nested more than {limits.depth} deep")
+            if nodes > limits.nodes:
+                raise UnsealError("forbidden_value", f"a payload of {nodes} values, and {limits.nodes} is the most")
+
+    def _check_by_parts(self, payload: bytes) -> None:
+        """Match a payload with strings of 256 bytes and more, or find what is wrong with it.
+
+        :raises UnsealError: naming the first opcode that is not in the grammar.
+        """
+        position = 0
+        while match := self._tokens.match(payload, position):  # it matches nothing, too
+            position = match.end()
+            opcode = payload[position : position + 1]
+            if opcode == b"." and position + 1 == len(payload):
+                return
+            if not opcode or opcode not in _LONG_STRINGS or position + 5 > len(payload):
+                break
+            position += 5 + int.from_bytes(payload[position + 1 : position + 5], "little")
+        raise UnsealError("forbidden_value", f"a payload that is not ours: {_describe(payload, position)}")
+
+
+def _describe(payload: bytes, position: int) -> str:
+    """What is wrong at a place, for the log: the opcode's name, and the first global that the payload names."""
+    names = {ord(known.code): known.name for known in pickletools.opcodes}
+    if position >= len(payload):
+        return f"it ends at byte {len(payload)}"
+    opcode = names.get(payload[position], f"byte {payload[position]:02x}")
+    named = _first_global(payload)
+    return f"{opcode} at byte {position}" + (f", and it names the global {named}" if named else "")
+
+
+def _first_global(payload: bytes) -> str | None:
+    """The first global that a stock pickle names, as far as its opcodes can be followed."""
+    strings: list[str] = []
+    try:
+        for opcode, argument, _ in pickletools.genops(payload):
+            if opcode.name in ("GLOBAL", "INST"):
+                return ascii(argument)[:80]
+            if opcode.name == "STACK_GLOBAL":
+                return ascii(" ".join(strings[-2:]))[:80]
+            if isinstance(argument, str):
+                strings.append(argument)
+    except Exception:  # noqa: BLE001, S110  # it is no pickle at all: there is nothing to name
+        pass
+    return None
+
+
+# How an opcode moves on, and what it takes from the stack.
+_ARGUMENT = {ord("K"): 1, ord("M"): 2, ord("J"): 4, ord("G"): 8}
+_LENGTH = {0x8C: 1, ord("C"): 1, 0x8A: 1, ord("X"): 4, ord("B"): 4}  # bytes of the length before an argument
+_MARK, _PERSID = ord("("), ord("Q")
+_EMPTY_CONTAINERS = b"]})"
+_TAKES = {0x85: 1, 0x86: 2, 0x87: 3, ord("a"): 1, ord("s"): 2}
+_TAKES_TO_MARK = b"teu"
+_ADDS_TO_CONTAINER = b"aseu"
+
+
+def _measure(payload: bytes) -> tuple[int, int]:
+    """The nesting and the number of nodes of the value that a payload of the grammar makes.
+
+    It runs the opcodes on depths: what an opcode would push is how deep it would be.
+    """
+    stack: list[int] = []
+    marks: list[int] = []
+    deepest = nodes = position = 0
+    while (opcode := payload[position]) != _STOP:
+        position += 1
+        if opcode == _MARK:
+            marks.append(len(stack))
+            continue
+        if opcode == _PERSID:
+            nodes -= 1  # what was (code, data) is the typed value: as deep, and the code is no value
+            continue
+        if opcode in _TAKES or opcode in _TAKES_TO_MARK:
+            start = marks.pop() if opcode in _TAKES_TO_MARK and marks else len(stack) - _TAKES.get(opcode, 0)
+            depth = max(stack[max(start, 0) :], default=0) + 1
+            del stack[max(start, 0) :]
+            if opcode in _ADDS_TO_CONTAINER and stack:
+                depth = max(depth, stack.pop())
+        else:
+            depth = 1 if opcode in _EMPTY_CONTAINERS else 0
+            width = _LENGTH.get(opcode, 0)
+            position += width + int.from_bytes(payload[position : position + width], "little")
+            position += _ARGUMENT.get(opcode, 0)
+        nodes += opcode not in _ADDS_TO_CONTAINER
+        stack.append(depth)
+        deepest = max(deepest, depth)
+    return deepest, nodes

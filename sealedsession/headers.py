@@ -1,0 +1,66 @@
+"""The response headers of a session: Set-Cookie, Cache-Control and Vary, among those of the application.
+
+Every response whose session was looked into varies by the cookie. A response that sets it is not for shared caches,
+which the application may have said in its own words (OWASP Session Management Cheat Sheet, "Web Content Caching").
+WSGI's headers are str and ASGI's are bytes; what is searched for and what is added is made once of the right kind.
+"""
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+Text = TypeVar("Text", str, bytes)
+
+
+class SessionHeaders(Generic[Text]):
+    """Adds a session's headers to an application's.
+
+    :param text: makes a header's value of the server's kind of str.
+    :param name: the same for its name, which ASGI wants in lower case.
+    :param cache_control: what is sent with Set-Cookie, or None.
+    """
+
+    __slots__ = (
+        "_and_cookie", "_cache_control", "_cache_control_name", "_comma", "_covers_cookie", "_set_cookie", "_text",
+        "_vary", "_vary_name",
+    )  # fmt: skip
+
+    def __init__(self, text: Callable[[str], Text], name: Callable[[str], Text], cache_control: str | None) -> None:
+        self._text: Callable[[str], Text] = text
+        self._set_cookie: Text = name("Set-Cookie")
+        self._vary: tuple[Text, Text] = (name("Vary"), text("Cookie"))
+        self._cache_control: tuple[Text, Text] | None = None
+        if cache_control is not None:
+            self._cache_control = (name("Cache-Control"), text(cache_control))
+        # What the application's headers are searched for.
+        self._vary_name: Text = text("vary")
+        self._cache_control_name: Text = text("cache-control")
+        self._covers_cookie: set[Text] = {text("cookie"), text("*")}
+        self._comma: Text = text(",")
+        self._and_cookie: Text = text(", Cookie")
+
+    def add(self, headers: list[tuple[Text, Text]], set_cookie: str | None) -> list[tuple[Text, Text]]:
+        """Make a new list of the application's headers and the session's.
+
+        :param set_cookie: the value of Set-Cookie, or None.
+        """
+        sent = list(headers)
+        vary_at = None
+        varies = cached = False
+        for index, (name, value) in enumerate(sent):
+            lower = name.lower()
+            if lower == self._vary_name:
+                vary_at = index
+                fields = value.lower().split(self._comma)
+                varies = varies or any(field.strip() in self._covers_cookie for field in fields)
+            elif lower == self._cache_control_name:
+                cached = True
+        if not varies and vary_at is None:
+            sent.append(self._vary)
+        elif not varies and vary_at is not None:
+            name, value = sent[vary_at]
+            sent[vary_at] = (name, value + self._and_cookie)
+        if set_cookie is not None:
+            sent.append((self._set_cookie, self._text(set_cookie)))
+            if self._cache_control is not None and not cached:
+                sent.append(self._cache_control)
+        return sent

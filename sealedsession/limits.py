@@ -1,0 +1,181 @@
+"""How much a session may come to, in either serializer, and what is wrong with a value that cannot be stored."""
+
+import collections
+import dataclasses
+import enum
+import zoneinfo
+from collections.abc import Iterable
+from typing import Any, cast
+
+from sealedsession.errors import ConfigError, NotSerializable
+from sealedsession.values import Registry
+
+_LEAST_INT_BYTES = 4  # pickle has opcodes for ints of that size
+_ITEMS: dict[type, int] = {collections.deque: 0, collections.defaultdict: 1}  # where the items are in the data
+_SCALAR = (type(None), bool, float, str, bytes)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a payload may come to. The defaults are the most that can be set.
+
+    :param size: bytes. A cookie holds 3 KB. Colliding keys, the costliest payloads that are left, take about 5 ms
+        at 16 KiB, and 90 ms at 60.
+    :param depth: levels of nesting. What recurses over a session, repr and json among them, stops at about 1,000.
+    :param nodes: values, keys included; at the default as many as there can be bytes.
+    :param int_bytes: bytes of an int. At 256 bits ids, hashes and keys fit, and str() takes no time.
+    :raises ConfigError: for a limit that is no positive int, or above the default.
+    """
+
+    size: int = 16 * 1024
+    depth: int = 256
+    nodes: int = 16 * 1024
+    int_bytes: int = 32
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value, most = getattr(self, field.name), cast(int, field.default)
+            least = _LEAST_INT_BYTES if field.name == "int_bytes" else 1
+            if type(value) is not int or not least <= value <= most:
+                raise ConfigError(f"limits: {field.name} has to be an int from {least} to {most}")
+
+    def takes_int(self, value: int) -> bool:
+        """Whether an int fits, in two's complement."""
+        most = 1 << (8 * self.int_bytes - 1)
+        return -most <= value < most
+
+
+DEFAULT_LIMITS = Limits()
+
+
+class TooLarge(Exception):
+    """The serialized session is larger than a reader takes."""
+
+
+class FaultFinder:
+    """Finds the first value that cannot be stored, for an error that names its path.
+
+    Slow, and made only when a serializer has failed.
+    """
+
+    def __init__(self, registry: Registry, limits: Limits) -> None:
+        self._registry = registry
+        self._limits = limits
+        self._left = limits.nodes
+
+    def find(self, value: object, error: Exception) -> NotSerializable:
+        """The fault of a value that a serializer could not store.
+
+        :param error: what the serializer said, for want of a better answer.
+        :raises TooLarge: when the search comes upon more values than a session can have.
+        """
+        try:
+            fault = self._find(value, "session", ())
+        except RecursionError:  # called from deep within the application
+            fault = None
+        return fault or NotSerializable("session", None, f"it cannot be stored: {error}")
+
+    def _find(self, value: Any, path: str, parents: tuple[int, ...]) -> NotSerializable | None:
+        """:param parents: the ids of the values around it."""
+        self._left -= 1
+        if self._left < 0:
+            raise TooLarge  # what is shared is met wherever it occurs
+        if id(value) in parents:
+            return NotSerializable(path, type(value), "it contains itself. Store a value without the circle")
+        inside = (*parents, id(value))
+        kind = type(value)
+        if kind is int:
+            return self._in_int(value, path)
+        if kind in _SCALAR:
+            return None
+        if len(inside) > self._limits.depth:
+            return NotSerializable(path[:60] + "...", kind, f"it is nested more than {self._limits.depth} deep")
+        if kind is dict:
+            return self._in_dict(value, path, inside)
+        if kind is list or kind is tuple:
+            found = (self._find(member, f"{path}[{index}]", inside) for index, member in enumerate(value))
+            return next(filter(None, found), None)
+        return self._in_typed(value, path, inside)
+
+    def _in_dict(self, value: dict[Any, Any], path: str, inside: tuple[int, ...]) -> NotSerializable | None:
+        for key, member in value.items():
+            member_path = f"{path}[{_short(key)}]"
+            key_path = f"{member_path} (the key)"
+            fault = self._in_key(key, key_path) or self._find(key, key_path, inside)
+            fault = fault or self._find(member, member_path, inside)
+            if fault:
+                return fault
+        return None
+
+    def _in_keys(self, keys: Iterable[Any], path: str) -> NotSerializable | None:
+        return next(filter(None, (self._in_key(key, path) for key in keys)), None)
+
+    def _in_key(self, key: Any, path: str) -> NotSerializable | None:
+        """What the pickle makes only after it has been read cannot be in what is hashed during the reading."""
+        kind = type(key)
+        if kind is tuple or kind is frozenset:
+            return self._in_keys(key, path)
+        entry = self._registry.by_type.get(kind)
+        if entry is None or not entry.deferred:
+            return None
+        return NotSerializable(
+            path, kind, f"a value of type {kind.__qualname__} cannot be a key, nor in one or in a set"
+        )
+
+    def _in_typed(self, value: Any, path: str, inside: tuple[int, ...]) -> NotSerializable | None:
+        kind = type(value)
+        name = f"{kind.__module__}.{kind.__qualname__}"
+        entry = self._registry.by_type.get(kind)
+        if entry is None:
+            return NotSerializable(
+                path,
+                kind,
+                f"values of type {name} are not stored in sessions. Store plain values (str, int, list, dict, "
+                f"datetime ...), or register the type: {_line_to_add(kind)}",
+            )
+        try:
+            data: Any = entry.encode(value)
+        except Exception as error:  # noqa: BLE001  # an encoder is anybody's code, and its complaint is the message
+            return NotSerializable(path, kind, f"this {name} cannot be stored: {error}")
+        if kind in (set, frozenset) and (fault := self._in_keys(value, path)):
+            return fault
+        # What stands beside the items of these is no part of the path.
+        items = data[_ITEMS[kind]] if kind in _ITEMS else data
+        if fault := self._find(items, path, inside):
+            return fault
+        try:
+            entry.decode(data)
+        except Exception as error:  # noqa: BLE001  # likewise
+            return NotSerializable(path, kind, f"this {name} is beyond what a session takes: {error}")
+        return None
+
+    def _in_int(self, value: int, path: str) -> NotSerializable | None:
+        if self._limits.takes_int(value):
+            return None
+        most = 8 * self._limits.int_bytes - 1
+        problem = f"it has {value.bit_length()} bits, and {most} is the most. Store it as bytes or str"
+        return NotSerializable(path, int, problem)
+
+
+def _line_to_add(kind: type) -> str:
+    """The registration that the type probably needs."""
+    name, code = kind.__qualname__, repr(kind.__name__.lower())
+    if issubclass(kind, zoneinfo.ZoneInfo):
+        return "sealedsession.default_registry.register_zoneinfo([...])"
+    if issubclass(kind, enum.Enum) and not issubclass(kind, enum.Flag):
+        return f"sealedsession.default_registry.register_enum({name}, {code})"
+    if dataclasses.is_dataclass(kind):
+        return f"sealedsession.default_registry.register_dataclass({name}, {code})"
+    if issubclass(kind, tuple) and hasattr(kind, "_fields"):
+        return f"sealedsession.default_registry.register_namedtuple({name}, {code})"
+    if issubclass(kind, str | int | float | bytes) and not issubclass(kind, enum.Enum):
+        return f"sealedsession.default_registry.register_subclass({name}, {code})"
+    return f"sealedsession.default_registry.register({name}, {code}, encode=..., decode=...)"
+
+
+def _short(key: object) -> str:
+    try:
+        text = repr(key)
+    except Exception:  # noqa: BLE001  # anybody's code, and huge ints
+        text = f"a {type(key).__qualname__}"
+    return text if len(text) <= 60 else text[:57] + "..."

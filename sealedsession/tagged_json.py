@@ -1,0 +1,194 @@
+"""The JSON serializer: the same values as the allow-list pickle, by the same registry and limits, without any pickle.
+
+None, bool, int, finite float, str, list, and dict with str keys none of which begins with "~", are plain JSON. All else
+is an object with one key, a tag that begins with "~":
+
+    {"~:CODE": data}      a value of a registered type
+    {"~t": [...]}         a tuple
+    {"~d": [k, v, ...]}   a dict with any other keys: those that look like tags are no tags here
+    {"~b": "base64"}      bytes
+    {"~f": "nan"}         a float that JSON does not have: nan, inf, -inf
+
+Every other object with a key that begins with "~" is refused, and so is one with a key twice. Nesting and nodes are
+those of the value: a tag counts where it stands for a registered type.
+"""
+
+import json
+import math
+import re
+from base64 import b64decode, b64encode
+from typing import Any, NoReturn
+
+from sealedsession.errors import UnsealError
+from sealedsession.limits import DEFAULT_LIMITS, FaultFinder, Limits, TooLarge
+from sealedsession.values import Registry, default_registry
+
+_TYPED = "~:"
+_TUPLE, _DICT, _BYTES, _FLOAT = "~t", "~d", "~b", "~f"
+_NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+
+# The tokens of a JSON text, and with a "{" the tag behind it.
+_TOKENS = re.compile(r'\{(?:"(~[tdbf])":)?|[\[\]}]|"(?:[^"\\]|\\.)*"(:)?|[^\s,:"\[\]{}]+', re.DOTALL)
+
+
+class JsonSerializer:
+    """Sessions to payloads and back, with the value types of one registry."""
+
+    __slots__ = ("_decoder", "_limits", "_registry")
+
+    def __init__(self, registry: Registry = default_registry, limits: Limits = DEFAULT_LIMITS) -> None:
+        self._registry = registry
+        self._limits = limits
+        self._decoder = json.JSONDecoder(object_pairs_hook=self._object, parse_int=self._int, parse_constant=_refuse)
+
+    def dumps(self, value: object, known: bytes | None = None) -> bytes:
+        """Serialize a value into a payload that `loads` accepts.
+
+        :param known: a payload that `loads` has accepted. It is returned itself, the same object, when the value
+            still serializes to it.
+        :raises NotSerializable: naming the path of the value that cannot be stored.
+        :raises TooLarge: when the payload would be larger than the limit.
+        """
+        try:
+            tagged = _Tagger(self._registry, self._limits).tagged(value, 1)
+            text = json.dumps(tagged, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+            payload = text.encode("utf-8", "surrogatepass")
+            if len(payload) > self._limits.size:
+                raise TooLarge
+            if known is not None and payload == known:
+                return known
+            self.loads(payload)  # what cannot be read back is not sealed
+        except TooLarge:
+            raise
+        except Exception as error:  # encoders are anybody's code
+            raise FaultFinder(self._registry, self._limits).find(value, error) from error
+        return payload
+
+    def loads(self, payload: bytes) -> object:
+        """Make the value that a payload holds.
+
+        :raises UnsealError: ``forbidden_value`` for every payload that `dumps` does not write.
+        """
+        if len(payload) > self._limits.size:
+            _refuse(f"{len(payload)} bytes, and {self._limits.size} is the most")
+        try:
+            text = payload.decode("utf-8", "surrogatepass")
+            self._check_size(text)
+            value, end = self._decoder.raw_decode(text)
+        except _Refused as error:
+            raise UnsealError("forbidden_value", f"a payload with {error}") from None
+        except Exception as error:  # the parser raises many, decoders any: all say that the payload is not ours
+            raise UnsealError("forbidden_value", f"a payload that cannot be read: {type(error).__name__}") from error
+        if end != len(text):
+            _refuse("more after its end")
+        return value
+
+    def _check_size(self, text: str) -> None:
+        """Bound nesting and nodes by what is cheap to count, and count exactly only if that says nothing."""
+        limits = self._limits
+        if len(text) <= limits.nodes and text.count("[") + text.count("{") <= limits.depth:
+            return
+        depth, nodes = _measure(text)
+        if depth > limits.depth:
+            _refuse(f"values nested more than {limits.depth} deep")
+        if nodes > limits.nodes:
+            _refuse(f"{nodes} values, and {limits.nodes} is the most")
+
+    def _object(self, pairs: list[tuple[str, Any]]) -> Any:
+        if len(pairs) == 1 and pairs[0][0].startswith("~"):
+            return self._untagged(*pairs[0])
+        value = dict(pairs)
+        if len(value) != len(pairs):
+            _refuse("a key twice in an object")
+        if any(key.startswith("~") for key in value):
+            _refuse("a tag among other keys")
+        return value
+
+    def _untagged(self, tag: str, data: Any) -> Any:
+        if tag.startswith(_TYPED):
+            entry = self._registry.by_code.get(tag[len(_TYPED) :])
+            if entry is None:
+                _refuse(f"a value of the type {ascii(tag[2:])[:40]}: not registered")
+            return entry.decode(data)
+        if tag == _TUPLE and type(data) is list:
+            return tuple(data)
+        if tag == _DICT and type(data) is list and len(data) % 2 == 0:
+            return dict(zip(data[::2], data[1::2], strict=True))
+        if tag == _BYTES and type(data) is str:
+            return b64decode(data, validate=True)
+        if tag == _FLOAT and type(data) is str:
+            return _NOT_FINITE[data]
+        raise _Refused("a tag that is none")
+
+    def _int(self, digits: str) -> int:
+        if len(digits) > 3 * self._limits.int_bytes + 1:  # 2.41 digits a byte and a sign; int() of thousands is slow
+            _refuse(f"an int of {len(digits)} digits")
+        value = int(digits)
+        if not self._limits.takes_int(value):
+            _refuse(f"an int of more than {self._limits.int_bytes} bytes")
+        return value
+
+
+class _Refused(Exception):
+    """Leaves the parser at what a payload may not hold."""
+
+
+class _Tagger:
+    """Makes one value into what JSON can say."""
+
+    def __init__(self, registry: Registry, limits: Limits) -> None:
+        self._by_type = registry.by_type
+        self._limits = limits
+        self._nodes = 0
+
+    def tagged(self, value: Any, depth: int) -> Any:
+        """:param depth: the level of nesting that a container here would be on."""
+        self._nodes += 1
+        if self._nodes > self._limits.nodes:
+            raise TooLarge  # what is shared is written wherever it occurs, and could grow without end
+        kind = type(value)
+        if kind is str or kind is int or kind is bool or value is None:
+            return value
+        if kind is float:
+            return value if math.isfinite(value) else {_FLOAT: repr(value)}
+        if kind is bytes:
+            return {_BYTES: b64encode(value).decode("ascii")}
+        if depth > self._limits.depth:
+            raise ValueError(f"nested more than {self._limits.depth} deep")
+        if kind is list:
+            return [self.tagged(member, depth + 1) for member in value]
+        if kind is tuple:
+            return {_TUPLE: [self.tagged(member, depth + 1) for member in value]}
+        if kind is dict:
+            return self._tagged_dict(value, depth + 1)
+        entry = self._by_type[kind]
+        return {_TYPED + entry.code: self.tagged(entry.encode(value), depth + 1)}
+
+    def _tagged_dict(self, value: dict[Any, Any], depth: int) -> dict[str, Any]:
+        if all(type(key) is str and not key.startswith("~") for key in value):
+            self._nodes += len(value)  # the keys
+            return {key: self.tagged(member, depth) for key, member in value.items()}
+        return {_DICT: [self.tagged(part, depth) for item in value.items() for part in item]}
+
+
+def _measure(text: str) -> tuple[int, int]:
+    """The nesting and the number of nodes of the value that a text makes; of no JSON text, some numbers."""
+    depth = deepest = nodes = 0
+    added: list[int] = []  # levels that each bracket that is open has added
+    for match in _TOKENS.finditer(text):
+        part = match[0]
+        if part in "]}":
+            depth -= added.pop() if added else 0
+        elif part[0] in "[{":
+            level = 0 if match[1] else 1
+            added.append(level)
+            depth += level
+            deepest = max(deepest, depth)
+            nodes += level
+        else:
+            nodes += not (match[2] and part.startswith('"~'))  # a tag is no node
+    return deepest, nodes
+
+
+def _refuse(problem: str) -> NoReturn:
+    raise _Refused(problem)

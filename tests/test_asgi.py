@@ -1,0 +1,511 @@
+"""The ASGI door keeps to ASGI 3, http and websocket, and leaves alone what it has no business with."""
+
+import asyncio
+import inspect
+import warnings
+from operator import methodcaller
+from typing import NamedTuple
+
+import pytest
+from asgiref.testing import ApplicationCommunicator
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.responses import JSONResponse, StreamingResponse
+from starlette.routing import Route, WebSocketRoute
+
+from sealedsession.asgi import SessionMiddleware
+from sealedsession.errors import CookieTooLarge, NotSerializable, SessionClosed
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # Starlette would rather have a newer httpx
+    from starlette.testclient import TestClient
+
+NAME = b"__Host-session"
+TEXT = (b"content-type", b"text/plain")
+BODY = {"type": "http.response.body", "body": b"hello"}
+ACCEPT = {"type": "websocket.accept"}
+CLOSE = {"type": "websocket.close", "code": 1000}
+
+
+def talk(app, scope, *messages):
+    """Run an application to its end, and return the very messages it sent."""
+
+    async def conversation():
+        communicator = ApplicationCommunicator(app, scope)
+        for message in messages:
+            await communicator.send_input(message)
+        await communicator.wait(5)
+        return [communicator.output_queue.get_nowait() for _ in range(communicator.output_queue.qsize())]
+
+    return asyncio.run(conversation())
+
+
+def http(cookie=None, **more):
+    cookies = [] if cookie is None else [(b"cookie", cookie)]
+    headers = [(b"host", b"localhost"), *cookies]
+    return {"type": "http", "asgi": {"version": "3.0"}, "method": "GET", "path": "/", "headers": headers, **more}
+
+
+def websocket(cookie=None, version="2.3"):
+    asgi = {"version": "3.0"} if version is None else {"version": "3.0", "spec_version": version}
+    return {**http(cookie), "type": "websocket", "scheme": "ws", "asgi": asgi}
+
+
+def start(**more):
+    return {"type": "http.response.start", "status": 200, "headers": [TEXT], **more}
+
+
+def app_of(act, *messages):
+    """An application that does something with its session and then sends messages, made anew for each request."""
+
+    async def app(scope, receive, send):
+        act(scope["session"])
+        for message in messages:
+            await send(message)
+
+    return app
+
+
+def wrap(keys, act, *messages, **options):
+    return SessionMiddleware(app_of(act, *(messages or (start(), BODY))), **keys, **options)
+
+
+def count(session):
+    session["visits"] = session.get("visits", 0) + 1
+
+
+class Cookie(NamedTuple):
+    sent: bytes  # for the Cookie header
+    attributes: bytes
+
+
+def cookies_of(message):
+    pairs = [value.partition(b"; ") for name, value in message.get("headers", ()) if name == b"set-cookie"]
+    return [Cookie(value, attributes) for value, _, attributes in pairs]
+
+
+def cookie_of(message):
+    """The one cookie that a message sets."""
+    [cookie] = cookies_of(message)
+    return cookie.sent
+
+
+def read(keys, cookie, **more):
+    """The content of the session that a cookie holds."""
+    content = {}
+    talk(wrap(keys, content.update), http(cookie, **more))
+    return content
+
+
+def test_it_is_seen_as_asgi_3(keys):
+    """Servers look for a coroutine function, to tell ASGI 3 from ASGI 2."""
+    assert inspect.iscoroutinefunction(wrap(keys, id).__call__)
+
+
+# ----------------------------------------------------------------------------------------------------------------- http
+
+
+def test_a_session_comes_back(keys):
+    """What a request stored is there in the next one; the header names are lower case, as ASGI wants them."""
+    first, body = talk(wrap(keys, count), http())
+    assert [name for name, _ in first["headers"]] == [b"content-type", b"vary", b"set-cookie", b"cache-control"]
+    assert body is BODY
+    assert read(keys, cookie_of(first)) == {"visits": 1}
+
+
+@pytest.mark.parametrize("cookie", ["none", "valid", "invalid", "expired"])
+@pytest.mark.parametrize("headers", [{}, {"headers": [(b"X-Odd", b"\xff"), TEXT]}, {"headers": ((b"a", b"1"),)}])
+def test_untouched_is_untouched(keys, clock, cookie, headers):
+    """A response whose session nobody touched is the application's very messages, whatever cookie came."""
+    [valid, _] = talk(wrap(keys, count, clock=clock), http())
+    values = {"none": None, "valid": cookie_of(valid), "invalid": NAME + b"=rubbish", "expired": cookie_of(valid)}
+    clock.advance(10**7 if cookie == "expired" else 0)
+    messages = [
+        {"type": "http.response.start", "status": 299, **headers},
+        {"type": "http.response.body", "body": b"as", "more_body": True},
+        {"type": "http.response.body", "body": b"is"},
+        {"type": "http.response.trailers", "headers": []},
+    ]
+    copies = [dict(message) for message in messages]
+    sent = talk(wrap(keys, id, *messages, clock=clock), http(values[cookie]))
+    assert all(one is other for one, other in zip(sent, messages, strict=True))
+    assert messages == copies
+
+
+@pytest.mark.parametrize(
+    ("headers", "first"),
+    [
+        ({}, []),
+        ({"headers": []}, []),
+        ({"headers": ()}, []),
+        ({"headers": (TEXT,)}, [TEXT]),
+        ({"headers": [list(TEXT)]}, [TEXT]),
+        ({"headers": iter([TEXT])}, [TEXT]),
+        ({"headers": [(b"Set-Cookie", b"a=1"), (b"set-cookie", b"b=2"), (b"VARY", b"x")]}, [(b"Set-Cookie", b"a=1")]),
+    ],
+    ids=["missing", "empty", "empty tuple", "tuple", "lists", "iterator", "cookies"],
+)
+def test_every_form_of_headers(keys, headers, first):
+    """Headers of every legal form get the cookie behind what was there."""
+    message = {"type": "http.response.start", "status": 200, **headers}
+    [sent, _] = talk(wrap(keys, count, message, BODY), http())
+    sent_headers = [tuple(header) for header in sent["headers"]]
+    assert sent_headers[: len(first)] == first
+    assert cookies_of(sent)[-1].sent.startswith(NAME)
+    assert [name.lower() for name, _ in sent_headers].count(b"vary") == 1
+
+
+def test_the_applications_message_is_left_alone(keys):
+    """A message and a list of headers that the application keeps for every response stay as they are."""
+    shared = [TEXT, (b"vary", b"accept")]
+    message = start(headers=shared, trailers=True, extension={"x": 1})
+    for _ in range(2):
+        sent, _ = talk(wrap(keys, count, message, BODY), http())
+        assert (b"vary", b"accept, Cookie") in sent["headers"]
+        assert sent["trailers"] is True
+        assert sent["extension"] == {"x": 1}
+    assert message == start(headers=[TEXT, (b"vary", b"accept")], trailers=True, extension={"x": 1})
+    assert message["headers"] is shared
+
+
+def test_several_cookie_headers(keys):
+    """HTTP/2 splits cookies over several headers: ours is found in each of them."""
+    cookie = cookie_of(talk(wrap(keys, count), http())[0])
+    for headers in ([cookie, b"a=1", b"b=2"], [b"a=1", cookie, b"b=2"], [b'a="1', b"b=2", cookie]):
+        assert read(keys, None, headers=[(b"cookie", value) for value in headers]) == {"visits": 1}
+
+
+def test_streaming(keys):
+    """The cookie goes with the first message; then the session can be read and no longer changed."""
+
+    async def app(scope, receive, send):
+        session = scope["session"]
+        count(session)
+        await send(start())
+        with pytest.raises(SessionClosed, match="before the first message"):
+            session["late"] = True
+        await send({"type": "http.response.body", "body": b"%d" % session["visits"], "more_body": True})
+        await send({"type": "http.response.body"})
+
+    first, *parts = talk(SessionMiddleware(app, **keys), http())
+    assert read(keys, cookie_of(first)) == {"visits": 1}
+    assert [part.get("body") for part in parts] == [b"1", None]
+
+
+@pytest.mark.parametrize("change", [count, methodcaller("clear"), methodcaller("invalidate"), methodcaller("save")])
+def test_no_first_touch_change_after_the_start(keys, change):
+    """A session that was never looked into is closed by the first message as well."""
+
+    async def app(scope, receive, send):
+        await send(start())
+        with pytest.raises(SessionClosed):
+            change(scope["session"])
+
+    [message] = talk(SessionMiddleware(app, **keys), http())
+    assert message == start()
+
+
+def test_an_error_of_the_application_is_passed_on(keys):
+    """What the application raises goes to the server, and nothing is sent."""
+
+    async def app(scope, receive, send):
+        count(scope["session"])
+        raise LookupError("mine")
+
+    with pytest.raises(LookupError, match="mine"):
+        talk(SessionMiddleware(app, **keys), http())
+
+
+def test_a_failing_response_saves_nothing(keys):
+    """A status of 500 and above goes out without a cookie."""
+    [message, _] = talk(wrap(keys, count, start(status=500), BODY), http())
+    assert cookies_of(message) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "error"), [("x" * 5000, CookieTooLarge), (object(), NotSerializable)], ids=["large", "object"]
+)
+def test_what_cannot_be_stored_is_an_error_in_send(keys, value, error):
+    """The application can catch what send raises, and answer otherwise: the server has seen nothing."""
+
+    async def app(scope, receive, send):
+        scope["session"].update(user="ann", bad=value)
+        with pytest.raises(error):
+            await send(start())
+        del scope["session"]["bad"]
+        await send(start(status=413))
+
+    [message] = talk(SessionMiddleware(app, **keys), http())
+    assert message["status"] == 413
+    assert read(keys, cookie_of(message)) == {"user": "ann"}
+
+
+class Marker:
+    """A value that is true, as Litestar's Empty is."""
+
+
+@pytest.mark.parametrize(
+    ("replace", "content"),
+    [
+        (methodcaller("update", session={"mine": True}), {"mine": True}),
+        (methodcaller("update", session={}), None),
+        (methodcaller("update", session=Marker), None),
+        (methodcaller("update", session=None), None),
+        (methodcaller("pop", "session"), {"visits": 1}),
+    ],
+    ids=["dict", "empty dict", "marker", "None", "del"],
+)
+@pytest.mark.parametrize("touch", [id, len], ids=["unopened", "open"])
+def test_what_took_the_sessions_place(keys, touch, replace, content):
+    """The scope is read again at the response: a mapping is stored, anything else empties the session."""
+
+    async def app(scope, receive, send):
+        touch(scope["session"])
+        replace(scope)
+        await send(start())
+
+    cookie = cookie_of(talk(wrap(keys, count), http())[0])
+    [message] = talk(SessionMiddleware(app, **keys), http(cookie))
+    cookies = cookies_of(message)
+    if content is None:
+        assert cookies[0].sent == NAME + b"="
+        assert b"Max-Age=0" in cookies[0].attributes
+    else:
+        assert read(keys, cookies[0].sent if cookies else cookie) == content
+
+
+def test_two_middlewares(keys):
+    """Two middlewares with names of their own keep two sessions; what lies between them hands the outer one on."""
+
+    async def app(scope, receive, send):
+        count(scope["session"])
+        count(scope["outer"])
+        count(scope["outer"])
+        await send(start())
+
+    inner = SessionMiddleware(app, **keys, name="inner")
+
+    async def between(scope, receive, send):
+        await inner({**scope, "outer": scope["session"]}, receive, send)
+
+    [message] = talk(SessionMiddleware(between, **keys, name="outer"), http())
+    cookies = {cookie.sent.partition(b"=")[0]: cookie.sent for cookie in cookies_of(message)}
+    assert sorted(cookies) == [b"inner", b"outer"]
+    found = []
+    for name in cookies:
+        talk(wrap(keys, lambda session: found.append(session["visits"]), name=name.decode()), http(cookies[name]))
+    assert found == [1, 2]
+
+
+def test_two_middlewares_on_one_scope(keys):
+    """The inner middleware's session in scope["session"] is not taken for the outer one's new content."""
+    inner = wrap(keys, count, name="inner")
+    outer_cookie = cookie_of(talk(wrap(keys, count, name="outer"), http())[0])
+    message, _ = talk(SessionMiddleware(inner, **keys, name="outer"), http(outer_cookie))
+    assert cookie_of(message).startswith(b"inner=")
+
+
+@given(header=st.binary() | st.binary().map(lambda tail: NAME + b"=" + tail))
+def test_any_cookie_header_is_survived(keys, header):
+    """Whatever bytes stand in a Cookie header, the request is answered, by a new session."""
+    message, _ = talk(wrap(keys, count), http(header))
+    assert read(keys, cookie_of(message)) == {"visits": 1}
+
+
+@pytest.mark.parametrize(
+    ("scope", "warnings"),
+    [
+        (http(scheme="http", headers=[(b"host", b"example.org")]), 1),
+        (http(headers=[(b"host", b"example.org")]), 1),
+        (http(headers=[], server=("192.0.2.1", 80)), 1),
+        (http(scheme="https", headers=[(b"host", b"example.org")]), 0),
+        (http(headers=[(b"host", b"localhost:8000")]), 0),
+        (http(headers=[], server=None), 0),
+        (http(headers=[]), 0),
+        ({**websocket(), "headers": [(b"host", b"example.org")]}, 1),
+        ({**websocket(), "headers": [(b"host", b"example.org")], "scheme": "wss"}, 0),
+    ],
+)
+def test_plain_http_is_worth_a_warning(keys, caplog, scope, warnings):
+    """A Secure cookie over http or ws to a host that is not this machine is warned of."""
+    message = ACCEPT if scope["type"] == "websocket" else start()
+    talk(wrap(keys, count, message), scope)
+    assert len(caplog.records) == warnings
+
+
+# ------------------------------------------------------------------------------------------------------------ websocket
+
+
+def test_a_websocket_reads_the_session(keys):
+    """A websocket sees the session of the page that it belongs to, and its messages pass as they are."""
+    cookie = cookie_of(talk(wrap(keys, count), http())[0])
+    seen = {}
+    messages = [ACCEPT, {"type": "websocket.send", "text": "hello", "extra": 1}, CLOSE]
+    sent = talk(wrap(keys, seen.update, *messages), websocket(cookie))
+    assert seen == {"visits": 1}
+    assert all(one is other for one, other in zip(sent[1:], messages[1:], strict=True))
+
+
+@pytest.mark.parametrize("version", ["2.0", "2.1", None])
+def test_an_untouched_websocket_is_untouched(keys, version):
+    """The application's very messages go out when nobody touched the session, and when a server takes no headers."""
+    messages = [{**ACCEPT, "subprotocol": "chat"}, {"type": "websocket.send", "bytes": b""}, CLOSE]
+    sent = talk(wrap(keys, id, *messages), websocket(version=version))
+    assert all(one is other for one, other in zip(sent, messages, strict=True))
+
+
+@pytest.mark.parametrize("version", ["2.1", "2.10", "3.0"])
+def test_accept_carries_the_cookie(keys, version):
+    """From spec_version 2.1 on websocket.accept carries headers, and all else in it stays."""
+    accept = {**ACCEPT, "subprotocol": "chat", "headers": [(b"x-mine", b"1")], "extra": {"x": 1}}
+    [sent, _] = talk(wrap(keys, count, accept, CLOSE), websocket(version=version))
+    assert read(keys, cookie_of(sent)) == {"visits": 1}
+    assert sent["headers"][0] == (b"x-mine", b"1")
+    assert {**sent, "headers": None} == {**accept, "headers": None}
+    assert accept["headers"] == [(b"x-mine", b"1")]
+
+
+@pytest.mark.parametrize("version", ["2.0", None])
+def test_accept_without_headers_refuses_a_change(keys, version):
+    """Where websocket.accept cannot carry a cookie, a changed session is an error that says so."""
+    with pytest.raises(SessionClosed, match="spec_version"):
+        talk(wrap(keys, count, ACCEPT), websocket(version=version))
+
+
+@pytest.mark.parametrize("version", ["2.0", "2.1", None])
+@pytest.mark.parametrize("touch", [id, len], ids=["unopened", "open"])
+def test_no_change_after_accept(keys, version, touch):
+    """After websocket.accept a change raises at once, whatever the server's version; reading goes on."""
+
+    async def app(scope, receive, send):
+        session = scope["session"]
+        touch(session)
+        await send(ACCEPT)
+        assert session["visits"] == 1
+        with pytest.raises(SessionClosed, match=r"before websocket\.accept"):
+            session["visits"] = 2
+        await send(CLOSE)
+
+    cookie = cookie_of(talk(wrap(keys, count), http())[0])
+    assert talk(SessionMiddleware(app, **keys), websocket(cookie, version))[1] is CLOSE
+
+
+def test_denial_response_carries_the_cookie(keys):
+    """A websocket that is denied by a response can store a session with it."""
+    denial = [
+        {"type": "websocket.http.response.start", "status": 403, "headers": [TEXT], "extra": 1},
+        {"type": "websocket.http.response.body", "body": b"no"},
+    ]
+    first, body = talk(wrap(keys, count, *denial), websocket())
+    assert read(keys, cookie_of(first)) == {"visits": 1}
+    assert (first["status"], first["extra"]) == (403, 1)
+    assert body is denial[1]
+
+
+def test_close_before_accept(keys):
+    """A close carries no headers: it passes with an unchanged session, and is an error with a changed one."""
+    for act in (id, len):
+        assert talk(wrap(keys, act, CLOSE), websocket())[0] is CLOSE
+    with pytest.raises(SessionClosed, match=r"websocket\.close before websocket\.accept"):
+        talk(wrap(keys, count, CLOSE), websocket())
+
+
+@pytest.mark.parametrize("last", [ACCEPT, CLOSE], ids=["accept", "close"])
+def test_what_took_a_websockets_session_is_not_lost_silently(keys, last):
+    """A dict in the session's place is a change: it is an error, too, where no header can carry it."""
+
+    async def app(scope, receive, send):
+        scope["session"] = {"mine": True}
+        await send(last)
+
+    with pytest.raises(SessionClosed):
+        talk(SessionMiddleware(app, **keys), websocket(version="2.0"))
+
+
+# ----------------------------------------------------------------------------------------------------------- bystanders
+
+
+@pytest.mark.parametrize("kind", ["lifespan", "webtransport", "mine"])
+def test_other_scopes_pass(keys, kind):
+    """The application gets the very scope, receive and send of every scope that is neither http nor websocket."""
+    seen = []
+
+    async def app(*arguments):
+        seen.extend(arguments)
+
+    scope, receive, send = {"type": kind}, object(), object()
+    asyncio.run(SessionMiddleware(app, **keys)(scope, receive, send))
+    assert [id(argument) for argument in seen] == [id(scope), id(receive), id(send)]
+    assert scope == {"type": kind}
+
+
+def test_receive_passes(keys):
+    """The application gets the server's very receive."""
+    seen = []
+
+    async def app(scope, receive, send):
+        seen.append(receive)
+
+    receive = object()
+    asyncio.run(SessionMiddleware(app, **keys)(http(), receive, None))
+    assert seen == [receive]
+
+
+# ------------------------------------------------------------------------------------------------------------ Starlette
+
+
+async def visits(request):
+    count(request.session)
+    return JSONResponse(request.session)
+
+
+async def untouched(request):
+    return JSONResponse("hello")
+
+
+async def stream(request):
+    count(request.session)
+    return StreamingResponse(iter(["a", "b"]))
+
+
+async def chat(socket):
+    await socket.accept()
+    await socket.send_json(socket.session)
+    await socket.close()
+
+
+ROUTES = [
+    Route("/", visits),
+    Route("/untouched", untouched),
+    Route("/stream", stream),
+    WebSocketRoute("/chat", chat),
+]
+
+
+def added(keys):
+    app = Starlette(routes=ROUTES)
+    app.add_middleware(SessionMiddleware, **keys)
+    return app
+
+
+def listed(keys):
+    return Starlette(routes=ROUTES, middleware=[Middleware(SessionMiddleware, **keys)])
+
+
+def around(keys):
+    return SessionMiddleware(Starlette(routes=ROUTES), **keys)
+
+
+@pytest.mark.parametrize("make", [added, listed, around])
+def test_starlette(keys, make):
+    """Starlette's request.session is ours, however the middleware was added, in responses, streams and websockets."""
+    with TestClient(make(keys), base_url="https://testserver") as client:
+        assert client.get("/").json() == {"visits": 1}
+        assert "set-cookie" not in client.get("/untouched").headers
+        assert client.get("/stream").text == "ab"
+        cookies = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
+        with client.websocket_connect("/chat", headers={"cookie": cookies}) as socket:  # its jar keeps Secure from wss
+            assert socket.receive_json() == {"visits": 2}
+        assert client.get("/").json() == {"visits": 3}

@@ -1,0 +1,374 @@
+"""The options: what is refused, what strings become, and that no key is ever shown."""
+
+import dataclasses
+import traceback
+import types
+import typing
+
+import pytest
+
+from sealedsession.config import SessionConfig, SessionOptions
+from sealedsession.errors import ConfigError
+
+KEY = "dVHvXGSdTJYuwJzhQRQnAlvjVOd1WpINsPnKkyqN0Vs"
+OLD_KEY = "M4E5SWBGtZGDbSQF9qyZB5JnYWmR8rLxUCEQH2dZc0k"
+ENCRYPT_KEY = "t0tmK7bkgVF5rwZoBO1PXk0cY3jQ2CL6XfKuVqHqYwA"
+OLD_ENCRYPT_KEY = "Hk6CmO2Qv9sYpEr3TdJ1LxWzNnAaBf7UuGgIi4VvXy8"
+OPTIONS = [option for option in dataclasses.fields(SessionConfig) if option.init]
+HINTS = {option.name: typing.get_type_hints(SessionConfig)[option.name] for option in OPTIONS}
+DAY = 24 * 3600
+
+
+def kinds_of(hint):
+    """The plain types of an option, or None when it takes anything else."""
+    kinds = typing.get_args(hint) or (hint,)
+    return kinds if all(kind in (str, int, bool, types.NoneType) for kind in kinds) else None
+
+
+PLAIN_OPTIONS = {name: kinds for name, hint in HINTS.items() if (kinds := kinds_of(hint))}
+SAMPLES = [None, True, 1, 1.5, "text", b"bytes", [], ("a",), {}]
+OTHER_OPTIONS = {
+    "validate_key": [None, True, 1, 1.5, {}, {KEY}, [KEY, None], [1], [], ""],
+    "encrypt_key": [True, 1, 1.5, {}, {KEY}, [None], [], ""],
+    "oversize": [None, True, 1, "drop", "", b"keep", ["raise"]],
+    "clock": [None, True, 1800000000, "time.time"],
+    "random_bytes": [None, True, b"", "os.urandom"],
+}
+WRONG = [
+    *((name, value) for name, kinds in PLAIN_OPTIONS.items() for value in SAMPLES if type(value) not in kinds),
+    *((name, value) for name, values in OTHER_OPTIONS.items() for value in values),
+]
+
+
+def test_every_option_is_tested():
+    """Every option is in one of the tables of wrong types above."""
+    assert {*PLAIN_OPTIONS, *OTHER_OPTIONS} == set(HINTS)
+    assert not {*PLAIN_OPTIONS} & {*OTHER_OPTIONS}
+
+
+@pytest.mark.parametrize(("option", "value"), WRONG, ids=str)
+def test_wrong_type(option, value):
+    """A value of the wrong type is refused by an error that names the option; a bool is no int, an int no bool."""
+    with pytest.raises(ConfigError, match=rf"\b{option}\b"):
+        SessionConfig(**{"validate_key": KEY, option: value})
+
+
+def test_wrong_type_names_the_types():
+    """The error for a wrong type tells what the option takes and what was given."""
+    with pytest.raises(ConfigError, match="max_age has to be int or None, and a bool was given"):
+        SessionConfig(validate_key=KEY, max_age=True)
+
+
+@pytest.mark.parametrize("make", [SessionConfig.of, SessionConfig.from_mapping])
+def test_missing_validate_key(make):
+    """Without validate_key there is no config, and the error tells how to make a key."""
+    with pytest.raises(ConfigError, match=r"validate_key is missing.*python -m sealedsession keygen"):
+        make({"encrypt_key": KEY})
+
+
+@pytest.mark.parametrize("make", [SessionConfig.of, SessionConfig.from_mapping])
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [("max_ages", "max_age"), ("same_site", "samesite"), ("idle_timout", "idle_timeout"), ("Secure", "secure")],
+)
+def test_unknown_option_with_a_suggestion(given, meant, make):
+    """An unknown option that resembles one is refused with the name that was probably meant."""
+    with pytest.raises(ConfigError, match=f"unknown option '{given}'; did you mean '{meant}'"):
+        make({"validate_key": KEY, given: "1"})
+
+
+@pytest.mark.parametrize("given", ["zzz", "keyring", "cookie_factory_class", ""])
+def test_unknown_option_without_a_suggestion(given):
+    """Another unknown option is refused, also one that the config derives itself, with all names or a suggestion."""
+    with pytest.raises(ConfigError, match=f"unknown option '{given}'"):
+        SessionConfig.of({"validate_key": KEY, given: 1})
+
+
+def test_unknown_option_lists_the_options():
+    """Where nothing resembles an unknown option, the error lists every option."""
+    with pytest.raises(ConfigError) as caught:
+        SessionConfig.of({"validate_key": KEY, "zzz": 1})
+    assert all(name in str(caught.value) for name in HINTS)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"idle_timeout": None, "absolute_timeout": None}, "idle_timeout and absolute_timeout are both None"),
+        ({"idle_timeout": 0}, "idle_timeout=0 .*None"),
+        ({"idle_timeout": -1}, "idle_timeout=-1"),
+        ({"absolute_timeout": 0}, "absolute_timeout=0 .*None"),
+        ({"refresh_interval": 0}, "refresh_interval=0"),
+        ({"idle_timeout": 99, "refresh_interval": 10}, "refresh_interval=10 .* idle_timeout=99"),
+        ({"leeway": -1}, "leeway=-1"),
+        ({"leeway": 601}, "leeway=601"),
+        ({"oversize": "drop"}, "oversize .*'raise', 'keep'.*'drop'"),
+        ({"cache_control": ""}, "cache_control"),
+        ({"cache_control": " "}, "cache_control"),
+        ({"cache_control": "no-store\r\nX: y"}, "cache_control"),
+        ({"cache_control": "nö-store"}, "cache_control"),
+        ({"environ_key": "session"}, "environ_key='session'"),
+        ({"environ_key": ".session."}, "environ_key"),
+        ({"environ_key": ""}, "environ_key"),
+        ({"name": ""}, "name=''"),
+        ({"name": "two words"}, "name='two words'"),
+        ({"name": "a;b"}, "name="),
+        ({"name": "größe"}, "name="),
+        ({"samesite": "sometimes"}, "samesite='sometimes'"),
+        ({"path": "app"}, "path='app'"),
+        ({"path": "/a;b"}, "path="),
+        ({"path": "/a\n"}, "path="),
+        ({"path": "/" + "a" * 1024}, "path takes 1025 bytes"),
+        ({"domain": ""}, "domain=''"),
+        ({"domain": "example.com/"}, "domain="),
+        ({"domain": "exa mple.com"}, "domain="),
+        ({"domain": "a." * 512 + "a"}, "domain takes 1025 bytes"),
+        ({"max_age": 0}, r"max_age=0 .*invalidate\(\)"),
+        ({"max_age": -1}, "max_age=-1"),
+        ({"max_age": 400 * DAY + 1}, "max_age=34560001"),
+        ({"name": "__Secure-s", "secure": False}, "name='__Secure-s' needs secure=True"),
+        ({"name": "__host-s", "secure": False}, "name='__host-s' needs secure=True"),
+        ({"name": "__HTTP-s", "secure": False}, "name='__HTTP-s' needs secure=True"),
+        ({"name": "__Host-s", "domain": "example.com"}, "name='__Host-s' needs path='/' and no domain"),
+        ({"name": "__Host-s", "path": "/app"}, "name='__Host-s' needs path='/' and no domain"),
+        ({"name": "__Http-s", "httponly": False}, "name='__Http-s' needs httponly=True"),
+        ({"name": "__Host-Http-s", "httponly": False}, "name='__Host-Http-s' needs httponly=True"),
+        ({"samesite": "none", "secure": False}, "samesite='None' needs secure=True"),
+        ({"partitioned": True, "secure": False}, "partitioned=True needs secure=True"),
+        ({"encrypt_key": KEY}, "validate_key and encrypt_key: one key is given twice"),
+        ({"encrypt_key": [ENCRYPT_KEY, OLD_ENCRYPT_KEY]}, "validate_key has 1 keys and encrypt_key has 2"),
+        ({"encrypt_key": "short"}, "encrypt_key is 5 bytes long"),
+        ({"validate_key": "k" * 32}, "validate_key .*no.* random key"),
+        ({"validate_key": "env:SEALEDSESSION_TEST_UNSET"}, "SEALEDSESSION_TEST_UNSET is not set"),
+        ({"validate_key": "file:/no/such/file"}, "'file:/no/such/file', and that file cannot be read"),
+    ],
+)
+def test_illegal_values(options, message):
+    """Every illegal value and combination is refused at start by an error that names the option and the rule."""
+    with pytest.raises(ConfigError, match=message):
+        SessionConfig(**{"validate_key": KEY, **options})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"idle_timeout": None},
+        {"absolute_timeout": None},
+        {"idle_timeout": 100, "refresh_interval": 10},
+        {"idle_timeout": None, "refresh_interval": 10**6},
+        {"leeway": 0},
+        {"leeway": 600},
+        {"oversize": "keep"},
+        {"oversize": lambda session, error: session.clear()},
+        {"cache_control": None},
+        {"environ_key": "a.b"},
+        {"path": "/" + "a" * 1023},
+        {"domain": ".example.com"},
+        {"max_age": 1},
+        {"max_age": 400 * DAY},
+        {"name": "__Host-s"},
+        {"name": "__Secure-s", "path": "/app", "domain": "example.com"},
+        {"samesite": "STRICT"},
+        {"samesite": "None", "partitioned": True},
+        {"encrypt_key": ENCRYPT_KEY},
+        {"validate_key": [KEY, OLD_KEY], "encrypt_key": (ENCRYPT_KEY, OLD_ENCRYPT_KEY)},
+        {"validate_key": KEY.encode()},
+    ],
+    ids=str,
+)
+def test_legal_values(options):
+    """Every value at the edge of the rules is accepted and kept."""
+    config = SessionConfig(**{"validate_key": KEY, **options})
+    assert {name: getattr(config, name) for name in options} == options
+
+
+def test_partitioned_without_samesite_none_warns():
+    """A partitioned cookie that embedded pages would not get is accepted with a warning."""
+    with pytest.warns(UserWarning, match="samesite='None'"):
+        SessionConfig(validate_key=KEY, partitioned=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({}, "__Host-session"),
+        ({"secure": False}, "session"),
+        ({"domain": "example.com"}, "session"),
+        ({"path": "/app"}, "session"),
+        ({"name": "sid"}, "sid"),
+    ],
+)
+def test_default_name(options, name):
+    """The default name carries __Host- wherever its rules can be kept; config and cookie know the same name."""
+    config = SessionConfig(validate_key=KEY, **options)
+    assert config.name == config.cookie.name == name
+
+
+@pytest.mark.parametrize(
+    ("idle_timeout", "expected"), [(7 * DAY, 3600), (36000, 3600), (35990, 3599), (100, 10), (None, 3600)]
+)
+def test_default_refresh_interval(idle_timeout, expected):
+    """By default a session is sealed again after a tenth of the idle timeout, and after an hour at the latest."""
+    assert SessionConfig(validate_key=KEY, idle_timeout=idle_timeout).refresh_interval == expected
+
+
+def from_strings(**options):
+    return SessionConfig.from_mapping({"validate_key": KEY, **options})
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "expected"),
+    [
+        *(("httponly", text, True) for text in ("true", "yes", "on", "1", "TRUE", " Yes\n")),
+        *(("httponly", text, False) for text in ("false", "no", "off", "0", "False", "\tOFF ")),
+        ("idle_timeout", "600", 600),
+        ("idle_timeout", " 600 ", 600),
+        ("leeway", "0", 0),
+        *((option, text, None) for option in ("idle_timeout", "max_age", "domain") for text in ("none", "None ")),
+        ("cache_control", "NONE", None),
+        ("encrypt_key", "none", None),
+        ("path", " /app ", "/app"),
+        ("name", "sid", "sid"),
+        ("samesite", "none", "none"),
+        ("oversize", " keep ", "keep"),
+        ("encrypt_key", f" {ENCRYPT_KEY}\n", ENCRYPT_KEY),
+    ],
+)
+def test_coercion(option, text, expected):
+    """Strings from an ini file become what the option takes, whatever space stands around them."""
+    assert getattr(from_strings(**{option: text}), option) == expected
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "message"),
+    [
+        *((name, text, f"{name} is blank") for name in HINTS for text in ("", " \n\t")),
+        ("secure", "maybe", "secure = maybe has to be true or false"),
+        ("secure", "none", "secure = none has to be true or false"),
+        ("secure", "2", "secure = 2 has to be true or false"),
+        ("idle_timeout", "1h", "idle_timeout = 1h has to be a whole number of seconds or none"),
+        ("idle_timeout", "1.5", "idle_timeout = 1.5 has to be a whole number"),
+        ("leeway", "none", "leeway = none has to be a whole number of seconds$"),
+        ("idle_timeout", "-1", "idle_timeout=-1"),
+        ("path", "none", "path='none'"),
+        ("validate_key", "none", "validate_key is 4 bytes long"),
+        ("clock", "time.time", "clock has to be a function, and a str"),
+        ("random_bytes", "os.urandom", "random_bytes has to be a function, and a str"),
+        ("oversize", "app:trim", "oversize has to be 'raise', 'keep' or a function"),
+    ],
+)
+def test_refused_strings(option, text, message):
+    """A blank string, a string that is no such value, and the name of a function are refused."""
+    with pytest.raises(ConfigError, match=message):
+        from_strings(**{option: text})
+
+
+def test_key_lists_are_one_key_to_a_line():
+    """A multi-line string is a list of keys, primary first; blank lines and indentation do not count."""
+    config = SessionConfig.from_mapping(
+        {"validate_key": f"\n  {KEY}\n\n  {OLD_KEY}\n", "encrypt_key": f"{ENCRYPT_KEY}\n{OLD_ENCRYPT_KEY}"}
+    )
+    assert config.validate_key == [KEY, OLD_KEY]
+    assert config.encrypt_key == [ENCRYPT_KEY, OLD_ENCRYPT_KEY]
+
+
+def test_prefix():
+    """Options are taken with the prefix, without it, and with another prefix that was asked for."""
+    config = SessionConfig.from_mapping({"session.validate_key": KEY, "session.leeway": "5", "max_age": "60"})
+    assert (config.validate_key, config.leeway, config.max_age) == (KEY, 5, 60)
+    assert SessionConfig.from_mapping({"WEB_validate_key": KEY, "WEB_leeway": "5"}, "WEB_").leeway == 5
+
+
+def test_prefix_and_bare_option():
+    """An option given with the prefix and without it is refused."""
+    with pytest.raises(ConfigError, match=r"'leeway' is given twice, with and without 'session\."):
+        from_strings(**{"leeway": "5", "session.leeway": "5"})
+
+
+def test_unknown_option_with_the_prefix():
+    """An unknown option is an error behind the prefix too."""
+    with pytest.raises(ConfigError, match="unknown option 'secur'; did you mean 'secure'"):
+        from_strings(**{"session.secur": "true"})
+
+
+def test_values_that_are_no_strings_are_taken_as_they_are():
+    """from_mapping takes values that have the right type already, functions too."""
+    config = from_strings(secure=False, max_age=None, clock=lambda: 5.0)
+    assert (config.secure, config.max_age, config.clock()) == (False, None, 5.0)
+
+
+SECRET = "correct-horse-battery"  # what no message may show; too short for a key
+
+
+@pytest.mark.parametrize(
+    ("make", "options"),
+    [
+        (SessionConfig.of, {"validate_key": SECRET}),
+        (SessionConfig.of, {"validate_key": SECRET.encode()}),
+        (SessionConfig.of, {"validate_key": SECRET * 3}),
+        (SessionConfig.of, {"validate_key": [KEY, SECRET]}),
+        (SessionConfig.of, {"validate_key": {SECRET: KEY}}),
+        (SessionConfig.of, {"validate_key": [[SECRET]]}),
+        (SessionConfig.of, {"validate_key": KEY, "encrypt_key": SECRET}),
+        (SessionConfig.of, {"validate_key": KEY, "encrypt_key": KEY}),
+        (SessionConfig.of, {"validate_key": [KEY, OLD_KEY], "encrypt_key": ENCRYPT_KEY}),
+        (SessionConfig.of, {"validate_key": "\ud800" + KEY}),
+        (SessionConfig.of, {"validate_keys": KEY}),
+        (SessionConfig.of, {"validate_key": KEY, "encrypt_kye": SECRET}),
+        (SessionConfig.from_mapping, {"validate_key": f"{KEY}\n{SECRET}"}),
+        (SessionConfig.from_mapping, {"validate_key": KEY, "session.validate_key": OLD_KEY}),
+        (SessionConfig.from_mapping, {"validate_key": KEY, "encrypt_key": f"{SECRET}\n{SECRET}"}),
+        (SessionConfig.from_mapping, {"validate_key": KEY, "leeway": "-1"}),
+    ],
+)
+def test_no_error_shows_a_key(make, options):
+    """Whatever is wrong, neither the error nor its traceback shows the value of a key."""
+    with pytest.raises(ConfigError) as caught:
+        make(options)
+    shown = repr(caught.value) + "".join(traceback.format_exception(caught.value, limit=0))
+    assert not [secret for secret in (SECRET, KEY, OLD_KEY, ENCRYPT_KEY) if secret in shown]
+
+
+def test_no_repr_shows_a_key():
+    """The repr of a config and of its parts shows no key."""
+    config = SessionConfig(validate_key=[KEY, OLD_KEY], encrypt_key=[ENCRYPT_KEY, OLD_ENCRYPT_KEY])
+    shown = repr(config) + repr(config.keyring) + repr(config.keyring.derive("cookie:s")) + repr(config.cookie)
+    assert not [key for key in (KEY, OLD_KEY, ENCRYPT_KEY, OLD_ENCRYPT_KEY) if key in shown]
+    subkeys = config.keyring.derive("cookie:s")[0]
+    assert repr(subkeys.mac)[2:-1] not in shown
+
+
+def test_keys_from_the_environment_and_from_files(monkeypatch, tmp_path):
+    """A key named by env: or file: makes the same keyring as the key itself."""
+    (tmp_path / "key").write_text(ENCRYPT_KEY + "\n")
+    monkeypatch.setenv("SEALEDSESSION_TEST_KEY", KEY)
+    config = SessionConfig(validate_key="env:SEALEDSESSION_TEST_KEY", encrypt_key=f"file:{tmp_path / 'key'}")
+    direct = SessionConfig(validate_key=KEY, encrypt_key=ENCRYPT_KEY)
+    assert config.keyring.derive("cookie:s") == direct.keyring.derive("cookie:s")
+
+
+def test_options_for_type_checkers():
+    """SessionOptions names exactly the options of SessionConfig, with the same types, none of them required."""
+    assert typing.get_type_hints(SessionOptions) == HINTS
+    assert SessionOptions.__required_keys__ == frozenset()
+
+
+@pytest.mark.parametrize("name", [option.name for option in dataclasses.fields(SessionConfig)])
+def test_frozen(name):
+    """No option can be changed after the start."""
+    config = SessionConfig(validate_key=KEY)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(config, name, getattr(config, name))
+
+
+def test_keyword_only():
+    """Options have names: a key cannot be given by position."""
+    with pytest.raises(TypeError):
+        SessionConfig(KEY)
+
+
+def test_defaults_are_secure():
+    """With keys alone, the cookie is Secure, HttpOnly, SameSite=Lax and host-only, and both timeouts are on."""
+    config = SessionConfig(validate_key=KEY)
+    assert config.cookie.attributes == "; Path=/; Secure; HttpOnly; SameSite=Lax"
+    assert (config.idle_timeout, config.absolute_timeout, config.max_age) == (7 * DAY, 30 * DAY, None)

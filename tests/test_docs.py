@@ -1,0 +1,313 @@
+"""README.rst and docs/ are true: their code runs, and their tables are those of the code."""
+
+import ast
+import asyncio
+import json
+import os
+import re
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import webtest
+from paste.deploy import loadapp
+
+from sealedsession import Session, SessionConfig, pickling
+from sealedsession.default_types import DEFAULT_TYPES
+from sealedsession.errors import Reason
+from sealedsession.keys import Keyring
+from sealedsession.seal import Sealer
+from sealedsession.wsgi import SessionMiddleware
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.rst").read_text()
+PAGES = {path.stem: path.read_text() for path in (ROOT / "docs").glob("*.rst")}
+QUICKSTARTS = {"README": README, "quickstart": PAGES["quickstart"]}
+OPTIONS = {option.name: option.default for option in fields(SessionConfig) if option.init}
+
+
+def blocks(text: str, language: str) -> list[str]:
+    """The code blocks of a page in one language."""
+    found = re.findall(rf"^\.\. code-block:: {language}\n\n((?:   .*\n|\n)+)", text, re.MULTILINE)
+    return [textwrap.dedent(block) for block in found]
+
+
+def block_with(text: str, *words: str, language: str = "python") -> str:
+    """The one code block that holds all of these words."""
+    (block,) = [block for block in blocks(text, language) if all(word in block for word in words)]
+    return block
+
+
+def section(text: str, title: str) -> str:
+    """A page from one title to the next of its kind."""
+    match = re.search(
+        rf"^{re.escape(title)}\n([-~=])\1+\n(.*?)(?=^[^\n]+\n\1{{3,}}\n|\Z)", text, re.MULTILINE | re.DOTALL
+    )
+    assert match, f"there is no section {title!r}"
+    return match[2]
+
+
+def rows(text: str) -> Iterator[list[str]]:
+    """The rows of a page's list tables, the head of each included."""
+    for row in re.split(r"^ +\* - ", text, flags=re.MULTILINE)[1:]:
+        yield [" ".join(cell.split()) for cell in re.split(r"^ +-(?: |$)", row, flags=re.MULTILINE)]
+
+
+def run(code: str) -> dict[str, Any]:
+    """Run a code block as a module that is imported."""
+    namespace: dict[str, Any] = {"__name__": "from_the_docs"}
+    exec(compile(code, "code block", "exec"), namespace)
+    return namespace
+
+
+def literals(cell: str) -> list[str]:
+    return re.findall(r"``(.+?)``", cell)
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch, keys: dict[str, str]) -> None:
+    """The variables that the quickstarts export."""
+    monkeypatch.setenv("SESSION_VALIDATE_KEY", keys["validate_key"])
+    monkeypatch.setenv("SESSION_ENCRYPT_KEY", keys["encrypt_key"])
+
+
+def wsgi_visits(application: Callable[..., Any]) -> list[str]:
+    browser = webtest.TestApp(application, extra_environ={"wsgi.url_scheme": "https"})
+    return [browser.get("/").text for _ in range(3)]
+
+
+def asgi_visits(application: Callable[..., Any]) -> list[str]:
+    async def visit() -> list[str]:
+        transport = httpx.ASGITransport(application)
+        async with httpx.AsyncClient(transport=transport, base_url="https://example.org") as browser:
+            return [(await browser.get("/")).text for _ in range(3)]
+
+    return asyncio.run(visit())
+
+
+COUNTED = ["visits: 1\n", "visits: 2\n", "visits: 3\n"]
+
+
+@pytest.mark.parametrize("page", QUICKSTARTS)
+@pytest.mark.usefixtures("environment")
+def test_the_wsgi_quickstart_counts_visits(page: str) -> None:
+    """The WSGI quickstart is an application whose session lasts from request to request."""
+    assert wsgi_visits(run(block_with(QUICKSTARTS[page], "sealedsession.wsgi"))["application"]) == COUNTED
+
+
+@pytest.mark.parametrize("page", QUICKSTARTS)
+@pytest.mark.usefixtures("environment")
+def test_the_asgi_quickstart_counts_visits(page: str) -> None:
+    """The ASGI quickstart is an application whose session lasts from request to request."""
+    code = block_with(QUICKSTARTS[page], "sealedsession.asgi", "async def visits(scope")
+    assert asgi_visits(run(code)["application"]) == COUNTED
+
+
+@pytest.mark.usefixtures("environment")
+def test_the_starlette_quickstart_counts_visits() -> None:
+    """The Starlette quickstart is an application whose request.session is ours."""
+    code = block_with(PAGES["quickstart"], "from starlette.applications")
+    assert asgi_visits(run(code)["application"]) == COUNTED
+
+
+@pytest.mark.parametrize("page", QUICKSTARTS)
+def test_the_paste_quickstart_counts_visits(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: dict[str, str]
+) -> None:
+    """The Paste quickstart's ini file and module make an application through PasteDeploy."""
+    text = QUICKSTARTS[page]
+    (tmp_path / "validate.key").write_text(keys["validate_key"] + "\n")
+    (tmp_path / "encrypt.key").write_text(keys["encrypt_key"] + "\n")
+    (tmp_path / "development.ini").write_text(block_with(text, "[pipeline:main]", language="ini"))
+    (tmp_path / "visits_paste.py").write_text(block_with(text, "app_factory"))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "visits_paste", raising=False)
+    assert wsgi_visits(loadapp("config:development.ini", relative_to=str(tmp_path))) == COUNTED
+
+
+@pytest.mark.usefixtures("environment")
+def test_both_quickstarts_open_the_same_cookie() -> None:
+    """README says so: what its WSGI application seals, its ASGI application opens."""
+    browser = webtest.TestApp(run(block_with(README, "sealedsession.wsgi"))["application"])
+    cookie = browser.get("/").headers["Set-Cookie"].split(";")[0]
+    application = run(block_with(README, "sealedsession.asgi"))["application"]
+
+    async def visit() -> str:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="https://a") as client:
+            return (await client.get("/", headers={"Cookie": cookie})).text
+
+    assert asyncio.run(visit()) == "visits: 2\n"
+
+
+@pytest.mark.parametrize(
+    ("page", "code"), [(name, code) for name, text in PAGES.items() for code in blocks(text, "python")]
+)
+def test_every_python_block_of_the_docs_runs(
+    page: str, code: str, monkeypatch: pytest.MonkeyPatch, keys: dict[str, str]
+) -> None:
+    """Every block of Python in docs/ runs by itself, where the two variables are the only ones of their prefix."""
+    for name in [name for name in os.environ if name.startswith("SESSION_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("SESSION_VALIDATE_KEY", keys["validate_key"])
+    monkeypatch.setenv("SESSION_ENCRYPT_KEY", keys["encrypt_key"])
+    run(code)
+
+
+def test_the_commands_are_those_of_the_makefile() -> None:
+    """README names make demo and make test, no other target, and the Makefile has both."""
+    named = set(re.findall(r"\bmake (\w+)", "\n".join(blocks(README, "sh"))))
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert named == {"demo", "test"}
+    assert named <= targets
+
+
+def test_the_readme_lists_every_option_with_its_default() -> None:
+    """README's table of options has exactly the options of SessionConfig, in order, with the defaults they have."""
+    table = {
+        literals(name)[0]: default for name, default, _ in rows(section(README, "Options")) if name.startswith("``")
+    }
+    assert list(table) == list(OPTIONS)
+    assert table.pop("validate_key") == "required"
+    assert table.pop("clock") == "``time.time``"
+    assert table.pop("random_bytes") == "``os.urandom``"
+    for option, default in table.items():
+        assert ast.literal_eval(literals(default)[0]) == OPTIONS[option], option
+
+
+def test_the_default_name_and_refresh_interval_are_as_described(keys: dict[str, str]) -> None:
+    """What None stands for in `name` and `refresh_interval` is what README and docs/options.rst say."""
+    config = SessionConfig(**keys)
+    assert (config.name, config.refresh_interval) == ("__Host-session", 3600)
+    assert SessionConfig(**keys, secure=False).name == "session"
+    assert SessionConfig(**keys, idle_timeout=600).refresh_interval == 60
+
+
+def test_the_options_page_describes_every_option() -> None:
+    """docs/options.rst has an entry for each option, each with type and default."""
+    entries = re.findall(r"^\.\. confval:: (\w+)\n   :type: .+\n   :default: (.+)\n", PAGES["options"], re.MULTILINE)
+    assert [option for option, _ in entries] == list(OPTIONS)
+    for option, default in entries:
+        if option not in ("validate_key", "clock", "random_bytes"):
+            documented = ast.literal_eval(literals(default)[0])
+            assert documented == OPTIONS[option], option
+
+
+@pytest.mark.parametrize("ini", [block for text in PAGES.values() for block in blocks(text, "ini") if "key" in block])
+def test_every_key_in_the_docs_ini_blocks_is_an_option(ini: str) -> None:
+    """An ini block of docs/ sets nothing but options of ours, and PasteDeploy's own words."""
+    for option in re.findall(r"^(?:session\.)?(\w[\w.]*) *=", ini, re.MULTILINE):
+        assert option in {*OPTIONS, "use", "pipeline", "paste.app_factory"}
+
+
+def test_the_readme_names_what_a_session_has() -> None:
+    """README's table of the session has exactly the public names that Session adds to a dict."""
+    documented = {
+        name.removesuffix("()") for cell, _ in rows(section(README, "The session")) for name in literals(cell)
+    }
+    added = {name for name in vars(Session) if not name.startswith("_") and not hasattr(dict, name)}
+    assert documented == added - {"mark_accessed"}  # for Starlette, not for applications
+
+
+def test_the_reason_codes_are_those_of_the_code() -> None:
+    """The table of reason codes in docs/security.rst has exactly the codes of sealedsession.errors.Reason."""
+    codes = [literals(code)[0] for code, *_ in rows(section(PAGES["security"], "Reason codes")) if code != "Code"]
+    assert codes == list(Reason.__args__)
+
+
+def test_the_codes_of_typed_values_are_those_of_the_code() -> None:
+    """The table of typed values in docs/format.rst has the code of every default type, and that of classes."""
+    table = rows(section(PAGES["format"], "Typed values"))
+    codes = [code for cell, *_ in table for code in literals(cell)]
+    assert sorted(codes) == sorted([*(row.code for row in DEFAULT_TYPES), "t"])
+
+
+def test_the_opcodes_are_those_that_are_read() -> None:
+    """The table of opcodes in docs/format.rst has exactly the bytes that the grammar begins an opcode with."""
+    table = rows(section(PAGES["format"], "The pickle payload"))
+    documented = {int(byte, 16) for cell, *_ in table for byte in literals(cell)}
+    argument = b"\0" * 8
+    read = {
+        byte
+        for byte in range(256)
+        if any(pickling._whole(bytes((byte,)) + argument[:count] + b".") for count in range(9))
+    }
+    assert documented == read | {*pickling._LONG_STRINGS, *pickling._STOP}
+    assert len(documented) == 26
+
+
+@pytest.mark.parametrize("encrypted", [True, False])
+def test_the_reader_in_the_format_page_reads_our_tokens(encrypted: bool, keys: dict[str, str]) -> None:
+    """The reader that docs/format.rst gives in full opens what Sealer seals, and refuses another purpose."""
+    read_token = run(block_with(PAGES["format"], "def read_token"))["read_token"]
+    validate_key = keys["validate_key"].encode()
+    encrypt_key = keys["encrypt_key"].encode() if encrypted else None
+    token = Sealer(Keyring(validate_key, encrypt_key), "cookie:a", clock=lambda: 2000.0).seal(b"}.", created=1000)
+    assert read_token(token, validate_key, encrypt_key, b"cookie:a") == (0, 1000, 2000, b"}.")
+    with pytest.raises(ValueError, match="bad_signature"):
+        read_token(token, validate_key, encrypt_key, b"cookie:b")
+
+
+def test_the_format_page_names_the_fields_of_the_vectors() -> None:
+    """docs/format.rst describes every field of tests/vectors/seal_v1.json."""
+    document = json.loads((ROOT / "tests" / "vectors" / "seal_v1.json").read_text())
+    named = {name for cell, *_ in rows(section(PAGES["format"], "Test vectors")) for name in literals(cell)}
+    fields = {*document, *(field for vector in document["vectors"] for field in vector)}
+    assert fields - {"format", "about", "name"} == named
+
+
+def code_messages() -> list[str]:
+    """Every string in the package's source, with … where a value is put in."""
+    found = []
+    for path in (ROOT / "sealedsession").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                parts = [part.value if isinstance(part, ast.Constant) else "…" for part in node.values]
+                found.append("".join(map(str, parts)))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(re.sub(r"%[rsd]", "…", node.value))
+    return found
+
+
+def documented_messages() -> list[str]:
+    text = PAGES["troubleshooting"].split("\nLog records\n", 1)[1]
+    terms = re.findall(r"^(?! )(.+)\n   \S", text, re.MULTILINE)
+    return [term for term in terms if not term.startswith((".. ", "The logger"))]
+
+
+@pytest.mark.parametrize("message", documented_messages())
+def test_every_message_in_troubleshooting_is_one_of_the_code(message: str) -> None:
+    """What docs/troubleshooting.rst quotes is found in the source, so that a search for a log line finds the cure."""
+    rejection = re.match(r"cookie \.\.\. rejected, (\w+): ", message)
+    if rejection:
+        assert rejection[1] in Reason.__args__
+        message = message[rejection.end() :]
+        if message == "...":
+            return
+    parts = [part.strip(" :") for part in message.split("...")]
+    pattern = re.compile(".*".join(re.escape(part) for part in parts if part), re.DOTALL)
+    assert any(pattern.search(text) for text in code_messages())
+
+
+def test_the_size_left_for_data_is_as_described(keys: dict[str, str]) -> None:
+    """README says that about 3,000 bytes are for the data: 2,950 fit and 3,050 do not."""
+
+    def size_with(count: int) -> int:
+        sizes = []
+
+        def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+            session = environ["sealedsession.session"]
+            session["text"] = "x" * count
+            sizes.append(session.remaining)
+            session.clear()
+            start_response("200 OK", [("Content-Type", "text/plain")])
+            return [b""]
+
+        webtest.TestApp(SessionMiddleware(application, **keys)).get("/")
+        return sizes[0]
+
+    assert size_with(2950) >= 0 > size_with(3050)

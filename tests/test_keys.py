@@ -1,0 +1,342 @@
+"""Keys: what is refused, where keys are read from, and the subkeys derived from them."""
+
+import hmac
+import os
+import traceback
+from base64 import urlsafe_b64encode
+from hashlib import sha256
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from sealedsession.errors import ConfigError
+from sealedsession.keys import Keyring
+
+KEY, KEY_2, KEY_3, KEY_4 = (sha256(b"key %d" % n).digest() for n in range(4))
+KEY_TEXT = urlsafe_b64encode(KEY).decode().rstrip("=")
+PURPOSE = "cookie:session"
+
+untimed = settings(deadline=None)
+
+
+def refusal(*keys):
+    """Refuse the keys, and give what a log would show of it, with the causes."""
+    with pytest.raises(ConfigError) as caught:
+        Keyring(*keys)
+    return "".join(traceback.format_exception(caught.value, limit=0)) + repr(caught.value)
+
+
+def hkdf(key, salt, info):
+    """HKDF-SHA256 for 32 bytes, which is one block (RFC 5869, 2)."""
+    pseudorandom_key = hmac.digest(salt or bytes(32), key, "sha256")
+    return hmac.digest(pseudorandom_key, info + b"\x01", "sha256")
+
+
+# ------------------------------------------------------------------------------------------------- what is refused
+
+
+@pytest.mark.parametrize("length", [0, 1, 16, 31])
+def test_short_key(length):
+    """A key under 32 bytes is refused, and the error names the option, both lengths and the cure."""
+    message = refusal(KEY[:length])
+    for part in ("validate_key", f"{length} bytes", "32", "python -m sealedsession keygen"):
+        assert part in message
+
+
+def test_shortest_key():
+    """A key of 32 bytes is accepted."""
+    Keyring(KEY)
+
+
+def test_str_is_measured_in_bytes():
+    """A str counts by its bytes in UTF-8, and is the same key as those bytes."""
+    text = "größenwahnsinnige Äußerung 9§!"
+    assert len(text) < 32 <= len(text.encode())
+    assert Keyring(text).derive(PURPOSE) == Keyring(text.encode()).derive(PURPOSE)
+
+
+@pytest.mark.parametrize("digits", [32, 40, 62, 63])
+@pytest.mark.parametrize("case", [str.lower, str.upper])
+def test_hexadecimal_of_too_few_bytes(digits, case):
+    """Hexadecimal digits count by the bytes that they hold, in either case of letters, as str and as bytes."""
+    text = case((KEY.hex() + KEY_2.hex())[:digits])
+    assert "hexadecimal" in refusal(text)
+    assert "hexadecimal" in refusal(text.encode())
+
+
+def test_hexadecimal_of_enough_bytes():
+    """64 hexadecimal digits are a key."""
+    Keyring(KEY.hex(), KEY_2.hex().upper())
+
+
+@untimed
+@given(st.binary(min_size=1, max_size=40), st.integers(32, 100))
+def test_repeated_pattern(block, length):
+    """A block that is written at least twice is refused, whether or not its last repetition is whole."""
+    length = max(length, 2 * len(block))
+    assert "validate_key" in refusal((block * length)[:length])
+
+
+@pytest.mark.parametrize("length", [16, 20, 32])
+def test_block_written_twice(length):
+    """A random block written exactly twice is refused: its second half adds nothing."""
+    assert "pattern" in refusal(KEY[:length] * 2)
+
+
+@untimed
+@given(st.integers(0, 255), st.integers(0, 255), st.integers(32, 100))
+def test_counted_up(start, step, length):
+    """Bytes that go up or down by the same step are refused."""
+    assert "validate_key" in refusal(bytes((start + step * i) % 256 for i in range(length)))
+
+
+@pytest.mark.parametrize("steps", [(1, 2), (1, 1, 5), (10, 250), (1, 1, 1, 1, 1, 1, 1, 3)])
+def test_counted_up_by_a_pattern(steps):
+    """Bytes whose steps repeat are refused, though no block of them does."""
+    key = bytes((33 + sum((steps * 48)[:i])) % 256 for i in range(48))
+    assert "pattern" in refusal(key)
+
+
+@untimed
+@given(st.binary(min_size=16, max_size=64).map(lambda seed: sha256(seed).digest()))
+def test_random_keys_pass(key):
+    """No rule refuses what a random generator makes, in any of the usual spellings."""
+    for spelling in (key, key.hex(), urlsafe_b64encode(key).decode(), urlsafe_b64encode(key)):
+        Keyring(spelling)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        (KEY, KEY),
+        ([KEY, KEY],),
+        ([KEY, KEY_2], [KEY_3, KEY_3]),
+        ([KEY, KEY_2], [KEY_3, KEY]),
+        ([KEY, KEY_2], [KEY_2, KEY_3]),
+        (KEY_TEXT, KEY_TEXT.encode()),
+    ],
+)
+def test_equal_keys(keys):
+    """One key in two places is refused, across options, positions, str and bytes."""
+    assert "twice" in refusal(*keys)
+
+
+def test_equal_keys_from_two_sources(tmp_path, monkeypatch):
+    """One key is found in two places when it comes by file and by environment too."""
+    monkeypatch.setenv("SESSION_KEY", KEY_TEXT)
+    (tmp_path / "key").write_text(KEY_TEXT)
+    assert "twice" in refusal("env:SESSION_KEY", f"file:{tmp_path / 'key'}")
+
+
+@pytest.mark.parametrize(
+    "keys", [([KEY, KEY_2], KEY_3), (KEY, [KEY_2, KEY_3]), ([KEY, KEY_2], [KEY_3]), ([KEY], [KEY_2, KEY_3])]
+)
+def test_count_mismatch(keys):
+    """Both options need the same number of keys, and the error tells both numbers."""
+    message = refusal(*keys)
+    assert "validate_key has" in message
+    assert "encrypt_key has" in message
+
+
+@pytest.mark.parametrize("keys", [([],), ((),), (KEY, []), (KEY, ())])
+def test_empty_list(keys):
+    """A list of no keys is refused: an empty encrypt_key does not switch encryption off."""
+    assert "empty" in refusal(*keys)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [7, 1.5, True, bytearray(KEY), memoryview(KEY), {KEY}, {KEY: KEY}, iter([KEY]), object()],
+    ids=lambda wrong: type(wrong).__name__,
+)
+def test_wrong_type(wrong):
+    """What is no str, bytes, list or tuple is refused by its type, alone and in a list, for either option."""
+    for keys in ((wrong,), ([KEY_2, wrong],), (KEY_2, wrong), ([KEY_2, KEY_3], [KEY_4, wrong])):
+        assert type(wrong).__name__ in refusal(*keys)
+
+
+def test_none():
+    """validate_key may not be None, and no member of a list may."""
+    for keys in ((None,), ([None],), (KEY, [None]), ([[KEY]],)):
+        assert "has to be" in refusal(*keys)
+
+
+def test_position_in_a_list():
+    """The error for one key of several names its position."""
+    assert "encrypt_key[1]" in refusal([KEY, KEY_2], [KEY_3, b"short"])
+
+
+def test_str_with_lone_surrogate():
+    """A str that UTF-8 cannot encode is a ConfigError."""
+    assert "UTF-8" in refusal(KEY_TEXT + "\ud800")
+
+
+def test_str_is_one_key():
+    """A str is one key and is not iterated."""
+    assert len(Keyring(KEY_TEXT).derive(PURPOSE)) == 1
+
+
+# ------------------------------------------------------------------------------------------------------ where from
+
+
+def test_environment(monkeypatch):
+    """env:NAME is the variable's value."""
+    monkeypatch.setenv("SESSION_KEY", KEY_TEXT)
+    assert Keyring("env:SESSION_KEY").derive(PURPOSE) == Keyring(KEY_TEXT).derive(PURPOSE)
+
+
+def test_environment_without_the_variable(monkeypatch):
+    """A variable that is not set is an error that names option and variable."""
+    monkeypatch.delenv("SESSION_KEY", raising=False)
+    message = refusal(KEY, "env:SESSION_KEY")
+    assert "encrypt_key" in message
+    assert "SESSION_KEY is not set" in message
+
+
+def test_weak_key_in_the_environment(monkeypatch):
+    """The rules hold for a key from the environment, and the error names its source."""
+    monkeypatch.setenv("SESSION_KEY", "hunter2")
+    message = refusal("env:SESSION_KEY")
+    assert "env:SESSION_KEY" in message
+    assert "hunter2" not in message
+
+
+def test_environment_that_is_no_utf8(monkeypatch):
+    """A variable is taken by its bytes, whether or not they are UTF-8."""
+    monkeypatch.setenv("SESSION_KEY", os.fsdecode(b"\xff" + KEY_TEXT.encode()))
+    assert Keyring("env:SESSION_KEY").derive(PURPOSE) == Keyring(b"\xff" + KEY_TEXT.encode()).derive(PURPOSE)
+
+
+@pytest.mark.parametrize("source", ["env:", "env:\ud800", "env:A\0B", "env:A=B", "file:\ud800", "file:\0", "file:"])
+def test_impossible_source(source):
+    """A name that no variable or file can have is a ConfigError."""
+    assert "validate_key" in refusal(source)
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n\n"])
+def test_file(tmp_path, end):
+    """file:PATH is the file's content, without the end of its line."""
+    path = tmp_path / "key"
+    path.write_bytes((KEY_TEXT + end).encode())
+    assert Keyring(f"file:{path}").derive(PURPOSE) == Keyring(KEY_TEXT).derive(PURPOSE)
+
+
+def test_file_of_bytes(tmp_path):
+    """A key file may hold bytes that are no text, and every one of them counts, at the end too."""
+    path = tmp_path / "key"
+    path.write_bytes(b" \xff" + KEY + b" \n")
+    assert Keyring(f"file:{path}").derive(PURPOSE) == Keyring(b" \xff" + KEY + b" \n").derive(PURPOSE)
+
+
+def test_unreadable_file(tmp_path):
+    """A path that is missing, a directory, below a file or a circle of links is named, with the cause."""
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    (tmp_path / "plain").write_text("no directory")
+    causes = {"missing": "No such file", ".": "directory", "plain/key": "Not a directory", "circle": "symbolic links"}
+    for name, cause in causes.items():
+        message = refusal(f"file:{tmp_path / name}")
+        assert str(tmp_path / name) in message
+        assert cause in message
+
+
+def test_weak_key_in_a_file(tmp_path):
+    """The rules hold for a key from a file: an empty one is short, and so is one of line ends."""
+    path = tmp_path / "key"
+    for content in (b"", b"\n" * 40, b"hunter2"):
+        path.write_bytes(content)
+        message = refusal(f"file:{path}")
+        assert f"file:{path}" in message
+        assert "hunter2" not in message
+
+
+def test_bytes_are_no_source(monkeypatch):
+    """Bytes that begin like a source are a key themselves: random bytes may."""
+    monkeypatch.setenv("SESSION_KEY", KEY_TEXT)
+    literal = b"env:" + KEY
+    assert Keyring(literal).derive(PURPOSE)[0].mac == hkdf(literal, b"", b"sealedsession v1 validate\0cookie:session")
+
+
+# -------------------------------------------------------------------------------------------------------- no leaks
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ("correct horse",),
+        ("correct horse " * 4,),
+        (b"correct horse " * 4,),
+        ("correct horse battery staple, and more\udc80",),
+        (KEY_TEXT + "correct horse", (KEY_TEXT + "correct horse").encode()),
+        (["correct horse " + KEY_TEXT, "correct horse " + KEY_TEXT],),
+        ("correct horse " + KEY_TEXT, [KEY, KEY_2]),
+        ([bytearray(b"correct horse " + KEY)],),
+        ({"correct horse " + KEY_TEXT},),
+    ],
+)
+def test_no_key_in_an_error(keys):
+    """No error shows a key, nor a part of one."""
+    message = refusal(*keys)
+    assert "horse" not in message
+    assert KEY_TEXT not in message
+
+
+def test_no_key_in_a_repr():
+    """repr() of a keyring and of subkeys shows no byte of a key, configured or derived."""
+    keyring = Keyring([KEY_TEXT, KEY_2], [KEY_3, KEY_4])
+    subkeys = keyring.derive(PURPOSE)
+    shown = repr(keyring) + repr(subkeys) + str(keyring) + str(subkeys[0])
+    for secret in (KEY_TEXT, KEY_2, KEY_3, KEY_4, *(part for each in subkeys for part in (each.mac, each.encrypt))):
+        spellings = (secret, secret) if isinstance(secret, str) else (secret.hex(), repr(secret)[2:-1])
+        assert not any(spelling in shown for spelling in spellings)
+
+
+# --------------------------------------------------------------------------------------------------------- subkeys
+
+
+def test_hkdf_reference():
+    """The HKDF of this file gives the RFC's own value (RFC 5869, A.1, the first 32 bytes)."""
+    derived = hkdf(b"\x0b" * 22, bytes(range(13)), bytes(range(0xF0, 0xFA)))
+    assert derived.hex() == "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf"
+
+
+@untimed
+@given(st.binary(min_size=32, max_size=100), st.binary(min_size=32, max_size=100), st.text(max_size=40))
+def test_derived_values(validate_seed, encrypt_seed, purpose):
+    """Subkeys and key id are HKDF-SHA256 of the pair, by the labels of the format."""
+    assume(validate_seed != encrypt_seed)
+    validate_key, encrypt_key = sha256(validate_seed).digest(), sha256(encrypt_seed).digest()
+    (subkeys,) = Keyring(validate_key, encrypt_key).derive(purpose)
+    salt = sha256(encrypt_key).digest()
+    assert subkeys.key_id == hkdf(validate_key, salt, b"sealedsession v1 id")[:2]
+    assert subkeys.mac == hkdf(validate_key, salt, b"sealedsession v1 validate\0" + purpose.encode())
+    assert subkeys.encrypt == hkdf(encrypt_key, b"", b"sealedsession v1 encrypt\0" + purpose.encode())
+
+
+def test_derived_values_of_a_signing_key():
+    """Without encrypt_key there is no salt and no encryption subkey."""
+    (subkeys,) = Keyring(KEY).derive(PURPOSE)
+    assert subkeys.key_id == hkdf(KEY, b"", b"sealedsession v1 id")[:2]
+    assert subkeys.mac == hkdf(KEY, b"", b"sealedsession v1 validate\0cookie:session")
+    assert subkeys.encrypt is None
+
+
+def test_primary_first():
+    """Pairs are derived in the order given, the primary one first, a list's members by position."""
+    both = Keyring([KEY, KEY_2], (KEY_3, KEY_4)).derive(PURPOSE)
+    assert both == [Keyring(KEY, KEY_3).derive(PURPOSE)[0], Keyring(KEY_2, KEY_4).derive(PURPOSE)[0]]
+
+
+def test_purpose_separates_subkeys():
+    """Another purpose gives other subkeys and the same key id, which names the pair."""
+    (one,), (other,) = Keyring(KEY, KEY_2).derive("cookie:a"), Keyring(KEY, KEY_2).derive("cookie:b")
+    assert one.mac != other.mac
+    assert one.encrypt != other.encrypt
+    assert one.key_id == other.key_id
+
+
+def test_mac_depends_on_encrypt_key():
+    """Another encrypt_key gives another MAC subkey and key id, and so does none."""
+    found = [Keyring(KEY, encrypt_key).derive(PURPOSE)[0] for encrypt_key in (KEY_2, KEY_3, None)]
+    assert len({subkeys.mac for subkeys in found}) == 3
+    assert len({subkeys.key_id for subkeys in found}) == 3

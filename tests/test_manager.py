@@ -1,0 +1,716 @@
+"""From Cookie header to Set-Cookie: when a session is sealed, refreshed, deleted or refused, and what goes with it."""
+
+import logging
+from collections import ChainMap
+from operator import attrgetter, methodcaller
+from types import MappingProxyType
+
+import pytest
+
+from sealedsession.config import SessionConfig
+from sealedsession.errors import CookieTooLarge, NotSerializable
+from sealedsession.manager import SessionManager
+from sealedsession.pickling import PickleSerializer
+from sealedsession.seal import JSON, Sealer
+from sealedsession.values import Registry
+
+NAME = "__Host-session"
+HOUR, DAY = 3600, 24 * 3600
+dumps = PickleSerializer(Registry()).dumps
+
+
+def fill(session):
+    session.update(user="ann", cart=["apple"])
+
+
+class Browser:
+    """A manager, and a browser that keeps its cookie. A request is its Cookie header."""
+
+    def __init__(self, clock, *, host=None, **options):
+        self.config = SessionConfig(clock=clock, **options)
+        self.manager = SessionManager(
+            self.config,
+            cookie_header=lambda request: request,
+            plain_http_host=lambda request: host,
+            text=str,
+            header_name=str,
+        )
+        self.sealer = Sealer(self.config.keyring, f"cookie:{self.config.name}", clock=clock)
+        self.cookie = ""
+
+    def visit(self, act=len, *, status=200, headers=(), cookie=None):
+        """Make one request, and return the session and the headers of the response."""
+        session = self.manager.open(self.cookie if cookie is None else cookie)
+        act(session)
+        sent = self.manager.close(session, status, list(headers))
+        for value in header(sent, "Set-Cookie"):
+            self.cookie = value.partition(";")[0]
+        return session, sent
+
+    def seal(self, payload, **details):
+        """A Cookie header with a payload of one's own."""
+        details.setdefault("created", int(self.config.clock()))
+        return f"{self.config.name}={self.sealer.seal(payload, **details)}"
+
+    def sets_cookie(self, act=len, **request):
+        return len(header(self.visit(act, **request)[1], "Set-Cookie")) == 1
+
+    def deletes_cookie(self, act=len, **request):
+        return header(self.visit(act, **request)[1], "Set-Cookie") == [self.config.cookie.deletion]
+
+
+def header(headers, name):
+    return [value for key, value in headers if key == name]
+
+
+@pytest.fixture
+def browser(clock, keys):
+    """A browser with a session of a user and a cart."""
+    browser = Browser(clock, **keys)
+    browser.visit(fill)
+    return browser
+
+
+# ------------------------------------------------------------------------------------------------- when Set-Cookie goes
+
+
+@pytest.mark.parametrize(
+    ("act", "sent"),
+    [
+        (len, False),
+        (attrgetter("new", "created", "sealed_at", "rejected", "size", "modified"), False),
+        (methodcaller("get", "user"), False),
+        (methodcaller("__setitem__", "user", "ann"), False),
+        (methodcaller("update"), False),
+        (methodcaller("__ior__", {}), False),
+        (methodcaller("setdefault", "user", "bob"), False),
+        (methodcaller("pop", "absent", None), False),
+        (lambda session: (session.update(user="bob"), session.update(user="ann")), False),
+        (methodcaller("__setitem__", "user", "bob"), True),
+        (lambda session: session["cart"].append("pear"), True),
+        (methodcaller("__ior__", {"user": "bob"}), True),
+        (methodcaller("setdefault", "absent"), True),
+        (methodcaller("pop", "user"), True),
+        (methodcaller("popitem"), True),
+        (methodcaller("save"), True),
+        (methodcaller("regenerate"), True),
+        (attrgetter("id"), True),
+    ],
+)
+def test_set_cookie_follows_a_change(browser, act, sent):
+    """Only what differs from what came in, nested values included, is sealed again."""
+    assert browser.sets_cookie(act) == sent
+
+
+@pytest.mark.parametrize(
+    ("act", "sent"),
+    [
+        (len, False),
+        (methodcaller("clear"), False),
+        (methodcaller("invalidate"), False),
+        (lambda session: (session.update(user="ann"), session.clear()), False),
+        (fill, True),
+        (methodcaller("save"), True),
+        (methodcaller("regenerate"), True),
+        (attrgetter("id"), True),
+    ],
+)
+def test_a_new_session_is_sealed_when_it_holds_something(clock, keys, act, sent):
+    """A visitor whose session stays empty gets no cookie, unless the application asks for one."""
+    assert Browser(clock, **keys).sets_cookie(act) == sent
+
+
+@pytest.mark.parametrize(
+    ("act", "content"),
+    [
+        (lambda session: session.update(user=session["user"] + "e"), {"user": "anne", "cart": ["apple"]}),
+        (lambda session: session.setdefault("count", len(session)), {"user": "ann", "cart": ["apple"], "count": 2}),
+        (lambda session: list(map(session.pop, ["user", "cart"], [None] * 2)), {}),
+    ],
+    ids=["update", "setdefault", "pop"],
+)
+def test_a_method_looked_up_before_the_session_opened(browser, act, content):
+    """A first touch can stand inside another one, or be kept and called again: no change is lost."""
+    browser.visit(act)
+    session, _ = browser.visit()
+    assert dict(session) == content
+
+
+@pytest.mark.parametrize("cookie", ["", f"{NAME}=rubbish", None], ids=["none", "bad", "good"])
+def test_an_untouched_session_changes_no_header(browser, cookie):
+    """The application's own list of headers comes back when nobody looked into the session."""
+    session = browser.manager.open(browser.cookie if cookie is None else cookie)
+    headers = [("Content-Type", "text/plain")]
+    assert browser.manager.close(session, 200, headers) is headers
+    assert headers == [("Content-Type", "text/plain")]
+
+
+def test_save_outlives_no_request(browser):
+    """save() concerns one response: the next one sends no cookie for an unchanged session."""
+    assert browser.sets_cookie(methodcaller("save"))
+    assert not browser.sets_cookie()
+
+
+@pytest.mark.parametrize(("seconds", "sent"), [(HOUR - 1, False), (HOUR, True), (HOUR + 1, True)])
+def test_refresh(browser, clock, seconds, sent):
+    """An accessed session is sealed again once refresh_interval has passed, as the same session."""
+    before, _ = browser.visit()
+    clock.advance(seconds)
+    assert browser.sets_cookie() == sent
+    after, _ = browser.visit()
+    assert dict(after) == dict(before)
+    assert after.created == before.created
+    assert after.sealed_at == before.sealed_at + seconds * sent
+
+
+def test_no_refresh_without_access(browser, clock):
+    """A session that nobody looks into is not refreshed, however old its cookie is."""
+    clock.advance(2 * HOUR)
+    assert not browser.sets_cookie(id)
+
+
+def test_a_fallback_key_is_replaced(clock, keys, other_keys):
+    """A cookie by a fallback key opens, and is sealed again by the primary key when it is accessed."""
+    old = Browser(clock, **keys)
+    old.visit(fill)
+    rotating = Browser(clock, **{option: [other_keys[option], keys[option]] for option in keys})
+    rotating.cookie = old.cookie
+    assert not rotating.sets_cookie(id)
+    assert rotating.sets_cookie()
+    assert not rotating.sets_cookie()
+    new = Browser(clock, **other_keys)
+    session, _ = new.visit(cookie=rotating.cookie)
+    assert session["user"] == "ann"
+
+
+# ------------------------------------------------------------------------------------------------------------- deletion
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        methodcaller("clear"),
+        methodcaller("invalidate"),
+        lambda session: [session.pop(key) for key in list(session)],
+    ],
+)
+@pytest.mark.parametrize("before", [len, attrgetter("id")], ids=["without id", "with id"])
+def test_an_emptied_session_deletes_the_cookie(browser, before, act):
+    """However a session was emptied, the browser is told to delete its cookie."""
+    browser.visit(before)
+    assert browser.deletes_cookie(act)
+
+
+def test_save_keeps_an_emptied_session(browser):
+    """save() asks for a cookie, and gets one for an empty session too: it goes on as the same session."""
+    before, _ = browser.visit(attrgetter("id"))
+    browser.visit(lambda session: (session.clear(), session.save()))
+    after, _ = browser.visit()
+    assert dict(after) == {}
+    assert not after.new
+    assert after.id == before.id
+
+
+def test_deletion_names_the_same_cookie(clock, keys):
+    """A deletion carries the name, path, domain and Partitioned of the cookie that it deletes."""
+    policy = {"name": "s", "path": "/shop", "domain": "example.org", "samesite": "None", "partitioned": True}
+    browser = Browser(clock, **keys, **policy, max_age=DAY)
+    browser.visit(fill)
+    _, headers = browser.visit(methodcaller("clear"))
+    [value] = header(headers, "Set-Cookie")
+    same = "Path=/shop; Domain=example.org; Secure; HttpOnly; SameSite=None; Partitioned"
+    assert value == f"s=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; {same}"
+
+
+def test_a_bad_cookie_is_deleted_when_accessed(browser):
+    """A bad cookie goes when its session was accessed and left empty, and not before."""
+    bad = f"{NAME}=rubbish"
+    assert browser.deletes_cookie(cookie=bad)
+    assert not browser.sets_cookie(id, cookie=bad)
+
+
+def test_a_bad_cookie_is_replaced_by_new_content(browser):
+    """A session begun over a bad cookie is sealed as any other."""
+    assert not browser.deletes_cookie(fill, cookie=f"{NAME}=rubbish")
+    session, _ = browser.visit()
+    assert session["user"] == "ann"
+
+
+# ------------------------------------------------------------------------------------------------------------- identity
+
+
+def test_invalidate_gives_a_new_identity(browser, clock):
+    """After invalidate() new content lives in a new session: another id, begun now."""
+    old_id = browser.visit(attrgetter("id"))[0].id
+    clock.advance(HOUR)
+    browser.visit(lambda session: (session.invalidate(), session.update(user="bob")))
+    session, _ = browser.visit()
+    assert dict(session) == {"user": "bob"}
+    assert session.created == clock.now
+    browser.visit(attrgetter("id"))
+    assert browser.visit()[0].id != old_id
+
+
+def test_invalidate_is_saved_even_if_the_data_comes_back(browser, clock):
+    """A session begun anew with the old data is another session: it is sealed, and its absolute timeout starts."""
+    clock.advance(10)
+    assert browser.sets_cookie(lambda session: (session.invalidate(), fill(session)))
+    assert browser.visit()[0].created == clock.now
+
+
+def test_regenerate_keeps_the_data(browser, clock):
+    """After regenerate() the same data has another id and a new beginning."""
+    old_id = browser.visit(attrgetter("id"))[0].id
+    clock.advance(HOUR)
+    browser.visit(methodcaller("regenerate"))
+    session, _ = browser.visit()
+    assert dict(session) == {"user": "ann", "cart": ["apple"]}
+    assert session.created == clock.now
+    assert session.id != old_id
+
+
+def test_a_session_of_nothing_but_an_id(clock, keys):
+    """An id is kept for an empty session, and keeping it costs one Set-Cookie."""
+    browser = Browser(clock, **keys)
+    first, _ = browser.visit(attrgetter("id"))
+    again, headers = browser.visit(attrgetter("id"))
+    assert again.id == first.id
+    assert len(again) == 0
+    assert not again.new
+    assert header(headers, "Set-Cookie") == []
+
+
+def test_randomness_is_the_configured_one(clock, keys):
+    """The id and the nonce come from random_bytes: with a constant one equal sessions give equal cookies."""
+    one, other = (Browser(clock, **keys, random_bytes=lambda count: b"r" * count) for _ in "ab")
+    assert one.visit(attrgetter("id"))[0].id == (b"r" * 16).hex()
+    other.visit(attrgetter("id"))
+    assert one.cookie == other.cookie
+
+
+# --------------------------------------------------------------------------------------------------------------- expiry
+
+
+@pytest.mark.parametrize(
+    ("options", "seconds", "reason"),
+    [
+        ({"absolute_timeout": None}, 7 * DAY + 60, None),
+        ({"absolute_timeout": None}, 7 * DAY + 61, "expired_idle"),
+        ({"idle_timeout": None}, 30 * DAY + 60, None),
+        ({"idle_timeout": None}, 30 * DAY + 61, "expired_absolute"),
+        ({"leeway": 0}, 7 * DAY + 1, "expired_idle"),
+        ({}, -60, None),
+        ({}, -61, "from_the_future"),
+    ],
+)
+def test_both_clocks_are_enforced(clock, keys, options, seconds, reason):
+    """A cookie opens up to its timeout and the leeway, to the second, and not a second longer."""
+    browser = Browser(clock, **keys, **options)
+    browser.visit(fill)
+    clock.advance(seconds)
+    session, _ = browser.visit()
+    assert session.rejected == reason
+    assert session.new == (reason is not None)
+
+
+def test_use_does_not_outlive_the_absolute_timeout(browser, clock):
+    """Refreshing moves the idle timeout only: a session in steady use ends at its absolute timeout."""
+    for _ in range(30):
+        clock.advance(DAY)
+        assert browser.visit()[0].rejected is None
+    clock.advance(DAY)
+    assert browser.visit()[0].rejected == "expired_absolute"
+
+
+def test_lifetime_is_carried_through_a_new_seal(browser, clock):
+    """A lifetime in the seal still ends the session after the session has been sealed again."""
+    browser.cookie = browser.seal(dumps({"user": "ann"}), lifetime=2 * DAY)
+    clock.advance(DAY)
+    assert browser.sets_cookie(methodcaller("update", seen=True))
+    clock.advance(DAY + 61)
+    session, _ = browser.visit()
+    assert session.rejected == "expired_absolute"
+
+
+# --------------------------------------------------------------------------------------------------------- bad cookies
+
+
+def tampered(browser):
+    middle = len(browser.cookie) // 2
+    other = "A" if browser.cookie[middle] != "A" else "B"
+    return browser.cookie[:middle] + other + browser.cookie[middle + 1 :]
+
+
+BAD_COOKIES = {
+    "malformed": lambda browser: f"{NAME}=not base64",
+    "malformed-empty": lambda browser: f"{NAME}=",
+    "malformed-short": lambda browser: browser.cookie[:30],
+    "malformed-version": lambda browser: f"{NAME}=" + "_" * 100,
+    "malformed-long": lambda browser: f"{NAME}=" + "A" * 4097,
+    "bad_signature": tampered,
+    "bad_signature-cut": lambda browser: browser.cookie[:-4],
+    "forbidden_value": lambda browser: browser.seal(b"cos\nsystem\n."),
+    "forbidden_value-list": lambda browser: browser.seal(dumps(["no", "dict"])),
+    "forbidden_value-json": lambda browser: browser.seal(b"{]", serializer=JSON),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_COOKIES)
+def test_a_bad_cookie_gives_a_new_session_and_its_reason(browser, kind):
+    """A bad cookie breaks nothing: the session is new and empty, and tells the reason code."""
+    session, _ = browser.visit(cookie=BAD_COOKIES[kind](browser))
+    assert session.rejected == kind.partition("-")[0]
+    assert session.new
+    assert dict(session) == {}
+
+
+def test_a_cookie_by_other_keys_is_told_apart(browser, clock, other_keys):
+    """A cookie by keys that are not configured is unknown_key, which points at a rotation and not at an attack."""
+    stranger = Browser(clock, **other_keys)
+    session, _ = stranger.visit(cookie=browser.cookie)
+    assert session.rejected == "unknown_key"
+
+
+def test_signed_only_is_not_enough_for_a_sealed_session(browser, clock, keys):
+    """With an encrypt_key, tokens that are signed only are refused."""
+    signed = Browser(clock, validate_key=keys["validate_key"])
+    signed.visit(fill)
+    session, _ = browser.visit(cookie=signed.cookie)
+    assert session.rejected == "unknown_key"
+
+
+def test_a_cookie_cannot_be_used_under_another_name(browser, clock, keys):
+    """A token moved to a cookie of another name, with the same keys, is refused."""
+    elsewhere = Browser(clock, **keys, name="other")
+    session, _ = elsewhere.visit(cookie=browser.cookie.replace(NAME, "other"))
+    assert session.rejected == "bad_signature"
+
+
+def test_candidates(browser, clock):
+    """Of several cookies of our name the newest valid one wins, whatever stands around it."""
+    older = browser.seal(dumps({"which": "older"}))
+    clock.advance(10)
+    newer = browser.seal(dumps({"which": "newer"}))
+    for cookies in ([older, newer], [newer, older], [f"{NAME}=rubbish", older, newer], [newer, tampered(browser)]):
+        session, _ = browser.visit(cookie="; ".join(["a=1", *cookies, 'b="x']))
+        assert session["which"] == "newer"
+        assert session.rejected is None
+
+
+def test_the_first_of_equally_new_candidates_wins(browser):
+    """Browsers send the cookie of the more specific path first."""
+    cookies = [browser.seal(dumps({"which": which})) for which in ("first", "second")]
+    assert browser.visit(cookie="; ".join(cookies))[0]["which"] == "first"
+
+
+def test_the_reason_of_the_first_of_several_bad_candidates(browser):
+    """If no candidate is valid, the session tells why the first was rejected."""
+    session, _ = browser.visit(cookie=f"{tampered(browser)}; {NAME}=rubbish")
+    assert session.rejected == "bad_signature"
+
+
+@pytest.mark.parametrize(("rubbish", "found"), [(3, True), (4, False)])
+def test_four_candidates_are_tried(browser, rubbish, found):
+    """A valid cookie is found behind three bad ones; behind four nobody looks any more."""
+    session, _ = browser.visit(cookie="; ".join([f"{NAME}=rubbish"] * rubbish + [browser.cookie]))
+    assert ("user" in session) == found
+
+
+# --------------------------------------------------------------------------------------------------------------- events
+
+LEVELS = {"forbidden_value": logging.ERROR}
+
+
+@pytest.mark.parametrize("kind", BAD_COOKIES)
+def test_one_record_for_a_rejected_cookie(browser, caplog, kind):
+    """A rejected cookie is logged once, with its reason code and at the level that the reason deserves."""
+    caplog.set_level(logging.DEBUG)
+    reason = kind.partition("-")[0]
+    browser.visit(lambda session: (len(session), len(session)), cookie=BAD_COOKIES[kind](browser))
+    [record] = caplog.records
+    assert record.name == "sealedsession"
+    assert record.levelno == LEVELS.get(reason, logging.WARNING)
+    assert reason in record.getMessage()
+    assert NAME in record.getMessage()
+
+
+def test_an_expired_cookie_is_no_warning(browser, clock, caplog):
+    """Time does it to every session: it is logged once, as information."""
+    caplog.set_level(logging.DEBUG)
+    clock.advance(8 * DAY)
+    browser.visit()
+    assert [record.levelno for record in caplog.records] == [logging.INFO]
+
+
+def test_several_cookies_are_one_event(browser, caplog):
+    """Several cookies of our name are worth one warning, even if all are valid."""
+    browser.visit(cookie=f"{browser.cookie}; {browser.cookie}")
+    [record] = caplog.records
+    assert "2 cookies" in record.getMessage()
+
+
+def test_no_record_for_the_usual(browser, clock, caplog):
+    """Opening, changing, refreshing and deleting a session log nothing."""
+    caplog.set_level(logging.DEBUG)
+    browser.visit(methodcaller("update", user="bob"))
+    clock.advance(2 * HOUR)
+    browser.visit()
+    browser.visit(methodcaller("invalidate"))
+    assert caplog.records == []
+
+
+def test_no_record_for_an_untouched_bad_cookie(browser, caplog):
+    """What nobody looked into was not rejected."""
+    caplog.set_level(logging.DEBUG)
+    browser.visit(id, cookie=f"{NAME}=rubbish")
+    assert caplog.records == []
+
+
+def test_logs_hold_no_secret(clock, keys, other_keys, caplog):
+    """No record holds a key, a token or a value of the session, whatever happens."""
+    caplog.set_level(logging.DEBUG)
+    browser = Browser(clock, **keys, oversize="keep", host="example.org")
+    browser.visit(methodcaller("update", card="4111-1111"))
+    tokens = [browser.cookie, *(make(browser) for make in BAD_COOKIES.values())]
+    for cookie in tokens:
+        browser.visit(cookie=cookie)
+    Browser(clock, **other_keys).visit(cookie=browser.cookie)
+    browser.visit(methodcaller("update", card="4111-1111" * 1000), cookie="")
+    clock.advance(40 * DAY)
+    browser.visit(cookie=tokens[0])
+    assert len(caplog.records) == len(BAD_COOKIES) + 4
+    values = [cookie.partition("=")[2] for cookie in tokens]
+    for secret in ("4111-1111", *keys.values(), *(value for value in values if len(value) > 20)):
+        assert secret not in caplog.text
+
+
+# --------------------------------------------------------------------------------------------------------------- errors
+
+
+@pytest.mark.parametrize(("status", "sent"), [(200, True), (302, True), (404, True), (499, True), (500, False)])
+def test_a_failing_response_saves_nothing(browser, status, sent):
+    """A response of 500 and above carries no Set-Cookie, however the session was changed."""
+    assert browser.sets_cookie(methodcaller("update", user="bob"), status=status) == sent
+    assert browser.visit()[0]["user"] == ("bob" if sent else "ann")
+
+
+def test_save_on_error(clock, keys):
+    """With save_on_error a failing response saves too."""
+    assert Browser(clock, **keys, save_on_error=True).sets_cookie(fill, status=503)
+
+
+def test_a_failing_response_varies_still(browser):
+    """A failing response that looked into the session depends on the cookie as any other."""
+    _, headers = browser.visit(status=500)
+    assert headers == [("Vary", "Cookie")]
+
+
+def test_not_serializable_leaves_the_session_open(browser):
+    """A value that cannot be stored is an error before anything is sent, and the application can take it back."""
+    session = browser.manager.open(browser.cookie)
+    session["cart"].append({"price": object()})
+    with pytest.raises(NotSerializable, match=r"session\['cart'\]\[1\]\['price'\].*object"):
+        browser.manager.close(session, 200, [])
+    session["cart"].pop()
+    session["user"] = "bob"
+    assert len(header(browser.manager.close(session, 200, []), "Set-Cookie")) == 1
+
+
+# ----------------------------------------------------------------------------------------------------------------- size
+
+
+def fill_to(browser, size):
+    """Make a session whose cookie takes so many bytes."""
+
+    def act(session):
+        session["ballast"] = "x" * 2900
+        while session.size < size:
+            session["ballast"] += "x"
+        assert session.size == size
+
+    return act
+
+
+def test_exactly_the_limit_passes(clock, keys):
+    """Name and value of 4096 bytes are sent, and come back."""
+    browser = Browser(clock, **keys)
+    assert browser.sets_cookie(fill_to(browser, 4096))
+    assert len(browser.cookie) - len("=") == 4096
+    session, _ = browser.visit()
+    assert len(session["ballast"]) > 2900
+    assert session.remaining == 0
+
+
+def test_one_byte_over_the_limit_fails(clock, keys):
+    """Name and value of 4097 bytes raise, before any header goes out."""
+    browser = Browser(clock, **keys)
+    with pytest.raises(CookieTooLarge) as caught:
+        browser.visit(fill_to(browser, 4097))
+    assert (caught.value.size, caught.value.limit) == (4097, 4096)
+    assert browser.cookie == ""
+
+
+@pytest.mark.parametrize("count", [1000, 4000, 100_000])
+def test_too_large_tells_what_to_do(browser, count):
+    """The error names the cookie, the size, the limit and the largest keys, largest first; the session stays open."""
+    session = browser.manager.open(browser.cookie)
+    session.update(small="s" * 10, huge="h" * count, large="l" * 2500)
+    with pytest.raises(CookieTooLarge) as caught:
+        browser.manager.close(session, 200, [])
+    error = caught.value
+    by_size = sorted(error.by_key, key=error.by_key.get, reverse=True)
+    assert list(error.by_key) == by_size
+    assert set(by_size[:2]) == {"huge", "large"}
+    assert error.by_key["large"] >= 2500 * 4 / 3
+    assert error.size > 4096
+    for part in (NAME, str(error.size), "4096", "'huge'", f"{error.by_key['large']} bytes"):
+        assert part in str(error)
+    del session["huge"], session["large"]
+    assert len(header(browser.manager.close(session, 200, []), "Set-Cookie")) == 1
+
+
+def test_oversize_keep(clock, keys, caplog):
+    """With oversize="keep" the browser keeps its old cookie, and the log has one error."""
+    browser = Browser(clock, **keys, oversize="keep")
+    browser.visit(fill)
+    assert not browser.sets_cookie(methodcaller("update", huge="h" * 5000))
+    assert dict(browser.visit()[0]) == {"user": "ann", "cart": ["apple"]}
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+    assert "'huge'" in caplog.text
+
+
+def test_oversize_function_trims(clock, keys):
+    """A function for oversize gets session and error, and what it leaves is sealed."""
+    asked = []
+
+    def trim(session, error):
+        asked.append(error.size)
+        session.pop(next(iter(error.by_key)))
+
+    browser = Browser(clock, **keys, oversize=trim)
+    assert browser.sets_cookie(methodcaller("update", user="ann", huge="h" * 5000))
+    assert dict(browser.visit()[0]) == {"user": "ann"}
+    assert len(asked) == 1
+
+
+def test_oversize_function_is_asked_once(clock, keys):
+    """A function that leaves the session too large is not asked again: CookieTooLarge is raised."""
+    asked = []
+    browser = Browser(clock, **keys, oversize=lambda session, error: asked.append(error))
+    with pytest.raises(CookieTooLarge):
+        browser.visit(methodcaller("update", huge="h" * 5000))
+    assert len(asked) == 1
+
+
+# ----------------------------------------------------------------------------------------------------------- neighbours
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ([], ["Cookie"]),
+        (["Accept"], ["Accept, Cookie"]),
+        (["Cookie"], ["Cookie"]),
+        (["accept,COOKIE"], ["accept,COOKIE"]),
+        (["*"], ["*"]),
+        (["Accept, *"], ["Accept, *"]),
+        (["X-Cookie"], ["X-Cookie, Cookie"]),
+        (["Accept", "Origin"], ["Accept", "Origin, Cookie"]),
+        (["Cookie", "Origin"], ["Cookie", "Origin"]),
+    ],
+)
+@pytest.mark.parametrize("name", ["Vary", "vary", "VARY"])
+def test_vary_is_merged(browser, name, given, sent):
+    """A response whose session was accessed varies by Cookie, said once, and keeps what it varied by."""
+    _, headers = browser.visit(headers=[(name, value) for value in given])
+    assert [value for key, value in headers if key.lower() == "vary"] == sent
+
+
+@pytest.mark.parametrize("name", ["Cache-Control", "cache-control"])
+def test_cache_control_of_the_application_stays(browser, name):
+    """Cache-Control is the application's where it sent one, and no-store with Set-Cookie otherwise."""
+    _, headers = browser.visit(fill)
+    assert header(headers, "Cache-Control") == []
+    _, headers = browser.visit(methodcaller("save"))
+    assert header(headers, "Cache-Control") == ["no-store"]
+    _, headers = browser.visit(methodcaller("save"), headers=[(name, "max-age=60")])
+    assert [value for key, value in headers if key.lower() == "cache-control"] == ["max-age=60"]
+
+
+@pytest.mark.parametrize(("option", "sent"), [(None, []), ("private", ["private"])])
+def test_cache_control_is_an_option(clock, keys, option, sent):
+    """The option cache_control is what is sent with Set-Cookie, and None sends nothing."""
+    _, headers = Browser(clock, **keys, cache_control=option).visit(fill)
+    assert header(headers, "Cache-Control") == sent
+
+
+def test_the_headers_given_are_left_alone(browser):
+    """The application's list is not changed, and what it sent comes first and in order."""
+    given = [("Set-Cookie", "a=1"), ("Vary", "Accept"), ("Set-Cookie", "b=2")]
+    session = browser.manager.open(browser.cookie)
+    session.save()
+    sent = browser.manager.close(session, 200, given)
+    assert given == [("Set-Cookie", "a=1"), ("Vary", "Accept"), ("Set-Cookie", "b=2")]
+    assert sent[:3] == [("Set-Cookie", "a=1"), ("Vary", "Accept, Cookie"), ("Set-Cookie", "b=2")]
+    assert len(header(sent, "Set-Cookie")) == 3
+
+
+@pytest.mark.parametrize(
+    ("host", "secure", "warnings"),
+    [
+        ("shop.example.org", True, 1),
+        ("192.0.2.1:8000", True, 1),
+        ("localhost.example.org", True, 1),
+        ("shop.example.org", False, 0),
+        (None, True, 0),  # https
+        ("localhost:8000", True, 0),
+        ("shop.localhost", True, 0),
+        ("127.0.0.1:8000", True, 0),
+        ("[::1]:8000", True, 0),
+    ],
+)
+def test_plain_http_is_worth_one_warning(clock, keys, caplog, host, secure, warnings):
+    """A Secure cookie over plain http is warned of once, unless browsers take the host for their own machine."""
+    browser = Browser(clock, **keys, host=host, secure=secure)
+    for _ in range(3):
+        browser.visit(methodcaller("save"))
+    assert len(caplog.records) == warnings
+
+
+# ------------------------------------------------------------------------------------------------ what took its place
+
+
+@pytest.mark.parametrize(
+    ("current", "content"),
+    [({"user": "bob"}, {"user": "bob"}), ({}, {}), (None, {}), (object(), {})],
+    ids=["dict", "empty dict", "None", "marker"],
+)
+@pytest.mark.parametrize("act", [id, len], ids=["unopened", "open"])
+def test_what_took_the_sessions_place(browser, act, current, content):
+    """A mapping in the session's place becomes its content; anything else empties it."""
+    session = browser.manager.open(browser.cookie)
+    act(session)
+    browser.manager.adopt(session, current)
+    headers = browser.manager.close(session, 200, [])
+    [value] = header(headers, "Set-Cookie")
+    assert (value == browser.config.cookie.deletion) == (content == {})
+    assert dict(browser.visit(cookie=value.partition(";")[0])[0]) == content
+
+
+@pytest.mark.parametrize("view", [MappingProxyType, ChainMap], ids=["proxy", "chain"])
+@pytest.mark.parametrize("touch", [id, len], ids=["unopened", "open"])
+def test_a_view_of_the_session_in_its_place_loses_nothing(browser, touch, view):
+    """A mapping that looks through to the session it replaced holds what the session holds."""
+    session = browser.manager.open(browser.cookie)
+    touch(session)
+    browser.manager.adopt(session, view(session))
+    assert header(browser.manager.close(session, 200, []), "Set-Cookie") == []
+    assert dict(session) == {"user": "ann", "cart": ["apple"]}
+
+
+def test_a_session_of_another_middleware_changes_nothing(browser, clock, other_keys):
+    """Another middleware's session in the place of ours is not ours to save."""
+    inner = Browser(clock, **other_keys).manager.open("")
+    session = browser.manager.open(browser.cookie)
+    browser.manager.adopt(session, inner)
+    assert browser.manager.close(session, 200, []) == []

@@ -1,0 +1,193 @@
+"""The Paste door: ini sections become middlewares, and every mistake in them is told at start."""
+
+from importlib.metadata import entry_points
+from textwrap import dedent, indent
+
+import pytest
+from paste.deploy import loadapp
+from webob import Request
+
+from sealedsession.errors import ConfigError
+from sealedsession.paste import filter_app_factory, filter_factory
+from sealedsession.wsgi import SessionMiddleware
+
+PIPELINE = """
+[pipeline:main]
+pipeline = session counter
+
+[app:counter]
+paste.app_factory = {module}:app_factory
+
+[filter:session]
+use = egg:sealedsession
+"""
+
+
+def app_factory(global_conf):
+    """What the ini files of these tests serve."""
+
+    def app(environ, start_response):
+        session = environ["sealedsession.session"]
+        session["visits"] = session.get("visits", 0) + 1
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"%d" % session["visits"]]
+
+    return app
+
+
+@pytest.fixture
+def load(tmp_path, keys):
+    """Load an application from an ini file whose session section ends in some lines, beside two files of keys."""
+    for option, key in keys.items():
+        (tmp_path / f"{option}.txt").write_text(key + "\n")
+
+    def load(lines, default=""):
+        ini = tmp_path / "app.ini"
+        ini.write_text(f"[DEFAULT]\n{dedent(default)}\n{PIPELINE.format(module=__name__)}{dedent(lines)}")
+        return loadapp(f"config:{ini}")
+
+    return load
+
+
+FILES = """
+validate_key = file:%(here)s/validate_key.txt
+encrypt_key = file:%(here)s/encrypt_key.txt
+"""
+
+
+def visit(app, cookie=""):
+    """One request: its body, and the Cookie header of the next one."""
+    response = Request.blank("/", headers={"Cookie": cookie}).get_response(app)
+    return response.text, response.headers["Set-Cookie"].partition(";")[0]
+
+
+@pytest.mark.parametrize("name", ["main", "session"])
+@pytest.mark.parametrize(
+    ("group", "factory"),
+    [("paste.filter_factory", filter_factory), ("paste.filter_app_factory", filter_app_factory)],
+)
+def test_entry_points(group, factory, name):
+    """PasteDeploy finds both factories by both names, as egg:sealedsession and egg:sealedsession#session."""
+    [entry] = [entry for entry in entry_points(group=group, name=name) if entry.value.startswith("sealedsession")]
+    assert entry.load() is factory
+
+
+def test_session_over_two_requests(load):
+    """An application behind the filter has a session; keys come from files beside the ini file."""
+    app = load(FILES)
+    assert isinstance(app, SessionMiddleware)
+    body, cookie = visit(app)
+    assert body == "1"
+    assert visit(app, cookie)[0] == "2"
+
+
+def test_filter_app_factory(tmp_path, keys, load):
+    """As a filter-app the section wraps the application that it names in next."""
+    lines = "".join(f"{option} = {key}\n" for option, key in keys.items())
+    (tmp_path / "filter-app.ini").write_text(
+        f"[filter-app:main]\nuse = egg:sealedsession#session\nnext = counter\n{lines}"
+        f"[app:counter]\npaste.app_factory = {__name__}:app_factory\n"
+    )
+    app = loadapp(f"config:{tmp_path}/filter-app.ini")
+    _, cookie = visit(app)
+    assert visit(load(FILES), cookie)[0] == "2"
+
+
+def test_bare_and_prefixed_keys(load):
+    """Options are written with or without the prefix, also next to each other."""
+    app = load(FILES + "session.name = one\nidle_timeout = 500\nsession.absolute_timeout = none\n")
+    assert (app.config.name, app.config.idle_timeout, app.config.absolute_timeout) == ("one", 500, None)
+
+
+def test_default_section(load):
+    """Options with the prefix are taken from [DEFAULT], where other keys are nobody's business of ours."""
+    default = "session.name = shared\nsession.idle_timeout = 500\nname = not-ours\ndebug = true\n"
+    app = load(FILES + "idle_timeout = 700\n", default)
+    assert app.config.name == "shared"
+    assert app.config.idle_timeout == 700
+
+
+@pytest.mark.parametrize(
+    ("line", "option", "value"),
+    [
+        ("secure = false", "secure", False),
+        ("secure = No", "secure", False),
+        ("secure = 0", "secure", False),
+        ("secure = TRUE", "secure", True),
+        ("httponly = off", "httponly", False),
+        ("save_on_error = on", "save_on_error", True),
+        ("max_age = 3600", "max_age", 3600),
+        ("max_age = None", "max_age", None),
+        ("leeway = 5", "leeway", 5),
+        ("samesite = strict", "samesite", "Strict"),
+        ("samesite = none", "samesite", "None"),
+        ("domain = example.org", "domain", "example.org"),
+        ("cache_control = none", "cache_control", None),
+        ("cache_control = private, no-store", "cache_control", "private, no-store"),
+        ("oversize = keep", "oversize", "keep"),
+        ("environ_key = my.session", "environ_key", "my.session"),
+    ],
+)
+def test_coercion(load, line, option, value):
+    """Every value of an ini file is a string, and becomes what the option takes."""
+    config = load(FILES + line).config
+    given = config.cookie if option == "samesite" else config
+    assert getattr(given, option) == value
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("encrypt_key = none", "validate_key is missing"),
+        (FILES + "idle_timeuot = 5", r"unknown option 'idle_timeuot'; did you mean 'idle_timeout'\?"),
+        (FILES + "session.colour = red", "unknown option 'colour'"),
+        (FILES + "secure = maybe", "secure = maybe has to be true or false"),
+        (FILES + "max_age = 1h", "max_age = 1h has to be a whole number of seconds or none"),
+        (FILES + "leeway = none", "leeway = none has to be a whole number of seconds"),
+        (FILES + "name =", "name is blank"),
+        (FILES + "leeway = 5\nsession.leeway = 6", "'leeway' is given twice"),
+        ("validate_key = file:%(here)s/absent.key", r"absent\.key.* cannot be read"),
+        ("validate_key = env:SESSION_TEST_ABSENT", "SESSION_TEST_ABSENT is not set"),
+        ("validate_key = short", "validate_key is 5 bytes long"),
+    ],
+)
+def test_mistakes(load, lines, message):
+    """A mistake in the ini file is a ConfigError when the application is loaded, and says which option it is."""
+    with pytest.raises(ConfigError, match=message):
+        load(lines)
+
+
+def test_unknown_option_in_the_default_section(load):
+    """A misspelt option is refused in [DEFAULT] too."""
+    with pytest.raises(ConfigError, match="unknown option 'idle_timeuot'"):
+        load(FILES, "session.idle_timeuot = 5")
+
+
+def test_keys_from_the_environment(load, keys, monkeypatch):
+    """Keys by env: are the same keys as those by file:."""
+    for option, key in keys.items():
+        monkeypatch.setenv(f"TEST_{option.upper()}", key)
+    _, cookie = visit(load(FILES))
+    app = load("validate_key = env:TEST_VALIDATE_KEY\nencrypt_key = env:TEST_ENCRYPT_KEY\n")
+    assert visit(app, cookie)[0] == "2"
+
+
+def test_key_lists(load, keys, other_keys):
+    """Several keys stand one to a line: the first seals, and the others still open what they sealed."""
+    _, old_cookie = visit(load(FILES))
+    lists = "".join(
+        f"{option} =\n" + indent(f"{other_keys[option]}\n\nfile:%(here)s/{option}.txt\n", "    ") for option in keys
+    )
+    body, new_cookie = visit(load(lists), old_cookie)
+    assert body == "2"
+    only_new = load("".join(f"{option} = {key}\n" for option, key in other_keys.items()))
+    assert visit(only_new, new_cookie)[0] == "3"
+    assert visit(only_new, old_cookie)[0] == "1"
+
+
+def test_one_factory_makes_many_filters(keys):
+    """A filter made of a section can wrap several applications, which share its options."""
+    make = filter_factory({}, **keys)
+    first, second = make(app_factory({})), make(app_factory({}))
+    assert first.config is second.config
+    assert visit(second, visit(first)[1])[0] == "2"

@@ -1,0 +1,693 @@
+"""The wire format: by vectors, by an independent reader, and by what is refused, with which code."""
+
+import hmac
+import json
+import re
+import sys
+import zlib
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from itertools import count
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CTR
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from sealedsession.errors import UnsealError
+from sealedsession.keys import Keyring
+from sealedsession.seal import INFLATED_MAX, JSON, PICKLE, Sealer, Unsealed
+
+DOCUMENT = json.loads((Path(__file__).parent / "vectors" / "seal_v1.json").read_text(encoding="ascii"))
+NOW = 1_750_000_000
+PURPOSE = "cookie:session"
+VALIDATE, VALIDATE_2, ENCRYPT, ENCRYPT_2 = (sha256(b"key %d" % number).digest() for number in range(4))
+SEALED, SIGNED, FALLBACK = (VALIDATE, ENCRYPT), (VALIDATE, None), (VALIDATE_2, ENCRYPT_2)  # key pairs
+SID = bytes(range(100, 116))
+ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+untimed = settings(deadline=None)
+each_kind = pytest.mark.parametrize("pair", [SEALED, SIGNED], ids=["sealed", "signed"])
+
+
+def make_sealer(*pairs, purpose=PURPOSE, now=NOW, **options):
+    validate_keys, encrypt_keys = zip(*pairs or (SEALED,), strict=True)
+    keyring = Keyring(validate_keys, None if None in encrypt_keys else encrypt_keys)
+    return Sealer(keyring, purpose, clock=lambda: now, **options)
+
+
+def seal(sealer, payload=b"payload", created=NOW, **fields):
+    return sealer.seal(payload, created=created, **fields).encode()
+
+
+def refusal(sealer, token, **options):
+    with pytest.raises(UnsealError) as caught:
+        sealer.unseal(token, **options)
+    return caught.value.code
+
+
+# ------------------------------------------------------------------------------------- the format, written once more
+
+
+def encode(envelope):
+    return urlsafe_b64encode(envelope).rstrip(b"=")
+
+
+def decode(token):
+    return urlsafe_b64decode(token + b"=" * (-len(token) % 4))
+
+
+def hkdf(key, salt, info):
+    """HKDF-SHA256 for 32 bytes, which is one block (RFC 5869, 2)."""
+    return hmac.digest(hmac.digest(salt or bytes(32), key, "sha256"), info + b"\x01", "sha256")
+
+
+def subkeys_of(validate_key, encrypt_key, purpose=PURPOSE):
+    """Key id, MAC key and encryption key of a pair."""
+    salt = sha256(encrypt_key).digest() if encrypt_key else b""
+    key_id = hkdf(validate_key, salt, b"sealedsession v1 id")[:2]
+    mac_key = hkdf(validate_key, salt, b"sealedsession v1 validate\0" + purpose.encode())
+    return key_id, mac_key, encrypt_key and hkdf(encrypt_key, b"", b"sealedsession v1 encrypt\0" + purpose.encode())
+
+
+def aes_ctr(key, nonce, data):
+    return Cipher(AES(key), CTR(nonce)).encryptor().update(data)
+
+
+def read(token, pair, purpose=PURPOSE, binding=b""):
+    """Open a token by nothing but the description of the format, as any other language would."""
+    key_id, mac_key, encryption_key = subkeys_of(*pair, purpose)
+    envelope = decode(token)
+    body, tag = envelope[:-32], envelope[-32:]
+    assert tag == hmac.digest(mac_key, body + binding + len(binding).to_bytes(4, "big"), "sha256")
+    assert body[:3] == (b"\x01" if encryption_key else b"\x02") + key_id
+    plaintext = aes_ctr(encryption_key, body[3:19], body[19:]) if encryption_key else body[3:]
+    flags, created, sealed_at, rest = plaintext[0], plaintext[1:5], plaintext[5:9], plaintext[9:]
+    assert flags < 64
+    lifetime = sid = None
+    if flags & 8:
+        lifetime, rest = int.from_bytes(rest[:4], "big"), rest[4:]
+    if flags & 16:
+        sid, rest = rest[:16], rest[16:]
+    if flags & 32:
+        rest = rest[: -rest[-1]]
+    if flags & 4:
+        rest = zlib.decompress(rest, wbits=-15)
+    return Unsealed(
+        payload=rest,
+        serializer=flags & 3,
+        created=int.from_bytes(created, "big"),
+        sealed_at=int.from_bytes(sealed_at, "big"),
+        lifetime=lifetime,
+        sid=sid,
+        by_primary=True,
+    )
+
+
+def sign(body, mac_key):
+    return encode(body + hmac.digest(mac_key, body + bytes(4), "sha256"))
+
+
+def forge(plaintext, pair=SEALED):
+    """Make a token of any plaintext, with the right keys."""
+    key_id, mac_key, encryption_key = subkeys_of(*pair)
+    if encryption_key is None:
+        return sign(b"\x02" + key_id + plaintext, mac_key)
+    nonce = bytes(16)
+    return sign(b"\x01" + key_id + nonce + aes_ctr(encryption_key, nonce, plaintext), mac_key)
+
+
+def expected_refusal(token, *pairs):
+    """The code for a token that was changed, by the order of the checks."""
+    if not re.fullmatch(rb"[A-Za-z0-9_-]*", token) or len(token) % 4 == 1 or len(token) > 4096:
+        return "malformed"
+    envelope = decode(token)
+    if encode(envelope) != token or len(envelope) < 3 + 9 + 32 or envelope[0] not in (1, 2):
+        return "malformed"
+    heads = [(b"\x01" if pair[1] else b"\x02") + subkeys_of(*pair)[0] for pair in pairs]
+    return "bad_signature" if envelope[:3] in heads else "unknown_key"
+
+
+# ----------------------------------------------------------------------------------------------------------- vectors
+
+
+def pairs_of(vector):
+    return [tuple(key and bytes.fromhex(key) for key in pair.values()) for pair in vector["keys"]]
+
+
+def fields_of(vector):
+    return Unsealed(
+        payload=bytes.fromhex(vector["payload"]),
+        serializer=vector["serializer"],
+        created=vector["created"],
+        sealed_at=vector["sealed_at"],
+        lifetime=vector["lifetime"],
+        sid=vector["sid"] and bytes.fromhex(vector["sid"]),
+        by_primary=vector["sealed_by"] == 0,
+    )
+
+
+each_vector = pytest.mark.parametrize("vector", DOCUMENT["vectors"], ids=lambda vector: vector["name"])
+
+
+@each_vector
+def test_vector_is_unsealed(vector):
+    """A vector's token gives exactly the vector's fields."""
+    sealer = make_sealer(*pairs_of(vector), purpose=vector["purpose"])
+    unsealed = sealer.unseal(vector["token"].encode(), binding=bytes.fromhex(vector["binding"]))
+    assert unsealed == fields_of(vector)
+
+
+@each_vector
+def test_vector_is_sealed(vector):
+    """A vector's fields give exactly its token; a deflated one, whose encoder has a choice, gives the same fields."""
+    pair = pairs_of(vector)[vector["sealed_by"]]
+    binding = bytes.fromhex(vector["binding"])
+    fields = fields_of(vector)._replace(by_primary=True)
+    sealer = make_sealer(
+        pair,
+        purpose=vector["purpose"],
+        compress=vector["compress"],
+        pad=vector["pad"],
+        random_bytes=lambda length: bytes.fromhex(DOCUMENT["nonce"])[:length],
+        now=vector["sealed_at"],
+    )
+    token = sealer.seal(
+        fields.payload,
+        created=fields.created,
+        serializer=fields.serializer,
+        lifetime=fields.lifetime,
+        sid=fields.sid,
+        binding=binding,
+    )
+    if vector["deflated"]:
+        assert read(token.encode(), pair, vector["purpose"], binding) == fields
+        assert len(decode(token.encode())) < len(fields.payload)
+    else:
+        assert token == vector["token"]
+
+
+@each_vector
+def test_vector_is_read_independently(vector):
+    """A reader written from the description of the format finds the vector's subkeys and fields."""
+    pair = pairs_of(vector)[vector["sealed_by"]]
+    subkeys = [vector[name] and bytes.fromhex(vector[name]) for name in ("key_id", "mac_key", "encryption_key")]
+    assert list(subkeys_of(*pair, vector["purpose"])) == subkeys
+    found = read(vector["token"].encode(), pair, vector["purpose"], bytes.fromhex(vector["binding"]))
+    assert found == fields_of(vector)._replace(by_primary=True)
+
+
+@pytest.mark.parametrize("case", DOCUMENT["refused"], ids=lambda case: case["name"])
+def test_refused_vector(case):
+    """A token that the vectors list as refused is refused with their code."""
+    vector = DOCUMENT["vectors"][0]
+    sealer = make_sealer(*pairs_of(vector), purpose=vector["purpose"])
+    assert refusal(sealer, case["token"].encode()) == case["code"]
+
+
+# -------------------------------------------------------------------------------------------------------- round trips
+
+all_fields = st.fixed_dictionaries(
+    {
+        "payload": st.binary(max_size=600) | st.binary(max_size=8).map(lambda block: block * 90),
+        "created": st.integers(0, NOW),
+        "serializer": st.sampled_from([PICKLE, JSON]),
+        "lifetime": st.none() | st.integers(NOW, 2**32 - 1),
+        "sid": st.none() | st.binary(min_size=16, max_size=16),
+    }
+)
+all_options = st.fixed_dictionaries({"compress": st.booleans(), "pad": st.integers(2, 255) | st.just(0)})
+
+
+@untimed
+@given(st.sampled_from([[SEALED], [SIGNED], [SEALED, FALLBACK]]), all_options, all_fields, st.binary(max_size=40))
+def test_round_trip(pairs, options, fields, binding):
+    """What is sealed is what is unsealed, for every field, option and kind of keyring, by the other reader too."""
+    sealer = make_sealer(*pairs, **options)
+    token = sealer.seal(**fields, binding=binding)
+    assert re.fullmatch(r"[A-Za-z0-9_-]+", token)
+    expected = Unsealed(**fields, sealed_at=NOW, by_primary=True)
+    assert sealer.unseal(token.encode(), binding=binding) == expected
+    assert read(token.encode(), pairs[0], binding=binding) == expected
+
+
+@untimed
+@given(all_fields, st.integers(2, 255))
+def test_padding(fields, pad):
+    """Padding makes the plaintext a whole number of blocks."""
+    envelope = decode(seal(make_sealer(pad=pad), **fields))
+    assert (len(envelope) - 3 - 16 - 32) % pad == 0
+
+
+def test_padding_hides_the_length():
+    """Payloads that end in one block give tokens of one length."""
+    sealer = make_sealer(pad=64)
+    lengths = [len(seal(sealer, bytes(length))) for length in range(56)]
+    assert len(set(lengths[:55])) == 1
+    assert lengths[55] > lengths[54]
+
+
+def test_compression_only_where_it_helps():
+    """A payload that deflates to no less is stored as it is, and one that does makes a shorter token."""
+    plain, deflating = make_sealer(), make_sealer(compress=True)
+    assert len(seal(deflating, VALIDATE)) == len(seal(plain, VALIDATE))
+    assert len(seal(deflating, bytes(500))) < len(seal(plain, bytes(500))) / 3
+
+
+def test_signed_only_can_be_read():
+    """A signed only token carries its payload in the clear, and a sealed one does not."""
+    assert b"payload" in decode(seal(make_sealer(SIGNED)))
+    assert b"payload" not in decode(seal(make_sealer(SEALED)))
+
+
+def test_fraction_of_a_second():
+    """A token is sealed at the whole second that has begun, and its own sealer opens it without leeway."""
+    sealer = make_sealer(now=NOW + 0.999, leeway=0, idle_timeout=1, absolute_timeout=1)
+    assert sealer.unseal(seal(sealer)).sealed_at == NOW
+
+
+# --------------------------------------------------------------------------------------------- the nonce, and threads
+
+
+def test_nonce_comes_from_random_bytes():
+    """Each seal asks random_bytes for 16 bytes, once, and they are the nonce."""
+    asked = []
+
+    def random_bytes(length):
+        asked.append(length)
+        return len(asked).to_bytes(length, "big")
+
+    sealer = make_sealer(random_bytes=random_bytes)
+    nonces = [decode(seal(sealer))[3:19] for _ in range(5)]
+    assert nonces == [number.to_bytes(16, "big") for number in range(1, 6)]
+    assert asked == [16] * 5
+
+
+def test_nonce_is_fresh():
+    """Sealing the same payload again gives another nonce and another ciphertext."""
+    sealer = make_sealer()
+    envelopes = [decode(seal(sealer)) for _ in range(100)]
+    assert len({envelope[3:19] for envelope in envelopes}) == 100
+    assert len({envelope[19:-32] for envelope in envelopes}) == 100
+
+
+def test_threads():
+    """Threads that share one Sealer each get their own payloads right."""
+    sealer = make_sealer()
+
+    def work(thread):
+        for number in range(400):
+            payload = b"%d %d " % (thread, number) * (1 + number % 60)
+            token = seal(sealer, payload)
+            assert sealer.unseal(token).payload == payload
+            assert read(token, SEALED).payload == payload
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # seconds: threads take turns wherever they can
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(work, range(8)))
+    finally:
+        sys.setswitchinterval(interval)
+
+
+# ----------------------------------------------------------------------------------------------------- changed tokens
+
+TOKENS = [
+    seal(make_sealer(), b"one"),
+    seal(make_sealer(), b"another", sid=SID),
+    seal(make_sealer(FALLBACK), b"by the fallback", lifetime=5),
+]
+SIGNED_TOKENS = [seal(make_sealer(SIGNED), b"a payload of some length"), seal(make_sealer(SIGNED), b"", sid=SID)]
+
+
+@st.composite
+def changed(draw, tokens):
+    """A token with a few changes."""
+    token = draw(st.sampled_from(tokens))
+    for _ in range(draw(st.integers(1, 3))):
+        start, end = sorted((draw(st.integers(0, len(token))), draw(st.integers(0, len(token)))))
+        pieces = [
+            st.just(b""),  # what was there is cut out
+            st.binary(max_size=3),
+            st.text(ALPHABET.decode(), max_size=8).map(str.encode),
+            st.sampled_from(tokens),
+            st.just(token[start:end][::-1]),
+            st.just(token[start:end] * 2),
+        ]
+        piece = draw(st.one_of(pieces))
+        token = token[:start] + piece + token[draw(st.sampled_from([end, start, start + len(piece)])) :]
+    return token
+
+
+@settings(untimed, max_examples=500)
+@given(changed(TOKENS))
+def test_changed_token(token):
+    """A changed, cut, extended, reordered or concatenated token is refused with the code of the first check."""
+    assume(token not in TOKENS)
+    assert refusal(make_sealer(SEALED, FALLBACK), token) == expected_refusal(token, SEALED, FALLBACK)
+
+
+@settings(untimed, max_examples=300)
+@given(changed(SIGNED_TOKENS))
+def test_changed_signed_token(token):
+    """The same holds for tokens that are signed only."""
+    assume(token not in SIGNED_TOKENS)
+    assert refusal(make_sealer(SIGNED), token) == expected_refusal(token, SIGNED)
+
+
+@untimed
+@given(st.binary(max_size=200) | st.text(ALPHABET.decode(), max_size=200).map(str.encode))
+def test_random_bytes(token):
+    """Random bytes, and random characters of the alphabet, are refused with the code of the first check."""
+    assert refusal(make_sealer(SEALED, FALLBACK), token) == expected_refusal(token, SEALED, FALLBACK)
+
+
+@each_kind
+def test_every_changed_bit(pair):
+    """One changed bit, wherever in the envelope, is refused."""
+    sealer = make_sealer(pair)
+    envelope = decode(seal(sealer, sid=SID))
+    for bit in range(8 * len(envelope)):
+        other = bytearray(envelope)
+        other[bit // 8] ^= 1 << bit % 8
+        code = "malformed" if bit < 8 else "unknown_key" if bit < 24 else "bad_signature"
+        assert refusal(sealer, encode(other)) == code
+
+
+@each_kind
+def test_every_truncation(pair):
+    """Every beginning and every end of a token is refused."""
+    sealer = make_sealer(pair)
+    token = seal(sealer, b"a payload that is long enough to be cut")
+    for length in range(len(token)):
+        assert refusal(sealer, token[:length]) in ("malformed", "bad_signature")
+        assert refusal(sealer, token[len(token) - length :]) == expected_refusal(token[len(token) - length :], pair)
+
+
+@each_kind
+@pytest.mark.parametrize("length", range(3))
+def test_one_spelling_of_a_token(pair, length):
+    """A last character whose unused bits are not zero is malformed: no token has a second spelling."""
+    sealer = make_sealer(pair)
+    token = seal(sealer, bytes(length))
+    for last in set(ALPHABET) - {token[-1]}:
+        other = token[:-1] + bytes((last,))
+        assert refusal(sealer, other) == ("bad_signature" if encode(decode(other)) == other else "malformed")
+
+
+@pytest.mark.parametrize(
+    "foreign", [b"=", b"==", b"+", b"/", b" ", b"\t", b"\n", b"\r\n", b"\0", b".", b"%3D", b'"', b"\xff"]
+)
+def test_foreign_characters(foreign):
+    """A character that is not base64url's makes a token malformed wherever it stands: nothing is skipped."""
+    sealer = make_sealer()
+    for length in range(3):
+        token = seal(sealer, bytes(length))
+        for position in (0, 1, 4, 50, len(token) - 1, len(token)):
+            inserted = token[:position] + foreign + token[position:]
+            replaced = token[:position] + foreign + token[position + len(foreign) :]
+            assert refusal(sealer, inserted) == refusal(sealer, replaced) == "malformed"
+
+
+def test_standard_alphabet():
+    """A token in base64's standard alphabet is malformed, though it means the same bytes."""
+    sealer = make_sealer(random_bytes=lambda length: b"\xff\xef" * (length // 2))
+    token = seal(sealer)
+    assert b"_" in token
+    assert b"-" in token
+    assert refusal(sealer, token.replace(b"_", b"/")) == refusal(sealer, token.replace(b"-", b"+")) == "malformed"
+
+
+def test_length_cap():
+    """A token of max_length characters is opened, and one more character is too many."""
+    token = seal(make_sealer(), bytes(60))
+    assert make_sealer(max_length=len(token)).unseal(token).payload == bytes(60)
+    assert refusal(make_sealer(max_length=len(token) - 1), token) == "malformed"
+
+
+# ------------------------------------------------------------------------------------------------- keys and purposes
+
+
+def test_sealed_and_signed_are_never_confused():
+    """A keyring with an encrypt_key refuses signed only tokens by the same validate_key, and the other way round."""
+    signed, sealed = make_sealer(SIGNED), make_sealer(SEALED)
+    assert refusal(sealed, seal(signed, bytes(40))) == "unknown_key"
+    assert refusal(signed, seal(sealed)) == "unknown_key"
+
+
+@each_kind
+def test_exchanged_version(pair):
+    """A token whose version says the other kind is refused even when signed by the very MAC key of this keyring."""
+    key_id, mac_key, _ = subkeys_of(*pair)
+    other_version = b"\x02" if pair == SEALED else b"\x01"
+    assert refusal(make_sealer(pair), sign(other_version + key_id + bytes(60), mac_key)) == "unknown_key"
+
+
+@pytest.mark.parametrize("version", [0, 3, 4, 0x80, 0xFF])
+def test_unknown_version(version):
+    """A version that does not exist is malformed, whoever signed it."""
+    key_id, mac_key, _ = subkeys_of(*SEALED)
+    assert refusal(make_sealer(), sign(bytes((version,)) + key_id + bytes(60), mac_key)) == "malformed"
+
+
+def test_wrong_encrypt_key():
+    """The right validate_key with a wrong encrypt_key fails by the key id."""
+    assert refusal(make_sealer((VALIDATE, ENCRYPT_2)), seal(make_sealer())) == "unknown_key"
+
+
+def numbered_key(label, number):
+    return sha256(f"{label} {number}".encode()).digest()
+
+
+def colliding(pairs):
+    """The first two pairs with the same key id: there are 65,536 ids, so some hundred pairs will do."""
+    seen = {}
+    while True:
+        pair = next(pairs)
+        twin = seen.setdefault(subkeys_of(*pair)[0], pair)
+        if twin != pair:
+            return twin, pair
+
+
+def test_wrong_encrypt_key_of_the_same_id():
+    """A wrong encrypt_key that happens to give the same key id fails at the MAC, before anything is decrypted."""
+    right, wrong = colliding((VALIDATE, numbered_key("encrypt", number)) for number in count())
+    assert refusal(make_sealer(wrong), seal(make_sealer(right))) == "bad_signature"
+
+
+@pytest.mark.parametrize("kind", ["sealed", "signed"])
+def test_pairs_of_the_same_id(kind):
+    """Of two pairs with one key id each opens its tokens, told as primary or not, and neither opens the other's."""
+    first, second = colliding(
+        (numbered_key("validate", number), numbered_key("encrypt", number) if kind == "sealed" else None)
+        for number in count()
+    )
+    by_first, by_second = seal(make_sealer(first), b"first"), seal(make_sealer(second), b"second")
+    assert decode(by_first)[:3] == decode(by_second)[:3]
+    opened = [make_sealer(first, second).unseal(token) for token in (by_first, by_second)]
+    assert [(unsealed.payload, unsealed.by_primary) for unsealed in opened] == [(b"first", True), (b"second", False)]
+    assert refusal(make_sealer(first), by_second) == refusal(make_sealer(second), by_first) == "bad_signature"
+
+
+def test_fallback_key():
+    """A fallback pair opens its tokens, and the primary one alone seals."""
+    both = make_sealer(SEALED, FALLBACK)
+    assert not both.unseal(seal(make_sealer(FALLBACK))).by_primary
+    assert both.unseal(seal(both)).by_primary
+    assert make_sealer(SEALED).unseal(seal(both)).payload == b"payload"
+    assert refusal(make_sealer(FALLBACK), seal(both)) == "unknown_key"
+
+
+@each_kind
+@pytest.mark.parametrize("other", ["cookie:session2", "cookie:Session", "state:session", "cookie:sessio", ""])
+def test_purpose_separation(pair, other):
+    """A token made for one purpose is refused for every other one, by the same keys."""
+    assert refusal(make_sealer(pair, purpose=other), seal(make_sealer(pair))) == "bad_signature"
+
+
+@untimed
+@given(st.binary(max_size=20), st.binary(max_size=20))
+def test_binding(binding, other):
+    """A token is opened with the binding it was sealed with, and with no other one."""
+    assume(binding != other)
+    sealer = make_sealer(SIGNED)
+    token = seal(sealer, binding=binding)
+    assert sealer.unseal(token, binding=binding).payload == b"payload"
+    assert refusal(sealer, token, binding=other) == "bad_signature"
+
+
+def test_payload_cannot_move_into_the_binding():
+    """The end of a payload cannot become a binding, for the binding's length is signed too."""
+    long, short = forge(bytes(9) + b"payload and more", SIGNED), forge(bytes(9) + b"payload", SIGNED)
+    moved = encode(decode(short)[:-32] + decode(long)[-32:])
+    assert refusal(make_sealer(SIGNED), moved, binding=b" and more") == "bad_signature"
+
+
+# ------------------------------------------------------------------------------------------------------------- times
+
+
+@pytest.mark.parametrize(
+    ("options", "lifetime", "age", "code"),
+    [
+        ({"idle_timeout": 100, "leeway": 0}, None, 100, None),
+        ({"idle_timeout": 100, "leeway": 0}, None, 101, "expired_idle"),
+        ({"idle_timeout": 100, "leeway": 10}, None, 110, None),
+        ({"idle_timeout": 100, "leeway": 10}, None, 111, "expired_idle"),
+        ({"absolute_timeout": 100, "leeway": 0}, None, 100, None),
+        ({"absolute_timeout": 100, "leeway": 0}, None, 101, "expired_absolute"),
+        ({"absolute_timeout": 100, "leeway": 10}, None, 110, None),
+        ({"absolute_timeout": 100, "leeway": 10}, None, 111, "expired_absolute"),
+        ({"absolute_timeout": 100, "leeway": 0}, 50, 50, None),
+        ({"absolute_timeout": 100, "leeway": 0}, 50, 51, "expired_absolute"),
+        ({"absolute_timeout": 100, "leeway": 10}, 50, 60, None),
+        ({"absolute_timeout": 100, "leeway": 10}, 50, 61, "expired_absolute"),
+        ({"absolute_timeout": 100, "leeway": 0}, 200, 100, None),
+        ({"absolute_timeout": 100, "leeway": 0}, 200, 101, "expired_absolute"),
+        ({"leeway": 0}, 50, 50, None),
+        ({"leeway": 0}, 50, 51, "expired_absolute"),
+        ({"leeway": 0}, 0, 0, None),
+        ({"leeway": 0}, 0, 1, "expired_absolute"),
+        ({"leeway": 0}, None, 10**9, None),
+        ({"leeway": 0}, None, 0, None),
+        ({"leeway": 0}, None, -1, "from_the_future"),
+        ({"leeway": 10}, None, -10, None),
+        ({"leeway": 10}, None, -11, "from_the_future"),
+        ({}, None, -60, None),
+        ({}, None, -61, "from_the_future"),
+    ],
+)
+def test_times(options, lifetime, age, code):
+    """A token is opened to the last second of its timeouts and the leeway, and refused one second later."""
+    token = seal(make_sealer(), lifetime=lifetime)
+    opener = make_sealer(now=NOW + age, **options)
+    if code is None:
+        assert opener.unseal(token).lifetime == lifetime
+    else:
+        assert refusal(opener, token) == code
+
+
+def test_each_timeout_has_its_start():
+    """The idle timeout counts from sealed_at, and the absolute one and the lifetime from created."""
+    token = seal(make_sealer(), created=NOW - 1000, lifetime=2000)
+    times = {"now": NOW + 100, "leeway": 0}
+    assert make_sealer(**times, idle_timeout=100, absolute_timeout=1100).unseal(token).created == NOW - 1000
+    assert refusal(make_sealer(**times, idle_timeout=100, absolute_timeout=1099), token) == "expired_absolute"
+    assert refusal(make_sealer(**times, idle_timeout=99, absolute_timeout=1100), token) == "expired_idle"
+    assert make_sealer(now=NOW + 1000, leeway=0).unseal(token).lifetime == 2000
+    assert refusal(make_sealer(now=NOW + 1001, leeway=0), token) == "expired_absolute"
+
+
+def test_created_after_it_was_sealed():
+    """A session that begins after its token was made is refused, beyond the leeway."""
+    assert make_sealer(leeway=10).unseal(seal(make_sealer(), created=NOW + 10)).created == NOW + 10
+    assert refusal(make_sealer(leeway=10), seal(make_sealer(), created=NOW + 11)) == "from_the_future"
+
+
+# ----------------------------------------------------------------------------------- right signature, wrong content
+
+TIMES = NOW.to_bytes(4, "big") * 2
+
+
+def deflate(data):
+    deflator = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return deflator.compress(data) + deflator.flush()
+
+
+@each_kind
+@pytest.mark.parametrize(
+    ("flags", "rest", "payload"),
+    [
+        (0, b"payload", b"payload"),
+        (4, deflate(b"payload"), b"payload"),
+        (32, b"payload\x01", b"payload"),
+        (32, b"payload\xff\xff\x03", b"payload"),
+        (32, b"\x01", b""),
+        (32, bytes(254) + b"\xff", b""),
+    ],
+)
+def test_forged_token(flags, rest, payload, pair):
+    """A token by the right keys is opened when its flags and lengths fit, whoever made it."""
+    assert make_sealer(pair).unseal(forge(bytes((flags,)) + TIMES + rest, pair)).payload == payload
+
+
+@each_kind
+@pytest.mark.parametrize(
+    ("flags", "rest"),
+    [
+        (0x40, b"payload"),
+        (0x80, b"payload"),
+        (0xFF, b"payload" * 9),
+        (2, b"payload"),
+        (3, b"payload"),
+        (8, b""),
+        (8, bytes(3)),
+        (16, b""),
+        (16, bytes(15)),
+        (8 | 16, bytes(4)),
+        (8 | 16, bytes(19)),
+        (32, b""),
+        (32, b"payload\0"),
+        (32, b"payload\x09"),
+        (32, b"payload\xff"),
+        (8 | 32, bytes(3) + b"\x01"),
+        (8 | 32, bytes(4)),
+        (16 | 32, bytes(15) + b"\x01"),
+        (8 | 16 | 32, bytes(20) + b"payload\x09"),
+        (4, b""),
+        (4, b"payload"),
+        (4, deflate(b"payload")[:-1]),
+        (4, deflate(b"payload") + b"more"),
+        (4, zlib.compress(b"payload")),
+        (4, deflate(bytes(INFLATED_MAX + 1))),
+        (4, deflate(bytes(10**7))),
+        (4 | 32, deflate(b"payload") + b"\x02"),
+    ],
+)
+def test_forbidden_value(flags, rest, pair):
+    """With a right signature, flags that do not exist and lengths that do not fit are refused as forbidden."""
+    sealer = make_sealer(pair, max_length=20_000)
+    assert refusal(sealer, forge(bytes((flags,)) + TIMES + rest, pair)) == "forbidden_value"
+
+
+@pytest.mark.parametrize("length", range(9, 25))
+def test_plaintext_too_short(length):
+    """With a right signature, a sealed token without room for nonce, flags and times is refused as forbidden."""
+    key_id, mac_key, _ = subkeys_of(*SEALED)
+    assert refusal(make_sealer(), sign(b"\x01" + key_id + bytes(length), mac_key)) == "forbidden_value"
+
+
+def test_nothing_is_inflated_for_an_expired_token():
+    """Times are checked before a payload is inflated, and flags before the times."""
+    late = make_sealer(now=NOW + 1000, idle_timeout=1)
+    assert refusal(late, forge(b"\x04" + TIMES + b"does not inflate")) == "expired_idle"
+    assert refusal(late, forge(b"\x40" + TIMES + b"payload")) == "forbidden_value"
+
+
+def test_inflating_to_the_limit():
+    """A payload that inflates to exactly the limit is opened."""
+    token = seal(make_sealer(compress=True), bytes(INFLATED_MAX))
+    assert make_sealer().unseal(token).payload == bytes(INFLATED_MAX)
+
+
+def test_signature_comes_first():
+    """Of a token with a wrong signature and forbidden content nobody looks at the content."""
+    assert refusal(make_sealer(purpose="cookie:other"), forge(b"\xff" + TIMES, SEALED)) == "bad_signature"
+    assert refusal(make_sealer(SIGNED, purpose="cookie:other"), forge(b"\xff" + TIMES, SIGNED)) == "bad_signature"
+
+
+def test_no_secret_in_an_error():
+    """The error for a token shows neither the token nor its payload."""
+    sealer = make_sealer(SIGNED)
+    token = seal(sealer, b"secret payload")
+    forbidden = forge(b"\xff" + TIMES + b"secret payload", SIGNED)
+    for bad in (token + b"=", token[:-4] + b"AAAA", b"C" + token[1:], forbidden):
+        with pytest.raises(UnsealError) as caught:
+            sealer.unseal(bad)
+        shown = repr(caught.value) + str(caught.value) + caught.value.detail
+        assert "secret" not in shown
+        assert bad[10:30].decode() not in shown

@@ -1,0 +1,447 @@
+"""The session in its three states, with a keeper that stands in for the manager."""
+
+import copy
+import json
+import pickle
+from collections.abc import ItemsView, Iterator, KeysView, ValuesView
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sealedsession.errors import SessionClosed
+from sealedsession.seal import PICKLE, Unsealed
+from sealedsession.session import UNOPENED_CONTENT, ClosedSession, Session, UnopenedSession
+
+CONTENT = {"user": 7, "cart": [1, 2], "": None}
+
+
+class FakeKeeper:
+    """A manager of one session: loads a content, and counts how often."""
+
+    def __init__(self, content=CONTENT, origin=None, rejected=None):
+        self.content = content
+        self.origin = origin
+        self.rejected = rejected
+        self.loads = 0
+        self.sids = 0
+        self.time = 1000
+
+    def load(self, session):
+        self.loads += 1
+        session._origin = self.origin
+        session._rejected = self.rejected
+        session._sid = self.origin and self.origin.sid
+        session._created = self.origin.created if self.origin else self.time
+        session._save = False
+        return copy.deepcopy(self.content)
+
+    def is_modified(self, session):
+        return dict(session) != self.content
+
+    def size(self, session):
+        return 100 + len(session)
+
+    def remaining(self, session):
+        return 4096 - self.size(session)
+
+    def new_sid(self):
+        self.sids += 1
+        return bytes((self.sids,)) * 16
+
+    def now(self):
+        return self.time
+
+
+def make_unopened(keeper=None):
+    session = UnopenedSession(UNOPENED_CONTENT)
+    session._keeper = keeper or FakeKeeper()
+    session._request = None
+    return session
+
+
+def make_open(keeper=None):
+    session = make_unopened(keeper)
+    session.mark_accessed()
+    return session
+
+
+def make_closed(keeper=None):
+    session = make_open(keeper)
+    session.__class__ = ClosedSession
+    return session
+
+
+def make_unopened_closed(keeper=None):
+    session = make_unopened(keeper)
+    session._headers_gone = True
+    return session
+
+
+def make_origin(sid=None):
+    return Unsealed(payload=b"", serializer=PICKLE, created=400, sealed_at=900, lifetime=None, sid=sid, by_primary=True)
+
+
+STATES = [make_unopened, make_open, make_closed, make_unopened_closed]
+
+# What a dict has from object, and what makes one. None of it tells or changes the content; repr has tests of its own.
+NOT_CONTENT = {
+    "__class__", "__class_getitem__", "__delattr__", "__dir__", "__doc__", "__format__", "__getattribute__",
+    "__getstate__", "__hash__", "__init__", "__init_subclass__", "__new__", "__reduce__", "__reduce_ex__", "__repr__",
+    "__setattr__", "__str__", "__subclasshook__",
+}  # fmt: skip
+
+READS = {
+    "__contains__": [("user",), ("no",), ([],)],
+    "__eq__": [(CONTENT,), ({},), (3,)],
+    "__ge__": [({},)],
+    "__getitem__": [("user",), ("no",), ([],)],
+    "__gt__": [({},)],
+    "__iter__": [()],
+    "__le__": [({},)],
+    "__len__": [()],
+    "__lt__": [({},)],
+    "__ne__": [(CONTENT,), ({},), (3,)],
+    "__or__": [({"user": 8, "new": 1},), (3,)],
+    "__reversed__": [()],
+    "__ror__": [({"user": 8, "new": 1},), (3,)],
+    "__sizeof__": [()],
+    "copy": [()],
+    "fromkeys": [("ab",), ("ab", 1)],
+    "get": [("user",), ("no",), ("no", 5)],
+    "items": [()],
+    "keys": [()],
+    "values": [()],
+}
+WRITES = {
+    "__delitem__": [("user",), ("no",)],
+    "__ior__": [({"user": 8, "new": 1},), ([("new", 1)],), (3,)],
+    "__setitem__": [("user", 8), ("new", 1), ([], 1)],
+    "clear": [()],
+    "pop": [("user",), ("no",), ("no", 5)],
+    "popitem": [()],
+    "setdefault": [("user",), ("new",), ("new", 1)],
+    "update": [(), ({"user": 8, "new": 1},), ([("new", 1)],), (3,)],
+}
+READ_CALLS = [(name, arguments) for name, calls in READS.items() for arguments in calls]
+WRITE_CALLS = [(name, arguments) for name, calls in WRITES.items() for arguments in calls]
+
+
+def outcome(target, name, arguments):
+    """What a call gives, in a form that can be compared."""
+    try:
+        result = getattr(target, name)(*arguments)
+    except (LookupError, TypeError) as error:
+        return type(error), error.args
+    if name == "__sizeof__":
+        return type(result)  # a session has slots
+    if isinstance(result, dict):
+        return list(result.items())
+    return list(result) if isinstance(result, Iterator | KeysView | ValuesView | ItemsView) else result
+
+
+def test_every_dict_attribute_is_tested():
+    """Every attribute that dict has in this version of Python is in the tables of this file."""
+    assert set(dir(dict)) - NOT_CONTENT == {*READS, *WRITES}
+
+
+@pytest.mark.parametrize("content", [CONTENT, {}], ids=["full", "empty"])
+@pytest.mark.parametrize(("name", "arguments"), READ_CALLS + WRITE_CALLS)
+def test_dict_methods_on_an_unopened_session(name, arguments, content):
+    """Every dict method on an unopened session gives and does what it does on a dict of the same content."""
+    keeper, plain = FakeKeeper(content), copy.deepcopy(content)
+    session = make_unopened(keeper)
+    assert outcome(session, name, arguments) == outcome(plain, name, arguments)
+    assert list(session.items()) == list(plain.items())
+    assert keeper.loads == 1
+
+
+@given(st.lists(st.sampled_from(WRITE_CALLS), max_size=8))
+def test_any_sequence_of_writes(calls):
+    """After any sequence of writes a session holds what a dict holds, in the same order."""
+    session, plain = make_unopened(), copy.deepcopy(CONTENT)
+    assert [outcome(session, *call) for call in calls] == [outcome(plain, *call) for call in calls]
+    assert list(session.items()) == list(plain.items())
+
+
+def union_in_place(target, other):
+    target |= other
+    return target
+
+
+def match_pattern(target):
+    match target:
+        case {"user": user}:
+            return user
+
+
+@pytest.mark.parametrize("make", STATES)
+@pytest.mark.parametrize(
+    "use",
+    [
+        dict, list, set, bool, len, sorted, lambda s: {**s}, lambda s: dict(x=1, **s), lambda s: [*s], match_pattern,
+        lambda s: list(reversed(s)), lambda s: s == CONTENT, lambda s: s != {}, lambda s: dict(CONTENT) == s,
+        lambda s: s | {"new": 1}, lambda s: {"new": 1} | s, lambda s: union_in_place({"new": 1}, s),
+        lambda s: dict.fromkeys(s), lambda s: {"new": 1}.update(s),
+        lambda s: "{user}".format_map(s), lambda s: "user" in s,
+        lambda s: s.keys() & {"user"}, lambda s: next(iter(s)),
+    ],
+)  # fmt: skip
+def test_operators_and_builtins(use, make):
+    """Whatever Python itself reads a dict with reads the truth in every state."""
+    keeper = FakeKeeper()
+    session = make(keeper)
+    assert use(session) == use(copy.deepcopy(CONTENT))
+    assert keeper.loads == 1
+
+
+@pytest.mark.parametrize("make", [make_unopened, make_open])
+def test_union_in_place_keeps_the_object(make):
+    """`|=` changes the session and puts no plain dict in its place."""
+    session = before = make()
+    session |= {"new": 1}
+    assert session is before
+    assert session == {**CONTENT, "new": 1}
+
+
+@pytest.mark.parametrize("make", STATES)
+def test_a_session_is_a_dict_in_every_state(make):
+    """A session is an instance of Session and of dict in every state."""
+    session = make()
+    assert isinstance(session, Session)
+    assert isinstance(session, dict)
+
+
+def test_states_are_classes():
+    """A session is of the class of its state, and opening it makes it a plain Session."""
+    session = make_unopened()
+    assert type(session) is UnopenedSession
+    assert session["user"] == 7
+    assert type(session) is Session
+    assert type(make_closed()) is ClosedSession
+
+
+def test_an_open_session_overrides_nothing_of_dict():
+    """An open session reads and writes by dict's own methods, so that C code and Python code see the same."""
+    overridden = {name for name in {*READS, *WRITES} if name in vars(Session)}
+    assert overridden <= {"fromkeys"}  # which neither reads nor writes a session
+
+
+@pytest.mark.parametrize("make", STATES)
+@pytest.mark.parametrize("options", [{}, {"indent": 1}, {"sort_keys": True}])
+def test_json(make, options):
+    """json writes the full content, alone and nested, with its C and its Python encoder, in every state."""
+    assert json.dumps(make(), **options) == json.dumps(CONTENT, **options)
+    assert json.dumps([{"s": make()}], **options) == json.dumps([{"s": CONTENT}], **options)
+
+
+@pytest.mark.parametrize("make", STATES)
+def test_orjson(make):
+    """orjson, which walks the table itself, gives the truth or fails, and never gives an empty object."""
+    orjson = pytest.importorskip("orjson")
+    session = make()
+    try:
+        written = orjson.dumps(session)
+    except TypeError:
+        assert isinstance(session, UnopenedSession)
+    else:
+        assert json.loads(written) == CONTENT
+
+
+@pytest.mark.parametrize("make", STATES)
+@pytest.mark.parametrize(
+    "duplicate",
+    [
+        copy.copy,
+        copy.deepcopy,
+        lambda s: s.copy(),
+        *(lambda s, p=p: pickle.loads(pickle.dumps(s, p)) for p in range(6)),
+    ],
+)
+def test_copies_are_plain_dicts(duplicate, make):
+    """Every kind of copy of a session is a plain dict of its content, in every state."""
+    duplicated = duplicate(make())
+    assert type(duplicated) is dict
+    assert duplicated == CONTENT
+
+
+def test_a_deep_copy_shares_nothing():
+    """A change inside a deep copy does not reach the session."""
+    session = make_unopened()
+    copy.deepcopy(session)["cart"].append(3)
+    assert session == CONTENT
+
+
+@pytest.mark.parametrize("make", STATES)
+def test_sessions_are_not_hashable(make):
+    """No session can be a key or a set's element, as no dict can."""
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(make())
+
+
+@pytest.mark.parametrize("make", STATES)
+def test_sessions_take_no_attributes(make):
+    """Setting an attribute fails: it would not be saved."""
+    with pytest.raises(AttributeError):
+        make().user = 7
+
+
+@pytest.mark.parametrize("ask", [repr, str, lambda s: s.accessed, lambda s: s.modified, lambda s: isinstance(s, dict)])
+@pytest.mark.parametrize("make", [make_unopened, make_unopened_closed])
+def test_what_does_not_open_a_session(make, ask):
+    """Asking for accessed, modified and repr opens nothing."""
+    keeper = FakeKeeper()
+    session = make(keeper)
+    ask(session)
+    assert keeper.loads == 0
+    assert isinstance(session, UnopenedSession)
+
+
+def test_accessed():
+    """A session is accessed as soon as anything has looked into it, and stays so."""
+    session = make_unopened()
+    assert session.accessed is False
+    assert "no" not in session
+    assert session.accessed is True
+    assert make_closed().accessed is True
+
+
+def test_modified():
+    """A session is modified while it differs from what came in, nested values included."""
+    session = make_unopened()
+    assert session.modified is False
+    assert session["cart"] == [1, 2]
+    assert session.modified is False
+    session["cart"].append(3)
+    assert session.modified is True
+    session["cart"].pop()
+    assert session.modified is False
+
+
+@pytest.mark.parametrize("make", [make_open, make_closed])
+def test_repr_of_a_read_session(make):
+    """Once opened, the repr is that of its content."""
+    assert repr(make()) == repr(CONTENT)
+
+
+@pytest.mark.parametrize("make", [make_unopened, make_unopened_closed])
+def test_repr_of_an_unopened_session(make):
+    """The repr of an unopened session says so and does not show what it holds inside."""
+    assert repr(make()) == "<session, not opened>"
+
+
+@pytest.mark.parametrize("name", ["created", "id", "new", "rejected", "remaining", "sealed_at", "size"])
+def test_properties_open_a_session(name):
+    """Every property that depends on the cookie opens the session, once, and is the same when read again."""
+    keeper = FakeKeeper()
+    session = make_unopened(keeper)
+    assert getattr(session, name) == getattr(session, name)
+    assert type(session) is Session
+    assert keeper.loads == 1
+
+
+def test_mark_accessed_opens():
+    """mark_accessed opens the session, and on one that is open changes nothing."""
+    keeper = FakeKeeper()
+    session = make_unopened(keeper)
+    session.mark_accessed()
+    session.mark_accessed()
+    assert type(session) is Session
+    assert (session, keeper.loads, session.modified) == (CONTENT, 1, False)
+
+
+def test_a_new_session():
+    """Without a valid cookie a session is new, was created now, and was never sealed."""
+    session = make_unopened(FakeKeeper({}))
+    assert (session.new, session.created, session.sealed_at, session.rejected) == (True, 1000, None, None)
+
+
+def test_a_session_from_a_cookie():
+    """A session from a cookie is not new and tells the times and the id of its seal."""
+    session = make_unopened(FakeKeeper(origin=make_origin(sid=b"\xab" * 16)))
+    assert (session.new, session.created, session.sealed_at, session.id) == (False, 400, 900, "ab" * 16)
+
+
+def test_rejected_tells_the_reason_code():
+    """A session in the place of a bad cookie tells why that was not accepted."""
+    assert make_unopened(FakeKeeper({}, rejected="bad_signature")).rejected == "bad_signature"
+
+
+def test_id_is_made_when_first_asked_for():
+    """An id is made at the first question, 128 bits in hexadecimal, and stays."""
+    keeper = FakeKeeper()
+    session = make_unopened(keeper)
+    session.mark_accessed()
+    assert keeper.sids == 0
+    assert session.id == session.id == "01" * 16
+    assert keeper.sids == 1
+
+
+def test_size_and_remaining():
+    """Size and remaining are asked of the keeper and follow changes."""
+    session = make_unopened()
+    assert (session.size, session.remaining) == (103, 3993)
+    session["new"] = 1
+    assert (session.size, session.remaining) == (104, 3992)
+
+
+def test_save_changes_no_content():
+    """save() asks for a seal, and makes the session neither modified nor new."""
+    session = make_unopened()
+    session.save()
+    assert session._save is True
+    assert (session, session.modified) == (CONTENT, False)
+
+
+@pytest.mark.parametrize("make", [make_unopened, make_open])
+def test_invalidate(make):
+    """invalidate() empties the session and gives it a new id and a new time of creation."""
+    session = make(FakeKeeper(origin=make_origin(sid=b"\xab" * 16)))
+    session.invalidate()
+    assert (session, session.created, session.id) == ({}, 1000, "01" * 16)
+
+
+@pytest.mark.parametrize("make", [make_unopened, make_open])
+def test_regenerate(make):
+    """regenerate() keeps the data and gives it a new id and a new time of creation."""
+    session = make(FakeKeeper(origin=make_origin(sid=b"\xab" * 16)))
+    session.regenerate()
+    assert (session, session.created, session.id) == (CONTENT, 1000, "01" * 16)
+
+
+@pytest.mark.parametrize("make", [make_closed, make_unopened_closed])
+@pytest.mark.parametrize(("name", "arguments"), [*WRITE_CALLS, ("invalidate", ()), ("regenerate", ()), ("save", ())])
+def test_a_closed_session_refuses_changes(name, arguments, make):
+    """Every mutator of a closed session raises, says what to do instead, and changes nothing."""
+    session = make()
+    with pytest.raises(SessionClosed, match="before start_response"):
+        getattr(session, name)(*arguments)
+    assert session == CONTENT
+
+
+@pytest.mark.parametrize("make", [make_closed, make_unopened_closed])
+@pytest.mark.parametrize(("name", "arguments"), READ_CALLS)
+def test_a_closed_session_can_be_read(name, arguments, make):
+    """Every reader works on a closed session, whether it was opened before or not."""
+    assert outcome(make(), name, arguments) == outcome(CONTENT, name, arguments)
+
+
+def test_reading_after_closing_unopened():
+    """A session that was closed unopened is opened by the first read, once, and is then a closed session."""
+    keeper = FakeKeeper()
+    session = make_unopened_closed(keeper)
+    assert keeper.loads == 0
+    assert session["user"] == 7
+    assert session["cart"] == [1, 2]
+    assert keeper.loads == 1
+    assert type(session) is ClosedSession
+    with pytest.raises(SessionClosed):
+        session["user"] = 8
+
+
+@pytest.mark.parametrize("make", [make_closed, make_unopened_closed])
+def test_id_of_a_closed_session(make):
+    """A closed session tells the id it has, and makes none, as that could not be kept."""
+    assert make(FakeKeeper(origin=make_origin(sid=b"\xab" * 16))).id == "ab" * 16
+    with pytest.raises(SessionClosed):
+        _ = make().id
