@@ -1,6 +1,9 @@
 # make demo    set up, and run the demo application on localhost
 # make test    set up, and run the tests with coverage
 # make check   types, style, import contracts, documentation, packages
+# make corpus  hostile pickles, each in a process of its own
+# make mutations      take out each guard in turn, and see the tests fail
+# make bench-pickling what the allow-list pickle costs beside pickle itself (QUICK=1 for a short run)
 # make fuzz    60 seconds of random tokens and Cookie headers (SECONDS=600 for more)
 #
 # PYTHON=python3.13 uses another interpreter, in a virtual environment of its own.
@@ -11,7 +14,7 @@ BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SECONDS ?= 60
 
-.PHONY: demo test check docs fuzz clean
+.PHONY: demo test check docs fuzz corpus mutations bench-pickling clean
 
 demo: $(VENV)/installed-demo
 	$(BIN)/python examples/demo
@@ -34,6 +37,15 @@ docs: $(VENV)/installed-check
 
 fuzz: $(VENV)/installed-test
 	$(BIN)/python tests/fuzz.py --seconds $(SECONDS)
+
+corpus: $(VENV)/installed-test
+	$(BIN)/python -m tests.corpus.run
+
+mutations: $(VENV)/installed-test
+	$(BIN)/python tests/mutations.py
+
+bench-pickling: $(VENV)/installed-demo
+	$(BIN)/python benchmarks/pickling.py
 
 clean:
 	rm -rf .venv* build dist docs/_build *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

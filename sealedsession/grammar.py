@@ -40,33 +40,33 @@ _NOT_OPENERS = bytes(set(range(256)) - set(_OPENERS))
 class Grammar:
     """The grammar, with the limits of one configuration."""
 
-    __slots__ = ("_limits", "_tokens", "_whole")
+    __slots__ = ("_depth", "_match_tokens", "_match_whole", "_nodes", "_size")
 
     def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+        self._size, self._depth, self._nodes = limits.size, limits.depth, limits.nodes
         tokens = _tokens(limits.int_bytes)
-        self._tokens = re.compile(tokens, re.DOTALL)
-        self._whole = re.compile(tokens + rb"\.", re.DOTALL)
+        self._match_tokens = re.compile(tokens, re.DOTALL).match
+        self._match_whole = re.compile(tokens + rb"\.", re.DOTALL).fullmatch
 
     def check(self, payload: bytes) -> None:
         """Check all that has to hold before a payload is read: size, grammar, nesting, nodes.
 
         :raises UnsealError: naming what does not hold.
         """
-        limits = self._limits
         length = len(payload)
-        if length > limits.size:
-            raise UnsealError("forbidden_value", f"a payload of {length} bytes, and {limits.size} is the most")
-        if self._whole.fullmatch(payload) is None:
+        if length > self._size:
+            raise UnsealError("forbidden_value", f"a payload of {length} bytes, and {self._size} is the most")
+        if self._match_whole(payload) is None:
             self._check_by_parts(payload)
-        if length > limits.nodes or (
-            length > limits.depth and len(payload.translate(None, _NOT_OPENERS)) > limits.depth
-        ):
-            depth, nodes = _measure(payload)
-            if depth > limits.depth:
-                raise UnsealError("forbidden_value", f"a payload nested more than {limits.depth} deep")
-            if nodes > limits.nodes:
-                raise UnsealError("forbidden_value", f"a payload of {nodes} values, and {limits.nodes} is the most")
+        # No value has more levels or nodes than its payload has bytes, nor more levels than those that open one.
+        if (length > self._depth and len(payload.translate(None, _NOT_OPENERS)) > self._depth) or length > self._nodes:
+            self._check_measures(*_measure(payload))
+
+    def _check_measures(self, depth: int, nodes: int) -> None:
+        if depth > self._depth:
+            raise UnsealError("forbidden_value", f"a payload nested more than {self._depth} deep")
+        if nodes > self._nodes:
+            raise UnsealError("forbidden_value", f"a payload of {nodes} values, and {self._nodes} is the most")
 
     def _check_by_parts(self, payload: bytes) -> None:
         """Match a payload with strings of 256 bytes and more, or find what is wrong with it.
@@ -74,7 +74,7 @@ class Grammar:
         :raises UnsealError: naming the first opcode that is not in the grammar.
         """
         position = 0
-        while match := self._tokens.match(payload, position):  # it matches nothing, too
+        while match := self._match_tokens(payload, position):  # it matches nothing, too
             position = match.end()
             opcode = payload[position : position + 1]
             if opcode == b"." and position + 1 == len(payload):

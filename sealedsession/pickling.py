@@ -28,6 +28,7 @@ from sealedsession.values import Registry, default_registry
 # in a cookie, and nobody else chooses the frame (a frame that ends inside an argument makes some versions of the
 # unpickler run other opcodes than a scan saw: CPython gh-154848).
 _PROTOCOL_AND_FRAME = b"\x80\x04\x95"
+_FRAME_AT, _FRAME_OPCODE = 2, 0x95  # where the opcode is, in what has a frame: the pickler frames nothing under 4 bytes
 _FRAME = struct.Struct("<Q")  # the frame's length
 _HEAD_LENGTH = len(_PROTOCOL_AND_FRAME) + _FRAME.size
 
@@ -45,28 +46,26 @@ class _Writer:
     so that they are kept: taken out of a list by pop, a writer belongs to one caller until append gives it back.
     """
 
-    __slots__ = ("_dump", "_most", "_written")
+    __slots__ = ("_most", "dump", "written")
 
     def __init__(self, pickler_class: type[pickle.Pickler], size: int) -> None:
         pickler = pickler_class(self, 4)
         pickler.fast = True
-        self._dump = pickler.dump
+        self.dump = pickler.dump
+        self.written = b""
         self._most = size + _HEAD_LENGTH
-        self._written = b""
 
     def write(self, data: bytes) -> None:
         # What is shared is written wherever it occurs, and could grow without end. The pickler writes in pieces of
         # 64 KiB: whatever is small enough comes in one piece.
-        if self._written or len(data) > self._most:
+        if self.written or len(data) > self._most:
             raise TooLarge
-        self._written = data
+        self.written = data
 
-    def payload_of(self, value: object) -> bytes:
-        """Pickle a value. After an exception the writer is of no use any more."""
-        self._dump(value)
-        written, self._written = self._written, b""
-        # Nothing under four bytes has a frame.
-        return written[_HEAD_LENGTH:] if written.startswith(_PROTOCOL_AND_FRAME) else written[2:]
+    def take(self) -> bytes:
+        """What was dumped, without the head."""
+        written, self.written = self.written, b""
+        return written[_HEAD_LENGTH:] if written[_FRAME_AT] == _FRAME_OPCODE else written[_FRAME_AT:]
 
 
 class _PlainPickler(pickle.Pickler):
@@ -88,10 +87,20 @@ class _Deferred:
 class PickleSerializer:
     """Sessions to payloads and back, with the value types of one registry."""
 
-    __slots__ = ("_Reader", "_TypedPickler", "_check", "_limits", "_plain_writers", "_registry", "_typed_writers")
+    __slots__ = (
+        "_Reader",
+        "_TypedPickler",
+        "_check",
+        "_limits",
+        "_plain_writers",
+        "_registry",
+        "_size",
+        "_typed_writers",
+    )
 
     def __init__(self, registry: Registry = default_registry, limits: Limits = DEFAULT_LIMITS) -> None:
         self._limits = limits
+        self._size = limits.size
         self._check = Grammar(limits).check
         self._registry = registry
         self._plain_writers: list[_Writer] = []
@@ -137,31 +146,37 @@ class PickleSerializer:
         :raises TooLarge: when the payload would be larger than the limit.
         """
         try:
-            return self._dumps_plain(value, known)
+            writer = _take(self._plain_writers, _PlainPickler, self._size)
+            writer.dump(value)
+            payload = writer.take()
+            if known is not None and payload == known:
+                self._plain_writers.append(writer)
+                return known
+            self._check(payload)
+            # Given back only now: a pickler in fast mode that has met a frozenset has miscounted (CPython gh-146059).
+            self._plain_writers.append(writer)
+            return payload
         except TooLarge:
             raise
         except Exception:  # noqa: BLE001, S110  # whatever the plain pickler cannot do, the other one does or explains
             pass
+        return self._dumps_typed(value, known)
+
+    def _dumps_typed(self, value: object, known: bytes | None) -> bytes:
         try:
-            writer = _take(self._typed_writers, self._TypedPickler, self._limits.size)
-            payload = writer.payload_of(value)
-            if payload != known:
+            writer = _take(self._typed_writers, self._TypedPickler, self._size)
+            writer.dump(value)
+            payload = writer.take()
+            if known is not None and payload == known:
+                payload = known
+            else:
                 self.loads(payload)  # what cannot be read back is not sealed
         except TooLarge:
             raise
         except Exception as error:  # encoders are anybody's code
             raise FaultFinder(self._registry, self._limits).find(value, error) from error
         self._typed_writers.append(writer)
-        return payload if known is None or payload != known else known
-
-    def _dumps_plain(self, value: object, known: bytes | None) -> bytes:
-        writer = _take(self._plain_writers, _PlainPickler, self._limits.size)
-        payload = writer.payload_of(value)
-        if payload != known:
-            self._check(payload)
-        # Only now: a pickler in fast mode that has met a frozenset has miscounted (CPython gh-146059) and is of no use.
-        self._plain_writers.append(writer)
-        return payload if known is None or payload != known else known
+        return payload
 
     def loads(self, payload: bytes) -> object:
         """Make the value that a payload holds.

@@ -1,0 +1,71 @@
+"""What the allow-list pickle costs beside pickle itself: ``make bench-pickling`` (QUICK=1 for a short run).
+
+loads is compared with a C unpickler whose find_class refuses everything, reading the same opcodes, and on typed values
+with the recipe of Python's documentation (an exact allow-list, then super().find_class) reading the stock pickle of
+the same value; dumps with pickle.dumps. A session that has not changed is the case "unchanged".
+"""
+
+import pickle
+from io import BytesIO
+
+from harness import measure, ratio
+from payloads import PAYLOADS
+
+from sealedsession.pickling import PickleSerializer
+from sealedsession.tagged_json import JsonSerializer
+
+
+class Refusing(pickle.Unpickler):
+    """No global at all."""
+
+    def find_class(self, module: str, name: str) -> object:
+        raise pickle.UnpicklingError(name)
+
+
+_SAFE = {
+    ("datetime", "datetime"), ("datetime", "date"), ("datetime", "timedelta"), ("datetime", "timezone"),
+    ("decimal", "Decimal"), ("uuid", "UUID"), ("builtins", "set"),
+}  # fmt: skip
+
+
+class Recipe(pickle.Unpickler):
+    """The documentation's recipe."""
+
+    def find_class(self, module: str, name: str) -> object:
+        if (module, name) in _SAFE:
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(name)
+
+
+def main() -> None:
+    ours, tagged = PickleSerializer(), JsonSerializer()
+    print("ratios; the control is the reference measured twice\n")
+    print(f"{'payload':8} {'bytes':>6} {'loads':>6} {'dumps':>6} {'unchanged':>10} {'json loads':>11} {'control':>8}")
+    for name, value in PAYLOADS.items():
+        payload, text, stock = ours.dumps(value), tagged.dumps(value), pickle.dumps(value, 5)
+        framed = b"\x80\x04\x95" + len(payload).to_bytes(8, "little") + payload
+        typed = name == "typed"
+
+        def reference(typed: bool = typed, framed: bytes = framed, stock: bytes = stock) -> object:
+            return Recipe(BytesIO(stock)).load() if typed else Refusing(BytesIO(framed)).load()
+
+        times = measure(
+            {
+                "loads": lambda payload=payload: ours.loads(payload),
+                "dumps": lambda value=value: ours.dumps(value),
+                "unchanged": lambda value=value, payload=payload: ours.dumps(value, payload),
+                "json loads": lambda text=text: tagged.loads(text),
+                "reference loads": reference,
+                "control": reference,
+                "reference dumps": lambda value=value: pickle.dumps(value, 5),
+            }
+        )
+        print(
+            f"{name:8} {len(payload):6} {ratio(times, 'loads', 'reference loads'):6.2f} "
+            f"{ratio(times, 'dumps', 'reference dumps'):6.2f} {ratio(times, 'unchanged', 'reference dumps'):10.2f} "
+            f"{ratio(times, 'json loads', 'reference loads'):11.2f} {ratio(times, 'control', 'reference loads'):8.2f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
