@@ -137,11 +137,15 @@ def _decode_timedelta(data: object) -> datetime.timedelta:
 # ------------------------------------------------------------------------------------------------------------- numbers
 
 
-_encode_decimal = decimal.Context(capitals=1).to_sci_string  # str() depends on the application's context
+# The application's context changes how str() writes a Decimal, and what Decimal() does about a text that is none.
+_DECIMAL = decimal.Context(capitals=1, traps=[decimal.InvalidOperation])
+_encode_decimal = _DECIMAL.to_sci_string
 
 
 def _decode_decimal(data: object) -> decimal.Decimal:
-    value = decimal.Decimal(_text(data, _DECIMAL_TEXT))
+    value = decimal.Decimal(_text(data, _DECIMAL_TEXT), _DECIMAL)
+    if _encode_decimal(value) != data:
+        raise ValueError("a spelling that is never written")
     if value.is_finite():
         if abs(value.adjusted()) > _DECIMAL_EXPONENT:
             raise ValueError(f"an exponent beyond {_DECIMAL_EXPONENT}")

@@ -40,10 +40,11 @@ _NOT_OPENERS = bytes(set(range(256)) - set(_OPENERS))
 class Grammar:
     """The grammar, with the limits of one configuration."""
 
-    __slots__ = ("_depth", "_match_tokens", "_match_whole", "_nodes", "_size")
+    __slots__ = ("_depth", "_limits", "_match_tokens", "_match_whole", "_nodes", "_size", "_typed")
 
     def __init__(self, limits: Limits) -> None:
-        self._size, self._depth, self._nodes = limits.size, limits.depth, limits.nodes
+        self._limits = limits
+        self._size, self._depth, self._nodes, self._typed = limits.size, limits.depth, limits.nodes, limits.typed
         tokens = _tokens(limits.int_bytes)
         self._match_tokens = re.compile(tokens, re.DOTALL).match
         self._match_whole = re.compile(tokens + rb"\.", re.DOTALL).fullmatch
@@ -58,15 +59,14 @@ class Grammar:
             raise UnsealError("forbidden_value", f"a payload of {length} bytes, and {self._size} is the most")
         if self._match_whole(payload) is None:
             self._check_by_parts(payload)
-        # No value has more levels or nodes than its payload has bytes, nor more levels than those that open one.
-        if (length > self._depth and len(payload.translate(None, _NOT_OPENERS)) > self._depth) or length > self._nodes:
-            self._check_measures(*_measure(payload))
-
-    def _check_measures(self, depth: int, nodes: int) -> None:
-        if depth > self._depth:
-            raise UnsealError("forbidden_value", f"a payload nested more than {self._depth} deep")
-        if nodes > self._nodes:
-            raise UnsealError("forbidden_value", f"a payload of {nodes} values, and {self._nodes} is the most")
+        # No value has more levels or nodes than its payload has bytes, nor more levels than there are bytes that open
+        # one, nor more typed values than there are bytes that make one.
+        if (
+            (length > self._depth and len(payload.translate(None, _NOT_OPENERS)) > self._depth)
+            or length > self._nodes
+            or payload.count(_PERSID) > self._typed
+        ):
+            self._limits.check(*_measure(payload))
 
     def _check_by_parts(self, payload: bytes) -> None:
         """Match a payload with strings of 256 bytes and more, or find what is wrong with it.
@@ -85,30 +85,22 @@ class Grammar:
         raise UnsealError("forbidden_value", f"a payload that is not ours: {_describe(payload, position)}")
 
 
+_NAMES = {ord(opcode.code): opcode.name for opcode in pickletools.opcodes}
+# GLOBAL and INST with their two lines, and STACK_GLOBAL behind two strings, perhaps memoized: what stock pickles have.
+_NAME = rb"([!-~]{1,80})"
+_GLOBAL = re.compile(
+    rb"[ci]" + _NAME + rb"\n" + _NAME + rb"\n|\x8c." + _NAME + rb"\x94?\x8c." + _NAME + rb"\x94?\x93", re.DOTALL
+)
+
+
 def _describe(payload: bytes, position: int) -> str:
-    """What is wrong at a place, for the log: the opcode's name, and the first global that the payload names."""
-    names = {ord(known.code): known.name for known in pickletools.opcodes}
+    """What is wrong at a place, for the log: the opcode's name, and the first global that seems to be named."""
     if position >= len(payload):
         return f"it ends at byte {len(payload)}"
-    opcode = names.get(payload[position], f"byte {payload[position]:02x}")
-    named = _first_global(payload)
+    opcode = _NAMES.get(payload[position], f"byte {payload[position]:02x}")
+    names = _GLOBAL.search(payload)
+    named = b".".join(filter(None, names.groups())).decode("ascii") if names else ""
     return f"{opcode} at byte {position}" + (f", and it names the global {named}" if named else "")
-
-
-def _first_global(payload: bytes) -> str | None:
-    """The first global that a stock pickle names, as far as its opcodes can be followed."""
-    strings: list[str] = []
-    try:
-        for opcode, argument, _ in pickletools.genops(payload):
-            if opcode.name in ("GLOBAL", "INST"):
-                return ascii(argument)[:80]
-            if opcode.name == "STACK_GLOBAL":
-                return ascii(" ".join(strings[-2:]))[:80]
-            if isinstance(argument, str):
-                strings.append(argument)
-    except Exception:  # noqa: BLE001, S110  # it is no pickle at all: there is nothing to name
-        pass
-    return None
 
 
 # How an opcode moves on, and what it takes from the stack.
@@ -121,14 +113,14 @@ _TAKES_TO_MARK = b"teu"
 _ADDS_TO_CONTAINER = b"aseu"
 
 
-def _measure(payload: bytes) -> tuple[int, int]:
-    """The nesting and the number of nodes of the value that a payload of the grammar makes.
+def _measure(payload: bytes) -> tuple[int, int, int]:
+    """The nesting, the number of nodes and that of typed values, of the value that a payload of the grammar makes.
 
     It runs the opcodes on depths: what an opcode would push is how deep it would be.
     """
     stack: list[int] = []
     marks: list[int] = []
-    deepest = nodes = position = 0
+    deepest = nodes = typed = position = 0
     while (opcode := payload[position]) != _STOP:
         position += 1
         if opcode == _MARK:
@@ -136,6 +128,7 @@ def _measure(payload: bytes) -> tuple[int, int]:
             continue
         if opcode == _PERSID:
             nodes -= 1  # what was (code, data) is the typed value: as deep, and the code is no value
+            typed += 1
             continue
         if opcode in _TAKES or opcode in _TAKES_TO_MARK:
             start = marks.pop() if opcode in _TAKES_TO_MARK and marks else len(stack) - _TAKES.get(opcode, 0)
@@ -151,4 +144,4 @@ def _measure(payload: bytes) -> tuple[int, int]:
         nodes += opcode not in _ADDS_TO_CONTAINER
         stack.append(depth)
         deepest = max(deepest, depth)
-    return deepest, nodes
+    return deepest, nodes, typed

@@ -7,7 +7,7 @@ import zoneinfo
 from collections.abc import Iterable
 from typing import Any, cast
 
-from sealedsession.errors import ConfigError, NotSerializable
+from sealedsession.errors import ConfigError, NotSerializable, UnsealError
 from sealedsession.values import Registry
 
 _LEAST_INT_BYTES = 4  # pickle has opcodes for ints of that size
@@ -19,17 +19,20 @@ _SCALAR = (type(None), bool, float, str, bytes)
 class Limits:
     """What a payload may come to. The defaults are the most that can be set.
 
-    :param size: bytes. A cookie holds 3 KB. Colliding keys, the costliest payloads that are left, take about 5 ms
-        at 16 KiB, and 90 ms at 60.
+    :param size: bytes. A cookie holds 3 KB, deflated up to three times as much. The costliest payloads that are left
+        have colliding keys, and take time by the square of the size: at most about 20 ms at 8 KiB.
     :param depth: levels of nesting. What recurses over a session, repr and json among them, stops at about 1,000.
     :param nodes: values, keys included; at the default as many as there can be bytes.
+    :param typed: values of registered types. Some compare in Python, slowly where they collide; of the smallest,
+        dates, a cookie holds 150.
     :param int_bytes: bytes of an int. At 256 bits ids, hashes and keys fit, and str() takes no time.
     :raises ConfigError: for a limit that is no positive int, or above the default.
     """
 
-    size: int = 16 * 1024
+    size: int = 8 * 1024
     depth: int = 256
-    nodes: int = 16 * 1024
+    nodes: int = 8 * 1024
+    typed: int = 160
     int_bytes: int = 32
 
     def __post_init__(self) -> None:
@@ -38,6 +41,18 @@ class Limits:
             least = _LEAST_INT_BYTES if field.name == "int_bytes" else 1
             if type(value) is not int or not least <= value <= most:
                 raise ConfigError(f"limits: {field.name} has to be an int from {least} to {most}")
+
+    def check(self, depth: int, nodes: int, typed: int) -> None:
+        """Check the measures of a payload.
+
+        :raises UnsealError: naming the first that is beyond its limit.
+        """
+        if depth > self.depth:
+            raise UnsealError("forbidden_value", f"a payload nested more than {self.depth} deep")
+        if nodes > self.nodes:
+            raise UnsealError("forbidden_value", f"a payload of {nodes} values, and {self.nodes} is the most")
+        if typed > self.typed:
+            raise UnsealError("forbidden_value", f"a payload of {typed} typed values, and {self.typed} is the most")
 
     def takes_int(self, value: int) -> bool:
         """Whether an int fits, in two's complement."""

@@ -220,6 +220,8 @@ def _release(value: Any) -> object:
     elif kind is tuple:
         return tuple([_release(member) for member in value])
     elif kind is dict:
-        for key, member in value.items():
-            value[key] = _release(member)
+        released = [(key, member, _release(member)) for key, member in value.items()]
+        for key, member, made in released:
+            if made is not member:  # setting a key costs time if keys collide
+                value[key] = made
     return value

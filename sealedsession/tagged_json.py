@@ -67,32 +67,32 @@ class JsonSerializer:
     def loads(self, payload: bytes) -> object:
         """Make the value that a payload holds.
 
-        :raises UnsealError: ``forbidden_value`` for every payload that `dumps` does not write.
+        :raises UnsealError: ``forbidden_value`` for every payload that is not of the form.
         """
         if len(payload) > self._limits.size:
-            _refuse(f"{len(payload)} bytes, and {self._limits.size} is the most")
+            problem = f"a payload of {len(payload)} bytes, and {self._limits.size} is the most"
+            raise UnsealError("forbidden_value", problem)
         try:
             text = payload.decode("utf-8", "surrogatepass")
-            self._check_size(text)
+        except UnicodeDecodeError:
+            raise UnsealError("forbidden_value", "a payload that is not UTF-8") from None
+        self._check_size(text)
+        try:
             value, end = self._decoder.raw_decode(text)
         except _Refused as error:
             raise UnsealError("forbidden_value", f"a payload with {error}") from None
         except Exception as error:  # the parser raises many, decoders any: all say that the payload is not ours
             raise UnsealError("forbidden_value", f"a payload that cannot be read: {type(error).__name__}") from error
         if end != len(text):
-            _refuse("more after its end")
+            raise UnsealError("forbidden_value", "a payload that goes on after its end")
         return value
 
     def _check_size(self, text: str) -> None:
         """Bound nesting and nodes by what is cheap to count, and count exactly only if that says nothing."""
         limits = self._limits
-        if len(text) <= limits.nodes and text.count("[") + text.count("{") <= limits.depth:
-            return
-        depth, nodes = _measure(text)
-        if depth > limits.depth:
-            _refuse(f"values nested more than {limits.depth} deep")
-        if nodes > limits.nodes:
-            _refuse(f"{nodes} values, and {limits.nodes} is the most")
+        few = len(text) <= limits.nodes and text.count(_TYPED) <= limits.typed
+        if not few or text.count("[") + text.count("{") > limits.depth:
+            limits.check(*_measure(text))
 
     def _object(self, pairs: list[tuple[str, Any]]) -> Any:
         if len(pairs) == 1 and pairs[0][0].startswith("~"):
@@ -171,9 +171,12 @@ class _Tagger:
         return {_DICT: [self.tagged(part, depth) for item in value.items() for part in item]}
 
 
-def _measure(text: str) -> tuple[int, int]:
-    """The nesting and the number of nodes of the value that a text makes; of no JSON text, some numbers."""
-    depth = deepest = nodes = 0
+def _measure(text: str) -> tuple[int, int, int]:
+    """The nesting, the number of nodes and that of typed values, of the value that a text makes.
+
+    Of what is no JSON text, some numbers.
+    """
+    depth = deepest = nodes = typed = 0
     added: list[int] = []  # levels that each bracket that is open has added
     for match in _TOKENS.finditer(text):
         part = match[0]
@@ -186,8 +189,10 @@ def _measure(text: str) -> tuple[int, int]:
             deepest = max(deepest, depth)
             nodes += level
         else:
-            nodes += not (match[2] and part.startswith('"~'))  # a tag is no node
-    return deepest, nodes
+            tag = match[2] and part.startswith('"~')  # a tag is no node
+            nodes += not tag
+            typed += bool(tag)
+    return deepest, nodes, typed
 
 
 def _refuse(problem: str) -> NoReturn:
