@@ -19,17 +19,25 @@ NAMED_ZONE = datetime.timezone(HOUR, "CET")
 NOON = datetime.datetime(2030, 6, 1, 12)
 
 
-def exactly(value):
-    """A form in which values are equal only if types, contents, order and spelling are."""
+def bits(number):
+    """A float as its eight bytes: NaNs differ in them, and so do 0.0 and -0.0."""
+    return struct.pack("<d", number)
+
+
+def exactly(value, of_float=bits):
+    """A form in which values are equal only if types, contents, order and spelling are.
+
+    :param of_float: what of a float has to be equal.
+    """
     kind = type(value)
     if isinstance(value, dict):
-        items = tuple((exactly(key), exactly(member)) for key, member in value.items())
+        items = tuple((exactly(key, of_float), exactly(member, of_float)) for key, member in value.items())
         return kind, getattr(value, "default_factory", None), items
     if kind in (list, tuple, deque):
-        return kind, getattr(value, "maxlen", None), tuple(map(exactly, value))
+        return kind, getattr(value, "maxlen", None), tuple(exactly(member, of_float) for member in value)
     if kind in (set, frozenset):
-        return kind, frozenset(map(exactly, value))
-    return kind, struct.pack("<d", value) if kind is float else repr(value)
+        return kind, frozenset(exactly(member, of_float) for member in value)
+    return kind, of_float(value) if kind is float else repr(value)
 
 
 HASHABLE_EXAMPLES = [

@@ -4,11 +4,14 @@ import dataclasses
 import traceback
 import types
 import typing
+from collections.abc import Sequence
 
 import pytest
 
 from sealedsession.config import SessionConfig, SessionOptions
 from sealedsession.errors import ConfigError
+from sealedsession.limits import Limits
+from sealedsession.values import Registry, default_registry
 
 KEY = "dVHvXGSdTJYuwJzhQRQnAlvjVOd1WpINsPnKkyqN0Vs"
 OLD_KEY = "M4E5SWBGtZGDbSQF9qyZB5JnYWmR8rLxUCEQH2dZc0k"
@@ -22,7 +25,9 @@ DAY = 24 * 3600
 def kinds_of(hint):
     """The plain types of an option, or None when it takes anything else."""
     kinds = typing.get_args(hint) or (hint,)
-    return kinds if all(kind in (str, int, bool, types.NoneType) for kind in kinds) else None
+    # Those of a Sequence[str] are the types of its members.
+    plain = (str, int, bool, types.NoneType)
+    return kinds if hint != Sequence[str] and all(kind in plain for kind in kinds) else None
 
 
 PLAIN_OPTIONS = {name: kinds for name, hint in HINTS.items() if (kinds := kinds_of(hint))}
@@ -31,6 +36,23 @@ OTHER_OPTIONS = {
     "validate_key": [None, True, 1, 1.5, {}, {KEY}, [KEY, None], [1], [], ""],
     "encrypt_key": [True, 1, 1.5, {}, {KEY}, [None], [], ""],
     "oversize": [None, True, 1, "drop", "", b"keep", ["raise"]],
+    "accept_serializers": [
+        None,
+        True,
+        1,
+        1.5,
+        "pickle",
+        "json",
+        b"json",
+        [b"json"],
+        ["xml"],
+        [None],
+        [["json"]],
+        [],
+        {},
+    ],
+    "registry": [None, True, "default_registry", Registry, {}],
+    "limits": [None, True, 16384, "size=1", Limits, {"size": 1}],
     "clock": [None, True, 1800000000, "time.time"],
     "random_bytes": [None, True, b"", "os.urandom"],
 }
@@ -103,6 +125,14 @@ def test_unknown_option_lists_the_options():
         ({"leeway": -1}, "leeway=-1"),
         ({"leeway": 601}, "leeway=601"),
         ({"oversize": "drop"}, "oversize .*'raise', 'keep'.*'drop'"),
+        ({"serializer": "xml"}, "serializer='xml' is none of accept_serializers"),
+        ({"serializer": "JSON"}, "serializer='JSON' is none of accept_serializers"),
+        ({"serializer": "json", "accept_serializers": ["pickle"]}, "serializer='json' is none of accept_serializers"),
+        ({"accept_serializers": ["json"]}, "serializer='pickle' is none of accept_serializers"),
+        ({"accept_serializers": "pickle"}, "accept_serializers has to be a list of 'pickle' and 'json'"),
+        ({"accept_serializers": ["pickle", "xml"]}, "accept_serializers has to be a list of 'pickle' and 'json'"),
+        ({"registry": {}}, "registry has to be a Registry"),
+        ({"limits": {"size": 1}}, "limits to be Limits"),
         ({"cache_control": ""}, "cache_control"),
         ({"cache_control": " "}, "cache_control"),
         ({"cache_control": "no-store\r\nX: y"}, "cache_control"),
@@ -160,6 +190,12 @@ def test_illegal_values(options, message):
         {"leeway": 600},
         {"oversize": "keep"},
         {"oversize": lambda session, error: session.clear()},
+        {"serializer": "json"},
+        {"accept_serializers": ["pickle"]},
+        {"serializer": "json", "accept_serializers": ("json",)},
+        {"serializer": "json", "accept_serializers": ["json", "pickle"]},
+        {"registry": Registry()},
+        {"limits": Limits(size=1, depth=1, nodes=1, typed=1, int_bytes=4)},
         {"cache_control": None},
         {"environ_key": "a.b"},
         {"path": "/" + "a" * 1023},
@@ -231,6 +267,12 @@ def from_strings(**options):
         ("name", "sid", "sid"),
         ("samesite", "none", "none"),
         ("oversize", " keep ", "keep"),
+        ("serializer", " json ", "json"),
+        *(
+            ("accept_serializers", text, ["pickle", "json"])
+            for text in ("pickle json", " pickle,json", "pickle,\n json")
+        ),
+        ("accept_serializers", " pickle ", ["pickle"]),
         ("encrypt_key", f" {ENCRYPT_KEY}\n", ENCRYPT_KEY),
     ],
 )
@@ -255,6 +297,12 @@ def test_coercion(option, text, expected):
         ("clock", "time.time", "clock has to be a function, and a str"),
         ("random_bytes", "os.urandom", "random_bytes has to be a function, and a str"),
         ("oversize", "app:trim", "oversize has to be 'raise', 'keep' or a function"),
+        ("serializer", "xml", "serializer='xml' is none of accept_serializers"),
+        ("accept_serializers", "pickle xml", "accept_serializers has to be a list"),
+        ("accept_serializers", "json", "serializer='pickle' is none of accept_serializers"),
+        ("accept_serializers", "none", "accept_serializers has to be a list"),
+        ("registry", "sealedsession.default_registry", "registry has to be a Registry"),
+        ("limits", "size=1024", "limits to be Limits"),
     ],
 )
 def test_refused_strings(option, text, message):

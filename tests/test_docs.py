@@ -4,11 +4,13 @@ import ast
 import asyncio
 import json
 import os
+import pickle
 import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import fields
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,15 @@ import pytest
 import webtest
 from paste.deploy import loadapp
 
-from sealedsession import Session, SessionConfig, pickling
-from sealedsession.default_types import DEFAULT_TYPES
-from sealedsession.errors import Reason
+from sealedsession import Limits, Registry, Session, SessionConfig, UnsealError, default_registry
+from sealedsession.default_types import CLASSES, DEFAULT_TYPES
+from sealedsession.errors import NotSerializable, Reason
+from sealedsession.grammar import Grammar
 from sealedsession.keys import Keyring
+from sealedsession.limits import DEFAULT_LIMITS
+from sealedsession.pickling import PickleSerializer
 from sealedsession.seal import Sealer
+from sealedsession.tagged_json import JsonSerializer
 from sealedsession.wsgi import SessionMiddleware
 
 ROOT = Path(__file__).parent.parent
@@ -29,6 +35,15 @@ README = (ROOT / "README.rst").read_text()
 PAGES = {path.stem: path.read_text() for path in (ROOT / "docs").glob("*.rst")}
 QUICKSTARTS = {"README": README, "quickstart": PAGES["quickstart"]}
 OPTIONS = {option.name: option.default for option in fields(SessionConfig) if option.init}
+SERIALIZERS = [PickleSerializer, JsonSerializer]
+
+# Defaults that are no literals, as README and docs/options.rst write them. validate_key has none.
+NAMED_DEFAULTS = {
+    "registry": "sealedsession.default_registry",
+    "limits": "Limits()",
+    "clock": "time.time",
+    "random_bytes": "os.urandom",
+}
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -67,6 +82,13 @@ def run(code: str) -> dict[str, Any]:
 
 def literals(cell: str) -> list[str]:
     return re.findall(r"``(.+?)``", cell)
+
+
+@pytest.fixture(autouse=True)
+def registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a page registers with the default registry is gone after the test."""
+    monkeypatch.setattr(default_registry, "by_code", dict(default_registry.by_code))
+    monkeypatch.setattr(default_registry, "by_type", dict(default_registry.by_type))
 
 
 @pytest.fixture
@@ -173,8 +195,8 @@ def test_the_readme_lists_every_option_with_its_default() -> None:
     }
     assert list(table) == list(OPTIONS)
     assert table.pop("validate_key") == "required"
-    assert table.pop("clock") == "``time.time``"
-    assert table.pop("random_bytes") == "``os.urandom``"
+    for option, named in NAMED_DEFAULTS.items():
+        assert table.pop(option) == f"``{named}``"
     for option, default in table.items():
         assert ast.literal_eval(literals(default)[0]) == OPTIONS[option], option
 
@@ -192,9 +214,49 @@ def test_the_options_page_describes_every_option() -> None:
     entries = re.findall(r"^\.\. confval:: (\w+)\n   :type: .+\n   :default: (.+)\n", PAGES["options"], re.MULTILINE)
     assert [option for option, _ in entries] == list(OPTIONS)
     for option, default in entries:
-        if option not in ("validate_key", "clock", "random_bytes"):
+        if option in NAMED_DEFAULTS:
+            assert literals(default)[0] == NAMED_DEFAULTS[option]
+        elif option != "validate_key":
             documented = ast.literal_eval(literals(default)[0])
             assert documented == OPTIONS[option], option
+
+
+def test_the_defaults_that_have_names_are_those() -> None:
+    """The options whose defaults the tables name have these defaults."""
+    assert OPTIONS["registry"] is default_registry
+    assert OPTIONS["limits"] == Limits()
+
+
+def test_the_limits_are_as_described() -> None:
+    """What docs say of the limits, in options, types, format and security, is what Limits has."""
+    (entry,) = re.findall(r"^   :default: ``Limits\(\)``: (.+)$", PAGES["options"], re.MULTILINE)
+    documented = dict(text.split("=") for text in literals(entry))
+    assert {name: int(number) for name, number in documented.items()} == {
+        limit.name: limit.default for limit in fields(Limits)
+    }
+    limits = DEFAULT_LIMITS
+    for page, *phrases in (
+        ("types", f"{limits.size:,} bytes when serialized", f"{limits.depth} levels of nesting"),
+        (
+            "types",
+            f"{limits.nodes:,} values",
+            f"{limits.typed} of them with a code",
+            f"at most {limits.int_bytes} bytes",
+        ),
+        ("format", f"payload of at most {limits.size // 1024} KiB", f"nesting of at most {limits.depth}"),
+        (
+            "format",
+            f"at most {limits.nodes:,} values and {limits.typed} typed ones",
+            f"at most {limits.int_bytes}, that",
+        ),
+        ("format", f"more than {limits.int_bytes} bytes in two's complement"),
+        ("security", f"bounded at {limits.size // 1024} KiB, nesting at {limits.depth} levels"),
+        ("security", f"values at {limits.nodes:,} and those with a code at {limits.typed}"),
+        ("security", f"integers at {limits.int_bytes} bytes"),
+        ("sessions", f"has at most {8 * limits.int_bytes - 1} bits and a sign", f"at most {limits.depth} deep"),
+    ):
+        text = " ".join(PAGES[page].split())
+        assert [phrase for phrase in phrases if phrase not in text] == [], page
 
 
 @pytest.mark.parametrize("ini", [block for text in PAGES.values() for block in blocks(text, "ini") if "key" in block])
@@ -220,10 +282,105 @@ def test_the_reason_codes_are_those_of_the_code() -> None:
 
 
 def test_the_codes_of_typed_values_are_those_of_the_code() -> None:
-    """The table of typed values in docs/format.rst has the code of every default type, and that of classes."""
-    table = rows(section(PAGES["format"], "Typed values"))
-    codes = [code for cell, *_ in table for code in literals(cell)]
-    assert sorted(codes) == sorted([*(row.code for row in DEFAULT_TYPES), "t"])
+    """The table in docs/types.rst has every default type with its code, and that of classes."""
+    table = [row for row in rows(section(PAGES["types"], "The types sessions hold")) if row[1] != "Code"]
+    codes = {code: kinds for kinds, cell, *_ in table for code in literals(cell)}
+    assert len(codes) == len(table)
+    assert codes.pop("t") == "a class"
+    assert set(codes) == {row.code for row in DEFAULT_TYPES}
+    for row in DEFAULT_TYPES:
+        assert row.cls.__name__ in literals(codes[row.code])
+
+
+def test_the_codes_of_default_types_are_short() -> None:
+    """docs/types.rst says that longer codes than these do not meet them."""
+    assert "at most four characters" in " ".join(PAGES["types"].split())
+    assert max(len(code) for code in Registry().by_code) == 4
+
+
+def test_the_deferred_types_are_those_of_the_code() -> None:
+    """docs/types.rst names the default types that cannot be keys with the pickle serializer."""
+    text = " ".join(section(PAGES["types"], "What cannot be a key").split())
+    (named,) = re.findall(r"Of the default types these are (.+) and the classes themselves; (.+) are not", text)
+    deferred, not_deferred = map(literals, named)
+    by_type = Registry().by_type
+    assert {CLASSES[name] for name in deferred} | {type} == {entry.cls for entry in by_type.values() if entry.deferred}
+    assert not any(by_type[CLASSES[name]].deferred for name in not_deferred)
+
+
+REGISTRATIONS = [code for code in blocks(PAGES["types"], "python") if re.search(r"^session = ", code, re.MULTILINE)]
+
+
+@pytest.mark.parametrize("serializer", SERIALIZERS)
+@pytest.mark.parametrize("code", REGISTRATIONS)
+def test_registered_types_round_trip(code: str, serializer: Callable[..., Any]) -> None:
+    """What a block of docs/types.rst registers, and puts into a session, comes back equal and as the type it was."""
+    namespace = run(code)
+    written = namespace["session"]
+    registry = namespace.get("registry", default_registry)
+    read = (loads := serializer(registry)).loads(loads.dumps(written))
+    assert read == written
+    assert [*map(type, [*read, *read.values()])] == [*map(type, [*written, *written.values()])]
+    stored = {type(value) for value in [*written, *written.values()]} - {str, int, bool}
+    assert stored
+    with pytest.raises(UnsealError, match="not registered"):
+        serializer(Registry()).loads(loads.dumps(written))
+
+
+def test_every_kind_of_registration_is_in_the_docs() -> None:
+    """docs/types.rst has an example of every method that registers."""
+    methods = {name for name in vars(Registry) if name.startswith("register")}
+    assert {name for code in REGISTRATIONS for name in re.findall(r"registry\.(register\w*)\(", code)} == methods
+
+
+@pytest.mark.usefixtures("environment")
+def test_two_middlewares_have_two_registries() -> None:
+    """The applications of docs/types.rst store a type each, and neither knows the other's."""
+    applications = run(block_with(PAGES["types"], "shop_types"))
+    shop, office = applications["shop_types"].by_code, applications["office_types"].by_code
+    assert ("step" in shop, "role" in shop, "step" in office, "role" in office) == (True, False, False, True)
+    for name in ("shop", "office"):
+        answer = webtest.TestApp(applications[f"{name}_application"]).get("/")
+        assert answer.headers["Set-Cookie"].startswith(f"__Host-{name}=")
+
+
+def test_the_error_in_the_types_page_is_that_of_the_code() -> None:
+    """The error that docs/types.rst quotes for a type that is not registered is the one that is raised."""
+    (quoted,) = blocks(PAGES["types"], "text")
+    kind = run(block_with(PAGES["types"], "register_enum(Colour"))["Colour"]
+    kind.__module__ = "shop"
+    for serializer in SERIALIZERS:
+        with pytest.raises(NotSerializable) as caught:
+            serializer(Registry()).dumps({"colour": kind.RED})
+        assert str(caught.value) == " ".join(quoted.split())
+
+
+def test_the_json_payload_is_as_described() -> None:
+    """Each tag in the table of docs/format.rst is what the JSON serializer writes."""
+    table = [literals(cell)[0] for cell, _ in rows(section(PAGES["format"], "The JSON payload")) if "~" in cell]
+    written = [date(2026, 10, 25), (1, 2), {1: 2}, b"ab", float("nan")]
+    assert [tag[:4] for tag in table] == [JsonSerializer().dumps(value).decode()[:4] for value in written]
+    assert JsonSerializer().dumps(date(2026, 10, 25)) == b'{"~:date":"2026-10-25"}'
+    assert JsonSerializer().dumps({"~t": 1}) == b'{"~d":["~t",1]}'
+    for payload in (b'{"~x":1}', b'{"~t":[],"a":1}', b'{"a":1,"a":1}', b"NaN", b"Infinity", b" 1", b"1 ", b"1" * 80):
+        with pytest.raises(UnsealError):
+            JsonSerializer().loads(payload)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_stock_pickles_are_refused(protocol: int) -> None:
+    """docs/security.rst says so, also of those that hold plain values only, with and without their head."""
+    for payload in (stock := pickle.dumps({"user": 7, "name": "Ada"}, protocol), stock[11:]):
+        with pytest.raises(UnsealError) as caught:
+            PickleSerializer().loads(payload)
+        assert caught.value.code == "forbidden_value"
+
+
+def test_the_groups_of_the_corpus_are_described() -> None:
+    """docs/security.rst describes each group of the table that is made of the corpus, in its order."""
+    described = [literals(group)[0] for group, *_ in rows(section(PAGES["security"], "The corpus")) if "`" in group]
+    counted = [group for group, *_ in rows(PAGES["corpus-table"])]
+    assert described == [group for group in counted if group not in ("group", "all")]
 
 
 def test_the_opcodes_are_those_that_are_read() -> None:
@@ -231,12 +388,18 @@ def test_the_opcodes_are_those_that_are_read() -> None:
     table = rows(section(PAGES["format"], "The pickle payload"))
     documented = {int(byte, 16) for cell, *_ in table for byte in literals(cell)}
     argument = b"\0" * 8
-    read = {
-        byte
-        for byte in range(256)
-        if any(pickling._whole(bytes((byte,)) + argument[:count] + b".") for count in range(9))
-    }
-    assert documented == read | {*pickling._LONG_STRINGS, *pickling._STOP}
+    grammar = Grammar(DEFAULT_LIMITS)
+
+    def takes(payload: bytes) -> bool:
+        try:
+            grammar.check(payload)
+        except UnsealError:
+            return False
+        return True
+
+    read = {byte for byte in range(256) if any(takes(bytes((byte,)) + argument[:count] + b".") for count in range(9))}
+    assert takes(b".")
+    assert documented == read | {ord(".")}
     assert len(documented) == 26
 
 

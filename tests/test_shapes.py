@@ -716,7 +716,7 @@ def test_annotations(hint, takes, refuses):
 UNSUPPORTED = [
     Sequence[int], typing.Sequence, typing.Iterable[str], typing.Callable[[int], str], typing.TypeVar("T"),
     typing.NewType("UserId", int), typing.ClassVar[int], type[int], deque[int], OrderedDict[str, int], "int", 5, ...,
-    list, dict, tuple, set, frozenset, typing.Union, Literal,
+    typing.List, typing.Dict, typing.Tuple, typing.Set, typing.FrozenSet, typing.Union, Literal,  # noqa: UP006
 ]  # fmt: skip
 
 
