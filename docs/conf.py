@@ -12,11 +12,9 @@ autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True  # os.urandom, not <built-in function urandom>
 
 default_role = "any"  # docstrings and pages write names of options and of the API in single backticks
-nitpick_ignore = [
-    ("py:class", "sealedsession.values.T"),  # a type variable
-]
+nitpick_ignore = [("py:class", "sealedsession.values.T")]  # a type variable
 # The standard library's: its inventory would have to be fetched, and the build needs no network.
-nitpick_ignore_regex = [("py:class", r"collections\.abc\..*")]
+nitpick_ignore_regex = [("py:class", r"(collections\.abc|enum)\..*")]
 
 exclude_patterns = ["_build", "corpus-table.rst"]  # the table is a part of security.rst
 html_theme = "alabaster"

@@ -211,7 +211,7 @@ class SessionConfig:
 
     def _check_serializers(self) -> None:
         accepted = self.accept_serializers
-        if isinstance(accepted, str) or not set(accepted) <= set(SERIALIZERS):
+        if not isinstance(accepted, list | tuple) or any(name not in SERIALIZERS for name in accepted):
             raise ConfigError(f"accept_serializers has to be a list of {' and '.join(map(repr, SERIALIZERS))}")
         if self.serializer not in accepted:
             raise ConfigError(

@@ -104,7 +104,9 @@ def _decode_time(data: object) -> datetime.time:
 def _is_plain_zone(zone: Any) -> bool:
     if zone is None or zone is datetime.UTC:
         return True
-    return type(zone) is datetime.timezone and len(_offset_and_name(zone)) == 1
+    if type(zone) is not datetime.timezone or len(_offset_and_name(zone)) > 1:
+        return False
+    return zone.utcoffset(None) % datetime.timedelta(minutes=1) == datetime.timedelta(0)  # fromisoformat loses parts
 
 
 def _offset_and_name(zone: Any) -> tuple[Any, ...]:

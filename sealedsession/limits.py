@@ -2,16 +2,22 @@
 
 import collections
 import dataclasses
+import datetime
 import enum
 import zoneinfo
-from collections.abc import Iterable
 from typing import Any, cast
 
 from sealedsession.errors import ConfigError, NotSerializable, UnsealError
 from sealedsession.values import Registry
 
 _LEAST_INT_BYTES = 4  # pickle has opcodes for ints of that size
-_ITEMS: dict[type, int] = {collections.deque: 0, collections.defaultdict: 1}  # where the items are in the data
+# Where in their data these types have what can be at fault; the rest is no part of its path.
+_INSIDE: dict[type, int] = {
+    collections.deque: 0,
+    collections.defaultdict: 1,
+    datetime.datetime: 2,  # the time zone
+    datetime.time: 2,
+}
 _SCALAR = (type(None), bool, float, str, bytes)
 
 
@@ -50,9 +56,9 @@ class Limits:
         if depth > self.depth:
             raise UnsealError("forbidden_value", f"a payload nested more than {self.depth} deep")
         if nodes > self.nodes:
-            raise UnsealError("forbidden_value", f"a payload of {nodes} values, and {self.nodes} is the most")
+            raise TooMany("forbidden_value", f"a payload of {nodes} values, and {self.nodes} is the most")
         if typed > self.typed:
-            raise UnsealError("forbidden_value", f"a payload of {typed} typed values, and {self.typed} is the most")
+            raise TooMany("forbidden_value", f"a payload of {typed} typed values, and {self.typed} is the most")
 
     def takes_int(self, value: int) -> bool:
         """Whether an int fits, in two's complement."""
@@ -64,7 +70,11 @@ DEFAULT_LIMITS = Limits()
 
 
 class TooLarge(Exception):
-    """The serialized session is larger than a reader takes."""
+    """A session that is larger than a reader takes, when it is serialized."""
+
+
+class TooMany(UnsealError):
+    """A payload of more values than a reader takes."""
 
 
 class FaultFinder:
@@ -77,6 +87,7 @@ class FaultFinder:
         self._registry = registry
         self._limits = limits
         self._left = limits.nodes
+        self._typed_left = limits.typed
 
     def find(self, value: object, error: Exception) -> NotSerializable:
         """The fault of a value that a serializer could not store.
@@ -116,30 +127,21 @@ class FaultFinder:
         for key, member in value.items():
             member_path = f"{path}[{_short(key)}]"
             key_path = f"{member_path} (the key)"
-            fault = self._in_key(key, key_path) or self._find(key, key_path, inside)
-            fault = fault or self._find(member, member_path, inside)
+            if late := self._registry.late_in(key):
+                return NotSerializable(
+                    key_path, late, f"a value of type {late.__qualname__} cannot be a key, nor in one"
+                )
+            fault = self._find(key, key_path, inside) or self._find(member, member_path, inside)
             if fault:
                 return fault
         return None
 
-    def _in_keys(self, keys: Iterable[Any], path: str) -> NotSerializable | None:
-        return next(filter(None, (self._in_key(key, path) for key in keys)), None)
-
-    def _in_key(self, key: Any, path: str) -> NotSerializable | None:
-        """What the pickle makes only after it has been read cannot be in what is hashed during the reading."""
-        kind = type(key)
-        if kind is tuple or kind is frozenset:
-            return self._in_keys(key, path)
-        entry = self._registry.by_type.get(kind)
-        if entry is None or not entry.deferred:
-            return None
-        return NotSerializable(
-            path, kind, f"a value of type {kind.__qualname__} cannot be a key, nor in one or in a set"
-        )
-
     def _in_typed(self, value: Any, path: str, inside: tuple[int, ...]) -> NotSerializable | None:
         kind = type(value)
         name = f"{kind.__module__}.{kind.__qualname__}"
+        self._typed_left -= 1
+        if self._typed_left < 0:
+            raise TooLarge
         entry = self._registry.by_type.get(kind)
         if entry is None:
             return NotSerializable(
@@ -152,11 +154,12 @@ class FaultFinder:
             data: Any = entry.encode(value)
         except Exception as error:  # noqa: BLE001  # an encoder is anybody's code, and its complaint is the message
             return NotSerializable(path, kind, f"this {name} cannot be stored: {error}")
-        if kind in (set, frozenset) and (fault := self._in_keys(value, path)):
-            return fault
-        # What stands beside the items of these is no part of the path.
-        items = data[_ITEMS[kind]] if kind in _ITEMS else data
-        if fault := self._find(items, path, inside):
+        if kind in _INSIDE and type(data) is tuple:
+            inside = (*inside, id(data))
+            data_inside = data[_INSIDE[kind]]
+        else:
+            data_inside = data
+        if fault := self._find(data_inside, path, inside):
             return fault
         try:
             entry.decode(data)

@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 from sealedsession import events
 from sealedsession.config import SessionConfig
 from sealedsession.cookie import LIMIT, CookieFinder, is_loopback
-from sealedsession.errors import CookieTooLarge, UnsealError
+from sealedsession.errors import CookieTooLarge, NotSerializable, SealError, UnsealError
 from sealedsession.headers import SessionHeaders, Text
 from sealedsession.limits import TooLarge
 from sealedsession.pickling import PickleSerializer
@@ -213,7 +213,7 @@ class SessionManager(Generic[Request, Text]):
         try:
             payload, changed = self._serialized(session, origin)
         except TooLarge:
-            raise self._too_large(session, sum(self._sizes(session).values())) from None
+            raise self._beyond_limits(session) from None
         if origin is not None:
             changed = changed or session._sid != origin.sid or session._created != origin.created
             if not changed and not session._save and origin.by_primary and not self._is_due(origin):
@@ -256,6 +256,17 @@ class SessionManager(Generic[Request, Text]):
             sid=session._sid,
             lifetime=session._origin.lifetime if session._origin is not None else None,
         )
+
+    def _beyond_limits(self, session: Session) -> SealError:
+        size = sum(self._sizes(session).values())
+        if size > LIMIT:
+            return self._too_large(session, size)
+        limits = self.config.limits
+        problem = (
+            f"it is beyond the limits of {limits.size} bytes, {limits.nodes} values and {limits.typed} values of types "
+            "besides the plain ones. Store less, or values that say the same with fewer parts"
+        )
+        return NotSerializable("session", None, problem)
 
     def _too_large(self, session: Session, size: int) -> CookieTooLarge:
         by_key = self._sizes(session)

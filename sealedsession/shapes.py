@@ -9,6 +9,7 @@ Rules:
 
 import dataclasses
 import enum
+import inspect
 import types
 import typing
 import zoneinfo
@@ -48,6 +49,11 @@ def dataclass_codec(cls: type[Any]) -> Codec:
                 f"{cls.__qualname__}.{field.name} is no argument of __init__: register the class with encode and decode"
             )
     names = [field.name for field in dataclasses.fields(cls)]
+    for name, parameter in inspect.signature(cls).parameters.items():
+        if name not in names and parameter.default is parameter.empty:
+            raise ConfigError(
+                f"{cls.__qualname__} needs {name}, which is no field: register the class with encode and decode"
+            )
     return _fields_codec(cls, names, lambda values: cls(**dict(zip(names, values, strict=True))))
 
 
@@ -70,8 +76,10 @@ def subclass_codec(cls: type[Any]) -> Codec:
     _require(cls, base is not cls and not issubclass(cls, enum.Enum), "a subclass of str, int, float or bytes")
 
     def encode(value: Any) -> object:
-        if getattr(value, "__dict__", None):
-            raise TypeError(f"it has attributes of its own ({', '.join(vars(value))})")
+        slots = (name for kind in cls.__mro__ for name in getattr(kind, "__slots__", ()) if hasattr(value, name))
+        own = [*getattr(value, "__dict__", ()), *slots]
+        if own:
+            raise TypeError(f"it has attributes of its own ({', '.join(own)})")
         return to_plain[base](value)
 
     def decode(data: object) -> Any:
@@ -100,7 +108,10 @@ def zoneinfo_codec(names: Iterable[str]) -> Codec:
 
 
 def _fields_codec(cls: type[Any], names: list[str], make: Callable[[tuple[Any, ...]], Any]) -> Codec:
-    hints = typing.get_type_hints(cls)
+    try:
+        hints = typing.get_type_hints(cls)
+    except NameError as error:
+        raise ConfigError(f"the annotations of {cls.__qualname__} cannot be resolved: {error}") from None
     checks = [check_for(hints.get(name, Any), f"{cls.__qualname__}.{name}") for name in names]
 
     def decode(data: Any) -> Any:
@@ -134,6 +145,8 @@ def check_for(hint: Any, field: str) -> Check:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
         return lambda _: True
+    if hint is None:
+        return lambda value: value is None
     if hint is float:
         return lambda value: type(value) in (float, int)
     if isinstance(hint, type) and origin is None:
@@ -142,6 +155,8 @@ def check_for(hint: Any, field: str) -> Check:
         return _any_of([check_for(argument, field) for argument in arguments])
     if origin is Literal:
         return lambda value: any(type(value) is type(choice) and value == choice for choice in arguments)
+    if not arguments and hint != tuple[()]:
+        origin = None  # an alias without arguments, typing.List
     if origin in (list, set, frozenset) or (origin is tuple and arguments[1:] == (...,)):
         return _all_members(origin, check_for(arguments[0], field))
     if origin is tuple:

@@ -20,15 +20,15 @@ from base64 import b64decode, b64encode
 from typing import Any, NoReturn
 
 from sealedsession.errors import UnsealError
-from sealedsession.limits import DEFAULT_LIMITS, FaultFinder, Limits, TooLarge
+from sealedsession.limits import DEFAULT_LIMITS, FaultFinder, Limits, TooLarge, TooMany
 from sealedsession.values import Registry, default_registry
 
 _TYPED = "~:"
 _TUPLE, _DICT, _BYTES, _FLOAT = "~t", "~d", "~b", "~f"
-_NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+_NOT_FINITE = ("nan", "inf", "-inf")
 
 # The tokens of a JSON text, and with a "{" the tag behind it.
-_TOKENS = re.compile(r'\{(?:"(~[tdbf])":)?|[\[\]}]|"(?:[^"\\]|\\.)*"(:)?|[^\s,:"\[\]{}]+', re.DOTALL)
+_TOKENS = re.compile(r'\{(?:"(~[tdbf])":)?|[\[\]}]|"(?:[^"\\]|\\.)*"(\s*:)?|[^\s,:"\[\]{}]+', re.DOTALL)
 
 
 class JsonSerializer:
@@ -60,6 +60,8 @@ class JsonSerializer:
             self.loads(payload)  # what cannot be read back is not sealed
         except TooLarge:
             raise
+        except TooMany:
+            raise TooLarge from None
         except Exception as error:  # encoders are anybody's code
             raise FaultFinder(self._registry, self._limits).find(value, error) from error
         return payload
@@ -90,8 +92,8 @@ class JsonSerializer:
     def _check_size(self, text: str) -> None:
         """Bound nesting and nodes by what is cheap to count, and count exactly only if that says nothing."""
         limits = self._limits
-        few = len(text) <= limits.nodes and text.count(_TYPED) <= limits.typed
-        if not few or text.count("[") + text.count("{") > limits.depth:
+        objects = text.count("{")
+        if len(text) > limits.nodes or objects > limits.typed or objects + text.count("[") > limits.depth:
             limits.check(*_measure(text))
 
     def _object(self, pairs: list[tuple[str, Any]]) -> Any:
@@ -113,11 +115,13 @@ class JsonSerializer:
         if tag == _TUPLE and type(data) is list:
             return tuple(data)
         if tag == _DICT and type(data) is list and len(data) % 2 == 0:
+            if any(map(self._registry.late_in, data[::2])):
+                _refuse("a key that cannot be one")
             return dict(zip(data[::2], data[1::2], strict=True))
         if tag == _BYTES and type(data) is str:
             return b64decode(data, validate=True)
-        if tag == _FLOAT and type(data) is str:
-            return _NOT_FINITE[data]
+        if tag == _FLOAT and data in _NOT_FINITE:
+            return float(data)  # each its own: nan is not equal to nan, unless it is the same object
         raise _Refused("a tag that is none")
 
     def _int(self, digits: str) -> int:
@@ -137,7 +141,7 @@ class _Tagger:
     """Makes one value into what JSON can say."""
 
     def __init__(self, registry: Registry, limits: Limits) -> None:
-        self._by_type = registry.by_type
+        self._registry = registry
         self._limits = limits
         self._nodes = 0
 
@@ -161,13 +165,15 @@ class _Tagger:
             return {_TUPLE: [self.tagged(member, depth + 1) for member in value]}
         if kind is dict:
             return self._tagged_dict(value, depth + 1)
-        entry = self._by_type[kind]
+        entry = self._registry.by_type[kind]
         return {_TYPED + entry.code: self.tagged(entry.encode(value), depth + 1)}
 
     def _tagged_dict(self, value: dict[Any, Any], depth: int) -> dict[str, Any]:
         if all(type(key) is str and not key.startswith("~") for key in value):
             self._nodes += len(value)  # the keys
             return {key: self.tagged(member, depth) for key, member in value.items()}
+        if any(map(self._registry.late_in, value)):
+            raise ValueError("a key that cannot be one")
         return {_DICT: [self.tagged(part, depth) for item in value.items() for part in item]}
 
 
@@ -189,9 +195,11 @@ def _measure(text: str) -> tuple[int, int, int]:
             deepest = max(deepest, depth)
             nodes += level
         else:
-            tag = match[2] and part.startswith('"~')  # a tag is no node
-            nodes += not tag
-            typed += bool(tag)
+            tag = bool(match[2]) and json.loads(part.rstrip(": \t\r\n")).startswith(
+                "~"
+            )  # it may be written with escapes
+            nodes += not tag  # a tag is no node
+            typed += tag
     return deepest, nodes, typed
 
 

@@ -107,7 +107,7 @@ class Registry:
     def register_dataclass(self, cls: type[Any], code: str) -> None:
         """Let sessions hold a dataclass: the values of its fields, each of exactly the annotated types, in order.
 
-        Reading one calls the class with possibly hostile values of these types: its `__init__` and `__post_init__`
+        Reading one calls the class with possibly hostile values of these types: its ``__init__`` and ``__post_init__``
         have to expect any of them. When the fields change, stored sessions do not fit any more: change the code too.
 
         :raises ConfigError: as `register`, and for annotations that cannot be checked.
@@ -135,6 +135,16 @@ class Registry:
         """
         self._register(zoneinfo.ZoneInfo, code, shapes.zoneinfo_codec(names))
 
+    def late_in(self, key: Any) -> type | None:
+        """The type of the first value in a key, itself or within tuples and frozensets, that is made only after a
+        payload has been read, and so cannot be in what is hashed meanwhile.
+        """
+        kind = type(key)
+        if kind is tuple or kind is frozenset:
+            return next(filter(None, map(self.late_in, key)), None)
+        entry = self.by_type.get(kind)
+        return kind if entry is not None and entry.deferred else None
+
     def _register(self, cls: type[Any], code: str, codec: shapes.Codec) -> None:
         self.register(cls, code, encode=codec.encode, decode=codec.decode)
 
@@ -147,7 +157,7 @@ class Registry:
         kinds = {type(member) for member in members}
         if len(kinds) <= 1 and kinds <= {str, int, bytes}:
             return sorted(members)
-        return sorted(members, key=lambda member: _spelling(member, self.by_type))
+        return sorted(members, key=_Speller(self.by_type).spell)
 
 
 def _is_reachable(cls: type) -> bool:
@@ -160,19 +170,32 @@ def _is_reachable(cls: type) -> bool:
     )
 
 
-def _spelling(value: Any, by_type: Mapping[type, ValueType]) -> tuple[str, object]:
-    """A sort key for values of any types: with equal first members, the second ones can be compared."""
-    kind = type(value)
-    if kind is tuple or kind is list:
-        return (kind.__name__, [_spelling(member, by_type) for member in value])
-    if kind is set or kind is frozenset:
-        return (kind.__name__, sorted(_spelling(member, by_type) for member in value))
-    if kind is dict:
-        return ("dict", [_spelling(item, by_type) for item in value.items()])
-    entry = by_type.get(kind)
-    return (
-        (kind.__name__, repr(value)) if entry is None else ("~" + entry.code, _spelling(entry.encode(value), by_type))
-    )
+class _Speller:
+    """Gives sort keys for values of any types: with equal first members, the second ones can be compared."""
+
+    def __init__(self, by_type: Mapping[type, ValueType]) -> None:
+        self._by_type = by_type
+        # What is shared is spelled once. The value is kept too, so that no other one gets its id.
+        self._spelled: dict[int, tuple[Any, tuple[str, object]]] = {}
+
+    def spell(self, value: Any) -> tuple[str, object]:
+        """The sort key of a value."""
+        if id(value) not in self._spelled:
+            self._spelled[id(value)] = (value, self._spell(value))
+        return self._spelled[id(value)][1]
+
+    def _spell(self, value: Any) -> tuple[str, object]:
+        kind = type(value)
+        if kind is tuple or kind is list:
+            return (kind.__name__, [self.spell(member) for member in value])
+        if kind is set or kind is frozenset:
+            return (kind.__name__, sorted(self.spell(member) for member in value))
+        if kind is dict:
+            return ("dict", [(self.spell(key), self.spell(member)) for key, member in value.items()])
+        entry = self._by_type.get(kind)
+        if entry is None:
+            return (kind.__name__, repr(value))
+        return ("~" + entry.code, self.spell(entry.encode(value)))
 
 
 def _encode_class(value: type) -> object:

@@ -11,7 +11,7 @@ import pytest
 from sealedsession.config import SessionConfig, SessionOptions
 from sealedsession.errors import ConfigError
 from sealedsession.limits import Limits
-from sealedsession.values import Registry, default_registry
+from sealedsession.values import Registry
 
 KEY = "dVHvXGSdTJYuwJzhQRQnAlvjVOd1WpINsPnKkyqN0Vs"
 OLD_KEY = "M4E5SWBGtZGDbSQF9qyZB5JnYWmR8rLxUCEQH2dZc0k"
@@ -204,7 +204,7 @@ def test_illegal_values(options, message):
         {"max_age": 400 * DAY},
         {"name": "__Host-s"},
         {"name": "__Secure-s", "path": "/app", "domain": "example.com"},
-        {"samesite": "STRICT"},
+        {"samesite": "Strict"},
         {"samesite": "None", "partitioned": True},
         {"encrypt_key": ENCRYPT_KEY},
         {"validate_key": [KEY, OLD_KEY], "encrypt_key": (ENCRYPT_KEY, OLD_ENCRYPT_KEY)},
@@ -216,6 +216,13 @@ def test_legal_values(options):
     """Every value at the edge of the rules is accepted and kept."""
     config = SessionConfig(**{"validate_key": KEY, **options})
     assert {name: getattr(config, name) for name in options} == options
+
+
+@pytest.mark.parametrize("given", ["STRICT", "strict", "Strict"])
+def test_samesite_is_spelled_as_it_is_sent(given):
+    """samesite may be given in any case of letters; config and cookie have it as it is sent."""
+    config = SessionConfig(validate_key=KEY, samesite=given)
+    assert config.samesite == config.cookie.samesite == "Strict"
 
 
 def test_partitioned_without_samesite_none_warns():
@@ -265,7 +272,7 @@ def from_strings(**options):
         ("encrypt_key", "none", None),
         ("path", " /app ", "/app"),
         ("name", "sid", "sid"),
-        ("samesite", "none", "none"),
+        ("samesite", "none", "None"),
         ("oversize", " keep ", "keep"),
         ("serializer", " json ", "json"),
         *(

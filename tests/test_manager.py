@@ -1,17 +1,20 @@
 """From Cookie header to Set-Cookie: when a session is sealed, refreshed, deleted or refused, and what goes with it."""
 
+import datetime
 import logging
 from collections import ChainMap
 from operator import attrgetter, methodcaller
 from types import MappingProxyType
+from typing import NamedTuple
 
 import pytest
 
 from sealedsession.config import SessionConfig
 from sealedsession.errors import CookieTooLarge, NotSerializable
+from sealedsession.limits import Limits
 from sealedsession.manager import SessionManager
 from sealedsession.pickling import PickleSerializer
-from sealedsession.seal import JSON, Sealer
+from sealedsession.seal import JSON, PICKLE, Sealer
 from sealedsession.values import Registry
 
 NAME = "__Host-session"
@@ -714,3 +717,136 @@ def test_a_session_of_another_middleware_changes_nothing(browser, clock, other_k
     session = browser.manager.open(browser.cookie)
     browser.manager.adopt(session, inner)
     assert browser.manager.close(session, 200, []) == []
+
+
+# ---------------------------------------------------------------------------------------- serializers and registries
+
+NAMES = {PICKLE: "pickle", JSON: "json"}
+SWITCHES = [("pickle", "json"), ("json", "pickle")]
+TYPED = {"at": datetime.datetime(2030, 1, 1), "tags": {"a", "b"}, ("x", 1): [1.5, b"raw"], "~t": [1]}
+
+
+def fill_with_types(session):
+    session.update(TYPED)
+
+
+def serializer_of(browser):
+    """The serializer that made the cookie which the browser holds."""
+    token = browser.cookie.partition("=")[2].encode()
+    return NAMES[browser.sealer.unseal(token).serializer]
+
+
+def switch(clock, keys, before, after, **options):
+    """A browser that comes to a server switched to another serializer with the session of the former one."""
+    old = Browser(clock, **keys, serializer=before)
+    old.visit(fill_with_types)
+    assert serializer_of(old) == before
+    new = Browser(clock, **keys, serializer=after, **options)
+    new.cookie = old.cookie
+    return new
+
+
+@pytest.mark.parametrize(("before", "after"), SWITCHES)
+def test_a_switched_serializer_opens_what_the_other_sealed(clock, keys, before, after):
+    """A session sealed by the other serializer opens with the same content, and is left as it is while unchanged."""
+    new = switch(clock, keys, before, after)
+    session, headers = new.visit()
+    assert dict(session) == TYPED
+    assert not session.modified
+    assert header(headers, "Set-Cookie") == []
+
+
+@pytest.mark.parametrize(("before", "after"), SWITCHES)
+@pytest.mark.parametrize(
+    ("act", "seconds", "content"),
+    [
+        (len, HOUR, TYPED),
+        (methodcaller("update", more=1), 0, {**TYPED, "more": 1}),
+        (lambda session: session["tags"].add("c"), 0, {**TYPED, "tags": {"a", "b", "c"}}),
+        (methodcaller("save"), 0, TYPED),
+        (methodcaller("regenerate"), 0, TYPED),
+    ],
+    ids=["due", "changed", "changed inside", "saved", "regenerated"],
+)
+def test_a_new_seal_is_by_the_configured_serializer(clock, keys, before, after, act, seconds, content):
+    """What is sealed again, due or changed, is sealed by the configured serializer, and the content survives."""
+    new = switch(clock, keys, before, after)
+    clock.advance(seconds)
+    assert new.sets_cookie(act)
+    assert serializer_of(new) == after
+    session, headers = new.visit()
+    assert dict(session) == content
+    assert session.rejected is None
+    assert header(headers, "Set-Cookie") == []
+
+
+@pytest.mark.parametrize(("before", "after"), SWITCHES)
+def test_a_rolling_switch_back_and_forth(clock, keys, before, after):
+    """While two servers with different serializers share a browser, no request loses what another one stored."""
+    servers = [Browser(clock, **keys, serializer=serializer) for serializer in (before, after)]
+    cookie = ""
+    for count in range(1, 6):
+        server = servers[count % 2]
+        server.cookie = cookie
+        session, _ = server.visit(lambda session: session.update(count=session.get("count", 0) + 1))
+        assert session["count"] == count
+        cookie = server.cookie
+
+
+@pytest.mark.parametrize(("before", "after"), SWITCHES)
+def test_accept_serializers_narrowed(clock, keys, before, after, caplog):
+    """A session by a serializer that is no longer accepted is rejected as forbidden_value, and the log says why."""
+    new = switch(clock, keys, before, after, accept_serializers=[after])
+    session, headers = new.visit()
+    assert session.rejected == "forbidden_value"
+    assert dict(session) == {}
+    assert header(headers, "Set-Cookie") == [new.config.cookie.deletion]
+    assert "not accepted here" in caplog.text
+
+
+@pytest.mark.parametrize("serializer", ["pickle", "json"])
+def test_the_only_serializer_reads_its_own(clock, keys, serializer):
+    """With one serializer alone, its sessions open, are changed and are refreshed."""
+    browser = Browser(clock, **keys, serializer=serializer, accept_serializers=[serializer])
+    browser.visit(fill_with_types)
+    assert browser.sets_cookie(methodcaller("update", more=1))
+    assert dict(browser.visit()[0]) == {**TYPED, "more": 1}
+
+
+class Money(NamedTuple):
+    amount: int
+    currency: str
+
+
+def registry_of_money(code="money"):
+    registry = Registry()
+    registry.register_namedtuple(Money, code)
+    return registry
+
+
+@pytest.mark.parametrize("serializer", ["pickle", "json"])
+def test_middlewares_with_different_registries(clock, keys, serializer):
+    """A type registered with one middleware is stored by it, and unknown to the other: neither sealed nor opened."""
+    knowing = Browser(clock, **keys, serializer=serializer, registry=registry_of_money())
+    other = Browser(clock, **keys, serializer=serializer, registry=Registry())
+    knowing.visit(methodcaller("update", price=Money(5, "EUR")))
+    assert knowing.visit()[0]["price"] == Money(5, "EUR")
+    assert type(knowing.visit()[0]["price"]) is Money
+    with pytest.raises(NotSerializable, match=r"session\['price'\]: .*Money are not stored.*register_namedtuple"):
+        other.visit(methodcaller("update", price=Money(5, "EUR")))
+    session, _ = other.visit(cookie=knowing.cookie)
+    assert session.rejected == "forbidden_value"
+    plain = Browser(clock, **keys, serializer=serializer, registry=registry_of_money("other code"))
+    assert plain.visit(cookie=knowing.cookie)[0].rejected == "forbidden_value"
+
+
+@pytest.mark.parametrize("serializer", ["pickle", "json"])
+def test_limits_of_one_middleware(clock, keys, serializer):
+    """Limits hold for both directions, and only in the middleware that has them."""
+    free = Browser(clock, **keys, serializer=serializer)
+    tight = Browser(clock, **keys, serializer=serializer, limits=Limits(depth=3))
+    free.visit(methodcaller("update", deep=[[[1]]]))
+    assert free.visit()[0].rejected is None
+    assert tight.visit(cookie=free.cookie)[0].rejected == "forbidden_value"
+    with pytest.raises(NotSerializable, match="nested more than 3 deep"):
+        tight.visit(methodcaller("update", deep=[[[1]]]))
