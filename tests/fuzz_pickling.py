@@ -2,8 +2,8 @@
 
 Of a value that was accepted it must also hold that it can be written, and that what is written says the same.
 
-    python fuzz/fuzz_pickling.py --grammar on DIR -max_total_time=300
-    python fuzz/fuzz_pickling.py --grammar off DIR -max_total_time=300
+    python tests/fuzz_pickling.py --grammar on DIR -max_total_time=300
+    python tests/fuzz_pickling.py --grammar off DIR -max_total_time=300
 
 ``off`` gives the bytes to the unpickler behind the grammar: the second barrier must hold alone, against code. Memory
 and time are the grammar's to bound, so that there the bytes are limited to what cannot blow up.
@@ -28,7 +28,8 @@ with atheris.instrument_imports(include=["sealedsession", "fractions", "ipaddres
     import uuid  # noqa: F401
 
     from sealedsession.errors import UnsealError
-    from sealedsession.pickling import PickleSerializer, TooLarge
+    from sealedsession.limits import TooLarge
+    from sealedsession.pickling import PickleSerializer
     from tests.corpus.registered import registry
 
 from tests.corpus import marker
@@ -93,7 +94,7 @@ def grammar_off(payload: bytes) -> None:
         _guarded(_behind_the_grammar, payload)
     except AssertionError:
         raise
-    except Exception:  # noqa: BLE001, S110  # any exception is a refusal: `loads` makes one of all
+    except Exception:  # noqa: BLE001  # any exception is a refusal: `loads` makes one of all
         pass
 
 
@@ -109,7 +110,7 @@ def _mutator() -> Callable[[bytes, int, int], bytes]:
     tokens = _tokens()
 
     def mutate(payload: bytes, size: int, seed: int) -> bytes:
-        rng = random.Random(seed)  # noqa: S311  # reproducible is what it must be
+        rng = random.Random(seed)  # reproducible is what it must be
         kind = rng.randrange(4)
         if kind > 1:
             return bytes(atheris.Mutate(payload, size))
