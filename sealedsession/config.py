@@ -1,8 +1,9 @@
 """All options, in one frozen object that is checked at start.
 
-Every option is listed once, in `SessionConfig`, with its default and its reason. A mistake is a `ConfigError` before
-the first request: it names the option, the kind of what was given (never a key's value) and the cure.
-`SessionConfig.from_mapping` takes the same options as strings, from an ini file or the environment.
+Every option stands in `SessionConfig`, with its default and its reason. `SessionOptions` repeats their types for
+type checkers, and `CookiePolicy` those that make the cookie. A mistake is a `ConfigError` before the first request: it
+names the option, the kind of what was given (never a key's value) and the cure. `SessionConfig.from_mapping` takes the
+same options as strings, from an ini file or the environment.
 """
 
 import difflib
@@ -69,7 +70,7 @@ class SessionConfig:
     :param absolute_timeout: seconds after its creation at which a session ends; enforced inside the seal.
         One of the two can be None: off. Not both (OWASP ASVS 5.0, 7.3).
     :param refresh_interval: seconds after which an accessed but unchanged session is sealed again: it is not idle.
-        At most a tenth of `idle_timeout`. None means the smaller of one hour and that tenth.
+        At most a tenth of `idle_timeout`. None means the smaller of one hour and that tenth, and at least 1.
     :param leeway: seconds by which clocks may differ, 0 to 600.
     :param oversize: what happens when the cookie would be over 4096 bytes. ``raise`` a `CookieTooLarge`; ``keep``
         the old cookie and log; or a function of session and error that makes the session smaller, asked once.

@@ -130,11 +130,10 @@ class CookiePolicy:
 class CookieFinder:
     """Find the values of one cookie in Cookie headers."""
 
-    __slots__ = ("_every", "_name", "_prefix", "_prefix_length")
+    __slots__ = ("_every", "_prefix", "_prefix_length")
 
     def __init__(self, name: str) -> None:
-        self._name = name.encode("ascii")
-        self._prefix = self._name + b"="
+        self._prefix = name.encode("ascii") + b"="
         self._prefix_length = len(self._prefix)
         self._every = re.compile(rb"(?:^|;)[ \t]*" + re.escape(self._prefix) + rb"([^;]*)")
 

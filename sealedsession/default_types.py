@@ -74,7 +74,7 @@ def _int64(data: object) -> int:
 # ---------------------------------------------------------------------------------------------------- dates and times
 
 
-def _encode_datetime(value: datetime.datetime) -> object:
+def _encode_moment(value: datetime.datetime | datetime.time) -> object:
     """ISO 8601 where that says all; the zone as a value of its own where it has a name, or is another class."""
     if value.fold or not _is_plain_zone(value.tzinfo):
         return (value.replace(tzinfo=None, fold=0).isoformat(), value.fold, value.tzinfo)
@@ -86,12 +86,6 @@ def _decode_datetime(data: object) -> datetime.datetime:
         return datetime.datetime.fromisoformat(data)
     text, fold, zone = _of(tuple, data)
     return datetime.datetime.fromisoformat(_text(text, 26)).replace(tzinfo=_zone(zone), fold=_of(int, fold))
-
-
-def _encode_time(value: datetime.time) -> object:
-    if value.fold or not _is_plain_zone(value.tzinfo):
-        return (value.replace(tzinfo=None, fold=0).isoformat(), value.fold, value.tzinfo)
-    return value.isoformat()
 
 
 def _decode_time(data: object) -> datetime.time:
@@ -126,7 +120,8 @@ def _encode_timezone(value: datetime.timezone) -> object:
 
 
 def _decode_timezone(data: object) -> datetime.timezone:
-    *offset, name = _of(tuple, data) if len(_of(tuple, data)) == 4 else (*_of(tuple, data), None)
+    members = _of(tuple, data)
+    *offset, name = members if len(members) == 4 else (*members, None)
     delta = _decode_timedelta(tuple(offset))
     return datetime.timezone(delta) if name is None else datetime.timezone(delta, _text(name, _NAME))
 
@@ -162,14 +157,8 @@ def _decode_range(data: object) -> range:
 
 
 def _decode_slice(data: object) -> slice:
-    return slice(*(None if bound is None else _int64(bound) for bound in _members(data, 3)))
-
-
-def _members(data: object, count: int) -> tuple[object, ...]:
-    members = _of(tuple, data)
-    if len(members) != count:
-        raise ValueError(f"{len(members)} members for {count}")
-    return members
+    start, stop, step = _of(tuple, data)
+    return slice(*(None if bound is None else _int64(bound) for bound in (start, stop, step)))
 
 
 def _singleton(value: T) -> Callable[[object], T]:
@@ -219,13 +208,13 @@ def _encode_defaultdict(value: "collections.defaultdict[object, object]") -> obj
 
 
 def _decode_defaultdict(data: object) -> "collections.defaultdict[object, object]":
-    name, items = _members(data, 2)
+    name, items = _of(tuple, data)
     factory: type | None = None if name is None else _FACTORIES[_of(str, name)]
     return collections.defaultdict(factory, _of(dict, items))
 
 
 def _decode_deque(data: object) -> "collections.deque[object]":
-    items, maxlen = _members(data, 2)
+    items, maxlen = _of(tuple, data)
     return collections.deque(_of(list, items), None if maxlen is None else _int64(maxlen))
 
 
@@ -252,11 +241,11 @@ def _decode_uuid(data: object) -> uuid.UUID:
 # ----------------------------------------------------------------------------------------------------------- the table
 
 DEFAULT_TYPES = (
-    DefaultType(datetime.datetime, "d", _encode_datetime, _decode_datetime),
+    DefaultType(datetime.datetime, "d", _encode_moment, _decode_datetime),
     DefaultType(
         datetime.date, "date", datetime.date.isoformat, lambda data: datetime.date.fromisoformat(_text(data, 10))
     ),
-    DefaultType(datetime.time, "time", _encode_time, _decode_time),
+    DefaultType(datetime.time, "time", _encode_moment, _decode_time),
     DefaultType(
         datetime.timedelta, "td", lambda value: (value.days, value.seconds, value.microseconds), _decode_timedelta
     ),

@@ -1,4 +1,4 @@
-"""Every error this package raises, under one root.
+"""Every error that leaves this package, under one root.
 
 The branch says whose fault it is and when it shows:
 
@@ -85,7 +85,7 @@ class NotSerializable(SealError, TypeError):
 
 
 class SessionClosed(SealError, RuntimeError):
-    """The session was changed, or would have to be saved, after the response headers had gone."""
+    """The session was changed, or asked for an id that it did not have, after the response headers had gone."""
 
 
 class UnsealError(SealedSessionError):

@@ -1,9 +1,10 @@
 """The grammar of the allow-list pickle: what a payload may be, decided before any of it is read.
 
-26 opcodes of pickle's 68 (three more stand in the head that is never stored). None of them names, imports, calls or
-builds anything, and there is no memo: a payload is as large as the value it makes. One regular expression matches the
-whole payload; only strings of 256 bytes and more, whose length it cannot count, are stepped over by a loop.
-Nesting and the number of nodes are bounded by the number of bytes first, and counted exactly only if that says nothing.
+26 opcodes of pickle's 68 (two more, PROTO and FRAME, stand in the head that is never stored). None of them names,
+imports, calls or builds anything, and there is no memo: a payload is as large as the value it makes. One regular
+expression matches the whole payload; only strings of 256 bytes and more, whose length it cannot count, are stepped
+over by a loop. Nesting, and the numbers of nodes and of typed values, are bounded by the number of bytes first, and
+counted exactly only if that says nothing.
 """
 
 import pickletools

@@ -54,9 +54,9 @@ class SessionHeaders(Generic[Text]):
                 varies = varies or any(field.strip() in self._covers_cookie for field in fields)
             elif lower == self._cache_control_name:
                 cached = True
-        if not varies and vary_at is None:
+        if vary_at is None:
             sent.append(self._vary)
-        elif not varies and vary_at is not None:
+        elif not varies:
             name, value = sent[vary_at]
             sent[vary_at] = (name, value + self._and_cookie)
         if set_cookie is not None:

@@ -29,10 +29,10 @@ class Limits:
         have colliding keys, and take time by the square of the size: at most about 20 ms at 8 KiB.
     :param depth: levels of nesting. What recurses over a session, repr and json among them, stops at about 1,000.
     :param nodes: values, keys included; at the default as many as there can be bytes.
-    :param typed: values of registered types. Some compare in Python, slowly where they collide; of the smallest,
-        dates, a cookie holds 150.
-    :param int_bytes: bytes of an int. At 256 bits ids, hashes and keys fit, and str() takes no time.
-    :raises ConfigError: for a limit that is no positive int, or above the default.
+    :param typed: values of types that are not plain. Some compare in Python, slowly where they collide. A cookie holds
+        150 dates; of what is smaller, such as Decimal, it could hold more than the limit.
+    :param int_bytes: bytes of an int. One bit is the sign: at 32 bytes a UUID fits, and str() takes no time.
+    :raises ConfigError: for a limit that is no positive int, above the default, or under 4 for `int_bytes`.
     """
 
     size: int = 8 * 1024

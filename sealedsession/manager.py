@@ -223,7 +223,7 @@ class SessionManager(Generic[Request, Text]):
         token = self._seal(session, payload)
         size = len(self._name) + len(token)
         if size > LIMIT:
-            raise self._too_large(session, size)
+            raise CookieTooLarge(self._name, size, LIMIT, self._sizes(session))
         if self._watch_transport:
             self._warn_of_plain_http(session)
         return f"{self._name}={token}{self._attributes}"
@@ -258,9 +258,10 @@ class SessionManager(Generic[Request, Text]):
         )
 
     def _beyond_limits(self, session: Session) -> SealError:
-        size = sum(self._sizes(session).values())
+        by_key = self._sizes(session)
+        size = sum(by_key.values())
         if size > LIMIT:
-            return self._too_large(session, size)
+            return CookieTooLarge(self._name, size, LIMIT, by_key)
         limits = self.config.limits
         problem = (
             f"it is beyond the limits of {limits.size} bytes, {limits.nodes} values and {limits.typed} values of types "
@@ -268,14 +269,11 @@ class SessionManager(Generic[Request, Text]):
         )
         return NotSerializable("session", None, problem)
 
-    def _too_large(self, session: Session, size: int) -> CookieTooLarge:
-        by_key = self._sizes(session)
-        return CookieTooLarge(self._name, size, LIMIT, dict(sorted(by_key.items(), key=lambda item: -item[1])))
-
     def _sizes(self, session: Session) -> dict[object, int]:
-        """For every key the bytes that it and its value take on the wire."""
+        """For every key the bytes that it and its value take on the wire, largest first."""
         empty = len(self._serializer.dumps({}))
-        return {key: (self._length({key: value}) - empty) * 4 // 3 for key, value in session.items()}  # base64
+        sizes = {key: (self._length({key: value}) - empty) * 4 // 3 for key, value in session.items()}  # base64
+        return dict(sorted(sizes.items(), key=lambda item: -item[1]))
 
     def _length(self, value: object) -> int:
         try:

@@ -107,13 +107,10 @@ class PickleSerializer:
         self._typed_writers: list[_Writer] = []
         by_type, by_code = registry.by_type.get, registry.by_code.get
 
-        class TypedPickler(pickle.Pickler):
+        class TypedPickler(_PlainPickler):
             def persistent_id(self, value: object) -> object:
                 entry = by_type(type(value))
                 return None if entry is None else (entry.code, entry.encode(value))
-
-            def reducer_override(self, _: object) -> Any:
-                raise _NotPlain
 
         class Reader(pickle.Unpickler):
             deferred = False

@@ -49,7 +49,7 @@ class ValueType(NamedTuple):
 
 
 class Registry:
-    """The value types that one middleware's sessions can hold: those below, and those registered."""
+    """The value types that one middleware's sessions can hold: the default ones, and those registered."""
 
     __slots__ = ("by_code", "by_type")
 
