@@ -76,9 +76,9 @@ class JsonSerializer:
             raise UnsealError("forbidden_value", problem)
         try:
             text = payload.decode("utf-8", "surrogatepass")
-        except UnicodeDecodeError:
-            raise UnsealError("forbidden_value", "a payload that is not UTF-8") from None
-        self._check_size(text)
+            self._check_size(text)
+        except ValueError as error:
+            raise UnsealError("forbidden_value", f"a payload that cannot be read: {type(error).__name__}") from None
         try:
             value, end = self._decoder.raw_decode(text)
         except _Refused as error:
