@@ -37,7 +37,7 @@ class SessionMiddleware:
         self, app: ASGIApplication, config: SessionConfig | None = None, **options: Unpack[SessionOptions]
     ) -> None:
         self.app = app
-        self.config = config or SessionConfig.of(options)
+        self.config = SessionConfig.of_arguments(config, options)
         self._manager = SessionManager[Any, bytes](
             self.config,
             cookie_header=_cookie_header,

@@ -145,6 +145,20 @@ class SessionConfig:
         return cls(**options)
 
     @classmethod
+    def of_arguments(cls, config: Self | None, options: Mapping[str, Any]) -> Self:
+        """Take a middleware's arguments: a config, or else the options of one.
+
+        :raises ConfigError: for both at once, too.
+        """
+        if config is None:
+            return cls.of(options)
+        if not isinstance(config, cls):
+            raise ConfigError(f"config has to be a {cls.__name__}, and a {type(config).__name__} was given")
+        if options:
+            raise ConfigError(f"config and {', '.join(options)} are given: set the options in the config")
+        return config
+
+    @classmethod
     def from_mapping(cls, mapping: Mapping[str, object], prefix: str = "session.") -> Self:
         """Make a config of strings, such as an ini section that holds nothing else.
 

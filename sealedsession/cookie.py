@@ -11,8 +11,9 @@ Rules, from RFC 6265bis (draft-ietf-httpbis-rfc6265bis) and CHIPS, all checked a
 
 import ipaddress
 import re
+import typing
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import islice
 
 from sealedsession.errors import ConfigError
@@ -55,6 +56,10 @@ class CookiePolicy:
     max_age: int | None = None
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            kinds = typing.get_args(field.type) or (field.type,)
+            if type(getattr(self, field.name)) not in kinds:
+                raise ConfigError(f"{field.name} cannot be a {type(getattr(self, field.name)).__name__}")
         if self.name is None:
             host_only = self.secure and self.domain is None and self.path == "/"
             object.__setattr__(self, "name", "__Host-session" if host_only else "session")

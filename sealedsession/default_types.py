@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 T = TypeVar("T")
+Moment = TypeVar("Moment", datetime.datetime, datetime.time)
 
 PLAIN = (type(None), bool, int, float, str, bytes, list, tuple, dict)
 
@@ -82,17 +83,23 @@ def _encode_moment(value: datetime.datetime | datetime.time) -> object:
 
 
 def _decode_datetime(data: object) -> datetime.datetime:
-    if type(data) is str and len(data) <= 42:  # the longest has an offset with microseconds
-        return datetime.datetime.fromisoformat(data)
+    if type(data) is str and len(data) <= 32:  # microseconds, and an offset of hours and minutes
+        return _with_plain_zone(datetime.datetime.fromisoformat(data))
     text, fold, zone = _of(tuple, data)
     return datetime.datetime.fromisoformat(_text(text, 26)).replace(tzinfo=_zone(zone), fold=_of(int, fold))
 
 
 def _decode_time(data: object) -> datetime.time:
-    if type(data) is str and len(data) <= 31:
-        return datetime.time.fromisoformat(data)
+    if type(data) is str and len(data) <= 21:
+        return _with_plain_zone(datetime.time.fromisoformat(data))
     text, fold, zone = _of(tuple, data)
     return datetime.time.fromisoformat(_text(text, 15)).replace(tzinfo=_zone(zone), fold=_of(int, fold))
+
+
+def _with_plain_zone(value: Moment) -> Moment:
+    if not _is_plain_zone(value.tzinfo):
+        raise ValueError("a zone that is written as a value of its own")
+    return value
 
 
 def _is_plain_zone(zone: Any) -> bool:

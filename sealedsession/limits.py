@@ -26,19 +26,19 @@ class Limits:
     """What a payload may come to. The defaults are the most that can be set.
 
     :param size: bytes. A cookie holds 3 KB, deflated up to three times as much. The costliest payloads that are left
-        have colliding keys, and take time by the square of the size: at most about 20 ms at 8 KiB.
+        have colliding keys, and take time by the square of the size: at most about 25 ms at 8 KiB.
     :param depth: levels of nesting. What recurses over a session, repr and json among them, stops at about 1,000.
     :param nodes: values, keys included; at the default as many as there can be bytes.
     :param typed: values of types that are not plain. Some compare in Python, slowly where they collide. A cookie holds
         150 dates; of what is smaller, such as Decimal, it could hold more than the limit.
     :param int_bytes: bytes of an int. One bit is the sign: at 32 bytes a UUID fits, and str() takes no time.
-    :raises ConfigError: for a limit that is no positive int, above the default, or under 4 for `int_bytes`.
+    :raises ConfigError: for a limit that is no positive int, above the default, or under 4 for ``int_bytes``.
     """
 
     size: int = 8 * 1024
     depth: int = 256
     nodes: int = 8 * 1024
-    typed: int = 160
+    typed: int = 256
     int_bytes: int = 32
 
     def __post_init__(self) -> None:

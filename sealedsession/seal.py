@@ -253,13 +253,12 @@ class Sealer:
         if sealed_at > now + self._leeway or created > sealed_at + self._leeway:
             ahead = max(sealed_at - now, created - sealed_at)
             raise UnsealError("from_the_future", f"times that are {ahead:.0f} seconds ahead")
-        now -= self._leeway
-        if self._idle_timeout is not None and now > sealed_at + self._idle_timeout:
+        if self._idle_timeout is not None and now > sealed_at + self._idle_timeout + self._leeway:
             raise UnsealError("expired_idle", f"a token made {now - sealed_at:.0f} seconds ago")
         ends = self._absolute_timeout
         if lifetime is not None and (ends is None or lifetime < ends):
             ends = lifetime
-        if ends is not None and now > created + ends:
+        if ends is not None and now > created + ends + self._leeway:
             raise UnsealError("expired_absolute", f"a session begun {now - created:.0f} seconds ago")
 
 

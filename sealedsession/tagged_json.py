@@ -26,6 +26,7 @@ from sealedsession.values import Registry, default_registry
 _TYPED = "~:"
 _TUPLE, _DICT, _BYTES, _FLOAT = "~t", "~d", "~b", "~f"
 _NOT_FINITE = ("nan", "inf", "-inf")
+_TAG_STARTS = ('"~', '"\\u007e', '"\\u007E')  # JSON has no other ways to write it
 
 # The tokens of a JSON text, and with a "{" the tag behind it.
 _TOKENS = re.compile(r'\{(?:"(~[tdbf])":)?|[\[\]}]|"(?:[^"\\]|\\.)*"(\s*:)?|[^\s,:"\[\]{}]+', re.DOTALL)
@@ -195,9 +196,7 @@ def _measure(text: str) -> tuple[int, int, int]:
             deepest = max(deepest, depth)
             nodes += level
         else:
-            tag = bool(match[2]) and json.loads(part.rstrip(": \t\r\n")).startswith(
-                "~"
-            )  # it may be written with escapes
+            tag = bool(match[2]) and part.startswith(_TAG_STARTS)
             nodes += not tag  # a tag is no node
             typed += tag
     return deepest, nodes, typed

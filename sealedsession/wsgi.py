@@ -31,7 +31,7 @@ class SessionMiddleware:
         self, app: WSGIApplication, config: SessionConfig | None = None, **options: Unpack[SessionOptions]
     ) -> None:
         self.app = app
-        self.config = config or SessionConfig.of(options)
+        self.config = SessionConfig.of_arguments(config, options)
         self._key = self.config.environ_key
         self._manager = SessionManager[dict[str, Any], str](
             self.config, cookie_header=_cookie_header, plain_http_host=_plain_http_host, text=str, header_name=str

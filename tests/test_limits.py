@@ -506,11 +506,21 @@ def counting_registry(most):
 )
 def test_the_search_is_bounded(wrap):
     """In a small graph that is exponentially large written out, the search stops after as many values as may be."""
+
+    class CountingFinder(FaultFinder):
+        visits = 0
+
+        def _find(self, *arguments):
+            self.visits += 1
+            if self.visits > 10 * limits.nodes:
+                raise TooManyVisits
+            return super()._find(*arguments)
+
     limits = Limits(nodes=500)
-    registry, visits = counting_registry(2 * limits.nodes)
+    finder = CountingFinder(registry_of_leaves(), limits)
     with pytest.raises(TooLarge):
-        found(nested(60, wrap, Leaf(1)), registry, limits)
-    assert 0 < len(visits) <= limits.nodes
+        finder.find(nested(60, wrap, Leaf(1)), RuntimeError())
+    assert finder.visits <= limits.nodes + 1
 
 
 @both

@@ -260,10 +260,14 @@ def test_any_nesting_of_lookalikes(value):
         '{"~d":{"~t":[1,2]}}', '{"~d":[{"~t":[[]]},1]}', '{"~d":[{"~:ba":{"~b":""}},1]}', '{"~d":null}',
         '{"~b":"x"}', '{"~b":"eA="}', '{"~b":"eA"}', '{"~b":"eA==="}', '{"~b":"e A=="}', '{"~b":"eA==\\n"}',
         '{"~b":"-_8="}', '{"~b":"ü=="}', '{"~b":"===="}', '{"~b":"eA==eA=="}', '{"~b":1}', '{"~b":null}', '{"~b":[1]}',
-        '{"~b":{"~b":"eA=="}}', '{"~f":"1.5"}', '{"~f":"NaN"}', '{"~f":"Infinity"}', '{"~f":"+inf"}', '{"~f":""}',
+        '{"~b":{"~b":"eA=="}}', '{"~b":{"~b":"ZUE9PQ=="}}',
+        '{"~f":"1.5"}', '{"~f":"NaN"}', '{"~f":"Infinity"}', '{"~f":"+inf"}', '{"~f":""}',
         '{"~f":1}', '{"~f":null}', '{"~f":[]}', '{"~f":"-nan"}', '{"~f":"1e999"}',
         '{"~:u":"x"}', '{"~:u":{"~b":"eA=="}}', '{"~:s":{}}', '{"~:s":[[]]}', '{"~:r":[1,2,3]}', '{"~:...":0}',
         '{"~:n":1}', '{"~:t":"eval"}', '{"~:q":{"~t":[[],{"~t":[]}]}}', '{"~:td":[1,2,3]}',
+        # keys that can be no keys in a pickle
+        '{"~d":[{"~:t":"int"},1]}', '{"~d":[{"~t":[1,{"~:t":"int"}]},1]}', '{"~d":["a",1,{"~:fs":[{"~:t":"int"}]},1]}',
+        '{"~:C":{"~d":[{"~:t":"int"},1]}}',
         # literals that JSON does not have, and huge ints
         "NaN", "Infinity", "-Infinity", '[NaN]', '{"a":Infinity}', '{"~f":NaN}', '{"~:c":{"~t":[NaN,0.0]}}',
         str(2**255), str(-(2**255) - 1), f"[{10**100}]", "1" * 5000,
@@ -281,6 +285,15 @@ def test_any_nesting_of_lookalikes(value):
 def test_hostile_texts(text):
     """Texts that are no JSON, tags that are none, and tags with data that is not theirs are refused."""
     refused(text)
+
+
+@pytest.mark.parametrize("code", ["", "zz", "D", "d ", "datetime", "os.system", "x" * 200, "\ud800"], ids=ascii)
+def test_unknown_code(code):
+    """A type code that nobody registered is refused, with no more than the start of it in the log."""
+    detail = refused(f'[{{"~:{code}":null}}]')
+    assert ascii(code)[:30] in detail
+    assert "not registered" in detail
+    assert len(detail) < 100
 
 
 @pytest.mark.parametrize(
@@ -301,6 +314,16 @@ def test_deep_texts(opening, closing, levels):
     """Texts of nothing but nesting, well formed or not, are refused."""
     text = opening * levels + "1" + closing * levels
     refused(text[: DEFAULT_LIMITS.size])
+
+
+@pytest.mark.parametrize(
+    "part", ['"\\x":1', '"\\', '"\\u12":1', '"\n":1', '"\0" :1', '"', '\\"', ":", "\\", "]}" * 300]
+)
+def test_what_has_to_be_measured_and_is_no_json(part):
+    """A text with so many brackets that it is measured is refused whatever stands between them."""
+    refused("[" * 200 + part)
+    refused("[" * 300 + part + "]" * 300)
+    refused("{" * 200 + part)
 
 
 @pytest.mark.parametrize(

@@ -169,7 +169,7 @@ def collide() -> Iterator[Case]:
             fill(elements(), text("s") + o.EMPTY_LIST + o.MARK, b"", o.APPENDS + o.TUPLE2 + o.BINPERSID),
         )
     for name in ("fraction", "network", "frozenset"):
-        few = islice(COLLIDING[name](), 159)
+        few = islice(COLLIDING[name](), 255)
         ordered = fill(few, text("od") + o.EMPTY_DICT + o.MARK, o.NONE, o.SETITEMS + o.TUPLE2 + o.BINPERSID)
         yield g.bounded(f"{name}-few", "as many as the limit on typed values lets through", ordered)
     counts = fill(COLLIDING["int"](), text("C") + o.EMPTY_DICT + o.MARK, num(1), o.SETITEMS + o.TUPLE2 + o.BINPERSID)

@@ -99,8 +99,8 @@ _TYPED: dict[str, tuple[object, bytes]] = {
         typed("d", text("2024-01-01T00:00:00-01:30")),
     ),
     "datetime-longest": (
-        datetime(9999, 12, 31, 23, 59, 59, 999999, timezone(timedelta(hours=23, seconds=1, microseconds=1))),
-        typed("d", text("9999-12-31T23:59:59.999999+23:00:01.000001")),
+        datetime(9999, 12, 31, 23, 59, 59, 999999, timezone(timedelta(hours=23, minutes=59))),
+        typed("d", text("9999-12-31T23:59:59.999999+23:59")),
     ),
     "datetime-fold": (
         datetime(2024, 10, 27, 2, 30, fold=1),

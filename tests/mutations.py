@@ -1,0 +1,447 @@
+"""Take out each guard in turn, and see the tests fail: ``python tests/mutations.py [WORD ...]``.
+
+Every row below removes one check from a copy of the package and runs the tests that should notice. A row that no test
+notices has survived: the guard is not tested, and the exit status is 1. Words choose the rows whose name or file has
+one of them. A check that something later makes again, with the same outcome, is not listed.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from os import cpu_count
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parent.parent
+COPIED = ("sealedsession", "tests", "setup.cfg", "docs", "README.rst")
+NOT_COPIED = shutil.ignore_patterns("__pycache__", "_build", "corpus", "browser", "seeds")
+LIMIT = 120  # seconds for one run
+# A guard that is gone may let memory be filled. pytest in a process that cannot have more than this.
+PYTEST = """
+import resource, sys, pytest
+resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
+sys.exit(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *sys.argv[1:]]))
+"""
+PASSED, FAILED = 0, 1  # exit codes of pytest
+
+VALUES = "tests/test_values.py"
+SHAPES = "tests/test_shapes.py"
+PICKLING = "tests/test_pickling.py"
+JSON = "tests/test_tagged_json.py"
+LIMITS = "tests/test_limits.py"
+SEAL = "tests/test_seal.py"
+COOKIE = "tests/test_cookie.py"
+MANAGER = "tests/test_manager.py"
+CONFIG = "tests/test_config.py"
+
+
+class Mutation(NamedTuple):
+    """One guard: the text that is it, what stands there without it, and pytest's arguments for who should notice."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: str
+
+
+MUTATIONS = [
+    # ------------------------------------------------------------------------------------------ the grammar, and limits
+    Mutation("size of a pickle", "grammar.py", "if length > self._size:", "if False:", PICKLING),
+    Mutation("the grammar itself", "grammar.py", "if self._match_whole(payload) is None:", "if False:", PICKLING),
+    Mutation(
+        "nothing after STOP",
+        "grammar.py",
+        'opcode == b"." and position + 1 == len(payload)',
+        'opcode == b"."',
+        PICKLING,
+    ),
+    Mutation("int length in the grammar", "grammar.py", "_counted(int_bytes)", "_counted(255)", LIMITS),
+    Mutation(
+        "openers are counted", "grammar.py", "len(payload.translate(None, _NOT_OPENERS)) > self._depth", "False", LIMITS
+    ),
+    Mutation("bytes against nodes", "grammar.py", "or length > self._nodes", "", LIMITS),
+    Mutation("BINPERSIDs are counted", "grammar.py", "or payload.count(_PERSID) > self._typed", "", LIMITS),
+    Mutation("depth", "limits.py", "if depth > self.depth:", "if False:", LIMITS),
+    Mutation("nodes", "limits.py", "if nodes > self.nodes:", "if False:", LIMITS),
+    Mutation("typed values", "limits.py", "if typed > self.typed:", "if False:", LIMITS),
+    Mutation("size of an int", "limits.py", "return -most <= value < most", "return True", LIMITS),
+    Mutation("limits only go down", "limits.py", "not least <= value <= most", "not least <= value", LIMITS),
+    Mutation("limits have a least", "limits.py", "not least <= value <= most", "not value <= most", LIMITS),
+    Mutation("limits are ints", "limits.py", "type(value) is not int or", "", LIMITS),
+    Mutation("the search is bounded", "limits.py", "if self._left < 0:", "if False:", f"{LIMITS} -k search_is_bounded"),
+    Mutation("the search sees circles", "limits.py", "if id(value) in parents:", "if False:", VALUES),
+    Mutation("the search sees depth", "limits.py", "if len(inside) > self._limits.depth:", "if False:", LIMITS),
+    Mutation("the search survives recursion", "limits.py", "except RecursionError:", "except EOFError:", LIMITS),
+    # ----------------------------------------------------------------------------------------- the allow-list pickle
+    Mutation("the check before reading", "pickling.py", "self._check(payload)\n        reader", "reader", PICKLING),
+    Mutation(
+        "find_class refuses",
+        "pickling.py",
+        'raise _Refused(f"an opcode that names the global {module}.{name}")',
+        "return super().find_class(module, name)",
+        PICKLING,
+    ),
+    Mutation("pid is a tuple", "pickling.py", "type(pid) is not tuple or", "", PICKLING),
+    Mutation("pid has two members", "pickling.py", "or len(pid) != 2", "", PICKLING),
+    Mutation("the code is a str", "pickling.py", "or type(pid[0]) is not str", "", PICKLING),
+    Mutation("unknown code in a pickle", "pickling.py", "if entry is None:", "if False:", PICKLING),
+    Mutation("deferral", "pickling.py", "if deferred or (", "if (", PICKLING),
+    Mutation("deferral of what holds it", "pickling.py", "or (self.deferred and _holds_deferred(data))", "", PICKLING),
+    Mutation("deferred values are no keys", "pickling.py", "    __hash__ = None", "    pass", PICKLING),
+    Mutation(
+        "errors of the reader",
+        "pickling.py",
+        "except Exception as error:  # the",
+        "except EOFError as error:  # the",
+        PICKLING,
+    ),
+    Mutation("the check after writing, plain", "pickling.py", "            self._check(payload)\n", "", PICKLING),
+    Mutation("the check after writing, typed", "pickling.py", "self.loads(payload)  # what", "pass  # what", PICKLING),
+    Mutation(
+        "the writer's cap",
+        "pickling.py",
+        "if self.written or len(data) > self._most:",
+        "if False:",
+        f"{PICKLING} -k far_too_large",
+    ),
+    # ---------------------------------------------------------------------------------------------------- tagged JSON
+    Mutation(
+        "size of a JSON text",
+        "tagged_json.py",
+        "if len(payload) > self._limits.size:\n            problem",
+        "if False:\n            problem",
+        LIMITS,
+    ),
+    Mutation(
+        "size of a JSON text written",
+        "tagged_json.py",
+        "if len(payload) > self._limits.size:\n                raise TooLarge",
+        "if False:\n                raise TooLarge",
+        LIMITS,
+    ),
+    Mutation("characters against nodes", "tagged_json.py", "len(text) > limits.nodes or", "", LIMITS),
+    Mutation("objects against typed values", "tagged_json.py", "objects > limits.typed or", "", LIMITS),
+    Mutation("brackets against depth", "tagged_json.py", 'or objects + text.count("[") > limits.depth', "", LIMITS),
+    Mutation(
+        "values written are counted",
+        "tagged_json.py",
+        "if self._nodes > self._limits.nodes:",
+        "if False:",
+        f"{LIMITS} -k writing_is_bounded",
+    ),
+    Mutation("keys are there once", "tagged_json.py", "if len(value) != len(pairs):", "if False:", JSON),
+    Mutation("tags are alone", "tagged_json.py", 'if any(key.startswith("~") for key in value):', "if False:", JSON),
+    Mutation("unknown code in JSON", "tagged_json.py", "if entry is None:", "if False:", JSON),
+    Mutation("a tuple is a list", "tagged_json.py", "tag == _TUPLE and type(data) is list", "tag == _TUPLE", JSON),
+    Mutation("a dict is a list", "tagged_json.py", "tag == _DICT and type(data) is list and", "tag == _DICT and", JSON),
+    Mutation(
+        "late keys in JSON", "tagged_json.py", "if any(map(self._registry.late_in, data[::2])):", "if False:", JSON
+    ),
+    Mutation("base64 is strict", "tagged_json.py", "validate=True", "validate=False", JSON),
+    Mutation("base64 is a str", "tagged_json.py", "tag == _BYTES and type(data) is str", "tag == _BYTES", JSON),
+    Mutation("size of an int in JSON", "tagged_json.py", "if not self._limits.takes_int(value):", "if False:", JSON),
+    Mutation("no NaN literal", "tagged_json.py", ", parse_constant=_refuse", "", JSON),
+    Mutation("nothing after the end", "tagged_json.py", "if end != len(text):", "if False:", JSON),
+    Mutation("the check after writing, JSON", "tagged_json.py", "self.loads(payload)  # what", "pass  # what", JSON),
+    Mutation(
+        "errors of the parser",
+        "tagged_json.py",
+        "except Exception as error:  # the",
+        "except EOFError as error:  # the",
+        JSON,
+    ),
+    # ---------------------------------------------------------------------------------------------------- the registry
+    Mutation("a decoder makes its type", "values.py", "if type(value) is not cls:", "if False:", VALUES),
+    Mutation("only classes", "values.py", "if not isinstance(cls, type):", "if False:", VALUES),
+    Mutation("the code is short", "values.py", "or not 1 <= len(code) <= _CODE", "", VALUES),
+    Mutation("a type once", "values.py", "if cls in PLAIN or cls in self.by_type:", "if cls in PLAIN:", VALUES),
+    Mutation("plain types", "values.py", "if cls in PLAIN or cls in self.by_type:", "if cls in self.by_type:", VALUES),
+    Mutation("a code once", "values.py", "if code in self.by_code:", "if False:", VALUES),
+    Mutation(
+        "own classes are deferred", "values.py", "encode, checked, _is_reachable(cls)", "encode, checked, False", VALUES
+    ),
+    Mutation(
+        "default classes are deferred",
+        "values.py",
+        "encode, decode, _is_reachable(cls)",
+        "encode, decode, False",
+        PICKLING,
+    ),
+    Mutation(
+        "reachable methods",
+        "values.py",
+        "name in vars(base) for base in bases for name in _REACHABLE",
+        "False for base in bases for name in _REACHABLE",
+        VALUES,
+    ),
+    Mutation("attribute hooks", "values.py", "for name in _ATTRIBUTE_HOOKS", "for name in ()", VALUES),
+    Mutation(
+        "slices are deferred", "values.py", "self._add(self.by_type[slice]._replace(deferred=True))", "pass", PICKLING
+    ),
+    Mutation(
+        "classes are deferred",
+        "values.py",
+        "_encode_class, _decode_class, True",
+        "_encode_class, _decode_class, False",
+        PICKLING,
+    ),
+    Mutation(
+        "only default classes are values",
+        "values.py",
+        "if CLASSES.get(value.__name__) is not value:",
+        "if False:",
+        VALUES,
+    ),
+    Mutation("the name of a class is a str", "values.py", "if type(data) is not str:", "if False:", VALUES),
+    Mutation(
+        "sets are in order",
+        "values.py",
+        "_replace(encode=self._in_order, deferred=False)",
+        "_replace(deferred=False)",
+        VALUES,
+    ),
+    # ---------------------------------------------------------------------------------------------- default decoders
+    *(
+        Mutation(name, "default_types.py", old, new, VALUES)
+        for name, old, new in [
+            ("members: a tuple", "if type(data) is not tuple or len(data)", "if len(data)"),
+            ("members: exact types", "if type(member) is not kind:", "if False:"),
+            ("exactly this type", "if type(data) is not kind:", "if False:"),
+            ("text: a str", "if type(data) is not str:", "if False:"),
+            ("text: its length", "if len(data) > limit:", "if False:"),
+            ("int64: an int", "if type(data) is not int:", "if False:"),
+            ("int64: its size", "if not -_INT64 <= data < _INT64:", "if False:"),
+            ("timezone: a tuple", "members = _of(tuple, data)", "members = data"),
+            ("timedelta: a tuple", "microseconds = _of(tuple, data)", "microseconds = data"),
+            ("range: a tuple", "_of(tuple, data)\n    return range", "data\n    return range"),
+            ("slice: a tuple", "_of(tuple, data)\n    return slice", "data\n    return slice"),
+            ("defaultdict: a tuple", "name, items = _of(tuple, data)", "name, items = data"),
+            ("deque: a tuple", "items, maxlen = _of(tuple, data)", "items, maxlen = data"),
+            (
+                "datetime: a tuple",
+                "_of(tuple, data)\n    return datetime.datetime",
+                "data\n    return datetime.datetime",
+            ),
+            ("time: a tuple", "_of(tuple, data)\n    return datetime.time.", "data\n    return datetime.time."),
+            (
+                "datetime: fold",
+                "26)).replace(tzinfo=_zone(zone), fold=_of(int, fold))",
+                "26)).replace(tzinfo=zone, fold=fold)",
+            ),
+            (
+                "time: fold",
+                "15)).replace(tzinfo=_zone(zone), fold=_of(int, fold))",
+                "15)).replace(tzinfo=zone, fold=fold)",
+            ),
+            ("datetime: length of a text", "len(data) <= 42", "len(data) <= 9999"),
+            ("datetime: length beside a zone", "_text(text, 26)", "_text(text, 9999)"),
+            ("time: length of a text", "len(data) <= 31", "len(data) <= 9999"),
+            ("time: length beside a zone", "_text(text, 15)", "_text(text, 9999)"),
+            ("length of a zone's name", "_text(name, _NAME)", "name"),
+            ("Decimal: length", "_DECIMAL_TEXT = 64", "_DECIMAL_TEXT = 9999"),
+            ("Decimal: exponent", "if abs(value.adjusted()) > _DECIMAL_EXPONENT:", "if False:"),
+            ("Decimal: signaling NaN", "elif value.is_snan():", "elif False:"),
+            ("Decimal: spelling", "if _encode_decimal(value) != data:", "if False:"),
+            ("timedelta: days", "_int64(days)", "days"),
+            ("timedelta: seconds", "_int64(seconds)", "seconds"),
+            ("timedelta: microseconds", "_int64(microseconds)", "microseconds"),
+            ("range: start", "range(_int64(start)", "range(start"),
+            ("range: stop", "_int64(stop)", "stop"),
+            ("range: step", "_int64(step)", "step"),
+            ("slice: bounds", "None if bound is None else _int64(bound)", "bound"),
+            ("singletons have no data", "if data is not None:\n            raise", "if False:\n            raise"),
+            ("Counter: ints", "_of(int, count)", "pass"),
+            ("Counter: a dict", "counts = _of(dict, data)", "counts = dict(data)"),
+            ("defaultdict: known factories", "if _FACTORIES.get(name) is not factory:", "if name not in _FACTORIES:"),
+            ("defaultdict: a dict", "_of(dict, items)", "items"),
+            ("deque: a list", "_of(list, items)", "items"),
+            ("deque: maxlen", "None if maxlen is None else _int64(maxlen)", "maxlen"),
+            ("OrderedDict: a dict", "collections.OrderedDict(_of(dict, data))", "collections.OrderedDict(data)"),
+            ("set: a list", "return set(_of(list, data))", "return set(data)"),
+            ("frozenset: a list", "return frozenset(_of(list, data))", "return frozenset(data)"),
+            ("bytearray: bytes", "bytearray(_of(bytes, data))", "bytearray(data)"),
+            ("UUID: bytes", "_of(bytes, data))\n\n\n# ", "bytes(data))\n\n\n# "),
+            ("attributes are not lost", 'if getattr(value, "__dict__", None):', "if False:"),
+            ("length of a path", "_PATH_TEXT = 1024", "_PATH_TEXT = 9999"),
+            ("length of an address", "_NAME = 64", "_NAME = 9999"),
+            ("paths hold no NUL", '"\\0" in text or ', ""),
+            ("spelling of paths and addresses", " or str(value) != text", ""),
+        ]
+    ),
+    # ---------------------------------------------------------------------------------------------------------- shapes
+    *(
+        Mutation(name, "shapes.py", old, new, SHAPES)
+        for name, old, new in [
+            ("enum: never called", "lambda data: members[type(data), data]", "lambda data: cls(data)"),
+            ("enum: no flags", "if issubclass(cls, enum.Flag):", "if False:"),
+            (
+                "enum: hashable values",
+                "except TypeError:\n        raise ConfigError",
+                "except EOFError:\n        raise ConfigError",
+            ),
+            ("dataclass: all fields are arguments", "if not field.init:", "if False:"),
+            ("dataclass: all arguments are fields", "if name not in names", "if False"),
+            ("fields: a tuple", "if type(data) is not tuple or len(data)", "if len(data)"),
+            ("fields: their types", "if not check(value):", "if False:"),
+            ("fields: known annotations", "except NameError as error:", "except EOFError as error:"),
+            ("subclass: no enum", "and not issubclass(cls, enum.Enum)", ""),
+            ("subclass: exactly the plain type", "if type(data) is not base:", "if False:"),
+            ("subclass: no attributes", "if own:", "if False:"),
+            ("zones: those named", "if zones.get(str(zone.key)) is not zone:", "if False:"),
+            ("zones: from the table", "lambda data: zones[data]", "lambda data: zoneinfo.ZoneInfo(data)"),
+            (
+                "annotation: exactly the class",
+                "lambda value: type(value) is hint",
+                "lambda value: isinstance(value, hint)",
+            ),
+            ("annotation: float is no bool", "type(value) in (float, int)", "isinstance(value, float | int)"),
+            ("annotation: type of a literal", "type(value) is type(choice) and", ""),
+            (
+                "annotation: container's type",
+                "type(value) is kind and all(map(check, value))",
+                "all(map(check, value))",
+            ),
+            ("annotation: members", "type(value) is kind and all(map(check, value))", "type(value) is kind"),
+            ("annotation: a tuple", "if type(value) is not tuple or", "if"),
+            (
+                "annotation: length of a tuple",
+                "or len(value) != len(checks):\n            return False",
+                ":\n            return False",
+            ),
+            ("annotation: keys", "check_key(key) and", ""),
+            ("annotation: values", "check_key(key) and check_value(value[key])", "check_key(key)"),
+        ]
+    ),
+    # ------------------------------------------------------------------------------------------------------------ seal
+    *(
+        Mutation(name, "seal.py", old, new, SEAL)
+        for name, old, new in [
+            ("length of a token", "if length > self._max_length:", "if False:"),
+            ("base64: strict", "strict_mode=True", "strict_mode=False"),
+            ("base64: one alphabet", 'b"-_+/=", b"+/\\0\\0\\0"', 'b"-_+/=", b"+/+/="'),
+            (
+                "base64: the last character",
+                "if canonical_end is not None and token[-1] not in canonical_end:",
+                "if False:",
+            ),
+            ("the shortest token", "if len(envelope) < _HEAD + _TIMES.size + _TAG:", "if False:"),
+            ("the shortest sealed token", "if len(envelope) < start + _TIMES.size + _TAG:", "if False:"),
+            ("the MAC", "if compare_digest(mac.finalize(), tag):", "if True:"),
+            ("flags that are reserved", "flags & _RESERVED or", ""),
+            ("flags of other serializers", "or flags & 3 > JSON:", ":"),
+            ("room for a lifetime", "if start + 4 > end:", "if False:"),
+            ("room for an id", "if start + SID_BYTES > end:", "if False:"),
+            ("length of the padding", "if not 1 <= plaintext[-1] <= end - start:", "if False:"),
+            ("sealed in the future", "sealed_at > now + self._leeway or", ""),
+            ("begun after it was sealed", "or created > sealed_at + self._leeway", ""),
+            ("idle timeout", "self._idle_timeout is not None and now > sealed_at + self._idle_timeout", "False"),
+            ("absolute timeout", "if ends is not None and now > created + ends:", "if False:"),
+            ("lifetime", "if lifetime is not None and (ends is None or lifetime < ends):", "if False:"),
+            ("a lifetime only shortens", "(ends is None or lifetime < ends)", "True"),
+            ("the times are checked", "        self._check_times(created, sealed_at, lifetime)\n", ""),
+            ("inflated size", "inflator.decompress(payload, INFLATED_MAX)", "inflator.decompress(payload)"),
+            ("the end of what is deflated", "if not inflator.eof or", "if"),
+            ("nothing after what is deflated", " or inflator.unused_data", ""),
+        ]
+    ),
+    # --------------------------------------------------------------------------------------------- cookie and manager
+    Mutation(
+        "number of candidates",
+        "cookie.py",
+        "islice(self._every.finditer(header), CANDIDATES)",
+        "islice(self._every.finditer(header), None)",
+        COOKIE,
+    ),
+    Mutation(
+        "size of the cookie",
+        "manager.py",
+        "size = len(self._name) + len(token)\n        if size > LIMIT:",
+        "size = len(self._name) + len(token)\n        if False:",
+        MANAGER,
+    ),
+    Mutation("a session is a dict", "manager.py", "if type(content) is not dict:", "if False:", MANAGER),
+    Mutation(
+        "accepted serializers, in the manager",
+        "manager.py",
+        'if "json" in config.accept_serializers:',
+        "if True:",
+        MANAGER,
+    ),
+    Mutation(
+        "accepted serializers, pickle", "manager.py", 'if "pickle" in config.accept_serializers:', "if True:", MANAGER
+    ),
+    Mutation("what is sealed can be read", "config.py", "if self.serializer not in accepted:", "if False:", CONFIG),
+]
+
+
+def copy(to: Path) -> None:
+    """Copy what the tests need."""
+    for name in COPIED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, to / name, ignore=NOT_COPIED)
+        else:
+            shutil.copy(ROOT / name, to / name)
+
+
+def run(directory: Path, tests: str) -> tuple[int, str]:
+    """Run tests in a copy: pytest's exit code, `FAILED` where they do not end; and what it wrote."""
+    words = re.findall(r"\S+", tests)
+    command = [sys.executable, "-c", PYTEST, *words]
+    try:
+        done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=LIMIT, check=False)
+    except subprocess.TimeoutExpired:
+        return FAILED, f"not done within {LIMIT} seconds"
+    return done.returncode, done.stdout + done.stderr
+
+
+def check_tests(tests: str) -> None:
+    """Make sure that tests pass while all guards are there: otherwise their failing says nothing."""
+    with tempfile.TemporaryDirectory() as directory:
+        copy(Path(directory))
+        code, output = run(Path(directory), tests)
+    if code != PASSED:
+        sys.exit(f"{tests} fails with all guards in place:\n{output}")
+
+
+def mutated(mutation: Mutation) -> str:
+    """The text of a module without one guard, which has to be in it exactly once."""
+    text = (ROOT / "sealedsession" / mutation.file).read_text(encoding="utf-8")
+    if (count := text.count(mutation.old)) != 1:
+        sys.exit(f"{mutation.name}: the text is {count} times in {mutation.file}:\n{mutation.old}")
+    changed = text.replace(mutation.old, mutation.new)
+    compile(changed, mutation.file, "exec")
+    return changed
+
+
+def survives(mutation: Mutation) -> bool:
+    """Take out one guard of a copy, and say whether the tests pass all the same."""
+    with tempfile.TemporaryDirectory() as directory:
+        copy(Path(directory))
+        Path(directory, "sealedsession", mutation.file).write_text(mutated(mutation), encoding="utf-8")
+        code, output = run(Path(directory), mutation.tests)
+    if code not in (PASSED, FAILED):
+        sys.exit(f"{mutation.name}: pytest could not run:\n{output}")
+    return code == PASSED
+
+
+def main(words: list[str]) -> int:
+    """Run the rows that words choose, or all."""
+    chosen = [row for row in MUTATIONS if not words or any(word in f"{row.file}: {row.name}" for word in words)]
+    for row in chosen:
+        mutated(row)  # before anything takes time
+    with ThreadPoolExecutor(cpu_count()) as pool:
+        list(pool.map(check_tests, sorted({row.tests for row in chosen})))
+        survived = 0
+        for row, alive in zip(chosen, pool.map(survives, chosen), strict=True):
+            survived += alive
+            print(f"{'SURVIVED' if alive else 'killed  '}  {row.file}: {row.name}", flush=True)
+    print(f"{len(chosen) - survived} killed, {survived} survived")
+    return 1 if survived else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
