@@ -158,6 +158,13 @@ def _decode_decimal(data: object) -> decimal.Decimal:
     return value
 
 
+def _decode_fraction(data: object) -> fractions.Fraction:
+    value = fractions.Fraction(*_exactly(data, int, int))
+    if value.as_integer_ratio() != data:
+        raise ValueError("a spelling that is never written")
+    return value
+
+
 def _decode_range(data: object) -> range:
     start, stop, step = _of(tuple, data)
     return range(_int64(start), _int64(stop), _int64(step))
@@ -258,12 +265,7 @@ DEFAULT_TYPES = (
     ),
     DefaultType(datetime.timezone, "tz", _encode_timezone, _decode_timezone),
     DefaultType(decimal.Decimal, "n", _encode_decimal, _decode_decimal),
-    DefaultType(
-        fractions.Fraction,
-        "fr",
-        lambda value: (value.numerator, value.denominator),
-        lambda data: fractions.Fraction(*_exactly(data, int, int)),
-    ),
+    DefaultType(fractions.Fraction, "fr", fractions.Fraction.as_integer_ratio, _decode_fraction),
     DefaultType(
         complex, "c", lambda value: (value.real, value.imag), lambda data: complex(*_exactly(data, float, float))
     ),

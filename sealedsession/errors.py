@@ -8,7 +8,7 @@ The branch says whose fault it is and when it shows:
   and never leaves `SessionManager.open`: a bad cookie gives a new, empty session.
 
 A message says what happened, names the option, key or path, and ends with what to do.
-No message holds a key, a token or a session value.
+No message of ours holds a key, a token or a session value; an encoder of yours may say what it likes.
 """
 
 from collections.abc import Mapping
@@ -58,7 +58,7 @@ class CookieTooLarge(SealError):
         self.by_key = by_key
 
     def __str__(self) -> str:
-        largest = ", ".join(f"{key!r} {count} bytes" for key, count in list(self.by_key.items())[:5])
+        largest = ", ".join(f"{repr(key)[:60]} {count} bytes" for key, count in list(self.by_key.items())[:5])
         return (
             f"session cookie {self.name!r} would take {self.size} bytes, and browsers drop a cookie over {self.limit}. "
             f"Largest keys: {largest or 'none'}. Nothing was sent and the browser keeps the session it had: "

@@ -6,7 +6,7 @@ A record holds reason codes, cookie names and sizes. It never holds a key, a tok
 
 import logging
 
-from sealedsession.errors import CookieTooLarge, UnsealError
+from sealedsession.errors import SealError, UnsealError
 
 logger = logging.getLogger("sealedsession")
 
@@ -29,8 +29,8 @@ def ambiguous(name: str, count: int) -> None:
     logger.warning("%d cookies named %r in one request; the newest valid one is used", count, name)
 
 
-def kept_old_cookie(error: CookieTooLarge) -> None:
-    """The option oversize="keep" dropped a change."""
+def kept_old_cookie(error: SealError) -> None:
+    """The option oversize="keep" dropped a change; or a session that did not change could not be sealed again."""
     logger.error("a session was not saved: %s", error)
 
 

@@ -11,6 +11,7 @@ whose session was looked into, `Cache-Control` with every Set-Cookie unless the 
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
 from sealedsession import events
@@ -25,6 +26,7 @@ from sealedsession.session import UNOPENED_CONTENT, ClosedSession, Session, Unop
 from sealedsession.tagged_json import JsonSerializer
 
 Request = TypeVar("Request")
+_SEAL_LENGTH = 80  # characters of a token besides the payload's: head, nonce, times and tag in base64
 
 
 class SessionManager(Generic[Request, Text]):
@@ -57,16 +59,18 @@ class SessionManager(Generic[Request, Text]):
             idle_timeout=config.idle_timeout,
             absolute_timeout=config.absolute_timeout,
             leeway=config.leeway,
-            max_length=LIMIT,
+            max_length=LIMIT - len(self._name),
             clock=config.clock,
             random_bytes=config.random_bytes,
         )
+        # A payload of more than this comes out of a cookie only if it was deflated, which no option does.
+        limits = replace(config.limits, size=min(config.limits.size, LIMIT * 3 // 4))
         # By the number that the token has for them.
         self._serializers: dict[int, PickleSerializer | JsonSerializer] = {}
         if "pickle" in config.accept_serializers:
-            self._serializers[PICKLE] = PickleSerializer(config.registry, config.limits)
+            self._serializers[PICKLE] = PickleSerializer(config.registry, limits)
         if "json" in config.accept_serializers:
-            self._serializers[JSON] = JsonSerializer(config.registry, config.limits)
+            self._serializers[JSON] = JsonSerializer(config.registry, limits)
         self._serializer_number = PICKLE if config.serializer == "pickle" else JSON
         self._serializer = self._serializers[self._serializer_number]
         self._refresh_interval: int = config.refresh_interval or 0
@@ -162,21 +166,29 @@ class SessionManager(Generic[Request, Text]):
     # --------------------------------------------------------------------------------------------------- on the way in
 
     def _load_from(self, session: Session, header: bytes) -> dict[Any, Any]:
-        content: dict[Any, Any] = {}
         tokens = self._find(header)
         if len(tokens) > 1:
             events.ambiguous(self._name, len(tokens))
+        opened: list[Unsealed] = []
         for token in tokens:
             try:
-                unsealed = self._sealer.unseal(token)
-                if session._origin is not None and unsealed.sealed_at <= session._origin.sealed_at:
-                    continue  # a tie goes to the first: browsers send the more specific path first
-                content = self._parse(unsealed)
-                session._origin = unsealed
+                opened.append(self._sealer.unseal(token))
             except UnsealError as error:
-                events.rejected(self._name, error)
-                session._rejected = session._rejected or error.code
-        return content
+                self._reject(session, error)
+        opened.sort(key=lambda unsealed: -unsealed.sealed_at)  # a tie goes to the first, whose path is more specific
+        for unsealed in opened:
+            try:
+                content = self._parse(unsealed)
+            except UnsealError as error:
+                self._reject(session, error)
+            else:
+                session._origin = unsealed
+                return content
+        return {}
+
+    def _reject(self, session: Session, error: UnsealError) -> None:
+        events.rejected(self._name, error)
+        session._rejected = session._rejected or error.code
 
     def _parse(self, unsealed: Unsealed) -> dict[Any, Any]:
         serializer = self._serializers.get(unsealed.serializer)
@@ -197,7 +209,12 @@ class SessionManager(Generic[Request, Text]):
             return None
         try:
             return self._cookie_for(session)
-        except CookieTooLarge as error:
+        except SealError as error:
+            if self._is_as_it_came(session):
+                events.kept_old_cookie(error)
+                return None
+            if not isinstance(error, CookieTooLarge):
+                raise
             if self.config.oversize == "raise":
                 raise
             if self.config.oversize == "keep":
@@ -210,16 +227,21 @@ class SessionManager(Generic[Request, Text]):
         origin = session._origin
         if origin is None and not session and session._sid is None and not session._save:
             return self._deletion if session._rejected else None
+        content = session.copy()
+        payload = None
         try:
-            payload, changed = self._serialized(session, origin)
+            if origin is not None:
+                payload = self._serializers[origin.serializer].dumps(content, origin.payload)
+                due = self.config.clock() - origin.sealed_at >= self._refresh_interval
+                same = payload is origin.payload and session._sid == origin.sid and session._created == origin.created
+                if same and not session._save and origin.by_primary and not due:
+                    return None
+                if not same and not session and not session._save and session._sid in (None, origin.sid):
+                    return self._deletion
+            if payload is None or origin is None or origin.serializer != self._serializer_number:
+                payload = self._serializer.dumps(content)
         except TooLarge:
             raise self._beyond_limits(session) from None
-        if origin is not None:
-            changed = changed or session._sid != origin.sid or session._created != origin.created
-            if not changed and not session._save and origin.by_primary and not self._is_due(origin):
-                return None
-            if changed and not session and not session._save and session._sid in (None, origin.sid):
-                return self._deletion
         token = self._seal(session, payload)
         size = len(self._name) + len(token)
         if size > LIMIT:
@@ -228,25 +250,21 @@ class SessionManager(Generic[Request, Text]):
             self._warn_of_plain_http(session)
         return f"{self._name}={token}{self._attributes}"
 
-    def _serialized(self, session: Session, origin: Unsealed | None) -> tuple[bytes, bool]:
-        """The session's payload, and whether it holds something else than the one that came in."""
-        content = session.copy()
-        if origin is None:
-            return self._serializer.dumps(content), True
-        payload = self._serializers[origin.serializer].dumps(content, origin.payload)
-        changed = payload is not origin.payload
-        if origin.serializer != self._serializer_number:
-            payload = self._serializer.dumps(content)
-        return payload, changed
+    def _is_as_it_came(self, session: Session) -> bool:
+        """Whether the application has changed nothing, asked of the values: what came in cannot be written again."""
+        origin = session._origin
+        if origin is None or session._save or session._sid != origin.sid or session._created != origin.created:
+            return False
+        try:
+            return self._parse(origin) == session
+        except UnsealError:
+            return False
 
     def _warn_of_plain_http(self, session: Session) -> None:
         host = self._plain_http_host(session._request)
         if host is not None and not is_loopback(host):
             self._watch_transport = False  # once says it
             events.plain_http(self._name, host)
-
-    def _is_due(self, origin: Unsealed) -> bool:
-        return self.config.clock() - origin.sealed_at >= self._refresh_interval
 
     def _seal(self, session: Session, payload: bytes) -> str:
         return self._sealer.seal(
@@ -259,7 +277,7 @@ class SessionManager(Generic[Request, Text]):
 
     def _beyond_limits(self, session: Session) -> SealError:
         by_key = self._sizes(session)
-        size = sum(by_key.values())
+        size = len(self._name) + _SEAL_LENGTH + sum(by_key.values())
         if size > LIMIT:
             return CookieTooLarge(self._name, size, LIMIT, by_key)
         limits = self.config.limits

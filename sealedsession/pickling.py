@@ -46,12 +46,12 @@ class _Writer:
     so that they are kept: taken out of a list by pop, a writer belongs to one caller until append gives it back.
     """
 
-    __slots__ = ("_most", "dump", "written")
+    __slots__ = ("_most", "dump", "pickler", "written")
 
     def __init__(self, pickler_class: type[pickle.Pickler], size: int) -> None:
-        pickler = pickler_class(self, 4)
-        pickler.fast = True
-        self.dump = pickler.dump
+        self.pickler: Any = pickler_class(self, 4)
+        self.pickler.fast = True
+        self.dump: Callable[[object], None] = self.pickler.dump
         self.written = b""
         self._most = size + _HEAD_LENGTH
 
@@ -108,9 +108,15 @@ class PickleSerializer:
         by_type, by_code = registry.by_type.get, registry.by_code.get
 
         class TypedPickler(_PlainPickler):
+            in_order: Callable[[Any], list[object]]  # given for every session
+
             def persistent_id(self, value: object) -> object:
-                entry = by_type(type(value))
-                return None if entry is None else (entry.code, entry.encode(value))
+                kind = type(value)
+                entry = by_type(kind)
+                if entry is None:
+                    return None
+                data = self.in_order(value) if kind is set or kind is frozenset else entry.encode(value)
+                return (entry.code, data)
 
         class Reader(pickle.Unpickler):
             deferred = False
@@ -162,6 +168,7 @@ class PickleSerializer:
     def _dumps_typed(self, value: object, known: bytes | None) -> bytes:
         try:
             writer = _take(self._typed_writers, self._TypedPickler, self._size)
+            writer.pickler.in_order = self._registry.ordering()
             writer.dump(value)
             payload = writer.take()
             if known is not None and payload == known:

@@ -29,7 +29,7 @@ _NOT_FINITE = ("nan", "inf", "-inf")
 _TAG_STARTS = ('"~', '"\\u007e', '"\\u007E')  # JSON has no other ways to write it
 
 # The tokens of a JSON text, and with a "{" the tag behind it.
-_TOKENS = re.compile(r'\{(?:"(~[tdbf])":)?|[\[\]}]|"(?:[^"\\]|\\.)*"(\s*:)?|[^\s,:"\[\]{}]+', re.DOTALL)
+_TOKENS = re.compile(r'\{(?:"(~[tdbf])":)?|[\[\]}]|"(?:[^"\\]|\\.)*+"?(\s*:)?|[^\s,:"\[\]{}]+', re.DOTALL)
 
 
 class JsonSerializer:
@@ -143,6 +143,7 @@ class _Tagger:
 
     def __init__(self, registry: Registry, limits: Limits) -> None:
         self._registry = registry
+        self._in_order = registry.ordering()
         self._limits = limits
         self._nodes = 0
 
@@ -167,7 +168,8 @@ class _Tagger:
         if kind is dict:
             return self._tagged_dict(value, depth + 1)
         entry = self._registry.by_type[kind]
-        return {_TYPED + entry.code: self.tagged(entry.encode(value), depth + 1)}
+        data = self._in_order(value) if kind is set or kind is frozenset else entry.encode(value)
+        return {_TYPED + entry.code: self.tagged(data, depth + 1)}
 
     def _tagged_dict(self, value: dict[Any, Any], depth: int) -> dict[str, Any]:
         if all(type(key) is str and not key.startswith("~") for key in value):

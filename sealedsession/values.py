@@ -12,6 +12,7 @@ Rules:
 """
 
 import enum
+import struct
 import types
 import uuid
 import zoneinfo
@@ -151,13 +152,24 @@ class Registry:
     def _add(self, entry: ValueType) -> None:
         self.by_type[entry.cls] = self.by_code[entry.code] = entry
 
+    def ordering(self) -> Callable[[Iterable[object]], list[object]]:
+        """A function that puts a set's elements in an order that depends on nothing but them.
+
+        It is for the sets of one session, while that is written: a set within a set is looked at once.
+        """
+        spell = _Speller(self.by_type).spell
+
+        def in_order(elements: Iterable[object]) -> list[object]:
+            members: list[Any] = list(elements)
+            kinds = {type(member) for member in members}
+            if len(kinds) <= 1 and kinds <= {str, int, bytes}:
+                return sorted(members)
+            return sorted(members, key=spell)
+
+        return in_order
+
     def _in_order(self, elements: Iterable[object]) -> list[object]:
-        """A set's elements in an order that depends on nothing but them."""
-        members: list[Any] = list(elements)
-        kinds = {type(member) for member in members}
-        if len(kinds) <= 1 and kinds <= {str, int, bytes}:
-            return sorted(members)
-        return sorted(members, key=_Speller(self.by_type).spell)
+        return self.ordering()(elements)
 
 
 def _is_reachable(cls: type) -> bool:
@@ -193,6 +205,8 @@ class _Speller:
         if kind is dict:
             return ("dict", [(self.spell(key), self.spell(member)) for key, member in value.items()])
         entry = self._by_type.get(kind)
+        if kind is float:
+            return ("float", struct.pack(">d", value))  # nan and -nan look alike
         if entry is None:
             return (kind.__name__, repr(value))
         return ("~" + entry.code, self.spell(entry.encode(value)))

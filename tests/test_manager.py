@@ -850,3 +850,60 @@ def test_limits_of_one_middleware(clock, keys, serializer):
     assert tight.visit(cookie=free.cookie)[0].rejected == "forbidden_value"
     with pytest.raises(NotSerializable, match="nested more than 3 deep"):
         tight.visit(methodcaller("update", deep=[[[1]]]))
+
+
+# ------------------------------------------------------------------------------- sessions that cannot be sealed again
+
+
+def test_a_session_that_fits_no_more_is_kept_as_it_is(clock, keys, caplog):
+    """Where an unchanged session became too large for the new serializer, reading it goes on and the cookie stays."""
+    old = Browser(clock, **keys, serializer="json")
+    points = [number / 2 for number in range(450)]
+    old.visit(methodcaller("update", points=points))
+    new = Browser(clock, **keys)
+    clock.advance(4000)
+    session, sent = new.visit(cookie=old.cookie)
+    assert session["points"] == points
+    assert header(sent, "Set-Cookie") == []
+    assert "was not saved" in caplog.text
+    with pytest.raises(CookieTooLarge):
+        new.visit(methodcaller("update", more=1), cookie=old.cookie)
+
+
+def test_the_longest_token_that_is_read_can_be_sealed_again(browser, clock):
+    """A token that leaves no room for the cookie's name is malformed: it could not be refreshed."""
+    longest = 4096 - len(NAME)
+    room = longest * 3 // 4 - 60 - len(dumps({"a": "x" * 300})) + 300
+    fits = browser.seal(dumps({"a": "x" * room}))
+    assert browser.visit(cookie=fits)[0].rejected is None
+    clock.advance(4000)
+    assert browser.sets_cookie(cookie=fits)
+    longer = browser.seal(dumps({"a": "x" * (room + 3)}))
+    assert browser.visit(cookie=longer)[0].rejected == "malformed"
+
+
+def test_what_was_deflated_beyond_a_cookie_is_refused(clock, keys):
+    """A payload that no cookie could hold by itself is not read, so that it costs no more than others."""
+    browser = Browser(clock, **keys)
+    deflating = Sealer(browser.config.keyring, f"cookie:{NAME}", clock=clock, compress=True)
+    token = deflating.seal(dumps({"a": "x" * 5000}), created=int(clock()))
+    assert browser.visit(cookie=f"{NAME}={token}")[0].rejected == "forbidden_value"
+
+
+def test_a_fraction_that_could_not_be_written_is_refused(browser):
+    """A payload whose value has another spelling is refused when it is read, and not when the response goes out."""
+    least = b"\x8a\x20" + (-(2**255)).to_bytes(32, "little", signed=True)
+    payload = b"}\x8c\x01a\x8c\x02fr\x8a\x011" + least + b"\x86\x86Qs."
+    session, sent = browser.visit(cookie=browser.seal(payload))
+    assert session.rejected == "forbidden_value"
+    assert header(sent, "Set-Cookie") == [browser.config.cookie.deletion]
+
+
+def test_only_the_newest_candidate_is_parsed(browser, clock, caplog):
+    """Of several valid tokens the newest is parsed, and an older one only if that is refused."""
+    older = browser.seal(b"cos\nsystem\n.")
+    clock.advance(10)
+    newer = browser.seal(dumps({"a": 1}))
+    session, _ = browser.visit(cookie=f"{older}; {newer}")
+    assert session == {"a": 1}
+    assert "forbidden_value" not in caplog.text

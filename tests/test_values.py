@@ -14,6 +14,8 @@ import pytest
 from sealedsession.default_types import DEFAULT_TYPES, PLAIN
 from sealedsession.errors import ConfigError
 from sealedsession.limits import DEFAULT_LIMITS, FaultFinder
+from sealedsession.pickling import PickleSerializer
+from sealedsession.tagged_json import JsonSerializer
 from sealedsession.values import Registry
 
 NOTHING_FOUND = RuntimeError("what the serializer said")
@@ -433,10 +435,11 @@ HOSTILE = {
     "d": [*temporal("2030-01-01T00:00:00.000000"), "", "2030", "0000-01-01", "2030-02-30", "2030-01-01T25:00",
           "10000-01-01", LONG,
           "2030-01-01T00:00:00." + "0" * 30, ("2030-01-01T00:00:00.0000000", 0, None),
-          "2030-01-01T00:00:00.000000+00:00:00.000000 ", "2030-01-01T00:00:00+24:00"],
+          "2030-01-01T00:00:00.000000+00:00:00.000000 ", "2030-01-01T00:00:00+24:00",
+          "2030-01-01T00:00:00+00:00:30"],
     "date": ["", "2030-02-30", "0000-01-01", "2030-01-01T00:00", LONG, "2030-1-1"],
     "time": [*temporal("12:00:00.000000"), "", "24:01", "12:60", LONG, "12:00+24:00",
-             "12:00:00." + "0" * 30, ("12:00:00.0000000", 0, None)],
+             "12:00:00." + "0" * 30, ("12:00:00.0000000", 0, None), "12:00:00+00:00:30"],
     "td": [*NOT_A_TUPLE_OF_THREE_INTS, (10**9, 0, 0), (-(10**9), 0, 0), (INT64 - 1, 0, 0)],
     "tz": [*(d for d in NOT_A_TUPLE_OF_THREE_INTS if d != (1, 2, 3, 4)), (1, 0, 0), (-1, 0, 0), (0, 86400, 0),
            (0, 60, 0, 5), (0, 60, 0, b"x"), (0, 60, 0, "n" * 65), (0, 60, 0, "x", "y"),
@@ -569,3 +572,22 @@ def test_ordering_nested_sets_takes_few_calls():
         nested = frozenset([nested])
     assert find_fault(nested, registry) is None
     assert 0 < len(calls) < 500
+
+
+def test_nested_sets_are_looked_at_once_for_a_session():
+    """Sets within sets cost as much as they hold, however deep: each is looked at once while a session is written."""
+    visits = []
+
+    def encode(chip):
+        visits.append(chip)
+        return chip.color
+
+    registry = Registry()
+    registry.register(Chip, "chip", encode=encode, decode=Chip)
+    value = frozenset(map(Chip, range(20)))
+    for _ in range(50):
+        value = frozenset([value, 1])
+    for make in (PickleSerializer, JsonSerializer):
+        visits.clear()
+        make(registry).dumps({"a": value})
+        assert len(visits) < 5 * 20

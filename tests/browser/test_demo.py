@@ -24,8 +24,17 @@ LIMIT = 4096
 def start(*arguments: str) -> subprocess.Popen[str]:
     """Start the demo as ``make demo`` does."""
     return subprocess.Popen(
-        [sys.executable, str(DEMO), *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, str(DEMO), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_interrupts,
     )
+
+
+def hear_interrupts() -> None:
+    """A process started in the background by a shell ignores Ctrl-C, and so would what it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @contextmanager
