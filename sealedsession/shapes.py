@@ -100,7 +100,7 @@ def zoneinfo_codec(names: Iterable[str]) -> Codec:
             raise ConfigError(f"there is no time zone {name!r} on this machine; the package tzdata has them") from None
 
     def encode(zone: zoneinfo.ZoneInfo) -> object:
-        if zones.get(str(zone.key)) is not zone:
+        if zone.key not in zones:
             raise TypeError(f"the zone {zone.key} is none of those registered")
         return zone.key
 
