@@ -302,7 +302,7 @@ MUTATIONS = [
             ("subclass: no enum", "and not issubclass(cls, enum.Enum)", ""),
             ("subclass: exactly the plain type", "if type(data) is not base:", "if False:"),
             ("subclass: no attributes", "if own:", "if False:"),
-            ("zones: those named", "if zones.get(str(zone.key)) is not zone:", "if False:"),
+            ("zones: those named", "if zone.key not in zones:", "if False:"),
             ("zones: from the table", "lambda data: zones[data]", "lambda data: zoneinfo.ZoneInfo(data)"),
             (
                 "annotation: exactly the class",
