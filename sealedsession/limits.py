@@ -73,6 +73,10 @@ class TooLarge(Exception):
     """A session that is larger than a reader takes, when it is serialized."""
 
 
+class TooManyValues(TooLarge):
+    """A session of more values than a reader takes, when it is serialized."""
+
+
 class TooMany(UnsealError):
     """A payload of more values than a reader takes."""
 
@@ -105,7 +109,7 @@ class FaultFinder:
         """:param parents: the ids of the values around it."""
         self._left -= 1
         if self._left < 0:
-            raise TooLarge  # what is shared is met wherever it occurs
+            raise TooManyValues  # what is shared is met wherever it occurs
         if id(value) in parents:
             return NotSerializable(path, type(value), "it contains itself. Store a value without the circle")
         inside = (*parents, id(value))
@@ -141,7 +145,7 @@ class FaultFinder:
         name = f"{kind.__module__}.{kind.__qualname__}"
         self._typed_left -= 1
         if self._typed_left < 0:
-            raise TooLarge
+            raise TooManyValues
         entry = self._registry.by_type.get(kind)
         if entry is None:
             return NotSerializable(

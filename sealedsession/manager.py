@@ -19,7 +19,7 @@ from sealedsession.config import SessionConfig
 from sealedsession.cookie import LIMIT, CookieFinder, is_loopback
 from sealedsession.errors import CookieTooLarge, NotSerializable, SealError, UnsealError
 from sealedsession.headers import SessionHeaders, Text
-from sealedsession.limits import TooLarge
+from sealedsession.limits import TooLarge, TooManyValues
 from sealedsession.pickling import PickleSerializer
 from sealedsession.seal import JSON, PICKLE, SID_BYTES, Sealer, Unsealed
 from sealedsession.session import UNOPENED_CONTENT, ClosedSession, Session, UnopenedSession
@@ -65,6 +65,10 @@ class SessionManager(Generic[Request, Text]):
         )
         # A payload of more than this comes out of a cookie only if it was deflated, which no option does.
         limits = replace(config.limits, size=min(config.limits.size, LIMIT * 3 // 4))
+        self._too_many = (
+            f"it has more than the {limits.nodes} values, or the {limits.typed} of types besides the plain ones, "
+            "that the option limits allows. Store less, or values that say the same with fewer parts"
+        )
         # By the number that the token has for them.
         self._serializers: dict[int, PickleSerializer | JsonSerializer] = {}
         if "pickle" in config.accept_serializers:
@@ -149,7 +153,7 @@ class SessionManager(Generic[Request, Text]):
         try:
             return len(self._name) + len(self._seal(session, self._serializer.dumps(session.copy())))
         except TooLarge:
-            return sum(self._sizes(session).values())
+            return len(self._name) + _SEAL_LENGTH + sum(self._sizes(session).values())
 
     def remaining(self, session: Session) -> int:
         """Bytes until the limit."""
@@ -240,8 +244,12 @@ class SessionManager(Generic[Request, Text]):
                     return self._deletion
             if payload is None or origin is None or origin.serializer != self._serializer_number:
                 payload = self._serializer.dumps(content)
+        except TooManyValues:
+            raise NotSerializable("session", None, self._too_many) from None
         except TooLarge:
-            raise self._beyond_limits(session) from None
+            by_key = self._sizes(session)
+            size = len(self._name) + _SEAL_LENGTH + sum(by_key.values())
+            raise CookieTooLarge(self._name, size, LIMIT, by_key) from None
         token = self._seal(session, payload)
         size = len(self._name) + len(token)
         if size > LIMIT:
@@ -255,10 +263,7 @@ class SessionManager(Generic[Request, Text]):
         origin = session._origin
         if origin is None or session._save or session._sid != origin.sid or session._created != origin.created:
             return False
-        try:
-            return self._parse(origin) == session
-        except UnsealError:
-            return False
+        return self._parse(origin) == session
 
     def _warn_of_plain_http(self, session: Session) -> None:
         host = self._plain_http_host(session._request)
@@ -274,18 +279,6 @@ class SessionManager(Generic[Request, Text]):
             sid=session._sid,
             lifetime=session._origin.lifetime if session._origin is not None else None,
         )
-
-    def _beyond_limits(self, session: Session) -> SealError:
-        by_key = self._sizes(session)
-        size = len(self._name) + _SEAL_LENGTH + sum(by_key.values())
-        if size > LIMIT:
-            return CookieTooLarge(self._name, size, LIMIT, by_key)
-        limits = self.config.limits
-        problem = (
-            f"it is beyond the limits of {limits.size} bytes, {limits.nodes} values and {limits.typed} values of types "
-            "besides the plain ones. Store less, or values that say the same with fewer parts"
-        )
-        return NotSerializable("session", None, problem)
 
     def _sizes(self, session: Session) -> dict[object, int]:
         """For every key the bytes that it and its value take on the wire, largest first."""

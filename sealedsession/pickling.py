@@ -21,7 +21,7 @@ from typing import Any
 
 from sealedsession.errors import UnsealError
 from sealedsession.grammar import Grammar
-from sealedsession.limits import DEFAULT_LIMITS, FaultFinder, Limits, TooLarge, TooMany
+from sealedsession.limits import DEFAULT_LIMITS, FaultFinder, Limits, TooLarge, TooMany, TooManyValues
 from sealedsession.values import Registry, default_registry
 
 # Protocol 4 and one frame around the whole payload. It is put in front here and never stored: 15 characters less
@@ -178,7 +178,7 @@ class PickleSerializer:
         except TooLarge:
             raise
         except TooMany:
-            raise TooLarge from None
+            raise TooManyValues from None
         except Exception as error:  # encoders are anybody's code
             raise FaultFinder(self._registry, self._limits).find(value, error) from error
         self._typed_writers.append(writer)

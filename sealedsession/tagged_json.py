@@ -20,7 +20,7 @@ from base64 import b64decode, b64encode
 from typing import Any, NoReturn
 
 from sealedsession.errors import UnsealError
-from sealedsession.limits import DEFAULT_LIMITS, FaultFinder, Limits, TooLarge, TooMany
+from sealedsession.limits import DEFAULT_LIMITS, FaultFinder, Limits, TooLarge, TooMany, TooManyValues
 from sealedsession.values import Registry, default_registry
 
 _TYPED = "~:"
@@ -62,7 +62,7 @@ class JsonSerializer:
         except TooLarge:
             raise
         except TooMany:
-            raise TooLarge from None
+            raise TooManyValues from None
         except Exception as error:  # encoders are anybody's code
             raise FaultFinder(self._registry, self._limits).find(value, error) from error
         return payload
@@ -151,7 +151,7 @@ class _Tagger:
         """:param depth: the level of nesting that a container here would be on."""
         self._nodes += 1
         if self._nodes > self._limits.nodes:
-            raise TooLarge  # what is shared is written wherever it occurs, and could grow without end
+            raise TooManyValues  # what is shared is written wherever it occurs, and could grow without end
         kind = type(value)
         if kind is str or kind is int or kind is bool or value is None:
             return value

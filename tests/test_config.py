@@ -427,3 +427,13 @@ def test_defaults_are_secure():
     config = SessionConfig(validate_key=KEY)
     assert config.cookie.attributes == "; Path=/; Secure; HttpOnly; SameSite=Lax"
     assert (config.idle_timeout, config.absolute_timeout, config.max_age) == (7 * DAY, 30 * DAY, None)
+
+
+def test_a_config_and_options_at_once():
+    """A middleware takes a config or options: both at once, or what is no config, is a ConfigError."""
+    config = SessionConfig(validate_key="Vz8q-3m_1KXr7dY0uPbN5tLhWc2aGe9sJfQi4oRk")
+    assert SessionConfig.of_arguments(config, {}) is config
+    with pytest.raises(ConfigError, match="config and secure are given"):
+        SessionConfig.of_arguments(config, {"secure": False})
+    with pytest.raises(ConfigError, match="config has to be a SessionConfig, and a dict was given"):
+        SessionConfig.of_arguments({"validate_key": "x"}, {})

@@ -343,3 +343,18 @@ def test_loopback(host):
 def test_not_loopback(host):
     """Every other host is not, however it begins."""
     assert not is_loopback(host)
+
+
+@pytest.mark.parametrize("options", [{"path": None}, {"max_age": True}, {"samesite": None}, {"name": 5}, {"secure": 1}])
+def test_options_of_another_type(options):
+    """An option of another type is a ConfigError that names it."""
+    [option] = options
+    with pytest.raises(ConfigError, match=f"{option} cannot be a"):
+        CookiePolicy(**options)
+
+
+def test_a_name_that_leaves_no_room():
+    """A name of more than 256 bytes is refused: it counts towards what a browser keeps."""
+    assert CookiePolicy(name="a" * 256).name == "a" * 256
+    with pytest.raises(ConfigError, match="257 bytes"):
+        CookiePolicy(name="a" * 257)

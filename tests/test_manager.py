@@ -907,3 +907,21 @@ def test_only_the_newest_candidate_is_parsed(browser, clock, caplog):
     session, _ = browser.visit(cookie=f"{older}; {newer}")
     assert session == {"a": 1}
     assert "forbidden_value" not in caplog.text
+
+
+def test_beyond_limits_that_the_configuration_sets(clock, keys):
+    """A session that would fit a cookie and is beyond smaller limits is an error that says so, and is not saved."""
+    browser = Browser(clock, **keys, limits=Limits(nodes=5, typed=1))
+    for act in (methodcaller("update", a=[1, 2, 3, 4, 5]), methodcaller("update", a=[datetime.UTC] * 2)):
+        with pytest.raises(NotSerializable, match="more than the 5 values, or the 1 of types"):
+            browser.visit(act)
+    assert browser.cookie == ""
+
+
+def test_size_and_modified_of_a_session_far_too_large(browser):
+    """What is too large to be serialized has a size over the limit, and is modified."""
+    session = browser.manager.open(browser.cookie)
+    session["blob"] = "x" * 100_000
+    assert session.modified
+    assert session.size > 4096
+    assert session.remaining < 0

@@ -591,3 +591,17 @@ def test_nested_sets_are_looked_at_once_for_a_session():
         visits.clear()
         make(registry).dumps({"a": value})
         assert len(visits) < 5 * 20
+
+
+def test_encoders_that_are_no_functions():
+    """What cannot be called is refused as encoder or decoder when it is given."""
+    with pytest.raises(ConfigError, match="encode and decode of Chip have to be functions"):
+        Registry().register(Chip, "chip", encode=None, decode=Chip)
+
+
+def test_elements_with_a_dict_for_data_are_put_in_order():
+    """Elements of a registered type whose data is a dict are put in the order of that."""
+    registry = Registry()
+    registry.register(Chip, "chip", encode=lambda chip: {"c": chip.color}, decode=lambda data: Chip(data["c"]))
+    payloads = {PickleSerializer(registry).dumps(set(map(Chip, colors))) for colors in permutations("abc")}
+    assert len(payloads) == 1
