@@ -26,7 +26,7 @@ class Limits:
     """What a payload may come to. The defaults are the most that can be set.
 
     :param size: bytes. A cookie holds 3 KB, deflated up to three times as much. The costliest payloads that are left
-        have colliding keys, and take time by the square of the size: at most about 25 ms at 8 KiB.
+        have colliding keys, and take time by the square of the size: at most about 30 ms at 8 KiB.
     :param depth: levels of nesting. What recurses over a session, repr and json among them, stops at about 1,000.
     :param nodes: values, keys included; at the default as many as there can be bytes.
     :param typed: values of types that are not plain. Some compare in Python, slowly where they collide. A cookie holds

@@ -104,7 +104,7 @@ class SessionManager(Generic[Request, Text]):
             return headers
         session.__class__ = Session  # open, so that a function given as `oversize` can trim it, the second time too
         set_cookie = self._set_cookie(session, status)
-        session.__class__ = ClosedSession  # the states are classes
+        session.__class__ = ClosedSession
         return self._headers.add(headers, set_cookie)
 
     def adopt(self, session: Session, current: object) -> None:
@@ -232,7 +232,7 @@ class SessionManager(Generic[Request, Text]):
         if origin is None and not session and session._sid is None and not session._save:
             return self._deletion if session._rejected else None
         content = session.copy()
-        payload = None
+        payload = b""
         try:
             if origin is not None:
                 payload = self._serializers[origin.serializer].dumps(content, origin.payload)
@@ -242,7 +242,7 @@ class SessionManager(Generic[Request, Text]):
                     return None
                 if not same and not session and not session._save and session._sid in (None, origin.sid):
                     return self._deletion
-            if payload is None or origin is None or origin.serializer != self._serializer_number:
+            if origin is None or origin.serializer != self._serializer_number:
                 payload = self._serializer.dumps(content)
         except TooManyValues:
             raise NotSerializable("session", None, self._too_many) from None
