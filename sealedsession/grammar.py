@@ -2,13 +2,15 @@
 
 26 opcodes of pickle's 68 (two more, PROTO and FRAME, stand in the head that is never stored). None of them names,
 imports, calls or builds anything, and there is no memo: a payload is as large as the value it makes. One regular
-expression matches the whole payload; only strings of 256 bytes and more, whose length it cannot count, are stepped
-over by a loop. Nesting, and the numbers of nodes and of typed values, are bounded by the number of bytes first, and
-counted exactly only if that says nothing.
+expression matches as many opcodes as cannot break a limit, and with most sessions that is all. Behind them, and behind
+strings of 256 bytes and more, whose length it cannot count, a loop goes on. Nesting, and the numbers of nodes and of
+typed values, are then bounded by the numbers of bytes, and counted exactly only if these say nothing.
 """
 
 import pickletools
 import re
+from collections.abc import Callable
+from typing import cast
 
 from sealedsession.errors import UnsealError
 from sealedsession.limits import Limits
@@ -19,18 +21,23 @@ def _counted(most: int) -> bytes:
     return b"(?:" + b"|".join(re.escape(bytes((n,))) + b".{%d}+" % n for n in range(most + 1)) + b")"
 
 
-def _tokens(int_bytes: int) -> bytes:
-    """Any number of opcodes with their arguments. Possessive: linear, no backtracking."""
-    return (
+def _matcher(int_bytes: int, most: bytes = b"") -> Callable[..., re.Match[bytes]]:
+    """What matches up to `most` opcodes with their arguments, and as group 1 the end of a payload.
+
+    Possessive: linear, no backtracking. It never returns None, as no opcode at all is a match.
+    """
+    pattern = (
         rb"(?:\x8c" + _counted(255)  # SHORT_BINUNICODE
         + rb"|[NQ\x88\x89}\](us)eat\x85\x86\x87]"  # NONE BINPERSID NEWTRUE NEWFALSE, and those of containers
         + rb"|K.|M..|J.{4}|G.{8}"  # BININT1 BININT2 BININT BINFLOAT
         + rb"|C" + _counted(255)  # SHORT_BINBYTES
-        + rb"|\x8a" + _counted(int_bytes) + rb")*+"  # LONG1
+        + rb"|\x8a" + _counted(int_bytes)  # LONG1
+        + rb"){0," + most + rb"}+(\.\Z)?+"
     )  # fmt: skip
+    return cast("Callable[..., re.Match[bytes]]", re.compile(pattern, re.DOTALL).match)
 
 
-_LONG_STRINGS = b"XB"  # BINUNICODE and BINBYTES: a four-byte length
+_LONG_STRINGS = b"X", b"B"  # BINUNICODE and BINBYTES: a four-byte length
 _STOP = ord(".")
 
 # Opcodes that open a level of nesting. A payload with few of these bytes, wherever they stand, is not deep.
@@ -41,14 +48,16 @@ _NOT_OPENERS = bytes(set(range(256)) - set(_OPENERS))
 class Grammar:
     """The grammar, with the limits of one configuration."""
 
-    __slots__ = ("_depth", "_limits", "_match_tokens", "_match_whole", "_nodes", "_size", "_typed")
+    __slots__ = ("_depth", "_limits", "_match", "_match_few", "_nodes", "_size", "_typed")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._size, self._depth, self._nodes, self._typed = limits.size, limits.depth, limits.nodes, limits.typed
-        tokens = _tokens(limits.int_bytes)
-        self._match_tokens = re.compile(tokens, re.DOTALL).match
-        self._match_whole = re.compile(tokens + rb"\.", re.DOTALL).fullmatch
+        # A level and a node take an opcode each at least, and a typed value four: a payload of so few opcodes keeps
+        # to all three limits.
+        few = min(limits.depth, limits.nodes, 4 * limits.typed)
+        self._match_few = _matcher(limits.int_bytes, b"%d" % few)
+        self._match = _matcher(limits.int_bytes)
 
     def check(self, payload: bytes) -> None:
         """Check all that has to hold before a payload is read: size, grammar, nesting, nodes.
@@ -58,8 +67,10 @@ class Grammar:
         length = len(payload)
         if length > self._size:
             raise UnsealError("forbidden_value", f"a payload of {length} bytes, and {self._size} is the most")
-        if self._match_whole(payload) is None:
-            self._check_by_parts(payload)
+        match = self._match_few(payload)
+        if match.lastindex:
+            return
+        self._check_by_parts(payload, match.end())
         # No value has more levels or nodes than its payload has bytes, nor more levels than there are bytes that open
         # one, nor more typed values than there are bytes that make one.
         if (
@@ -69,21 +80,16 @@ class Grammar:
         ):
             self._limits.check(*_measure(payload))
 
-    def _check_by_parts(self, payload: bytes) -> None:
-        """Match a payload with strings of 256 bytes and more, or find what is wrong with it.
+    def _check_by_parts(self, payload: bytes, position: int) -> None:
+        """Go on where `check` stopped: a payload of many opcodes, or with long strings, or one that is not ours.
 
         :raises UnsealError: naming the first opcode that is not in the grammar.
         """
-        position = 0
-        while match := self._match_tokens(payload, position):  # it matches nothing, too
+        while not (match := self._match(payload, position)).lastindex:
             position = match.end()
-            opcode = payload[position : position + 1]
-            if opcode == b"." and position + 1 == len(payload):
-                return
-            if not opcode or opcode not in _LONG_STRINGS or position + 5 > len(payload):
-                break
+            if payload[position : position + 1] not in _LONG_STRINGS or position + 5 > len(payload):
+                raise UnsealError("forbidden_value", f"a payload that is not ours: {_describe(payload, position)}")
             position += 5 + int.from_bytes(payload[position + 1 : position + 5], "little")
-        raise UnsealError("forbidden_value", f"a payload that is not ours: {_describe(payload, position)}")
 
 
 _NAMES = {ord(opcode.code): opcode.name for opcode in pickletools.opcodes}

@@ -24,13 +24,12 @@ from sealedsession.grammar import Grammar
 from sealedsession.limits import DEFAULT_LIMITS, FaultFinder, Limits, TooLarge, TooMany, TooManyValues
 from sealedsession.values import Registry, default_registry
 
-# Protocol 4 and one frame around the whole payload. It is put in front here and never stored: 15 characters less
-# in a cookie, and nobody else chooses the frame (a frame that ends inside an argument makes some versions of the
-# unpickler run other opcodes than a scan saw: CPython gh-154848).
-_PROTOCOL_AND_FRAME = b"\x80\x04\x95"
-_FRAME_AT, _FRAME_OPCODE = 2, 0x95  # where the opcode is, in what has a frame: the pickler frames nothing under 4 bytes
-_FRAME = struct.Struct("<Q")  # the frame's length
-_HEAD_LENGTH = len(_PROTOCOL_AND_FRAME) + _FRAME.size
+# The pickler's head, protocol 4 and one frame around the whole payload, is never stored: 15 characters less in a
+# cookie. The frame is put in front here, and nobody else chooses it (a frame that ends inside an argument makes some
+# versions of the unpickler run other opcodes than a scan saw: CPython gh-154848). The unpickler asks for no protocol.
+_FRAME_OPCODE = 0x95
+_frame = struct.Struct("<BQ").pack  # the opcode, and how many bytes follow
+_FRAME_AT, _HEAD_LENGTH = 2, 11  # in what the pickler writes; it frames nothing under 4 bytes
 
 
 class _NotPlain(Exception):
@@ -190,7 +189,7 @@ class PickleSerializer:
         :raises UnsealError: ``forbidden_value`` for every payload that is not of the form.
         """
         self._check(payload)
-        reader = self._Reader(BytesIO(_PROTOCOL_AND_FRAME + _FRAME.pack(len(payload)) + payload))
+        reader = self._Reader(BytesIO(_frame(_FRAME_OPCODE, len(payload)) + payload))
         try:
             value = reader.load()
             return _release(value) if reader.deferred else value

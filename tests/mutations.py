@@ -51,14 +51,15 @@ class Mutation(NamedTuple):
 MUTATIONS = [
     # ------------------------------------------------------------------------------------------ the grammar, and limits
     Mutation("size of a pickle", "grammar.py", "if length > self._size:", "if False:", PICKLING),
-    Mutation("the grammar itself", "grammar.py", "if self._match_whole(payload) is None:", "if False:", PICKLING),
     Mutation(
-        "nothing after STOP",
+        "the grammar itself",
         "grammar.py",
-        'opcode == b"." and position + 1 == len(payload)',
-        'opcode == b"."',
+        "while not (match := self._match(payload, position)).lastindex:",
+        "while False and (match := self._match(payload, position)):",
         PICKLING,
     ),
+    Mutation("nothing after STOP", "grammar.py", r"(\.\Z)?+", r"(\.)?+", PICKLING),
+    Mutation("few opcodes are counted", "grammar.py", '{0," + most + rb"}+', '{0," + rb"}+', LIMITS),
     Mutation("int length in the grammar", "grammar.py", "_counted(int_bytes)", "_counted(255)", LIMITS),
     Mutation(
         "openers are counted", "grammar.py", "len(payload.translate(None, _NOT_OPENERS)) > self._depth", "False", LIMITS
