@@ -4,6 +4,7 @@
 # make corpus  hostile pickles, each in a process of its own
 # make mutations      take out each guard in turn, and see the tests fail
 # make bench-pickling what the allow-list pickle costs beside pickle itself (QUICK=1 for a short run)
+# make soak    60 seconds of load on three servers while their keys are rotated (SECONDS=600 for more)
 # make fuzz    60 seconds of random tokens and Cookie headers (SECONDS=600 for more)
 #
 # PYTHON=python3.13 uses another interpreter, in a virtual environment of its own.
@@ -14,7 +15,7 @@ BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SECONDS ?= 60
 
-.PHONY: demo test check docs fuzz corpus mutations bench-pickling clean
+.PHONY: demo test check docs soak fuzz corpus mutations bench-pickling clean
 
 demo: $(VENV)/installed-demo
 	$(BIN)/python examples/demo
@@ -37,6 +38,9 @@ docs: $(VENV)/installed-check
 
 fuzz: $(VENV)/installed-test
 	$(BIN)/python tests/fuzz.py --seconds $(SECONDS)
+
+soak: $(VENV)/installed-test
+	$(BIN)/python tests/soak.py --seconds $(SECONDS)
 
 corpus: $(VENV)/installed-test
 	$(BIN)/python -m tests.corpus.run

@@ -7,7 +7,9 @@ from sealedsession.errors import NotSerializable as NotSerializable
 from sealedsession.errors import SealedSessionError as SealedSessionError
 from sealedsession.errors import SealError as SealError
 from sealedsession.errors import SessionClosed as SessionClosed
+from sealedsession.errors import StoreError as StoreError
 from sealedsession.errors import UnsealError as UnsealError
+from sealedsession.events import Event as Event
 from sealedsession.limits import Limits as Limits
 from sealedsession.session import Session as Session
 from sealedsession.values import Registry as Registry

@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Unpack
 
-from sealedsession.config import SessionConfig, SessionOptions
+from sealedsession.config import SessionConfig
 from sealedsession.errors import SessionClosed
 from sealedsession.manager import SessionManager
-from sealedsession.session import ClosedSession, Session, UnopenedSession
+from sealedsession.options import SessionOptions
+from sealedsession.session import Session
+from sealedsession.session_states import ClosedSession, UnopenedSession
 
 # Any, because that is what satisfies Starlette, FastAPI, Litestar and asgiref at once.
 ASGIApplication = Callable[[Any, Any, Any], Awaitable[None]]
@@ -44,6 +46,7 @@ class SessionMiddleware:
             plain_http_host=_plain_http_host,
             text=str.encode,
             header_name=lambda name: name.lower().encode(),
+            awaits=True,
         )
 
     # A coroutine function: servers tell ASGI 3 from ASGI 2 by that.
@@ -52,6 +55,9 @@ class SessionMiddleware:
             await self.app(scope, receive, send)
             return
         session = scope["session"] = self._manager.open(scope)
+        if self._manager.revokes:
+            await self._call_with_store(scope, receive, send, session)
+            return
 
         def sealing_send(message: Any) -> Any:
             if message["type"] != "http.response.body":
@@ -63,6 +69,21 @@ class SessionMiddleware:
             return send(message)
 
         await self.app(scope, receive, sealing_send)
+
+    async def _call_with_store(self, scope: Any, receive: Any, send: Any, session: Session) -> None:
+        """Ask the store before the application runs, and tell it what was revoked before each message goes out."""
+        await self._manager.fetch(session)
+
+        async def sealing_send(message: Any) -> None:
+            message = self._with_session(scope, session, message)
+            if session._pending:
+                await self._manager.revoke_pending(session)
+            await send(message)
+
+        try:
+            await self.app(scope, receive, sealing_send)
+        finally:
+            await self._manager.revoke_pending(session)
 
     def _with_session(self, scope: Any, session: Session, message: Any) -> Any:
         """The message with the session's headers, if it is the one that carries headers."""

@@ -1,21 +1,113 @@
-"""The command line: ``python -m sealedsession``."""
+"""The command line: ``python -m sealedsession``.
+
+No key is ever among the words of a command, which everybody on the machine can see. Keys are printed by keygen alone.
+The exit status is 0, 1 for what is refused, or 2 for words that are no command.
+"""
 
 import argparse
 import secrets
-from collections.abc import Sequence
+import sys
+import time
+from collections.abc import Callable, Sequence
 
+from sealedsession import rotation
+from sealedsession.errors import ConfigError
+from sealedsession.keyring_file import StoredKey, parse, read_file, utc
 from sealedsession.keys import KEY_BYTES
 
+_MOST_SECONDS = 10**10  # three centuries: times stay in what a date can tell
 
-def main(arguments: Sequence[str] | None = None) -> int:
+
+def main(
+    arguments: Sequence[str] | None = None,
+    *,
+    clock: Callable[[], float] = time.time,
+    random_text: Callable[[int], str] = secrets.token_urlsafe,
+) -> int:
     """Run a command.
 
     :param arguments: the words after the program's name; None means those of the process.
+    :param clock: gives the time in seconds since 1970.
+    :param random_text: gives text of that many random bytes.
     :returns: the exit status.
     """
+    options = _parser().parse_args(arguments)
+    try:
+        print(_run(options, int(clock()), random_text))
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _run(options: argparse.Namespace, now: int, random_text: Callable[[int], str]) -> str:
+    if options.command == "keygen":
+        return random_text(KEY_BYTES)
+    if options.step == "list":
+        return _table(options.file, now, options.reload_interval, options.absolute_timeout)
+    if options.step == "init":
+        keys, sentence = rotation.init(options.id, now, random_text, signed_only=options.signed_only)
+        rotation.create(options.file, keys)
+        return sentence
+    steps: dict[str, Callable[[list[StoredKey]], rotation.Step]] = {
+        "add": lambda keys: rotation.add(keys, options.id, now, random_text),
+        "promote": lambda keys: rotation.promote(keys, options.id, now, options.reload_interval, force=options.force),
+        "retire": lambda keys: rotation.retire(keys, options.id, now, options.absolute_timeout, force=options.force),
+    }
+    return rotation.edit(options.file, steps[options.step])
+
+
+def _table(path: str, now: int, reload_interval: int, absolute_timeout: int) -> str:
+    content, _ = read_file(path, f"keyring {path!r}")
+    rows = [("ID", "KEY ID", "STATE", "SINCE", "NEXT")]
+    for key in parse(content, f"keyring {path!r}"):
+        since = "unknown" if key.since is None else utc(key.since)
+        then = rotation.outlook(key, now, reload_interval, absolute_timeout)
+        rows.append((key.id, key.pair.key_id.hex(), key.pair.state, since, then))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m sealedsession", description="Tools for sealed sessions.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("keygen", help="print one new key, for validate_key or encrypt_key")
-    parser.parse_args(arguments)
-    print(secrets.token_urlsafe(KEY_BYTES))
-    return 0
+    keyring = commands.add_parser("keyring", help="make a keyring, and rotate its keys: add, promote, retire")
+    steps = keyring.add_subparsers(dest="step", required=True)
+
+    init = steps.add_parser("init", help="make a keyring of one primary key")
+    init.add_argument("--signed-only", action="store_true", help="make no encrypt_key: clients can read sessions")
+    add = steps.add_parser("add", help="add a staged key, which is accepted and does not seal yet")
+    promote = steps.add_parser("promote", help="make a staged key primary, and the primary one a fallback")
+    retire = steps.add_parser("retire", help="remove a fallback key whose sessions are over, or a staged key")
+    listing = steps.add_parser("list", help="show states and what may be done next, and no keys")
+
+    for step in (init, add, promote, retire, listing):
+        step.add_argument("file", metavar="FILE", help="the keyring's file")
+    for step in (init, add):
+        step.add_argument("--id", metavar="NAME", help="name the key; without it, the key id that logs show")
+    for step in (promote, retire):
+        step.add_argument("id", metavar="ID", nargs="?", help="the key; needed where there are several")
+        step.add_argument("--force", action="store_true", help="do it even if sessions may be lost")
+    for step in (promote, listing):
+        step.add_argument(
+            "--reload-interval", metavar="SECONDS", type=_seconds, default=rotation.RELOAD_INTERVAL,
+            help="how long until every server has read a changed file (default: %(default)s)",
+        )  # fmt: skip
+    for step in (retire, listing):
+        step.add_argument(
+            "--absolute-timeout", metavar="SECONDS", type=_seconds, default=rotation.ABSOLUTE_TIMEOUT,
+            help="how long a session lives at most (default: %(default)s)",
+        )  # fmt: skip
+    return parser
+
+
+def _seconds(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= _MOST_SECONDS:
+        raise ValueError
+    return number
+
+
+_seconds.__name__ = "number of seconds"  # argparse shows it in errors

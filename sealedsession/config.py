@@ -1,60 +1,33 @@
 """All options, in one frozen object that is checked at start.
 
-Every option stands in `SessionConfig`, with its default and its reason. `SessionOptions` repeats their types for
-type checkers, and `CookiePolicy` those that make the cookie. A mistake is a `ConfigError` before the first request: it
+Every option stands in `SessionConfig`, with its default and its reason. `SessionOptions` repeats their types for type
+checkers, and `CookiePolicy` those that make the cookie. A mistake is a `ConfigError` before the first request: it
 names the option, the kind of what was given (never a key's value) and the cure. `SessionConfig.from_mapping` takes the
 same options as strings, from an ini file or the environment.
 """
 
 import difflib
 import os
-import re
 import time
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, Self, TypedDict
+from typing import Any, Self
 
 from sealedsession.cookie import CookiePolicy
-from sealedsession.errors import ConfigError, CookieTooLarge
+from sealedsession.errors import ConfigError
+from sealedsession.events import EventHook, Events
+from sealedsession.ini import coerce
+from sealedsession.keyring_file import KeyringFile, keyring_of
 from sealedsession.keys import Keyring, KeySource
+from sealedsession.lifetimes import DEFAULT_ABSOLUTE, DEFAULT_IDLE, HOUR, Timeouts, timeouts_of
 from sealedsession.limits import DEFAULT_LIMITS, Limits
-from sealedsession.session import Session
+from sealedsession.options import Binding, Oversize
+from sealedsession.revocation import RevocationStore, store_of
 from sealedsession.values import Registry, default_registry
 
-DAY = 24 * 3600  # seconds
 SERIALIZERS = ("pickle", "json")
-Oversize = Literal["raise", "keep"] | Callable[[Session, CookieTooLarge], object]
-
-
-class SessionOptions(TypedDict, total=False):
-    """The keyword arguments of `SessionConfig`, for type checkers."""
-
-    validate_key: KeySource | Sequence[KeySource]
-    encrypt_key: KeySource | Sequence[KeySource] | None
-    name: str | None
-    path: str
-    domain: str | None
-    secure: bool
-    httponly: bool
-    samesite: str
-    partitioned: bool
-    max_age: int | None
-    idle_timeout: int | None
-    absolute_timeout: int | None
-    refresh_interval: int | None
-    leeway: int
-    oversize: Oversize
-    serializer: str
-    accept_serializers: Sequence[str]
-    registry: Registry
-    limits: Limits
-    save_on_error: bool
-    cache_control: str | None
-    environ_key: str
-    clock: Callable[[], float]
-    random_bytes: Callable[[int], bytes]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,14 +37,25 @@ class SessionConfig:
     :param validate_key: authenticates every token. One key, or a list: primary first, then fallbacks. A str may be
         ``env:NAME`` or ``file:PATH``. At least 32 random bytes: ``python -m sealedsession keygen``.
     :param encrypt_key: encrypts every token. The same form and count, or None: tokens are signed only and can be read.
+    :param keyring: instead of the two: ``file:PATH`` or ``env:NAME`` of a JSON keyring. A file is read again when it
+        changes.
     :param name: the cookie's name; None means ``__Host-session``, or ``session`` where that cannot be.
     :param path: see `CookiePolicy`, as for domain, secure, httponly, samesite, partitioned and max_age.
+    :param persistent: whether the browser keeps the cookie when it is closed, for as long as the session lives.
+    :param lifetimes: ``aal1``, ``aal2`` or ``aal3``: both timeouts, by NIST SP 800-63B, instead of the next two.
     :param idle_timeout: seconds without a request that used the session, after which it ends; enforced inside the seal.
     :param absolute_timeout: seconds after its creation at which a session ends; enforced inside the seal.
         One of the two can be None: off. Not both (OWASP ASVS 5.0, 7.3).
     :param refresh_interval: seconds after which an accessed but unchanged session is sealed again: it is not idle.
         At most a tenth of `idle_timeout`. None means the smaller of one hour and that tenth, and at least 1.
     :param leeway: seconds by which clocks may differ, 0 to 600.
+    :param revocation: a `RevocationStore`, which knows the sessions that were signed out; or ``memory``,
+        ``sqlite:PATH`` or ``redis://...`` for one of ours; or None: copies of cookies live until their timeouts.
+    :param on_store_error: ``reject`` sessions while the store does not answer, or ``allow`` them.
+    :param compress: deflate sessions where that makes them shorter. Their length then tells something of their content.
+    :param pad: pads sessions to a multiple of so many bytes, 2 to 255, so that their length tells less; or 0.
+    :param binding: a function of environ or scope, whose bytes a cookie is bound to: it opens with the same only.
+    :param on_event: a function of an `Event`, called for all that happens to sessions.
     :param oversize: what happens when the cookie would be over 4096 bytes. ``raise`` a `CookieTooLarge`; ``keep``
         the old cookie and log; or a function of session and error that makes the session smaller, asked once.
     :param serializer: ``pickle``, the allow-list pickle, or ``json``, tagged JSON: the same values and limits.
@@ -86,8 +70,9 @@ class SessionConfig:
     :raises ConfigError: see above.
     """
 
-    validate_key: KeySource | Sequence[KeySource] = field(repr=False)
+    validate_key: KeySource | Sequence[KeySource] | None = field(default=None, repr=False)
     encrypt_key: KeySource | Sequence[KeySource] | None = field(default=None, repr=False)
+    keyring: str | None = field(default=None, repr=False)
     name: str | None = None
     path: str = "/"
     domain: str | None = None
@@ -96,10 +81,18 @@ class SessionConfig:
     samesite: str = "Lax"
     partitioned: bool = False
     max_age: int | None = None
-    idle_timeout: int | None = 7 * DAY
-    absolute_timeout: int | None = 30 * DAY
+    persistent: bool = False
+    lifetimes: str | None = None
+    idle_timeout: int | None = DEFAULT_IDLE
+    absolute_timeout: int | None = DEFAULT_ABSOLUTE
     refresh_interval: int | None = None
     leeway: int = 60
+    revocation: RevocationStore | str | None = None
+    on_store_error: str = "reject"
+    compress: bool = False
+    pad: int = 0
+    binding: Binding | None = None
+    on_event: EventHook | None = None
     oversize: Oversize = "raise"
     serializer: str = "pickle"
     accept_serializers: Sequence[str] = SERIALIZERS
@@ -110,19 +103,25 @@ class SessionConfig:
     environ_key: str = "sealedsession.session"
     clock: Callable[[], float] = time.time
     random_bytes: Callable[[int], bytes] = os.urandom
-    keyring: Keyring = field(init=False, repr=False)
-    cookie: CookiePolicy = field(init=False)
+    # Made of the options:
+    keys: Keyring | KeyringFile = field(init=False, repr=False)
+    cookie: CookiePolicy = field(init=False, repr=False)
+    timeouts: Timeouts = field(init=False, repr=False)
+    store: RevocationStore | None = field(init=False, repr=False)
+    events: Events = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._check_types()
         self._check_times()
         self._check_rest()
-        self._set("keyring", Keyring(self.validate_key, self.encrypt_key))
         self._set(
             "cookie", CookiePolicy(**{option.name: getattr(self, option.name) for option in fields(CookiePolicy)})
         )
         self._set("name", self.cookie.name)
         self._set("samesite", self.cookie.samesite)
+        self._set("store", store_of(self.revocation) if isinstance(self.revocation, str) else self.revocation)
+        self._set("events", Events(str(self.name), self.on_event, self._hash_key))
+        self._set("keys", self._find_keys())
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Self:
@@ -130,11 +129,6 @@ class SessionConfig:
 
         :raises ConfigError: for unknown options too.
         """
-        if "validate_key" not in options:
-            raise ConfigError(
-                "validate_key is missing: nothing can be sealed without it; "
-                "make one with: python -m sealedsession keygen"
-            )
         for option in options:
             if option not in _HINTS:
                 close = difflib.get_close_matches(option, _HINTS, 1)
@@ -172,11 +166,40 @@ class SessionConfig:
             option = key.removeprefix(prefix)
             if option in options:
                 raise ConfigError(f"{option!r} is given twice, with and without {prefix!r}: delete one")
-            options[option] = _coerce(option, value) if isinstance(value, str) and option in _HINTS else value
+            is_text = isinstance(value, str) and option in _HINTS
+            options[option] = coerce(option, str(value), _kinds(_HINTS[option])) if is_text else value
         return cls.of(options)
+
+    def bind(self, request: Any) -> bytes:
+        """Give what a cookie is bound to besides the keys: what the option `binding` returns for a request.
+
+        :raises TypeError: when it returns no bytes: they could not be told from those of another client.
+        """
+        if self.binding is None:
+            return b""
+        binding = self.binding(request)
+        if type(binding) is not bytes:
+            raise TypeError(f"binding has to return bytes, and returned a {type(binding).__name__}")
+        return binding
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)  # frozen, and these are derived here
+
+    def _find_keys(self) -> Keyring | KeyringFile:
+        if self.keyring is None:
+            if self.validate_key is None:
+                raise ConfigError(
+                    "validate_key is missing: nothing can be sealed without it; "
+                    "make one with: python -m sealedsession keygen"
+                )
+            return Keyring(self.validate_key, self.encrypt_key)
+        if self.validate_key is not None or self.encrypt_key is not None:
+            raise ConfigError("keyring is given, and validate_key or encrypt_key too: a keyring holds all keys")
+        return keyring_of(self.keyring, self.events.keyring)
+
+    def _hash_key(self) -> bytes:
+        keyring = self.keys if isinstance(self.keys, Keyring) else self.keys.current(int(self.clock()))
+        return keyring.derive("events")[0].mac
 
     def _check_types(self) -> None:
         for option, kinds in _KINDS.items():
@@ -184,30 +207,28 @@ class SessionConfig:
             if type(value) not in kinds:
                 expected = " or ".join("None" if kind is types.NoneType else kind.__name__ for kind in kinds)
                 raise ConfigError(f"{option} has to be {expected}, and a {type(value).__name__} was given")
-        for option in ("clock", "random_bytes"):
-            if not callable(getattr(self, option)):
-                raise ConfigError(
-                    f"{option} has to be a function, and a {type(getattr(self, option)).__name__} was given"
-                )
+        for option in ("clock", "random_bytes", "binding", "on_event"):
+            value, or_none = getattr(self, option), types.NoneType in _kinds(_HINTS[option])
+            if not callable(value) and not (value is None and or_none):
+                expected = "a function or None" if or_none else "a function"
+                raise ConfigError(f"{option} has to be {expected}, and a {type(value).__name__} was given")
 
     def _check_times(self) -> None:
-        if self.idle_timeout is None and self.absolute_timeout is None:
-            raise ConfigError(
-                "idle_timeout and absolute_timeout are both None: sessions would never end. Set one of them, in seconds"
-            )
-        for option in ("idle_timeout", "absolute_timeout", "refresh_interval"):
-            seconds = getattr(self, option)
-            if seconds is not None and seconds <= 0:
-                raise ConfigError(f"{option}={seconds} has to be more than 0 seconds" + _or_none(option))
+        timeouts = timeouts_of(self.lifetimes, self.idle_timeout, self.absolute_timeout)
+        self._set("timeouts", timeouts)
+        self._set("idle_timeout", timeouts.idle)
+        self._set("absolute_timeout", timeouts.absolute)
+        if self.refresh_interval is not None and self.refresh_interval <= 0:
+            raise ConfigError(f"refresh_interval={self.refresh_interval} has to be more than 0 seconds")
         if not 0 <= self.leeway <= 600:
             raise ConfigError(
                 f"leeway={self.leeway} has to be 0 to 600 seconds: it covers differing clocks, not time zones"
             )
         if self.refresh_interval is None:
-            self._set("refresh_interval", max(1, min(3600, (self.idle_timeout or 36000) // 10)))
-        elif self.idle_timeout is not None and self.refresh_interval * 10 > self.idle_timeout:
+            self._set("refresh_interval", max(1, min(HOUR, (timeouts.idle or 10 * HOUR) // 10)))
+        elif timeouts.idle is not None and self.refresh_interval * 10 > timeouts.idle:
             raise ConfigError(
-                f"refresh_interval={self.refresh_interval} is more than a tenth of idle_timeout={self.idle_timeout}: "
+                f"refresh_interval={self.refresh_interval} is more than a tenth of idle_timeout={timeouts.idle}: "
                 "users would be signed out early. Make it smaller, or leave it out"
             )
 
@@ -217,12 +238,26 @@ class SessionConfig:
                 "oversize has to be 'raise', 'keep' or a function of session and error" + _given(self.oversize)
             )
         self._check_serializers()
+        self._check_revocation()
+        if self.persistent and self.max_age is not None:
+            raise ConfigError("persistent and max_age are given: both say how long the browser keeps the cookie")
+        if self.pad != 0 and not 2 <= self.pad <= 255:
+            raise ConfigError(f"pad={self.pad} has to be 2 to 255 bytes, or 0 for none")
         if self.cache_control is not None and not _is_header_value(self.cache_control):
             raise ConfigError("cache_control has to be a header's value: printable ASCII, such as 'no-store', or None")
         if "." not in self.environ_key.strip("."):
             raise ConfigError(
                 f"environ_key={self.environ_key!r} needs a dot inside: PEP 3333 leaves other names to CGI"
             )
+
+    def _check_revocation(self) -> None:
+        if self.revocation is not None and not isinstance(self.revocation, RevocationStore | str):
+            raise ConfigError(
+                "revocation has to be a RevocationStore, or a str that names one, "
+                f"and a {type(self.revocation).__name__} was given"
+            )
+        if self.on_store_error not in ("reject", "allow"):
+            raise ConfigError(f"on_store_error={self.on_store_error!r} has to be 'reject' or 'allow'")
 
     def _check_serializers(self) -> None:
         accepted = self.accept_serializers
@@ -236,10 +271,6 @@ class SessionConfig:
             raise ConfigError("registry has to be a Registry, and limits to be Limits: both are given in code")
 
 
-def _or_none(option: str) -> str:
-    return "" if option == "refresh_interval" else ", or None to switch it off"
-
-
 def _given(value: object) -> str:
     return f", and {value!r} was given" if isinstance(value, str) else f", and a {type(value).__name__} was given"
 
@@ -250,42 +281,16 @@ def _is_header_value(text: str) -> bool:
 
 # The options and their types, read off the class, so that nothing lists them again.
 _HINTS = {
-    name: hint for name, hint in typing.get_type_hints(SessionConfig).items() if name not in ("keyring", "cookie")
+    option.name: typing.get_type_hints(SessionConfig)[option.name] for option in fields(SessionConfig) if option.init
 }
+
+
+def _kinds(hint: Any) -> tuple[type, ...]:
+    return typing.get_args(hint) or (hint,)
+
+
 _KINDS: dict[str, tuple[type, ...]] = {
-    name: typing.get_args(hint) or (hint,)
+    name: _kinds(hint)
     for name, hint in _HINTS.items()
     if hint in (str, int, bool, str | None, int | None)  # keys, functions and `oversize` have checks of their own
 }
-_TRUE = ("true", "yes", "on", "1")
-_FALSE = ("false", "no", "off", "0")
-
-
-def _coerce(option: str, text: str) -> object:
-    """Make of an ini file's string what the option takes."""
-    stripped = text.strip()
-    if not stripped:
-        raise ConfigError(f"{option} is blank: give it a value, or delete the line")
-    if option in ("validate_key", "encrypt_key"):
-        lines = [line.strip() for line in stripped.splitlines() if line.strip()]
-        if len(lines) > 1:
-            return lines
-        return None if option == "encrypt_key" and stripped.lower() == "none" else stripped
-    if option == "accept_serializers":
-        return stripped.replace(",", " ").split()
-    kinds = _KINDS.get(option, (str,))
-    if types.NoneType in kinds and stripped.lower() == "none":
-        return None
-    if bool in kinds:
-        if stripped.lower() in _TRUE + _FALSE:
-            return stripped.lower() in _TRUE
-        raise ConfigError(f"{option} = {stripped} has to be true or false (or yes, no, on, off, 1, 0)")
-    if int in kinds:
-        if re.fullmatch("-?[0-9]{1,15}", stripped):
-            return int(stripped)
-        raise ConfigError(f"{option} = {stripped} has to be a whole number of seconds" + _none_too(kinds))
-    return stripped
-
-
-def _none_too(kinds: tuple[type, ...]) -> str:
-    return " or none" if types.NoneType in kinds else ""

@@ -23,7 +23,11 @@ Reason = Literal[
     "from_the_future",  # clocks differ by more than the leeway
     "forbidden_value",  # the signature is right and the content is not: our bug or a stolen key
     "revoked",
+    "store_error",  # the revocation store did not answer, and the option on_store_error is "reject"
 ]
+
+# What may be right for another server, or in a moment: the browser keeps its cookie.
+NOT_FINAL: frozenset[Reason] = frozenset(("unknown_key", "from_the_future", "store_error"))
 
 
 class SealedSessionError(Exception):
@@ -86,6 +90,13 @@ class NotSerializable(SealError, TypeError):
 
 class SessionClosed(SealError, RuntimeError):
     """The session was changed, or asked for an id that it did not have, after the response headers had gone."""
+
+
+class StoreError(SealedSessionError):
+    """A revocation store did not do what it was asked: it is down, hangs, is full, or answers garbage.
+
+    It never leaves the middleware, where the option ``on_store_error`` says what happens.
+    """
 
 
 class UnsealError(SealedSessionError):

@@ -1,12 +1,18 @@
-"""What happens to sessions, told to the operator: one log record an event, on the logger ``sealedsession``.
+"""What happens to sessions, told to the operator: to the logger ``sealedsession``, and to the option ``on_event``.
 
-A record holds reason codes, cookie names and sizes. It never holds a key, a token or a session value
-(OWASP Session Management Cheat Sheet, "Logging Sessions Life Cycle").
+What somebody may have to act on is logged: rejected cookies, revocations, faults of the keyring and of the store. The
+hook gets these and the ordinary life of sessions too, for counters and audit trails. Neither ever gets a key, a token
+or a session value: a session is named by a keyed hash of its id (OWASP Session Management Cheat Sheet, "Logging
+Sessions Life Cycle").
 """
 
 import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Literal, Protocol
 
-from sealedsession.errors import SealError, UnsealError
+from sealedsession.errors import CookieTooLarge, Reason, SealError, StoreError, UnsealError
 
 logger = logging.getLogger("sealedsession")
 
@@ -18,28 +24,129 @@ _LEVELS = {
     "forbidden_value": logging.ERROR,
 }
 
-
-def rejected(name: str, error: UnsealError) -> None:
-    """A cookie was not accepted; the request goes on with a new, empty session, or with another cookie."""
-    logger.log(_LEVELS.get(error.code, logging.WARNING), "cookie %r rejected, %s", name, error)
-
-
-def ambiguous(name: str, count: int) -> None:
-    """A request had several cookies of our name: path or domain was changed, or somebody tosses cookies."""
-    logger.warning("%d cookies named %r in one request; the newest valid one is used", count, name)
-
-
-def kept_old_cookie(error: SealError) -> None:
-    """The option oversize="keep" dropped a change; or a session that did not change could not be sealed again."""
-    logger.error("a session was not saved: %s", error)
+Kind = Literal[
+    "opened",  # a cookie was accepted
+    "sealed",  # a new or changed session goes out
+    "refreshed",  # an unchanged one, because time passed
+    "resealed_old_key",  # an unchanged one, because a fallback key had sealed it
+    "rejected",  # a cookie was not accepted, see `reason`
+    "revoked",  # a session, or all sessions of a subject
+    "too_large",  # a session was not saved, because browsers would drop the cookie
+    "store_error",  # the revocation store did not do what it was asked
+    "keyring_reloaded",
+    "keyring_error",  # the keyring's file is broken, and the keys read before go on
+]
 
 
-def plain_http(name: str, host: str) -> None:
-    """A Secure cookie is being sent over plain http, from a host that browsers do not take for this machine."""
-    logger.warning(
-        "the cookie %r is Secure and this response goes to %r over plain http: browsers will drop it. "
-        "Serve https; behind a proxy that does, make the server believe its X-Forwarded-Proto; "
-        "for development without https use localhost, or secure=False",
-        name,
-        host,
-    )
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a session, or to all of them.
+
+    :param kind: what happened.
+    :param cookie: the cookie's name.
+    :param session: names the session, where it has an id: 16 hexadecimal digits, a keyed hash of that id.
+    :param reason: of a rejected cookie, one of the reason codes.
+    :param size: bytes of name and value, of a cookie that is sent or too large.
+    :param detail: for people: what was found. Never a key, a token or a session value.
+    """
+
+    kind: Kind
+    cookie: str
+    session: str | None = None
+    reason: Reason | None = None
+    size: int | None = None
+    detail: str = ""
+
+
+class EventHook(Protocol):
+    """What the option ``on_event`` takes: a function of an event. What it raises is logged, and harms nobody."""
+
+    def __call__(self, event: Event, /) -> object:
+        """Take note of an event; called while a request waits."""
+        ...
+
+
+class Events:
+    """Tells the events of one configuration.
+
+    :param cookie: the cookie's name.
+    :param hook: the option ``on_event``, or None.
+    :param hash_key: gives the key under which session ids are hashed, 32 bytes. It is asked for once.
+    """
+
+    __slots__ = ("_cookie", "_find_hash_key", "_hash_key", "_hook", "hooked")
+
+    def __init__(self, cookie: str, hook: EventHook | None, hash_key: Callable[[], bytes]) -> None:
+        self._cookie = cookie
+        self._hook = hook
+        self._find_hash_key = hash_key
+        self._hash_key: bytes | None = None
+        self.hooked = hook is not None  # asked before `tell` where requests are many: nothing else may cost time then
+
+    def tell(
+        self,
+        kind: Kind,
+        *,
+        sid: bytes | None = None,
+        reason: Reason | None = None,
+        size: int | None = None,
+        detail: str = "",
+    ) -> None:
+        """Give an event to the hook, if there is one."""
+        if self._hook is None:
+            return
+        session = None
+        if sid is not None:
+            self._hash_key = self._hash_key or self._find_hash_key()
+            session = blake2b(sid, key=self._hash_key, digest_size=8).hexdigest()
+        try:
+            self._hook(Event(kind, self._cookie, session, reason, size, detail))
+        except Exception as error:  # noqa: BLE001  # anybody's code
+            logger.error("on_event raised %s for the event %s", type(error).__name__, kind)
+
+    def rejected(self, error: UnsealError, sid: bytes | None = None) -> None:
+        """A cookie was not accepted; the request goes on with a new, empty session, or with another cookie."""
+        logger.log(_LEVELS.get(error.code, logging.WARNING), "cookie %r rejected, %s", self._cookie, error)
+        self.tell("rejected", sid=sid, reason=error.code, detail=error.detail)
+
+    def ambiguous(self, count: int) -> None:
+        """A request had several cookies of our name: path or domain was changed, or somebody tosses cookies."""
+        logger.warning("%d cookies named %r in one request; the newest valid one is used", count, self._cookie)
+
+    def not_saved(self, error: SealError) -> None:
+        """A change was dropped by oversize="keep"; or an unchanged session could not be sealed again."""
+        logger.error("a session was not saved: %s", error)
+
+    def too_large(self, error: CookieTooLarge, sid: bytes | None) -> None:
+        """Browsers would drop the cookie. What becomes of it is the option oversize's to say."""
+        self.tell("too_large", sid=sid, size=error.size)
+
+    def revoked(self, what: str, sid: bytes | None) -> None:
+        """The application has revoked a session, or all sessions of a subject."""
+        logger.info("%s revoked", what)
+        self.tell("revoked", sid=sid, detail=what)
+
+    def store_error(self, error: Exception, consequence: str) -> None:
+        """The revocation store did not do what it was asked."""
+        cause = str(error) if isinstance(error, StoreError) else type(error).__name__  # others may say anything
+        logger.error("the revocation store failed, and %s: %s", consequence, cause)
+        self.tell("store_error", detail=f"{consequence}: {cause}")
+
+    def keyring(self, error: Exception | None) -> None:
+        """The file of the keyring has changed: it was read, or it is broken."""
+        if error is None:
+            logger.info("the keyring was read again, and its keys are in use now")
+            self.tell("keyring_reloaded")
+        else:
+            logger.error("the keys read before stay in use: %s", error)
+            self.tell("keyring_error", detail=str(error))
+
+    def plain_http(self, host: str) -> None:
+        """A Secure cookie is being sent over plain http, from a host that browsers do not take for this machine."""
+        logger.warning(
+            "the cookie %r is Secure and this response goes to %r over plain http: browsers will drop it. "
+            "Serve https; behind a proxy that does, make the server believe its X-Forwarded-Proto; "
+            "for development without https use localhost, or secure=False",
+            self._cookie,
+            host,
+        )

@@ -7,7 +7,8 @@ Rules:
 2. Nothing uses a configured key itself. Each purpose (one cookie, one kind of state) gets subkeys
    by HKDF-SHA256 (RFC 5869) with labels of their own, so a token cannot be replayed as another.
 3. The MAC subkey depends on the encrypt key: a wrong encrypt key fails at the MAC, before any parser.
-4. The first key is the primary one and the only one that seals. The others, its fallbacks, are accepted.
+4. One pair of keys is primary and the only one that seals. Fallback pairs were primary once, staged pairs will be:
+   both are accepted. What a fallback pair has sealed is due for sealing again.
 5. No key appears in an error, a log or a repr.
 """
 
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal, Self
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -28,6 +30,38 @@ KEY_BYTES = 32  # 256 bits: the strength of AES-256 and of HMAC-SHA256
 _CURE = "make one with: python -m sealedsession keygen"
 
 KeySource = str | bytes
+
+
+State = Literal["staged", "primary", "fallback"]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class KeyPair:
+    """A pair of configured keys.
+
+    :param encrypt: None when tokens are signed only.
+    """
+
+    validate: bytes
+    encrypt: bytes | None
+    state: State
+
+    @property
+    def key_id(self) -> bytes:
+        """Two bytes that name the pair in a token, in the clear and under the MAC."""
+        return _hkdf(self.validate, self._salt, b"sealedsession v1 id")[:2]
+
+    def derive(self, purpose: bytes) -> "Subkeys":
+        """Derive what this pair gives for one purpose."""
+        encrypt = None
+        if self.encrypt is not None:
+            encrypt = _hkdf(self.encrypt, b"", b"sealedsession v1 encrypt\0" + purpose)
+        mac = _hkdf(self.validate, self._salt, b"sealedsession v1 validate\0" + purpose)
+        return Subkeys(self.key_id, mac, encrypt, self.state)
+
+    @property
+    def _salt(self) -> bytes:
+        return b"" if self.encrypt is None else sha256(self.encrypt).digest()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -42,12 +76,13 @@ class Subkeys:
     key_id: bytes
     mac: bytes
     encrypt: bytes | None
+    state: State
 
 
 class Keyring:
-    """The configured keys: a primary pair and any number of fallback pairs.
+    """The configured keys: a primary pair, and any number of fallback and staged pairs.
 
-    :param validate_key: one key, or a sequence of keys, primary first. A str is used as UTF-8;
+    :param validate_key: one key, or a sequence of keys, primary first, then fallbacks. A str is used as UTF-8;
         ``env:NAME`` and ``file:PATH`` are read here, once.
     :param encrypt_key: the same form and the same count, or None for tokens that are signed only.
     :raises ConfigError: for a key that is missing, unreadable, weak, used twice, or of the wrong type.
@@ -61,42 +96,63 @@ class Keyring:
         encrypt_key: KeySource | Sequence[KeySource] | None = None,
     ) -> None:
         validate_keys = _resolve_all("validate_key", validate_key)
-        encrypt_keys = [] if encrypt_key is None else _resolve_all("encrypt_key", encrypt_key)
-        if encrypt_keys and len(encrypt_keys) != len(validate_keys):
+        encrypt_keys: list[bytes | None] = [None] * len(validate_keys)
+        if encrypt_key is not None:
+            encrypt_keys = [*_resolve_all("encrypt_key", encrypt_key)]
+        if len(encrypt_keys) != len(validate_keys):
             raise ConfigError(
                 f"validate_key has {len(validate_keys)} keys and encrypt_key has {len(encrypt_keys)}: "
                 "they are used in pairs, so give as many of one as of the other, primary first"
             )
-        every_key = validate_keys + encrypt_keys
-        if len(set(every_key)) != len(every_key):
-            raise ConfigError(
-                "validate_key and encrypt_key: one key is given twice. Every key, primary or fallback, "
-                f"of either option has to be another one; {_CURE}"
-            )
-        self._pairs: list[tuple[bytes, bytes | None]] = (
-            list(zip(validate_keys, encrypt_keys, strict=True))
-            if encrypt_keys
-            else [(key, None) for key in validate_keys]
+        states: list[State] = ["primary", *["fallback"] * (len(validate_keys) - 1)]  # type: ignore[list-item]
+        self._pairs = _checked(
+            [KeyPair(*pair) for pair in zip(validate_keys, encrypt_keys, states, strict=True)],
+            "validate_key and encrypt_key",
         )
+
+    @classmethod
+    def of_pairs(cls, pairs: Sequence[KeyPair], option: str) -> Self:
+        """Make a keyring of pairs with states.
+
+        :param option: names where they come from, for errors.
+        :raises ConfigError: unless exactly one is primary, all or none encrypt, and no key is given twice.
+        """
+        primaries = sum(pair.state == "primary" for pair in pairs)
+        if primaries != 1:
+            raise ConfigError(f"{option} has {primaries} primary keys, and exactly one has to be: it is what seals")
+        if len({pair.encrypt is None for pair in pairs}) != 1:
+            raise ConfigError(
+                f"{option} has keys with an encrypt_key and keys without: tokens are encrypted, or signed only, "
+                "and a keyring accepts one kind"
+            )
+        self = cls.__new__(cls)
+        self._pairs = _checked(sorted(pairs, key=lambda pair: pair.state != "primary"), option)
+        return self
+
+    @property
+    def pairs(self) -> list[KeyPair]:
+        """The pairs, the primary one first."""
+        return list(self._pairs)
 
     def derive(self, purpose: str) -> list[Subkeys]:
         """Derive the subkeys of every pair for one purpose, the primary pair first.
 
         :param purpose: what the tokens are for, such as ``cookie:`` and the cookie's name.
         """
-        return [_derive(validate_key, encrypt_key, purpose.encode()) for validate_key, encrypt_key in self._pairs]
+        return [pair.derive(purpose.encode()) for pair in self._pairs]
 
     def __repr__(self) -> str:
         return f"<Keyring of {len(self._pairs)}>"
 
 
-def _derive(validate_key: bytes, encrypt_key: bytes | None, purpose: bytes) -> Subkeys:
-    salt = b"" if encrypt_key is None else sha256(encrypt_key).digest()
-    return Subkeys(
-        key_id=_hkdf(validate_key, salt, b"sealedsession v1 id")[:2],
-        mac=_hkdf(validate_key, salt, b"sealedsession v1 validate\0" + purpose),
-        encrypt=None if encrypt_key is None else _hkdf(encrypt_key, b"", b"sealedsession v1 encrypt\0" + purpose),
-    )
+def _checked(pairs: list[KeyPair], option: str) -> list[KeyPair]:
+    every_key = [key for pair in pairs for key in (pair.validate, pair.encrypt) if key is not None]
+    if len(set(every_key)) != len(every_key):
+        raise ConfigError(
+            f"{option}: one key is given twice. Every key, whatever its state and "
+            f"of either option, has to be another one; {_CURE}"
+        )
+    return pairs
 
 
 def _hkdf(key: bytes, salt: bytes, info: bytes) -> bytes:
@@ -119,13 +175,13 @@ def _resolve(option: str, source: object) -> bytes:
     if not isinstance(source, str | bytes):
         raise ConfigError(f"{option} has to be str or bytes, and a {type(source).__name__} was given")
     if isinstance(source, bytes):
-        return _strong(option, source)
+        return strong(option, source)
     if source.startswith("env:"):
-        return _strong(f"{option} (from {source!r})", _from_environment(option, source[4:]))
+        return strong(f"{option} (from {source!r})", _from_environment(option, source[4:]))
     if source.startswith("file:"):
-        return _strong(f"{option} (from {source!r})", _from_file(option, source[5:]))
+        return strong(f"{option} (from {source!r})", _from_file(option, source[5:]))
     try:
-        return _strong(option, source.encode())
+        return strong(option, source.encode())
     except UnicodeEncodeError:
         raise ConfigError(f"{option} holds a character that UTF-8 cannot encode; {_CURE}") from None
 
@@ -147,7 +203,7 @@ def _from_file(option: str, path: str) -> bytes:
     return text if text.isascii() else content  # raw bytes may end in anything
 
 
-def _strong(option: str, key: bytes) -> bytes:
+def strong(option: str, key: bytes) -> bytes:
     """Refuse what is no random key. What passes may still be weak: nothing can prove randomness."""
     if len(key) < KEY_BYTES:
         raise ConfigError(f"{option} is {len(key)} bytes long and has to be at least {KEY_BYTES}; {_CURE}")

@@ -1,32 +1,40 @@
 """One request's session, from Cookie header to Set-Cookie, for any kind of server.
 
     open(request)                     a session that has looked at nothing yet
-    load(session)                     on first touch: find the cookie, unseal, parse; a bad one gives an empty session
-    close(session, status, headers)   the response's headers: the same object when the session was not touched
+    load(session)                     on first touch: what the cookie holds, see incoming.py
+    close(session, status, headers)   the response's headers, see outgoing.py: the same object when nobody looked
 
-Set-Cookie is sent when the session changed, found by comparing its serialized form with the one that came in; or when
-it is due for sealing again: `refresh_interval` has passed, a fallback key sealed it, or `save()` was called. An emptied
-session, and a bad cookie whose session stays empty, is answered by a deletion. `Vary: Cookie` goes with every response
-whose session was looked into, `Cache-Control` with every Set-Cookie unless the application sent its own.
+`Vary: Cookie` goes with every response whose session was looked into, `Cache-Control` with every Set-Cookie unless the
+application sent its own. Where the store has to be awaited, `fetch` looks into it before the application runs, and
+`revoke_pending` after it has spoken; elsewhere both happen at once.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from sealedsession import events
 from sealedsession.config import SessionConfig
-from sealedsession.cookie import LIMIT, CookieFinder, is_loopback
-from sealedsession.errors import CookieTooLarge, NotSerializable, SealError, UnsealError
+from sealedsession.cookie import LIMIT, is_loopback
+from sealedsession.errors import ConfigError
+from sealedsession.form import SessionForm
 from sealedsession.headers import SessionHeaders, Text
-from sealedsession.limits import TooLarge, TooManyValues
-from sealedsession.pickling import PickleSerializer
-from sealedsession.seal import JSON, PICKLE, SID_BYTES, Sealer, Unsealed
-from sealedsession.session import UNOPENED_CONTENT, ClosedSession, Session, UnopenedSession
-from sealedsession.tagged_json import JsonSerializer
+from sealedsession.incoming import Incoming
+from sealedsession.outgoing import Outgoing
+from sealedsession.plaintext import SID_BYTES
+from sealedsession.revocation.store import ALWAYS, Entry, RevocationStore, key_of_session, key_of_subject
+from sealedsession.seal import Sealer
+from sealedsession.session import Session
+from sealedsession.session_states import UNOPENED_CONTENT, ClosedSession, UnopenedSession
 
 Request = TypeVar("Request")
-_SEAL_LENGTH = 80  # characters of a token besides the payload's: head, nonce, times and tag in base64
+
+
+class _Revocation(NamedTuple):
+    """What the application has revoked: an entry for the store, and what its event says."""
+
+    key: bytes
+    entry: Entry
+    what: str
+    sid: bytes | None
 
 
 class SessionManager(Generic[Request, Text]):
@@ -36,6 +44,7 @@ class SessionManager(Generic[Request, Text]):
     :param plain_http_host: gives the host that a request was made to if that was by plain http, or None.
     :param text: makes a header's value of the server's kind of str.
     :param header_name: the same for its name, which ASGI wants in lower case.
+    :param awaits: whether whoever calls this awaits the revocation store.
     """
 
     def __init__(
@@ -46,41 +55,30 @@ class SessionManager(Generic[Request, Text]):
         plain_http_host: Callable[[Request], str | None],
         text: Callable[[str], Text],
         header_name: Callable[[str], Text],
+        awaits: bool = False,
     ) -> None:
         self.config = config
         self._cookie_header = cookie_header
         self._plain_http_host = plain_http_host
         self._watch_transport = config.secure
-        self._name = str(config.name)
-        self._find = CookieFinder(self._name)
-        self._sealer = Sealer(
-            config.keyring,
-            "cookie:" + self._name,
-            idle_timeout=config.idle_timeout,
-            absolute_timeout=config.absolute_timeout,
+        sealer = Sealer(
+            config.keys,
+            f"cookie:{config.name}",
+            idle_timeout=config.timeouts.idle,
+            absolute_timeout=config.timeouts.absolute,
             leeway=config.leeway,
-            max_length=LIMIT - len(self._name),
+            max_length=LIMIT - len(str(config.name)),
+            compress=config.compress,
+            pad=config.pad,
             clock=config.clock,
             random_bytes=config.random_bytes,
         )
-        # A payload of more than this comes out of a cookie only if it was deflated, which no option does.
-        limits = replace(config.limits, size=min(config.limits.size, LIMIT * 3 // 4))
-        self._too_many = (
-            f"it has more than the {limits.nodes} values, or the {limits.typed} of types besides the plain ones, "
-            "that the option limits allows. Store less, or values that say the same with fewer parts"
-        )
-        # By the number that the token has for them.
-        self._serializers: dict[int, PickleSerializer | JsonSerializer] = {}
-        if "pickle" in config.accept_serializers:
-            self._serializers[PICKLE] = PickleSerializer(config.registry, limits)
-        if "json" in config.accept_serializers:
-            self._serializers[JSON] = JsonSerializer(config.registry, limits)
-        self._serializer_number = PICKLE if config.serializer == "pickle" else JSON
-        self._serializer = self._serializers[self._serializer_number]
-        self._refresh_interval: int = config.refresh_interval or 0
-        self._attributes = config.cookie.attributes
-        self._deletion = config.cookie.deletion
+        form = SessionForm(config)
+        self._incoming = Incoming(config, sealer, form)
+        self._outgoing = Outgoing(config, sealer, form)
         self._headers: SessionHeaders[Text] = SessionHeaders(text, header_name, config.cache_control)
+        self.revokes = config.store is not None
+        self._awaits = awaits and self.revokes
 
     def open(self, request: Request) -> Session:
         """Make the session of a request. Nothing is read until it is touched."""
@@ -103,8 +101,10 @@ class SessionManager(Generic[Request, Text]):
             session._headers_gone = True
             return headers
         session.__class__ = Session  # open, so that a function given as `oversize` can trim it, the second time too
-        set_cookie = self._set_cookie(session, status)
+        set_cookie = self._outgoing.set_cookie(session, status)
         session.__class__ = ClosedSession
+        if set_cookie is not None and self._watch_transport:
+            self._warn_of_plain_http(session)
         return self._headers.add(headers, set_cookie)
 
     def adopt(self, session: Session, current: object) -> None:
@@ -117,43 +117,42 @@ class SessionManager(Generic[Request, Text]):
         session.clear()
         session.update(content)
 
+    async def fetch(self, session: Session) -> None:
+        """Find what the request's cookie holds, awaiting the store, so that `load` need not."""
+        session._pending = []
+        header = self._prepare(session)
+        session._fetched = await self._incoming.aopen(session, header, self._store) if header else {}
+
+    async def revoke_pending(self, session: Session) -> None:
+        """Tell the store what the application has revoked since `fetch`."""
+        while session._pending:
+            revocation = session._pending.pop(0)
+            try:
+                await self._store.arevoke(revocation.key, revocation.entry, self._ttl)
+                self.config.events.revoked(revocation.what, revocation.sid)
+            except Exception as error:  # noqa: BLE001  # StoreError, or anything that somebody's store raises
+                self.config.events.store_error(error, _NOT_REVOKED)
+                session._pending.clear()  # each would wait for the same timeout
+            except BaseException:  # cancelled: it is told at the end
+                session._pending.insert(0, revocation)
+                raise
+
     # ------------------------------------------------------------------------------------------- what a session asks
 
     def load(self, session: Session) -> dict[Any, Any]:
         """Find what the request's cookie holds, and note where the session comes from."""
-        session._origin = None
-        session._rejected = None
-        session._sid = None
-        session._save = False
-        session._created = self.now()
-        header = self._cookie_header(session._request)
-        if not header:
-            return {}
-        content = self._load_from(session, header.encode("latin-1", "replace") if isinstance(header, str) else header)
-        if session._origin is not None:
-            session._rejected = None
-            session._created = session._origin.created
-            session._sid = session._origin.sid
-        return content
+        if self._awaits:
+            return session._fetched
+        header = self._prepare(session)
+        return self._incoming.open(session, header) if header else {}
 
     def is_modified(self, session: Session) -> bool:
         """Whether the session differs from what came in."""
-        origin = session._origin
-        if origin is None:
-            return bool(session) or session._sid is not None
-        if session._sid != origin.sid or session._created != origin.created:
-            return True
-        try:
-            return self._serializers[origin.serializer].dumps(session.copy(), origin.payload) is not origin.payload
-        except TooLarge:
-            return True
+        return self._outgoing.is_modified(session)
 
     def size(self, session: Session) -> int:
         """Bytes of name and value that the cookie would take now."""
-        try:
-            return len(self._name) + len(self._seal(session, self._serializer.dumps(session.copy())))
-        except TooLarge:
-            return len(self._name) + _SEAL_LENGTH + sum(self._sizes(session).values())
+        return self._outgoing.size(session)
 
     def remaining(self, session: Session) -> int:
         """Bytes until the limit."""
@@ -167,127 +166,68 @@ class SessionManager(Generic[Request, Text]):
         """Seconds since 1970."""
         return int(self.config.clock())
 
-    # --------------------------------------------------------------------------------------------------- on the way in
+    def ends(self, session: Session) -> int:
+        """When the session ends if nobody uses it any more."""
+        sealed_at = self.now() if session._origin is None else session._origin.sealed_at
+        return self.config.timeouts.ends(session._created, sealed_at, session._lifetime)
 
-    def _load_from(self, session: Session, header: bytes) -> dict[Any, Any]:
-        tokens = self._find(header)
-        if len(tokens) > 1:
-            events.ambiguous(self._name, len(tokens))
-        opened: list[Unsealed] = []
-        for token in tokens:
-            try:
-                opened.append(self._sealer.unseal(token))
-            except UnsealError as error:
-                self._reject(session, error)
-        opened.sort(key=lambda unsealed: -unsealed.sealed_at)  # a tie goes to the first, whose path is more specific
-        for unsealed in opened:
-            try:
-                content = self._parse(unsealed)
-            except UnsealError as error:
-                self._reject(session, error)
-            else:
-                session._origin = unsealed
-                return content
-        return {}
+    def revoke(self, session: Session, sids: Sequence[bytes]) -> None:
+        """Revoke sessions by their ids, for ever: a slower server may seal one again in a moment.
 
-    def _reject(self, session: Session, error: UnsealError) -> None:
-        events.rejected(self._name, error)
-        session._rejected = session._rejected or error.code
+        :raises ConfigError: without a store, even if there is nothing to revoke.
+        """
+        self._revoke(session, [_Revocation(key_of_session(sid), Entry(ALWAYS), "a session was", sid) for sid in sids])
 
-    def _parse(self, unsealed: Unsealed) -> dict[Any, Any]:
-        serializer = self._serializers.get(unsealed.serializer)
-        if serializer is None:
-            raise UnsealError(
-                "forbidden_value", f"a payload by serializer {unsealed.serializer}, which is not accepted here"
+    def revoke_subject(self, session: Session, subject: str, spared: bytes | None) -> None:
+        """Revoke the sessions of a subject that began until now, but for one."""
+        entry = Entry(self.now(), spared or b"")
+        what = "all sessions of a subject were"
+        self._revoke(session, [_Revocation(key_of_subject(subject), entry, what, spared)])
+
+    # ---------------------------------------------------------------------------------------------------------- inside
+
+    @property
+    def _store(self) -> RevocationStore:
+        if self.config.store is None:
+            raise ConfigError(
+                "a session can only be revoked with a store that every server asks: set the option revocation, "
+                "such as revocation='sqlite:/var/lib/app/revoked.db'. session.invalidate() needs none"
             )
-        content = serializer.loads(unsealed.payload)
-        if type(content) is not dict:
-            raise UnsealError("forbidden_value", f"a {type(content).__name__} for a session")
-        return content
+        return self.config.store
 
-    # -------------------------------------------------------------------------------------------------- on the way out
+    @property
+    def _ttl(self) -> int:
+        return (
+            self.config.timeouts.longest + 2 * self.config.leeway
+        )  # sealed by a clock that is ahead, read by one behind
 
-    def _set_cookie(self, session: Session, status: int) -> str | None:
-        """The value of the Set-Cookie header, or None."""
-        if status >= 500 and not self.config.save_on_error:
-            return None
+    def _prepare(self, session: Session) -> bytes | None:
+        """Make the attributes of a session that comes from nowhere, and give the request's Cookie header."""
+        session._origin = session._rejected = session._sid = session._lifetime = session._subject = None
+        session._former_ids = ()
+        session._revoked_subjects = ()
+        session._save = session._invalidated = False
+        session._created = int(self.config.clock())
+        header = self._cookie_header(session._request)
+        return header.encode("latin-1", "replace") if isinstance(header, str) else header
+
+    def _revoke(self, session: Session, revocations: list[_Revocation]) -> None:
+        store = self._store
+        if self._awaits:
+            session._pending += revocations
+            return
         try:
-            return self._cookie_for(session)
-        except SealError as error:
-            if self._is_as_it_came(session):
-                events.kept_old_cookie(error)
-                return None
-            if not isinstance(error, CookieTooLarge):
-                raise
-            if self.config.oversize == "raise":
-                raise
-            if self.config.oversize == "keep":
-                events.kept_old_cookie(error)
-                return None
-            self.config.oversize(session, error)
-            return self._cookie_for(session)
-
-    def _cookie_for(self, session: Session) -> str | None:
-        origin = session._origin
-        if origin is None and not session and session._sid is None and not session._save:
-            return self._deletion if session._rejected else None
-        content = session.copy()
-        payload = b""
-        try:
-            if origin is not None:
-                payload = self._serializers[origin.serializer].dumps(content, origin.payload)
-                due = self.config.clock() - origin.sealed_at >= self._refresh_interval
-                same = payload is origin.payload and session._sid == origin.sid and session._created == origin.created
-                if same and not session._save and origin.by_primary and not due:
-                    return None
-                if not same and not session and not session._save and session._sid in (None, origin.sid):
-                    return self._deletion
-            if origin is None or origin.serializer != self._serializer_number:
-                payload = self._serializer.dumps(content)
-        except TooManyValues:
-            raise NotSerializable("session", None, self._too_many) from None
-        except TooLarge:
-            by_key = self._sizes(session)
-            size = len(self._name) + _SEAL_LENGTH + sum(by_key.values())
-            raise CookieTooLarge(self._name, size, LIMIT, by_key) from None
-        token = self._seal(session, payload)
-        size = len(self._name) + len(token)
-        if size > LIMIT:
-            raise CookieTooLarge(self._name, size, LIMIT, self._sizes(session))
-        if self._watch_transport:
-            self._warn_of_plain_http(session)
-        return f"{self._name}={token}{self._attributes}"
-
-    def _is_as_it_came(self, session: Session) -> bool:
-        """Whether the application has changed nothing, asked of the values: what came in cannot be written again."""
-        origin = session._origin
-        if origin is None or session._save or session._sid != origin.sid or session._created != origin.created:
-            return False
-        return self._parse(origin) == session
+            for revocation in revocations:  # after a failure each would wait for the same timeout
+                store.revoke(revocation.key, revocation.entry, self._ttl)
+                self.config.events.revoked(revocation.what, revocation.sid)
+        except Exception as error:  # noqa: BLE001  # StoreError, or anything that somebody's store raises
+            self.config.events.store_error(error, _NOT_REVOKED)
 
     def _warn_of_plain_http(self, session: Session) -> None:
         host = self._plain_http_host(session._request)
         if host is not None and not is_loopback(host):
             self._watch_transport = False  # once says it
-            events.plain_http(self._name, host)
+            self.config.events.plain_http(host)
 
-    def _seal(self, session: Session, payload: bytes) -> str:
-        return self._sealer.seal(
-            payload,
-            serializer=self._serializer_number,
-            created=session._created,
-            sid=session._sid,
-            lifetime=session._origin.lifetime if session._origin is not None else None,
-        )
 
-    def _sizes(self, session: Session) -> dict[object, int]:
-        """For every key the bytes that it and its value take on the wire, largest first."""
-        empty = len(self._serializer.dumps({}))
-        sizes = {key: (self._length({key: value}) - empty) * 4 // 3 for key, value in session.items()}  # base64
-        return dict(sorted(sizes.items(), key=lambda item: -item[1]))
-
-    def _length(self, value: object) -> int:
-        try:
-            return len(self._serializer.dumps(value))
-        except TooLarge:
-            return self.config.limits.size
+_NOT_REVOKED = "what was to be revoked is not: copies of the cookie live on until their timeouts"

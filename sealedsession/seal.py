@@ -4,24 +4,20 @@
     envelope   = 0x01 key_id(2) nonce(16) ciphertext(n) tag(32)     sealed            n >= 9
                | 0x02 key_id(2)           plaintext(n)  tag(32)     signed only
     ciphertext = AES-256-CTR(K_encrypt, initial counter block = nonce, plaintext)
-    plaintext  = flags(1) created(4) sealed_at(4) [lifetime(4)] [sid(16)] payload [padding]
+    plaintext  = see plaintext.py
     tag        = HMAC-SHA256(K_mac, everything before it, then binding, then u32(len(binding)))
-    flags      : bits 0-1 serializer (0 pickle, 1 json), 2 deflated, 3 lifetime present, 4 sid present,
-                 5 padded (the last byte counts the padding bytes, itself included), 6-7 zero
 
-Integers are big-endian, times are seconds since 1970. The order on the way in never changes: length, alphabet, head
-and key id, MAC (constant time), decrypt, flags, times, inflate. Nothing is parsed before the MAC has verified.
+The order on the way in never changes: length, alphabet, head and key id, MAC (constant time), decrypt, flags, times,
+inflate. Nothing is parsed before the MAC has verified.
 """
 
 import os
-import struct
 import time
-import zlib
 from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable
 from hmac import compare_digest
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
@@ -31,18 +27,25 @@ from cryptography.hazmat.primitives.hmac import HMAC
 
 from sealedsession.errors import UnsealError
 from sealedsession.keys import Keyring, Subkeys
+from sealedsession.plaintext import (
+    DEFLATED,
+    JSON,
+    LIFETIME,
+    PADDED,
+    PICKLE,
+    SID,
+    TIMES,
+    U32,
+    deflate,
+    inflate,
+    padding,
+    unpack_optional,
+)
 
-PICKLE, JSON = 0, 1  # flags, bits 0-1
-_DEFLATED, _LIFETIME, _SID, _PADDED, _RESERVED = 4, 8, 16, 32, 0xC0
 SEALED, SIGNED = b"\x01", b"\x02"  # heads
 
 _HEAD, _NONCE, _TAG = 3, 16, 32  # bytes; the head is version and key id
-_TIMES = struct.Struct(">BII")  # flags, created, sealed_at
-_U32 = struct.Struct(">I")
-_NO_BINDING = _U32.pack(0)
-SID_BYTES = 16  # 128 bits (OWASP ASVS 5.0, 7.2.3)
-_RAW = -zlib.MAX_WBITS  # deflate without header and checksum: the MAC does better
-INFLATED_MAX = 64 * 1024  # a token that inflates to more is refused: the serializers take less
+_NO_BINDING = U32.pack(0)
 
 # base64url to the standard alphabet. What base64url does not have becomes a byte that strict mode refuses.
 _TO_STANDARD = bytes.maketrans(b"-_+/=", b"+/\0\0\0")
@@ -59,7 +62,7 @@ class Unsealed(NamedTuple):
     :param created: when the session began, and `sealed_at` when this token was made, in seconds since 1970.
     :param lifetime: seconds after `created` at which the session ends, or None.
     :param sid: the session's 16-byte id, or None.
-    :param by_primary: False when a fallback key sealed it, so that it is due for sealing again.
+    :param by_fallback: a fallback key sealed it, so that it is due for sealing again.
     """
 
     payload: bytes
@@ -68,15 +71,16 @@ class Unsealed(NamedTuple):
     sealed_at: int
     lifetime: int | None
     sid: bytes | None
-    by_primary: bool
+    by_fallback: bool
 
 
 class _Key:
     """One key pair made ready: nothing is derived or set up per token."""
 
-    __slots__ = ("algorithm", "contexts", "head", "mac_copy", "plaintext_start")
+    __slots__ = ("algorithm", "contexts", "fallback", "head", "mac_copy", "plaintext_start")
 
     def __init__(self, subkeys: Subkeys) -> None:
+        self.fallback = subkeys.state == "fallback"
         self.head = (SIGNED if subkeys.encrypt is None else SEALED) + subkeys.key_id
         self.plaintext_start = _HEAD + (0 if subkeys.encrypt is None else _NONCE)
         self.algorithm: Any = None if subkeys.encrypt is None else AES(subkeys.encrypt)
@@ -97,10 +101,37 @@ class _Key:
         return result
 
 
+class _Keys:
+    """The keys of one keyring made ready for one purpose. A new keyring makes a new one, taken over at once."""
+
+    __slots__ = ("by_head", "keyring", "primary", "sealed")
+
+    def __init__(self, keyring: Keyring, purpose: str) -> None:
+        keys = [_Key(subkeys) for subkeys in keyring.derive(purpose)]
+        self.keyring = keyring
+        self.primary = keys[0]
+        self.sealed = keys[0].algorithm is not None
+        # Two pairs can share a key id by chance (1 in 65,536): then both are tried.
+        self.by_head: dict[bytes, list[_Key]] = {}
+        for key in keys:
+            self.by_head.setdefault(key.head, []).append(key)
+
+
+class KeyringSource(Protocol):
+    """Where a keyring comes from that can change."""
+
+    def current(self, second: int) -> Keyring:
+        """The keyring of now: the same object until it changes.
+
+        :param second: the present time, in seconds; a source need not look for changes twice in one.
+        """
+        ...
+
+
 class Sealer:
     """Seal payloads for one purpose, and unseal what any key of the keyring sealed for it.
 
-    :param keyring: the primary pair seals, all pairs unseal.
+    :param keyring: the primary pair seals, all pairs unseal. A source is asked for it at every call.
     :param purpose: part of every subkey, such as ``cookie:__Host-session``.
     :param idle_timeout: seconds after `sealed_at` for which a token is accepted, or None.
     :param absolute_timeout: seconds after `created`, or None.
@@ -113,13 +144,13 @@ class Sealer:
     """
 
     __slots__ = (
-        "_absolute_timeout", "_by_head", "_clock", "_compress", "_idle_timeout", "_leeway",
-        "_max_length", "_pad", "_primary", "_random_bytes", "_sealed",
+        "_absolute_timeout", "_clock", "_compress", "_idle_timeout", "_keys", "_leeway",
+        "_max_length", "_pad", "_purpose", "_random_bytes", "_source",
     )  # fmt: skip
 
     def __init__(
         self,
-        keyring: Keyring,
+        keyring: Keyring | KeyringSource,
         purpose: str,
         *,
         idle_timeout: int | None = None,
@@ -131,20 +162,16 @@ class Sealer:
         clock: Callable[[], float] = time.time,
         random_bytes: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        keys = [_Key(subkeys) for subkeys in keyring.derive(purpose)]
-        self._primary = keys[0]
-        self._sealed = keys[0].algorithm is not None
-        # Two pairs can share a key id by chance (1 in 65,536): then both are tried.
-        self._by_head: dict[bytes, list[_Key]] = {}
-        for key in keys:
-            self._by_head.setdefault(key.head, []).append(key)
+        self._clock = clock
+        self._purpose = purpose
+        self._source = None if isinstance(keyring, Keyring) else keyring
+        self._keys = _Keys(keyring if isinstance(keyring, Keyring) else keyring.current(int(clock())), purpose)
         self._idle_timeout = idle_timeout
         self._absolute_timeout = absolute_timeout
         self._leeway = leeway
         self._max_length = max_length
         self._compress = compress
         self._pad = pad
-        self._clock = clock
         self._random_bytes = random_bytes
 
     def seal(
@@ -162,35 +189,34 @@ class Sealer:
         :param created: when the session began, in seconds since 1970.
         :param binding: what the token is bound to besides its purpose; `unseal` needs the same bytes.
         """
+        now = int(self._clock())
+        keys = self._keys if self._source is None else self._current_keys(self._source, now)
         flags = serializer
         optional = b""
         if lifetime is not None:
-            flags |= _LIFETIME
-            optional = _U32.pack(lifetime)
+            flags |= LIFETIME
+            optional = U32.pack(lifetime)
         if sid is not None:
-            flags |= _SID
+            flags |= SID
             optional += sid
         if self._compress:
-            deflator = zlib.compressobj(9, zlib.DEFLATED, _RAW)
-            deflated = deflator.compress(payload) + deflator.flush()
+            deflated = deflate(payload)
             if len(deflated) < len(payload):
-                flags |= _DEFLATED
+                flags |= DEFLATED
                 payload = deflated
-        padding = b""
         if self._pad:
-            flags |= _PADDED
-            count = self._pad - (_TIMES.size + len(optional) + len(payload)) % self._pad
-            padding = bytes(count - 1) + bytes((count,))
-        plaintext = _TIMES.pack(flags, created, int(self._clock())) + optional + payload + padding
-        key = self._primary
-        if self._sealed:
+            flags |= PADDED
+            payload += padding(TIMES.size + len(optional) + len(payload), self._pad)
+        plaintext = TIMES.pack(flags, created, now) + optional + payload
+        key = keys.primary
+        if keys.sealed:
             nonce = self._random_bytes(_NONCE)
             body = key.head + nonce + key.crypt(nonce, plaintext)
         else:
             body = key.head + plaintext
         mac = key.mac_copy()
         mac.update(body)
-        mac.update(binding + _U32.pack(len(binding)) if binding else _NO_BINDING)
+        mac.update(binding + U32.pack(len(binding)) if binding else _NO_BINDING)
         return str(b2a_base64(body + mac.finalize(), newline=False).translate(_TO_URL).rstrip(b"="), "ascii")
 
     def unseal(self, token: bytes, *, binding: bytes = b"") -> Unsealed:
@@ -198,24 +224,33 @@ class Sealer:
 
         :raises UnsealError: with the reason code of the first check that failed.
         """
+        now = self._clock()
+        keys = self._keys if self._source is None else self._current_keys(self._source, int(now))
         envelope = self._decode(token)
-        key = self._verify(envelope, binding)
+        key = _verify(keys, envelope, binding)
         # The MAC has verified: from here on only our own mistakes and stolen keys can be at fault.
         start = key.plaintext_start
-        if len(envelope) < start + _TIMES.size + _TAG:
+        if len(envelope) < start + TIMES.size + _TAG:
             raise UnsealError("forbidden_value", "a plaintext too short for its times")
         plaintext = envelope[start:-_TAG]
-        if self._sealed:
+        if keys.sealed:
             plaintext = key.crypt(envelope[_HEAD:start], plaintext)
-        flags, created, sealed_at = _TIMES.unpack_from(plaintext)
+        flags, created, sealed_at = TIMES.unpack_from(plaintext)
         if flags > JSON:
-            payload, lifetime, sid = _unpack_optional(flags, plaintext)
+            payload, lifetime, sid = unpack_optional(flags, plaintext)
         else:
-            payload, lifetime, sid = plaintext[_TIMES.size :], None, None
-        self._check_times(created, sealed_at, lifetime)
-        if flags & _DEFLATED:
-            payload = _inflate(payload)
-        return Unsealed(payload, flags & 3, created, sealed_at, lifetime, sid, key is self._primary)
+            payload, lifetime, sid = plaintext[TIMES.size :], None, None
+        self._check_times(now, created, sealed_at, lifetime)
+        if flags & DEFLATED:
+            payload = inflate(payload)
+        return Unsealed(payload, flags & 3, created, sealed_at, lifetime, sid, key.fallback)
+
+    def _current_keys(self, source: KeyringSource, second: int) -> _Keys:
+        keyring = source.current(second)
+        keys = self._keys
+        if keyring is not keys.keyring:
+            keys = self._keys = _Keys(keyring, self._purpose)
+        return keys
 
     def _decode(self, token: bytes) -> bytes:
         length = len(token)
@@ -228,28 +263,11 @@ class Sealer:
             envelope = a2b_base64(token.translate(_TO_STANDARD) + _MISSING_PADDING[length & 3], strict_mode=True)
         except Base64Error:
             raise UnsealError("malformed", "a token with characters that are not base64url's") from None
-        if len(envelope) < _HEAD + _TIMES.size + _TAG:
+        if len(envelope) < _HEAD + TIMES.size + _TAG:
             raise UnsealError("malformed", f"a token of {length} characters, which is too short")
         return envelope
 
-    def _verify(self, envelope: bytes, binding: bytes) -> _Key:
-        body = envelope[:-_TAG]
-        tag = envelope[-_TAG:]
-        for key in self._by_head.get(envelope[:_HEAD], ()):
-            mac = key.mac_copy()
-            mac.update(body)
-            mac.update(binding + _U32.pack(len(binding)) if binding else _NO_BINDING)
-            if compare_digest(mac.finalize(), tag):
-                return key
-        if envelope[:_HEAD] in self._by_head:
-            raise UnsealError("bad_signature", "a token that was tampered with, or made for another purpose")
-        if envelope[:1] in (SEALED, SIGNED):
-            kind = "sealed" if envelope[:1] == SEALED else "signed only"
-            raise UnsealError("unknown_key", f"a token, {kind}, by the key {envelope[1:3].hex()}, which is not here")
-        raise UnsealError("malformed", f"a token of version {envelope[0]}")
-
-    def _check_times(self, created: int, sealed_at: int, lifetime: int | None) -> None:
-        now = self._clock()
+    def _check_times(self, now: float, created: int, sealed_at: int, lifetime: int | None) -> None:
         if sealed_at > now + self._leeway or created > sealed_at + self._leeway:
             ahead = max(sealed_at - now, created - sealed_at)
             raise UnsealError("from_the_future", f"times that are {ahead:.0f} seconds ahead")
@@ -262,38 +280,18 @@ class Sealer:
             raise UnsealError("expired_absolute", f"a session begun {now - created:.0f} seconds ago")
 
 
-def _unpack_optional(flags: int, plaintext: bytes) -> tuple[bytes, int | None, bytes | None]:
-    """Take apart what the flags announce, and refuse what they may not.
-
-    :returns: the payload, perhaps deflated, lifetime and sid.
-    """
-    if flags & _RESERVED or flags & 3 > JSON:
-        raise UnsealError("forbidden_value", f"flags {flags:#04x}, which this version does not have")
-    start, end = _TIMES.size, len(plaintext)
-    lifetime = sid = None
-    if flags & _LIFETIME:
-        if start + 4 > end:
-            raise UnsealError("forbidden_value", "a plaintext too short for its lifetime")
-        (lifetime,) = _U32.unpack_from(plaintext, start)
-        start += 4
-    if flags & _SID:
-        if start + SID_BYTES > end:
-            raise UnsealError("forbidden_value", "a plaintext too short for its sid")
-        sid = plaintext[start : start + SID_BYTES]
-        start += SID_BYTES
-    if flags & _PADDED:
-        if not 1 <= plaintext[-1] <= end - start:
-            raise UnsealError("forbidden_value", "padding longer than the plaintext")
-        end -= plaintext[-1]
-    return plaintext[start:end], lifetime, sid
-
-
-def _inflate(payload: bytes) -> bytes:
-    inflator = zlib.decompressobj(_RAW)
-    try:
-        inflated = inflator.decompress(payload, INFLATED_MAX)
-    except zlib.error:
-        raise UnsealError("forbidden_value", "a payload that does not inflate") from None
-    if not inflator.eof or inflator.unused_data:
-        raise UnsealError("forbidden_value", f"a payload that does not inflate within {INFLATED_MAX} bytes")
-    return inflated
+def _verify(keys: _Keys, envelope: bytes, binding: bytes) -> _Key:
+    body = envelope[:-_TAG]
+    tag = envelope[-_TAG:]
+    for key in keys.by_head.get(envelope[:_HEAD], ()):
+        mac = key.mac_copy()
+        mac.update(body)
+        mac.update(binding + U32.pack(len(binding)) if binding else _NO_BINDING)
+        if compare_digest(mac.finalize(), tag):
+            return key
+    if envelope[:_HEAD] in keys.by_head:
+        raise UnsealError("bad_signature", "a token that was tampered with, or made for another purpose")
+    if envelope[:1] in (SEALED, SIGNED):
+        kind = "sealed" if envelope[:1] == SEALED else "signed only"
+        raise UnsealError("unknown_key", f"a token, {kind}, by the key {envelope[1:3].hex()}, which is not here")
+    raise UnsealError("malformed", f"a token of version {envelope[0]}")

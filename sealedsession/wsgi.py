@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Unpack
 
-from sealedsession.config import SessionConfig, SessionOptions
+from sealedsession.config import SessionConfig
 from sealedsession.manager import SessionManager
-from sealedsession.session import UnopenedSession
+from sealedsession.options import SessionOptions
+from sealedsession.session_states import UnopenedSession
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

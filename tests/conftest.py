@@ -1,17 +1,11 @@
 """What tests share: two keys, a clock that stands still until a test moves it, and servers as processes."""
 
-import os
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-
-PATIENCE = 20  # seconds for a server to start, or to stop, on a busy machine
+from fleet.servers import find_free_port, running
 
 
 class Clock:
@@ -55,14 +49,11 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., in
     The words are those of ``python -m``, or of ``python`` where the first ends in .py; those find the port in the
     environment, or are told it otherwise by whoever gives one. The server is stopped at the end of the module.
     """
-    with ExitStack() as running:
+    with ExitStack() as servers:
 
         def start(*words: str, cwd: Path, env: dict[str, str] | None = None, port: int | None = None) -> int:
             directory = tmp_path_factory.mktemp("server")
-            port = port or find_free_port()
-            variables = {**os.environ, "HOME": str(directory), "PORT": str(port), **(env or {})}
-            running.enter_context(_server(words, port, cwd, variables, directory / "log"))
-            return port
+            return servers.enter_context(running(*words, cwd=cwd, directory=directory, env=env, port=port))
 
         yield start
 
@@ -70,38 +61,3 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., in
 @pytest.fixture(scope="session")
 def free_port() -> int:
     return find_free_port()
-
-
-def find_free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
-@contextmanager
-def _server(words: tuple[str, ...], port: int, cwd: Path, env: dict[str, str], log: Path) -> Iterator[None]:
-    how = [] if words[0].endswith(".py") else ["-m"]
-    command = [sys.executable, *how, *(word.format(port=port) for word in words)]
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=cwd, env=env, stdout=output, stderr=subprocess.STDOUT)
-    try:
-        _wait_for(process, port, log)
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.02)
-        else:
-            return
-    pytest.fail(f"{process.args} did not start:\n{log.read_text()}")

@@ -145,7 +145,7 @@ class CookieTarget:
         self.doors = [(self._wsgi_door(config), self._asgi_door(config)) for config in self.configs]
         self.tokens: dict[bytes, object] = {}
         for config in self.configs:
-            sealer = Sealer(config.keyring, f"cookie:{NAME}", clock=lambda: NOW, random_bytes=rng.randbytes)
+            sealer = Sealer(config.keys, f"cookie:{NAME}", clock=lambda: NOW, random_bytes=rng.randbytes)
             serializer = PickleSerializer(Registry())
             for content in SESSIONS:
                 self.tokens[sealer.seal(serializer.dumps(content), created=NOW).encode()] = content

@@ -10,7 +10,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from sealedsession.keys import Keyring
-from sealedsession.seal import JSON, PICKLE, Sealer
+from sealedsession.plaintext import JSON, PICKLE
+from sealedsession.seal import Sealer
 
 FILE = Path(__file__).parent / "vectors" / "seal_v1.json"
 PURPOSE = "cookie:__Host-session"

@@ -35,6 +35,11 @@ LIMITS = "tests/test_limits.py"
 SEAL = "tests/test_seal.py"
 COOKIE = "tests/test_cookie.py"
 MANAGER = "tests/test_manager.py"
+FORM = "tests/test_form.py"
+LIFETIMES = "tests/test_lifetimes.py"
+REVOCATION = "tests/test_revocation.py"
+EVENTS = "tests/test_events.py"
+KEYS = "tests/test_keys.py"
 CONFIG = "tests/test_config.py"
 
 
@@ -340,14 +345,9 @@ MUTATIONS = [
                 "if canonical_end is not None and token[-1] not in canonical_end:",
                 "if False:",
             ),
-            ("the shortest token", "if len(envelope) < _HEAD + _TIMES.size + _TAG:", "if False:"),
-            ("the shortest sealed token", "if len(envelope) < start + _TIMES.size + _TAG:", "if False:"),
+            ("the shortest token", "if len(envelope) < _HEAD + TIMES.size + _TAG:", "if False:"),
+            ("the shortest sealed token", "if len(envelope) < start + TIMES.size + _TAG:", "if False:"),
             ("the MAC", "if compare_digest(mac.finalize(), tag):", "if True:"),
-            ("flags that are reserved", "flags & _RESERVED or", ""),
-            ("flags of other serializers", "or flags & 3 > JSON:", ":"),
-            ("room for a lifetime", "if start + 4 > end:", "if False:"),
-            ("room for an id", "if start + SID_BYTES > end:", "if False:"),
-            ("length of the padding", "if not 1 <= plaintext[-1] <= end - start:", "if False:"),
             ("sealed in the future", "sealed_at > now + self._leeway or", ""),
             ("begun after it was sealed", "or created > sealed_at + self._leeway", ""),
             (
@@ -358,7 +358,17 @@ MUTATIONS = [
             ("absolute timeout", "if ends is not None and now > created + ends + self._leeway:", "if False:"),
             ("lifetime", "if lifetime is not None and (ends is None or lifetime < ends):", "if False:"),
             ("a lifetime only shortens", "(ends is None or lifetime < ends)", "True"),
-            ("the times are checked", "        self._check_times(created, sealed_at, lifetime)\n", ""),
+            ("the times are checked", "        self._check_times(now, created, sealed_at, lifetime)\n", ""),
+        ]
+    ),
+    *(
+        Mutation(name, "plaintext.py", old, new, SEAL)
+        for name, old, new in [
+            ("flags that are reserved", "flags & _RESERVED or", ""),
+            ("flags of other serializers", "or flags & 3 > JSON:", ":"),
+            ("room for a lifetime", "if start + 4 > end:", "if False:"),
+            ("room for an id", "if start + SID_BYTES > end:", "if False:"),
+            ("length of the padding", "if not 1 <= plaintext[-1] <= end - start:", "if False:"),
             ("inflated size", "inflator.decompress(payload, INFLATED_MAX)", "inflator.decompress(payload)"),
             ("the end of what is deflated", "if not inflator.eof or", "if"),
             ("nothing after what is deflated", " or inflator.unused_data", ""),
@@ -374,21 +384,182 @@ MUTATIONS = [
     ),
     Mutation(
         "size of the cookie",
-        "manager.py",
+        "outgoing.py",
         "size = len(self._name) + len(token)\n        if size > LIMIT:",
         "size = len(self._name) + len(token)\n        if False:",
         MANAGER,
     ),
-    Mutation("a session is a dict", "manager.py", "if type(content) is not dict:", "if False:", MANAGER),
-    Mutation(
-        "accepted serializers, in the manager",
-        "manager.py",
-        'if "json" in config.accept_serializers:',
-        "if True:",
-        MANAGER,
+    *(
+        Mutation(name, "form.py", old, new, FORM)
+        for name, old, new in [
+            (
+                "a session is a dict, or three things",
+                "if type(value) is not list or len(value) != 3:",
+                "if type(value) is not list:",
+            ),
+            (
+                "three things are a list",
+                "if type(value) is not list or len(value) != 3:",
+                "if type(value) not in (list, tuple) or len(value) != 3:",
+            ),
+            ("the data are a dict", "        type(data) is not dict\n        or not", "        not"),
+            ("a subject is a str", "(type(subject) is str and 0 < len(subject)", "(0 < len(str(subject))"),
+            ("a subject is not empty", "0 < len(subject) <= SUBJECT_LENGTH", "len(subject) <= SUBJECT_LENGTH"),
+            ("a subject is short", "0 < len(subject) <= SUBJECT_LENGTH", "0 < len(subject)"),
+            ("former ids are a list", "        or type(former_ids) is not list\n", ""),
+            ("number of former ids", "        or len(former_ids) > FORMER_IDS\n", ""),
+            ("former ids are bytes", "type(sid) is not bytes or len(sid) != SID_BYTES", "len(sid) != SID_BYTES"),
+            ("length of former ids", "type(sid) is not bytes or len(sid) != SID_BYTES", "type(sid) is not bytes"),
+            ("accepted serializers, JSON", 'if "json" in config.accept_serializers:', "if True:"),
+            ("accepted serializers, pickle", 'if "pickle" in config.accept_serializers:', "if True:"),
+            (
+                "former ids alone make a list",
+                "if session._subject is not None or session._former_ids:",
+                "if session._subject is not None:",
+            ),
+        ]
     ),
-    Mutation(
-        "accepted serializers, pickle", "manager.py", 'if "pickle" in config.accept_serializers:', "if True:", MANAGER
+    # ------------------------------------------------------------------------------------------------ in, and out
+    *(
+        Mutation(name, "incoming.py", old, new, f"{REVOCATION} {MANAGER} {EVENTS}")
+        for name, old, new in [
+            ("the store is asked, WSGI", "_is_revoked(candidate, keys, self._store.find(keys))", "False"),
+            ("the store is asked, ASGI", "_is_revoked(candidate, keys, await store.afind(keys))", "False"),
+            ("sessions are asked for", "keys = [] if sid is None else [key_of_session(sid)]", "keys = []"),
+            ("subjects are asked for", "keys.append(key_of_subject(subject))", "pass"),
+            (
+                "what began in that second",
+                "unsealed.created <= entry.not_before",
+                "unsealed.created < entry.not_before",
+            ),
+            ("what began since", "            and unsealed.created <= entry.not_before\n", ""),
+            ("as many answers as questions", "if len(entries) != len(keys):", "if False:"),
+            (
+                "nothing to ask, WSGI",
+                "bool(keys) and _is_revoked(candidate, keys, self",
+                "_is_revoked(candidate, keys, self",
+            ),
+            (
+                "nothing to ask, ASGI",
+                "bool(keys) and _is_revoked(candidate, keys, await",
+                "_is_revoked(candidate, keys, await",
+            ),
+            ("the one that is spared", " and not (entry.spared and entry.spared == unsealed.sid)", ""),
+            ("a new seal is no way out", "unsealed.created <= entry", "unsealed.sealed_at <= entry"),
+            ("only one is spared", "not (entry.spared and entry.spared == unsealed.sid)", "not entry.spared"),
+            ("rejected while the store fails", "if self._allow_on_store_error:", "if True:"),
+            ("allowed while the store fails", "if self._allow_on_store_error:", "if False:"),
+            (
+                "the reason that keeps the cookie",
+                "or (error.code in NOT_FINAL and session._rejected not in NOT_FINAL)",
+                "",
+            ),
+            ("the first reason", "session._rejected is None or (", "True or ("),
+            ("the newest candidate", "key=lambda unsealed: -unsealed.sealed_at", "key=lambda unsealed: 0"),
+        ]
+    ),
+    *(
+        Mutation(
+            f"errors of {store}, {door}",
+            "incoming.py",
+            f"{call}(keys))\n            except Exception as error:",
+            f"{call}(keys))\n            except EOFError as error:",
+            REVOCATION,
+        )
+        for store, door, call in [
+            ("somebody's store", "WSGI", "self._store.find"),
+            ("somebody's store", "ASGI", "store.afind"),
+        ]
+    ),
+    *(
+        Mutation(name, "outgoing.py", old, new, f"{MANAGER} {LIFETIMES} {REVOCATION} {EVENTS}")
+        for name, old, new in [
+            (
+                "a cookie that may be right elsewhere stays",
+                "session._invalidated or session._rejected not in NOT_FINAL",
+                "True",
+            ),
+            (
+                "a bad cookie is deleted",
+                "return self._deletion if session._rejected and final else None",
+                "return None",
+            ),
+            (
+                "invalidate() deletes any cookie",
+                "session._invalidated or session._rejected not",
+                "session._rejected not",
+            ),
+            ("fallback keys are replaced", "if origin.by_fallback:", "if False:"),
+            ("refreshing", "self._config.clock() - origin.sealed_at >= self._refresh_interval or", "False or"),
+            ("ids for sessions from before the store", "self._needs_sid and origin.sid is None", "False"),
+            ("Max-Age is not 0", "max(remaining, 1)", "remaining"),
+            ("Max-Age is at most 400 days", "min(max(remaining, 1), MAX_AGE_LIMIT)", "max(remaining, 1)"),
+            ("a lifetime is a change", " and session._lifetime == origin.lifetime", ""),
+            ("a new beginning is a change", " and session._created == origin.created", ""),
+            ("a failing response saves nothing", "if status >= 500 and not self._config.save_on_error:", "if False:"),
+            (
+                "a subject alone is worth a cookie",
+                "is_empty = not session and session._subject is None",
+                "is_empty = not session",
+            ),
+        ]
+    ),
+    *(
+        Mutation(name, "lifetimes.py", old, new, f"{LIFETIMES} {CONFIG}")
+        for name, old, new in [
+            ("presets that exist", "if preset not in PRESETS:", "if False:"),
+            (
+                "a preset alone",
+                "if (idle, absolute) not in ((DEFAULT_IDLE, DEFAULT_ABSOLUTE), PRESETS[preset]):",
+                "if False:",
+            ),
+            ("one timeout at least", "if idle is None and absolute is None:", "if False:"),
+            ("timeouts over 0", "if seconds is not None and seconds <= 0:", "if False:"),
+            (
+                "a lifetime ends a session",
+                "for seconds in (self.absolute, lifetime)",
+                "for seconds in (self.absolute,)",
+            ),
+            ("the earliest end", "return min(ends)", "return ends[0]"),
+        ]
+    ),
+    *(
+        Mutation(name, "events.py", old, new, EVENTS)
+        for name, old, new in [
+            (
+                "errors of the hook",
+                "except Exception as error:  # noqa: BLE001  # anybody's code",
+                "except EOFError as error:",
+            ),
+            ("the hook's error is its type", "type(error).__name__, kind)", "repr(error), kind)"),
+            ("nothing without a hook", "        if self._hook is None:\n            return\n", ""),
+            ("names are hashes", "blake2b(sid, key=self._hash_key, digest_size=8).hexdigest()", "sid.hex()[:16]"),
+            ("names are keyed", "blake2b(sid, key=self._hash_key, digest_size=8)", "blake2b(sid, digest_size=8)"),
+        ]
+    ),
+    *(
+        Mutation(name, "keys.py", old, new, KEYS)
+        for name, old, new in [
+            ("one primary key", "if primaries != 1:", "if False:"),
+            ("all encrypt, or none", "if len({pair.encrypt is None for pair in pairs}) != 1:", "if False:"),
+            ("keys are there once", "if len(set(every_key)) != len(every_key):", "if False:"),
+            ("the primary key comes first", 'sorted(pairs, key=lambda pair: pair.state != "primary")', "list(pairs)"),
+        ]
+    ),
+    *(
+        Mutation(name, "seal.py", old, new, SEAL)
+        for name, old, new in [
+            ("a new keyring is taken over", "if keyring is not keys.keyring:", "if False:"),
+            ("a keyring is made ready once", "if keyring is not keys.keyring:", "if True:"),
+            ("fallback keys are told apart", 'subkeys.state == "fallback"', "False"),
+            ("staged keys are no fallback", 'subkeys.state == "fallback"', 'subkeys.state != "primary"'),
+            ("compressed only when shorter", "if len(deflated) < len(payload):", "if True:"),
+            (
+                "a binding's length, sealing",
+                "(binding + U32.pack(len(binding)) if binding else _NO_BINDING)\n        return",
+                "(binding)\n        return",
+            ),
+        ]
     ),
     Mutation("what is sealed can be read", "config.py", "if self.serializer not in accepted:", "if False:", CONFIG),
 ]

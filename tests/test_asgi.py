@@ -453,6 +453,29 @@ def test_receive_passes(keys):
     assert seen == [receive]
 
 
+@pytest.mark.parametrize("more", [{}, {"revocation": "memory"}], ids=["without a store", "with a store"])
+def test_a_binding_gets_the_scope(keys, more):
+    """The option binding is called with the scope; a cookie that came to another client does not open there."""
+    seen = []
+
+    def binding(scope):
+        seen.append(scope)
+        return scope["client"][0].encode()
+
+    def visits(cookie, client):
+        scope = http(cookie, client=(client, 5000))
+        [message, _] = talk(wrap(keys, count, binding=binding, **more), scope)
+        assert seen[-1] is scope
+        return message
+
+    content = []
+    first = cookie_of(visits(None, "192.0.2.1"))
+    for client in ("192.0.2.1", "192.0.2.2"):
+        scope = http(first, client=(client, 5000))
+        talk(wrap(keys, lambda session: content.append(dict(session)), binding=binding, **more), scope)
+    assert content == [{"visits": 1}, {}]
+
+
 # ------------------------------------------------------------------------------------------------------------ Starlette
 
 

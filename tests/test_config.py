@@ -1,6 +1,7 @@
 """The options: what is refused, what strings become, and that no key is ever shown."""
 
 import dataclasses
+import json
 import traceback
 import types
 import typing
@@ -8,9 +9,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from sealedsession.config import SessionConfig, SessionOptions
+from sealedsession.config import SessionConfig
 from sealedsession.errors import ConfigError
 from sealedsession.limits import Limits
+from sealedsession.options import SessionOptions
+from sealedsession.revocation import MemoryStore
 from sealedsession.values import Registry
 
 KEY = "dVHvXGSdTJYuwJzhQRQnAlvjVOd1WpINsPnKkyqN0Vs"
@@ -36,6 +39,9 @@ OTHER_OPTIONS = {
     "validate_key": [None, True, 1, 1.5, {}, {KEY}, [KEY, None], [1], [], ""],
     "encrypt_key": [True, 1, 1.5, {}, {KEY}, [None], [], ""],
     "oversize": [None, True, 1, "drop", "", b"keep", ["raise"]],
+    "revocation": [True, 1, 1.5, "", "redis", "sqlite:", "file:revoked.db", b"memory", MemoryStore, ["memory"], {}],
+    "binding": [True, 1, "", "app:binding", b"bytes", []],
+    "on_event": [True, 1, "", "app:count", b"bytes", []],
     "accept_serializers": [
         None,
         True,
@@ -99,7 +105,7 @@ def test_unknown_option_with_a_suggestion(given, meant, make):
         make({"validate_key": KEY, given: "1"})
 
 
-@pytest.mark.parametrize("given", ["zzz", "keyring", "cookie_factory_class", ""])
+@pytest.mark.parametrize("given", ["zzz", "keys", "timeouts", "store", "events", "cookie_factory_class", ""])
 def test_unknown_option_without_a_suggestion(given):
     """Another unknown option is refused, also one that the config derives itself, with all names or a suggestion."""
     with pytest.raises(ConfigError, match=f"unknown option '{given}'"):
@@ -153,6 +159,20 @@ def test_unknown_option_lists_the_options():
         ({"domain": "example.com/"}, "domain="),
         ({"domain": "exa mple.com"}, "domain="),
         ({"domain": "a." * 512 + "a"}, "domain takes 1025 bytes"),
+        ({"lifetimes": "aal4"}, "lifetimes='aal4' has to be one of 'aal1', 'aal2', 'aal3', or None"),
+        ({"lifetimes": "aal2", "idle_timeout": 60}, "lifetimes='aal2' sets idle_timeout and absolute_timeout"),
+        ({"lifetimes": "aal2", "absolute_timeout": None}, "lifetimes='aal2' sets idle_timeout and absolute_timeout"),
+        ({"lifetimes": "aal2", "refresh_interval": 181}, "refresh_interval=181 .* idle_timeout=1800"),
+        ({"persistent": True, "max_age": 60}, "persistent and max_age are given"),
+        ({"on_store_error": "ignore"}, "on_store_error='ignore' has to be 'reject' or 'allow'"),
+        ({"revocation": "redis"}, "revocation has to be 'memory', 'sqlite:PATH', 'redis://"),
+        ({"revocation": "sqlite:"}, "revocation has to be 'memory', 'sqlite:PATH', 'redis://"),
+        ({"pad": -1}, "pad=-1 has to be 2 to 255 bytes, or 0"),
+        ({"pad": 1}, "pad=1 has to be 2 to 255 bytes, or 0"),
+        ({"pad": 256}, "pad=256 has to be 2 to 255 bytes, or 0"),
+        ({"binding": "environ"}, "binding has to be a function or None, and a str was given"),
+        ({"on_event": "count"}, "on_event has to be a function or None, and a str was given"),
+        ({"keyring": "env:SEALEDSESSION_TEST_UNSET"}, "keyring is given, and validate_key or encrypt_key too"),
         ({"max_age": 0}, r"max_age=0 .*invalidate\(\)"),
         ({"max_age": -1}, "max_age=-1"),
         ({"max_age": 400 * DAY + 1}, "max_age=34560001"),
@@ -188,6 +208,15 @@ def test_illegal_values(options, message):
         {"idle_timeout": None, "refresh_interval": 10**6},
         {"leeway": 0},
         {"leeway": 600},
+        {"lifetimes": "aal2", "refresh_interval": 180},
+        {"persistent": True},
+        {"on_store_error": "allow"},
+        {"revocation": "memory"},
+        {"revocation": MemoryStore()},
+        {"pad": 2},
+        {"pad": 255},
+        {"compress": True},
+        {"binding": lambda scope: b"", "on_event": print},
         {"oversize": "keep"},
         {"oversize": lambda session, error: session.clear()},
         {"serializer": "json"},
@@ -255,6 +284,39 @@ def test_default_refresh_interval(idle_timeout, expected):
     assert SessionConfig(validate_key=KEY, idle_timeout=idle_timeout).refresh_interval == expected
 
 
+@pytest.mark.parametrize(("preset", "expected"), [("aal1", 3600), ("aal2", 180), ("aal3", 90)])
+def test_refresh_interval_of_a_preset(preset, expected):
+    """The default refresh interval follows the idle timeout that a preset brings."""
+    assert SessionConfig(validate_key=KEY, lifetimes=preset).refresh_interval == expected
+
+
+@pytest.mark.parametrize("options", [{"validate_key": KEY}, {"encrypt_key": KEY}])
+def test_a_keyring_holds_all_keys(options, monkeypatch):
+    """A keyring takes the place of both key options: with either of them it is refused, and alone it is enough."""
+    key = {"state": "primary", "validate_key": OLD_KEY}
+    monkeypatch.setenv("SEALEDSESSION_TEST_RING", json.dumps({"version": 1, "keys": [key]}))
+    ring = SessionConfig(keyring="env:SEALEDSESSION_TEST_RING")
+    assert ring.keys.derive("cookie:s") == SessionConfig(validate_key=OLD_KEY).keys.derive("cookie:s")
+    with pytest.raises(ConfigError, match="keyring is given, and validate_key or encrypt_key too"):
+        SessionConfig(keyring="env:SEALEDSESSION_TEST_RING", **options)
+
+
+def test_a_broken_keyring_is_refused_at_start(tmp_path):
+    """A file that holds no keyring keeps the process from starting."""
+    (tmp_path / "keys.json").write_text("{")
+    with pytest.raises(ConfigError, match="no JSON"):
+        SessionConfig(keyring=f"file:{tmp_path / 'keys.json'}")
+
+
+def test_a_store_is_made_of_its_name():
+    """A store that is named is made once, and one that is given is taken."""
+    config = SessionConfig(validate_key=KEY, revocation="memory")
+    assert type(config.store) is MemoryStore
+    store = MemoryStore()
+    assert SessionConfig(validate_key=KEY, revocation=store).store is store
+    assert SessionConfig(validate_key=KEY).store is None
+
+
 def from_strings(**options):
     return SessionConfig.from_mapping({"validate_key": KEY, **options})
 
@@ -275,6 +337,15 @@ def from_strings(**options):
         ("samesite", "none", "None"),
         ("oversize", " keep ", "keep"),
         ("serializer", " json ", "json"),
+        ("persistent", "on", True),
+        ("compress", "no", False),
+        ("pad", " 32 ", 32),
+        ("lifetimes", "aal2", "aal2"),
+        ("lifetimes", "none", None),
+        ("revocation", " memory\n", "memory"),
+        ("revocation", "None", None),
+        ("on_store_error", "allow", "allow"),
+        *((option, "none", None) for option in ("keyring", "binding", "on_event")),
         *(
             ("accept_serializers", text, ["pickle", "json"])
             for text in ("pickle json", " pickle,json", "pickle,\n json")
@@ -302,6 +373,13 @@ def test_coercion(option, text, expected):
         ("path", "none", "path='none'"),
         ("validate_key", "none", "validate_key is 4 bytes long"),
         ("clock", "time.time", "clock has to be a function, and a str"),
+        ("binding", "app:binding", "binding has to be a function or None, and a str"),
+        ("on_event", "app:count", "on_event has to be a function or None, and a str"),
+        ("pad", "none", "pad = none has to be a whole number of bytes$"),
+        ("pad", "1", "pad=1 has to be 2 to 255"),
+        ("revocation", "yes", "revocation has to be 'memory'"),
+        ("on_store_error", "none", "on_store_error='none'"),
+        ("lifetimes", "AAL2", "lifetimes='AAL2' has to be one of"),
         ("random_bytes", "os.urandom", "random_bytes has to be a function, and a str"),
         ("oversize", "app:trim", "oversize has to be 'raise', 'keep' or a function"),
         ("serializer", "xml", "serializer='xml' is none of accept_serializers"),
@@ -387,9 +465,9 @@ def test_no_error_shows_a_key(make, options):
 def test_no_repr_shows_a_key():
     """The repr of a config and of its parts shows no key."""
     config = SessionConfig(validate_key=[KEY, OLD_KEY], encrypt_key=[ENCRYPT_KEY, OLD_ENCRYPT_KEY])
-    shown = repr(config) + repr(config.keyring) + repr(config.keyring.derive("cookie:s")) + repr(config.cookie)
+    shown = repr(config) + repr(config.keys) + repr(config.keys.derive("cookie:s")) + repr(config.cookie)
     assert not [key for key in (KEY, OLD_KEY, ENCRYPT_KEY, OLD_ENCRYPT_KEY) if key in shown]
-    subkeys = config.keyring.derive("cookie:s")[0]
+    subkeys = config.keys.derive("cookie:s")[0]
     assert repr(subkeys.mac)[2:-1] not in shown
 
 
@@ -399,7 +477,7 @@ def test_keys_from_the_environment_and_from_files(monkeypatch, tmp_path):
     monkeypatch.setenv("SEALEDSESSION_TEST_KEY", KEY)
     config = SessionConfig(validate_key="env:SEALEDSESSION_TEST_KEY", encrypt_key=f"file:{tmp_path / 'key'}")
     direct = SessionConfig(validate_key=KEY, encrypt_key=ENCRYPT_KEY)
-    assert config.keyring.derive("cookie:s") == direct.keyring.derive("cookie:s")
+    assert config.keys.derive("cookie:s") == direct.keys.derive("cookie:s")
 
 
 def test_options_for_type_checkers():

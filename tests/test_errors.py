@@ -59,6 +59,7 @@ def test_reason_codes():
         "from_the_future",
         "forbidden_value",
         "revoked",
+        "store_error",
     }
 
 

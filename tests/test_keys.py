@@ -4,14 +4,16 @@ import hmac
 import os
 import traceback
 from base64 import urlsafe_b64encode
+from dataclasses import replace
 from hashlib import sha256
+from itertools import permutations
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sealedsession.errors import ConfigError
-from sealedsession.keys import Keyring
+from sealedsession.keys import KeyPair, Keyring
 
 KEY, KEY_2, KEY_3, KEY_4 = (sha256(b"key %d" % n).digest() for n in range(4))
 KEY_TEXT = urlsafe_b64encode(KEY).decode().rstrip("=")
@@ -324,7 +326,8 @@ def test_derived_values_of_a_signing_key():
 def test_primary_first():
     """Pairs are derived in the order given, the primary one first, a list's members by position."""
     both = Keyring([KEY, KEY_2], (KEY_3, KEY_4)).derive(PURPOSE)
-    assert both == [Keyring(KEY, KEY_3).derive(PURPOSE)[0], Keyring(KEY_2, KEY_4).derive(PURPOSE)[0]]
+    alone = [Keyring(KEY, KEY_3).derive(PURPOSE)[0], Keyring(KEY_2, KEY_4).derive(PURPOSE)[0]]
+    assert both == [alone[0], replace(alone[1], state="fallback")]
 
 
 def test_purpose_separates_subkeys():
@@ -340,3 +343,75 @@ def test_mac_depends_on_encrypt_key():
     found = [Keyring(KEY, encrypt_key).derive(PURPOSE)[0] for encrypt_key in (KEY_2, KEY_3, None)]
     assert len({subkeys.mac for subkeys in found}) == 3
     assert len({subkeys.key_id for subkeys in found}) == 3
+
+
+# ---------------------------------------------------------------------------------------------------- pairs with states
+
+PRIMARY, STAGED, FALLBACK = (
+    KeyPair(KEY, KEY_2, "primary"),
+    KeyPair(KEY_3, KEY_4, "staged"),
+    KeyPair(sha256(KEY).digest(), sha256(KEY_2).digest(), "fallback"),
+)
+
+
+@pytest.mark.parametrize("pairs", list(permutations([PRIMARY, STAGED, FALLBACK])))
+def test_the_primary_pair_comes_first(pairs):
+    """Whatever the order of a keyring's pairs, the primary one comes first; the others stay in theirs."""
+    keyring = Keyring.of_pairs(pairs, "keyring 'x'")
+    assert keyring.pairs == [PRIMARY, *(pair for pair in pairs if pair is not PRIMARY)]
+    assert [subkeys.state for subkeys in keyring.derive(PURPOSE)] == [pair.state for pair in keyring.pairs]
+
+
+def test_pairs_derive_as_keys_do():
+    """A pair gives the same subkeys whether it comes from the options or from a keyring; the state changes none."""
+    of_options = Keyring([KEY, FALLBACK.validate], [KEY_2, FALLBACK.encrypt])
+    assert Keyring.of_pairs([PRIMARY, FALLBACK], "k").derive(PURPOSE) == of_options.derive(PURPOSE)
+    assert of_options.pairs == [PRIMARY, FALLBACK]
+    _, staged = Keyring.of_pairs([PRIMARY, STAGED], "k").derive(PURPOSE)
+    assert staged == replace(Keyring(KEY_3, KEY_4).derive(PURPOSE)[0], state="staged")
+
+
+@pytest.mark.parametrize(
+    ("pairs", "message"),
+    [
+        ([], "has 0 primary keys"),
+        ([STAGED], "has 0 primary keys"),
+        ([STAGED, FALLBACK], "has 0 primary keys"),
+        ([PRIMARY, replace(STAGED, state="primary")], "has 2 primary keys"),
+        ([PRIMARY, replace(STAGED, encrypt=None)], "keys with an encrypt_key and keys without"),
+        ([replace(PRIMARY, encrypt=None), STAGED], "keys with an encrypt_key and keys without"),
+        ([PRIMARY, replace(PRIMARY, state="staged")], "one key is given twice"),
+        ([PRIMARY, replace(STAGED, validate=KEY)], "one key is given twice"),
+        ([PRIMARY, replace(STAGED, encrypt=KEY)], "one key is given twice"),
+        ([PRIMARY, replace(STAGED, encrypt=KEY_3)], "one key is given twice"),
+    ],
+)
+def test_refused_pairs(pairs, message):
+    """A keyring has exactly one primary key, encrypts with all or none, and has every key once; it is named."""
+    with pytest.raises(ConfigError, match=f"^keyring 'x'.*{message}"):
+        Keyring.of_pairs(pairs, "keyring 'x'")
+
+
+def test_pairs_that_sign_only():
+    """A keyring can do without encryption, if all its keys do."""
+    keyring = Keyring.of_pairs([replace(pair, encrypt=None) for pair in (STAGED, PRIMARY)], "k")
+    assert [subkeys.encrypt for subkeys in keyring.derive(PURPOSE)] == [None, None]
+
+
+def test_the_pairs_given_out_are_a_copy():
+    """Who changes the list of pairs changes no keyring."""
+    keyring = Keyring.of_pairs([PRIMARY], "k")
+    keyring.pairs.clear()
+    assert keyring.pairs == [PRIMARY]
+
+
+def test_key_id_tells_nothing_of_the_state():
+    """A pair keeps its id through its life, and another encrypt key makes another pair."""
+    assert replace(PRIMARY, state="staged").key_id == PRIMARY.key_id == PRIMARY.derive(b"any").key_id
+    assert replace(PRIMARY, encrypt=KEY_3).key_id != PRIMARY.key_id
+
+
+def test_no_key_in_the_repr_of_a_pair():
+    """Neither a pair nor its subkeys nor a keyring of them shows a key."""
+    shown = repr([PRIMARY, PRIMARY.derive(b""), Keyring.of_pairs([PRIMARY, STAGED], "k")])
+    assert not [key for key in (KEY, KEY_2, KEY_3, KEY_4) if repr(key)[2:-1] in shown or key.hex() in shown]

@@ -1,7 +1,9 @@
 """From Cookie header to Set-Cookie: when a session is sealed, refreshed, deleted or refused, and what goes with it."""
 
 import datetime
+import json
 import logging
+import random
 from collections import ChainMap
 from operator import attrgetter, methodcaller
 from types import MappingProxyType
@@ -14,7 +16,8 @@ from sealedsession.errors import CookieTooLarge, NotSerializable
 from sealedsession.limits import Limits
 from sealedsession.manager import SessionManager
 from sealedsession.pickling import PickleSerializer
-from sealedsession.seal import JSON, PICKLE, Sealer
+from sealedsession.plaintext import JSON, PICKLE
+from sealedsession.seal import Sealer
 from sealedsession.values import Registry
 
 NAME = "__Host-session"
@@ -38,7 +41,7 @@ class Browser:
             text=str,
             header_name=str,
         )
-        self.sealer = Sealer(self.config.keyring, f"cookie:{self.config.name}", clock=clock)
+        self.sealer = Sealer(self.config.keys, f"cookie:{self.config.name}", clock=clock)
         self.cookie = ""
 
     def visit(self, act=len, *, status=200, headers=(), cookie=None):
@@ -372,6 +375,26 @@ def test_a_cookie_by_other_keys_is_told_apart(browser, clock, other_keys):
     stranger = Browser(clock, **other_keys)
     session, _ = stranger.visit(cookie=browser.cookie)
     assert session.rejected == "unknown_key"
+
+
+def test_a_cookie_by_other_keys_is_not_deleted(browser, clock, other_keys):
+    """A cookie by unknown keys may be right for another server of a fleet: it stays unless it is replaced."""
+    stranger = Browser(clock, **other_keys)
+    for act in (len, methodcaller("clear")):
+        assert not stranger.sets_cookie(act, cookie=browser.cookie)
+    assert browser.visit()[0]["user"] == "ann"
+    assert stranger.deletes_cookie(methodcaller("invalidate"), cookie=browser.cookie)
+    assert stranger.sets_cookie(fill, cookie=browser.cookie)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_reason_that_keeps_the_cookie_is_told(browser, clock, other_keys, order):
+    """Of several bad candidates one that may be right elsewhere decides: a deletion would take all of them."""
+    candidates = [browser.cookie, f"{NAME}=rubbish"][::order]
+    stranger = Browser(clock, **other_keys)
+    session, sent = stranger.visit(cookie="; ".join(candidates))
+    assert session.rejected == "unknown_key"
+    assert header(sent, "Set-Cookie") == []
 
 
 def test_signed_only_is_not_enough_for_a_sealed_session(browser, clock, keys):
@@ -882,14 +905,6 @@ def test_the_longest_token_that_is_read_can_be_sealed_again(browser, clock):
     assert browser.visit(cookie=longer)[0].rejected == "malformed"
 
 
-def test_what_was_deflated_beyond_a_cookie_is_refused(clock, keys):
-    """A payload that no cookie could hold by itself is not read, so that it costs no more than others."""
-    browser = Browser(clock, **keys)
-    deflating = Sealer(browser.config.keyring, f"cookie:{NAME}", clock=clock, compress=True)
-    token = deflating.seal(dumps({"a": "x" * 5000}), created=int(clock()))
-    assert browser.visit(cookie=f"{NAME}={token}")[0].rejected == "forbidden_value"
-
-
 def test_a_fraction_that_could_not_be_written_is_refused(browser):
     """A payload whose value has another spelling is refused when it is read, and not when the response goes out."""
     least = b"\x8a\x20" + (-(2**255)).to_bytes(32, "little", signed=True)
@@ -925,3 +940,206 @@ def test_size_and_modified_of_a_session_far_too_large(browser):
     assert session.modified
     assert session.size > 4096
     assert session.remaining < 0
+
+
+# -------------------------------------------------------------------------------------------------------- keyring files
+
+
+class Fleet:
+    """A keyring's file, and servers that read it."""
+
+    def __init__(self, path, clock):
+        self.path = path
+        self.clock = clock
+
+    def write(self, **states):
+        """Write the file: ``write(primary=keys, staged=other_keys)``; a second later every server looks at it."""
+        keys = [{"state": state, **keys} for state, keys in states.items()]
+        self.path.write_text(json.dumps({"version": 1, "keys": keys}))
+        self.clock.advance(1)
+
+    def server(self, **options):
+        return Browser(self.clock, keyring=f"file:{self.path}", **options)
+
+
+@pytest.fixture
+def fleet(tmp_path, clock):
+    return Fleet(tmp_path / "keys.json", clock)
+
+
+def test_a_rotation(fleet, keys, other_keys):
+    """Staged, promoted, retired: the running server follows each step, and no session is lost that was used."""
+    fleet.write(primary=keys)
+    browser = fleet.server()
+    browser.visit(fill)
+    idle = browser.cookie
+    fleet.write(primary=keys, staged=other_keys)
+    assert not browser.sets_cookie()
+    fleet.write(primary=other_keys, fallback=keys)
+    assert browser.sets_cookie()
+    assert not browser.sets_cookie()
+    fleet.write(primary=other_keys)
+    assert browser.visit()[0]["user"] == "ann"
+    session, sent = browser.visit(cookie=idle)
+    assert session.rejected == "unknown_key"
+    assert header(sent, "Set-Cookie") == []
+
+
+def test_a_server_that_is_a_step_behind(fleet, clock, keys, other_keys):
+    """While a server has not seen yet that a key was promoted, it opens what that seals, and leaves it as it is."""
+    fleet.write(primary=keys, staged=other_keys)
+    behind = fleet.server()
+    behind.visit(fill)
+    ahead = Browser(clock, **{option: [other_keys[option], keys[option]] for option in keys})
+    ahead.cookie = behind.cookie
+    assert ahead.sets_cookie()
+    behind.cookie = ahead.cookie
+    assert not behind.sets_cookie()
+    assert behind.visit()[0]["user"] == "ann"
+
+
+def test_a_broken_keyring_keeps_the_keys(fleet, keys, caplog):
+    """A file that breaks while the server runs changes nothing but the log, until it is whole again."""
+    fleet.write(primary=keys)
+    browser = fleet.server()
+    browser.visit(fill)
+    fleet.path.write_text("{")
+    fleet.clock.advance(1)
+    assert browser.visit()[0]["user"] == "ann"
+    assert "the keys read before stay in use" in caplog.text
+    fleet.write(primary=keys)
+    assert browser.visit(methodcaller("update", more=1))[0].rejected is None
+
+
+def test_the_keyring_is_read_once_a_second(fleet, keys, other_keys):
+    """Within a second the server does not look at the file again."""
+    fleet.write(primary=keys)
+    browser = fleet.server()
+    browser.visit(fill)
+    fleet.path.unlink()
+    assert browser.visit()[0]["user"] == "ann"
+
+
+# ---------------------------------------------------------------------------------------- compression, padding, binding
+
+
+def test_compression_makes_room(clock, keys):
+    """With compress a session goes through that would be too large, comes back, and is told unchanged from changed."""
+    with pytest.raises(CookieTooLarge):
+        Browser(clock, **keys).visit(methodcaller("update", text="again and " * 800))
+    browser = Browser(clock, **keys, compress=True)
+    browser.visit(methodcaller("update", text="again and " * 800))
+    assert len(browser.cookie) < 300
+    session, sent = browser.visit()
+    assert session["text"] == "again and " * 800
+    assert header(sent, "Set-Cookie") == []
+    assert session.size == len(browser.cookie) - 1
+    assert browser.sets_cookie(methodcaller("update", more=1))
+
+
+def test_what_does_not_compress(clock, keys):
+    """What would be no shorter is not compressed, and what is too large even so is an error."""
+    noise = "".join(map(chr, random.Random(1).choices(range(0x4E00, 0x9FFF), k=2400)))
+    plain, compressing = Browser(clock, **keys), Browser(clock, **keys, compress=True)
+    for browser in (plain, compressing):
+        browser.visit(methodcaller("update", a=1))
+    assert len(compressing.cookie) == len(plain.cookie)
+    with pytest.raises(CookieTooLarge):
+        compressing.visit(methodcaller("update", noise=noise))
+
+
+def test_compression_is_switched_off(clock, keys, caplog):
+    """What was compressed opens where nothing is: it is read on, and only a change of it may be too large."""
+    compressing, plain = Browser(clock, **keys, compress=True), Browser(clock, **keys)
+    for length in (2000, 5000):
+        compressing.visit(methodcaller("update", text="x" * length))
+        plain.cookie = compressing.cookie
+        assert plain.visit()[0]["text"] == "x" * length
+    clock.advance(HOUR)
+    assert not plain.sets_cookie()
+    assert "was not saved" in caplog.text
+    with pytest.raises(CookieTooLarge):
+        plain.visit(methodcaller("update", more=1))
+
+
+def test_padded_cookies_have_one_length_in_a_block(clock, keys):
+    """With pad, sessions whose length differs within a block have cookies of one length, and come back."""
+    browser = Browser(clock, **keys, pad=64)
+    lengths = []
+    for count in range(128):
+        browser.visit(methodcaller("update", text="x" * count))
+        assert browser.visit()[0]["text"] == "x" * count
+        lengths.append(len(browser.cookie))
+    assert len(set(lengths)) == 3
+    assert sorted(lengths) == lengths
+    assert [lengths.count(length) for length in sorted(set(lengths))][1] == 64
+
+
+def test_padding_counts_against_the_limit(clock, keys):
+    """Padding is part of the cookie's size, and of the error when that is too large."""
+    size = Browser(clock, **keys).visit(methodcaller("update", text="x" * 2700))[0].size
+    padded, _ = Browser(clock, **keys, pad=255).visit(methodcaller("update", text="x" * 2700))
+    assert size < padded.size <= 4096
+    with pytest.raises(CookieTooLarge):
+        Browser(clock, **keys, pad=255).visit(methodcaller("update", text="x" * 2800))
+
+
+def bound(clock, keys, *values, **options):
+    """A browser whose requests are bound to one value after another, the last one for ever."""
+    remaining = list(values)
+    return Browser(clock, **keys, binding=lambda _: remaining.pop(0) if remaining[1:] else remaining[0], **options)
+
+
+@pytest.mark.parametrize(("before", "after"), [(b"a", b"b"), (b"a", b""), (b"", b"a"), (b"a", b"a\0"), (b"a", b"A")])
+def test_a_binding_that_differs(clock, keys, before, after):
+    """A cookie opens with the binding it was sealed with; with another one it was moved, and goes."""
+    browser = bound(clock, keys, before, before, after)
+    browser.visit(fill)
+    assert browser.visit()[0]["user"] == "ann"
+    session, sent = browser.visit()
+    assert session.rejected == "bad_signature"
+    assert header(sent, "Set-Cookie") == [browser.config.cookie.deletion]
+
+
+@pytest.mark.parametrize("binding", [b"", bytes(1000)], ids=["empty", "long"])
+def test_a_binding_that_stays(clock, keys, binding):
+    """Bytes of any length bind."""
+    browser = bound(clock, keys, binding)
+    browser.visit(fill)
+    assert browser.visit()[0]["user"] == "ann"
+
+
+def test_a_binding_is_none_of_the_payload(clock, keys):
+    """A binding costs no byte of the cookie."""
+    plain, other = Browser(clock, **keys), bound(clock, keys, bytes(1000))
+    for browser in (plain, other):
+        browser.visit(fill)
+    assert len(plain.cookie) == len(other.cookie)
+
+
+def test_switching_a_binding_on(browser, clock, keys):
+    """When a binding is switched on, sessions from before are refused: they are bound to nothing."""
+    assert bound(clock, keys, b"a").visit(cookie=browser.cookie)[0].rejected == "bad_signature"
+    assert bound(clock, keys, b"").visit(cookie=browser.cookie)[0].rejected is None
+
+
+@pytest.mark.parametrize("binding", ["text", 5, ["a"], None, ""], ids=repr)
+def test_a_binding_that_is_no_bytes(clock, keys, browser, binding):
+    """A binding that is no bytes is the application's mistake, and an error on the way in as on the way out."""
+    mistaken = bound(clock, keys, binding)
+    with pytest.raises(TypeError):
+        mistaken.visit(fill, cookie="")
+    with pytest.raises(TypeError):
+        mistaken.visit(cookie=browser.cookie)
+
+
+def test_a_binding_that_raises(clock, keys, browser):
+    """What a binding raises is the application's own error, and is passed on; untouched sessions do not ask it."""
+
+    def binding(request):
+        raise LookupError
+
+    failing = Browser(clock, **keys, binding=binding)
+    failing.visit(id, cookie=browser.cookie)
+    with pytest.raises(LookupError):
+        failing.visit(cookie=browser.cookie)

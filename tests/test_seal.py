@@ -8,7 +8,7 @@ import zlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 
 import pytest
@@ -19,8 +19,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sealedsession.errors import UnsealError
-from sealedsession.keys import Keyring
-from sealedsession.seal import INFLATED_MAX, JSON, PICKLE, Sealer, Unsealed
+from sealedsession.keys import KeyPair, Keyring
+from sealedsession.plaintext import INFLATED_MAX, JSON, PICKLE
+from sealedsession.seal import Sealer, Unsealed
 
 DOCUMENT = json.loads((Path(__file__).parent / "vectors" / "seal_v1.json").read_text(encoding="ascii"))
 NOW = 1_750_000_000
@@ -104,7 +105,7 @@ def read(token, pair, purpose=PURPOSE, binding=b""):
         sealed_at=int.from_bytes(sealed_at, "big"),
         lifetime=lifetime,
         sid=sid,
-        by_primary=True,
+        by_fallback=False,
     )
 
 
@@ -147,7 +148,7 @@ def fields_of(vector):
         sealed_at=vector["sealed_at"],
         lifetime=vector["lifetime"],
         sid=vector["sid"] and bytes.fromhex(vector["sid"]),
-        by_primary=vector["sealed_by"] == 0,
+        by_fallback=vector["sealed_by"] != 0,
     )
 
 
@@ -167,7 +168,7 @@ def test_vector_is_sealed(vector):
     """A vector's fields give exactly its token; a deflated one, whose encoder has a choice, gives the same fields."""
     pair = pairs_of(vector)[vector["sealed_by"]]
     binding = bytes.fromhex(vector["binding"])
-    fields = fields_of(vector)._replace(by_primary=True)
+    fields = fields_of(vector)._replace(by_fallback=False)
     sealer = make_sealer(
         pair,
         purpose=vector["purpose"],
@@ -198,7 +199,7 @@ def test_vector_is_read_independently(vector):
     subkeys = [vector[name] and bytes.fromhex(vector[name]) for name in ("key_id", "mac_key", "encryption_key")]
     assert list(subkeys_of(*pair, vector["purpose"])) == subkeys
     found = read(vector["token"].encode(), pair, vector["purpose"], bytes.fromhex(vector["binding"]))
-    assert found == fields_of(vector)._replace(by_primary=True)
+    assert found == fields_of(vector)._replace(by_fallback=False)
 
 
 @pytest.mark.parametrize("case", DOCUMENT["refused"], ids=lambda case: case["name"])
@@ -230,7 +231,7 @@ def test_round_trip(pairs, options, fields, binding):
     sealer = make_sealer(*pairs, **options)
     token = sealer.seal(**fields, binding=binding)
     assert re.fullmatch(r"[A-Za-z0-9_-]+", token)
-    expected = Unsealed(**fields, sealed_at=NOW, by_primary=True)
+    expected = Unsealed(**fields, sealed_at=NOW, by_fallback=False)
     assert sealer.unseal(token.encode(), binding=binding) == expected
     assert read(token.encode(), pairs[0], binding=binding) == expected
 
@@ -490,17 +491,171 @@ def test_pairs_of_the_same_id(kind):
     by_first, by_second = seal(make_sealer(first), b"first"), seal(make_sealer(second), b"second")
     assert decode(by_first)[:3] == decode(by_second)[:3]
     opened = [make_sealer(first, second).unseal(token) for token in (by_first, by_second)]
-    assert [(unsealed.payload, unsealed.by_primary) for unsealed in opened] == [(b"first", True), (b"second", False)]
+    assert [(unsealed.payload, unsealed.by_fallback) for unsealed in opened] == [(b"first", False), (b"second", True)]
     assert refusal(make_sealer(first), by_second) == refusal(make_sealer(second), by_first) == "bad_signature"
 
 
 def test_fallback_key():
     """A fallback pair opens its tokens, and the primary one alone seals."""
     both = make_sealer(SEALED, FALLBACK)
-    assert not both.unseal(seal(make_sealer(FALLBACK))).by_primary
-    assert both.unseal(seal(both)).by_primary
+    assert both.unseal(seal(make_sealer(FALLBACK))).by_fallback
+    assert not both.unseal(seal(both)).by_fallback
     assert make_sealer(SEALED).unseal(seal(both)).payload == b"payload"
     assert refusal(make_sealer(FALLBACK), seal(both)) == "unknown_key"
+
+
+# ------------------------------------------------------------------------------------- states, and keyrings that change
+
+
+def ring(**states):
+    """A keyring of the key pairs above: ``ring(primary=SEALED, staged=FALLBACK)``."""
+    return Keyring.of_pairs([KeyPair(*pair, state) for state, pair in states.items()], "a keyring")
+
+
+def sealer_of(source, **options):
+    return Sealer(source, PURPOSE, clock=lambda: NOW, **options)
+
+
+def test_states():
+    """A staged key opens and is not due for a new seal, a fallback key is, and neither of them seals."""
+    by_sealed, by_other = seal(make_sealer(SEALED)), seal(make_sealer(FALLBACK))
+    staged = sealer_of(ring(primary=SEALED, staged=FALLBACK))
+    fallback = sealer_of(ring(fallback=FALLBACK, primary=SEALED))
+    assert not staged.unseal(by_other).by_fallback
+    assert fallback.unseal(by_other).by_fallback
+    for sealer in (staged, fallback):
+        assert not sealer.unseal(by_sealed).by_fallback
+        assert refusal(make_sealer(FALLBACK), seal(sealer)) == "unknown_key"
+        assert make_sealer(SEALED).unseal(seal(sealer)).payload == b"payload"
+
+
+def test_a_rotation_strands_nobody():
+    """Through each step of a rotation, servers before and after the step open what either of them seals."""
+    steps = [
+        ring(primary=SEALED),
+        ring(primary=SEALED, staged=FALLBACK),
+        ring(fallback=SEALED, primary=FALLBACK),
+        ring(primary=FALLBACK),
+    ]
+    for before, after in pairwise(map(sealer_of, steps)):
+        for one, other in ((before, after), (after, before)):
+            assert other.unseal(seal(one)).payload == b"payload"
+    assert refusal(sealer_of(steps[3]), seal(sealer_of(steps[0]))) == "unknown_key"
+
+
+class ChangingRing:
+    """A source whose keyring a test changes, and which notes the seconds in which it was asked."""
+
+    def __init__(self, keyring):
+        self.keyring = keyring
+        self.seconds = []
+
+    def current(self, second):
+        self.seconds.append(second)
+        return self.keyring
+
+
+def test_a_changed_keyring_is_taken_over_at_once():
+    """The call after a change seals and unseals by the new keyring, and one after a change back by the old one."""
+    source = ChangingRing(ring(primary=SEALED))
+    sealer = sealer_of(source)
+    first = seal(sealer)
+    source.keyring = ring(primary=FALLBACK)
+    assert refusal(sealer, first) == "unknown_key"
+    second = seal(sealer)
+    assert make_sealer(FALLBACK).unseal(second).payload == b"payload"
+    source.keyring = ring(primary=FALLBACK, fallback=SEALED)
+    assert sealer.unseal(first).by_fallback
+    source.keyring = ring(primary=SEALED)
+    assert make_sealer(SEALED).unseal(seal(sealer)).payload == b"payload"
+    assert refusal(sealer, second) == "unknown_key"
+
+
+def test_a_new_state_of_the_same_keys():
+    """The same keys in other states are another keyring: what seals and what is due changes with it."""
+    source = ChangingRing(ring(primary=SEALED, staged=FALLBACK))
+    sealer = sealer_of(source)
+    old = seal(sealer)
+    source.keyring = ring(fallback=SEALED, primary=FALLBACK)
+    assert sealer.unseal(old).by_fallback
+    assert make_sealer(FALLBACK).unseal(seal(sealer)).payload == b"payload"
+
+
+def test_sealed_becomes_signed():
+    """A keyring that no longer encrypts is taken over as any other."""
+    source = ChangingRing(ring(primary=SEALED))
+    sealer = sealer_of(source)
+    sealed = seal(sealer)
+    source.keyring = ring(primary=SIGNED)
+    assert b"payload" in decode(seal(sealer))
+    assert sealer.unseal(seal(sealer)).payload == b"payload"
+    assert refusal(sealer, sealed) == "unknown_key"
+
+
+def test_a_source_is_asked_at_every_call():
+    """A source is asked with the whole second, at the start and at each seal and unseal, also of rubbish."""
+    source = ChangingRing(ring(primary=SEALED))
+    times = iter([NOW + 0.9, NOW + 1.1, NOW + 2.9, NOW + 3.5])
+    sealer = Sealer(source, PURPOSE, clock=lambda: next(times))
+    sealer.unseal(seal(sealer))
+    assert refusal(sealer, b"rubbish") == "malformed"
+    assert source.seconds == [NOW, NOW + 1, NOW + 2, NOW + 3]
+    assert all(type(second) is int for second in source.seconds)
+
+
+def test_an_unchanged_keyring_is_made_ready_once(monkeypatch):
+    """While a source gives the same keyring, nothing is derived again; another one is derived once."""
+    derived = []
+    derive = Keyring.derive
+    monkeypatch.setattr(Keyring, "derive", lambda self, purpose: derived.append(self) or derive(self, purpose))
+    first, second = ring(primary=SEALED), ring(primary=FALLBACK)
+    source = ChangingRing(first)
+    sealer = sealer_of(source)
+    for _ in range(3):
+        sealer.unseal(seal(sealer))
+    assert derived == [first]
+    source.keyring = second
+    for _ in range(3):
+        sealer.unseal(seal(sealer))
+    assert derived == [first, second]
+
+
+@each_kind
+def test_threads_while_keyrings_change(pair):
+    """While a keyring changes under many threads, each token opens rightly, or is by a key that has gone."""
+    other = (VALIDATE_2, None if pair is SIGNED else ENCRYPT_2)
+    rings = [ring(primary=pair), ring(primary=other), ring(primary=pair, fallback=other)]
+    source = ChangingRing(rings[0])
+    sealer = sealer_of(source)
+    tokens = []  # as sealed by some thread, with what is inside
+
+    def work(number):
+        codes = set()
+        for turn in range(200):
+            source.keyring = rings[(number + turn // 5) % 3]
+            payload = b"%d %d " % (number, turn) * 10
+            tokens.append((seal(sealer, payload), payload))
+            token, expected = tokens[turn * 7919 % len(tokens)]
+            try:
+                assert sealer.unseal(token).payload == expected
+            except UnsealError as error:
+                codes.add(error.code)
+        return codes
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            codes = set().union(*pool.map(work, range(8)))
+    finally:
+        sys.setswitchinterval(interval)
+    assert codes == {"unknown_key"}
+    both = sealer_of(rings[2])
+    assert all(both.unseal(token).payload == payload for token, payload in tokens)
+    assert {both.unseal(token).by_fallback for token, _ in tokens} == {True, False}
+
+
+# -------------------------------------------------------------------------------------------------- purpose and binding
 
 
 @each_kind

@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sealedsession.errors import SessionClosed
-from sealedsession.seal import PICKLE, Unsealed
-from sealedsession.session import UNOPENED_CONTENT, ClosedSession, Session, UnopenedSession
+from sealedsession.plaintext import PICKLE
+from sealedsession.seal import Unsealed
+from sealedsession.session import Session
+from sealedsession.session_states import UNOPENED_CONTENT, ClosedSession, UnopenedSession
 
 CONTENT = {"user": 7, "cart": [1, 2], "": None}
 
@@ -19,7 +21,11 @@ CONTENT = {"user": 7, "cart": [1, 2], "": None}
 class FakeKeeper:
     """A manager of one session: loads a content, and counts how often."""
 
-    def __init__(self, content=CONTENT, origin=None, rejected=None):
+    def __init__(self, content=CONTENT, origin=None, rejected=None, revokes=False, subject=None, former_ids=()):
+        self.revokes = revokes
+        self.subject = subject
+        self.former_ids = former_ids
+        self.revoked = []
         self.content = content
         self.origin = origin
         self.rejected = rejected
@@ -33,7 +39,11 @@ class FakeKeeper:
         session._rejected = self.rejected
         session._sid = self.origin and self.origin.sid
         session._created = self.origin.created if self.origin else self.time
-        session._save = False
+        session._lifetime = self.origin and self.origin.lifetime
+        session._subject = self.subject
+        session._former_ids = self.former_ids
+        session._revoked_subjects = ()
+        session._save = session._invalidated = False
         return copy.deepcopy(self.content)
 
     def is_modified(self, session):
@@ -51,6 +61,15 @@ class FakeKeeper:
 
     def now(self):
         return self.time
+
+    def ends(self, session):
+        return session.created + 100
+
+    def revoke(self, session, sids):
+        self.revoked += sids
+
+    def revoke_subject(self, session, subject, spared):
+        self.revoked.append((subject, spared))
 
 
 def make_unopened(keeper=None):
@@ -79,7 +98,9 @@ def make_unopened_closed(keeper=None):
 
 
 def make_origin(sid=None):
-    return Unsealed(payload=b"", serializer=PICKLE, created=400, sealed_at=900, lifetime=None, sid=sid, by_primary=True)
+    return Unsealed(
+        payload=b"", serializer=PICKLE, created=400, sealed_at=900, lifetime=None, sid=sid, by_fallback=False
+    )
 
 
 STATES = [make_unopened, make_open, make_closed, make_unopened_closed]
@@ -330,7 +351,9 @@ def test_repr_of_an_unopened_session(make):
     assert repr(make()) == "<session, not opened>"
 
 
-@pytest.mark.parametrize("name", ["created", "id", "new", "rejected", "remaining", "sealed_at", "size"])
+@pytest.mark.parametrize(
+    "name", ["created", "expires_at", "id", "new", "rejected", "remaining", "sealed_at", "size", "subject"]
+)
 def test_properties_open_a_session(name):
     """Every property that depends on the cookie opens the session, once, and is the same when read again."""
     keeper = FakeKeeper()
@@ -410,7 +433,10 @@ def test_regenerate(make):
 
 
 @pytest.mark.parametrize("make", [make_closed, make_unopened_closed])
-@pytest.mark.parametrize(("name", "arguments"), [*WRITE_CALLS, ("invalidate", ()), ("regenerate", ()), ("save", ())])
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [*WRITE_CALLS, ("invalidate", ()), ("regenerate", ()), ("save", ()), ("set_lifetime", (60,))],
+)
 def test_a_closed_session_refuses_changes(name, arguments, make):
     """Every mutator of a closed session raises, says what to do instead, and changes nothing."""
     session = make()
@@ -445,3 +471,158 @@ def test_id_of_a_closed_session(make):
     assert make(FakeKeeper(origin=make_origin(sid=b"\xab" * 16))).id == "ab" * 16
     with pytest.raises(SessionClosed):
         _ = make().id
+
+
+# ------------------------------------------------------------------------------------- lifetime, subject and revocation
+
+OLD, NEW = b"\xab" * 16, b"\x01" * 16  # the id that came in, and the first that the keeper makes
+
+
+def make_revocable(make=make_open, former_ids=(), subject=None):
+    """A session that came with an id, and the keeper who notes what it revokes."""
+    keeper = FakeKeeper(origin=make_origin(sid=OLD), revokes=True, subject=subject, former_ids=former_ids)
+    return make(keeper), keeper
+
+
+@pytest.mark.parametrize("make", [make_unopened, make_open])
+def test_set_lifetime(make):
+    """A lifetime is kept if it is shorter than the one before."""
+    session = make()
+    for seconds, kept in ((100, 100), (200, 100), (50, 50)):
+        session.set_lifetime(seconds)
+        assert session._lifetime == kept
+
+
+@pytest.mark.parametrize("make", STATES)
+def test_expires_at(make):
+    """Every state tells when the session ends, as the keeper says."""
+    assert make(FakeKeeper(origin=make_origin())).expires_at == 500
+
+
+@pytest.mark.parametrize("make", [make_unopened, make_open])
+def test_subject(make):
+    """A session has no subject until it is given one, and loses it by None and by invalidate()."""
+    session = make()
+    assert session.subject is None
+    session.subject = "user:42"
+    assert session.subject == "user:42"
+    session.subject = None
+    assert session.subject is None
+    session.subject = "user:43"
+    session.invalidate()
+    assert session.subject is None
+
+
+@pytest.mark.parametrize(("subject", "sid"), [("user:42", OLD), (None, OLD), ("user:43", NEW)])
+def test_another_subject_is_a_new_identity(subject, sid):
+    """Who signs in gets a new id; the same subject again, and none, change no id."""
+    session, _ = make_revocable(subject="user:42")
+    session.subject = subject
+    assert (session.subject, session._sid) == (subject, sid)
+
+
+@pytest.mark.parametrize("make", [make_closed, make_unopened_closed])
+def test_subject_of_a_closed_session(make):
+    """A closed session tells its subject, and takes no other one, and not None."""
+    session, _ = make_revocable(make, subject="user:42")
+    for subject in ("user:43", None):
+        with pytest.raises(SessionClosed, match="before start_response"):
+            session.subject = subject
+    assert session.subject == "user:42"
+
+
+@pytest.mark.parametrize("make", STATES)
+def test_revoke(make):
+    """revoke() names the id that came in and the former ones, each once, in every state, and keeps the content."""
+    session, keeper = make_revocable(make, former_ids=(NEW, OLD))
+    session.revoke()
+    assert keeper.revoked == [OLD, NEW]
+    assert session == CONTENT
+
+
+def test_revoke_without_an_id():
+    """A session that no cookie has carried an id of has none to revoke, and asks for none."""
+    session = make_open(keeper := FakeKeeper(revokes=True))
+    session.revoke()
+    assert (keeper.revoked, keeper.sids) == ([], 0)
+
+
+@pytest.mark.parametrize("make", [make_unopened, make_open])
+def test_logout(make):
+    """logout() revokes, and leaves an empty session of another identity, without former ids."""
+    session, keeper = make_revocable(make, former_ids=(NEW,), subject="user:42")
+    session.logout()
+    assert keeper.revoked == [OLD, NEW]
+    assert (session, session.subject, session._former_ids, session._sid) == ({}, None, (), None)
+
+
+@pytest.mark.parametrize("make", [make_closed, make_unopened_closed])
+def test_logout_of_a_closed_session(make):
+    """logout() of a closed session revokes; the content stays, as no header can say otherwise."""
+    session, keeper = make_revocable(make)
+    session.logout()
+    assert (session, keeper.revoked) == (CONTENT, [OLD])
+
+
+@pytest.mark.parametrize("revokes", [True, False])
+def test_regenerate_remembers_the_former_id(revokes):
+    """Where sessions can be revoked, the id that came in is remembered, once; elsewhere nothing is."""
+    session = make_open(FakeKeeper(origin=make_origin(sid=OLD), revokes=revokes))
+    session.regenerate()
+    session.regenerate()
+    assert session._former_ids == ((OLD,) if revokes else ())
+
+
+def test_regenerate_forgets_no_id():
+    """Of nine former ids the oldest is revoked, and eight are remembered."""
+    numbered = tuple(bytes((number,)) * 16 for number in range(100, 108))
+    session, keeper = make_revocable(former_ids=numbered)
+    session.regenerate()
+    assert session._former_ids == (*numbered[1:], OLD)
+    assert keeper.revoked == [numbered[0]]
+
+
+def test_regenerate_after_invalidate():
+    """What invalidate() gave up is not taken up again."""
+    session, keeper = make_revocable(former_ids=(NEW,))
+    session.invalidate()
+    session.regenerate()
+    assert (session._former_ids, keeper.revoked) == ((), [])
+
+
+@pytest.mark.parametrize("make", [make_unopened, make_open])
+def test_revoke_subject_of_ones_own(make):
+    """A session that revokes its own subject is spared under a new id, and remembers the old one."""
+    session, keeper = make_revocable(make, subject="user:42")
+    session.revoke_subject("user:42")
+    assert keeper.revoked == [("user:42", NEW)]
+    assert (session._sid, session._former_ids) == (NEW, (OLD,))
+
+
+@pytest.mark.parametrize("subject", [None, "user:7", "USER:42"])
+def test_revoke_subject_of_another(subject):
+    """A session that revokes another subject is left as it is, and spares nobody."""
+    session, keeper = make_revocable(subject=subject)
+    session.revoke_subject("user:42")
+    assert keeper.revoked == [("user:42", None)]
+    assert (session._sid, session._former_ids) == (OLD, ())
+
+
+@pytest.mark.parametrize("make", [make_closed, make_unopened_closed])
+def test_revoke_subject_by_a_closed_session(make):
+    """A closed session cannot get a new id, and is not spared."""
+    session, keeper = make_revocable(make, subject="user:42")
+    session.revoke_subject("user:42")
+    assert keeper.revoked == [("user:42", None)]
+
+
+@pytest.mark.parametrize("make", STATES)
+@pytest.mark.parametrize(
+    ("subject", "error"), [(None, TypeError), (7, TypeError), ("", ValueError), ("u" * 256, ValueError)]
+)
+def test_revoke_subject_of_nobody(make, subject, error):
+    """What is no subject cannot be revoked, in any state."""
+    session, keeper = make_revocable(make)
+    with pytest.raises(error):
+        session.revoke_subject(subject)
+    assert keeper.revoked == []

@@ -361,6 +361,21 @@ def test_two_middlewares(keys):
     assert request(both, cleared.cookies).body == b"1 3"
 
 
+def test_a_binding_gets_the_environ(keys):
+    """The option binding is called with the environ; a cookie that came to another client does not open there."""
+    seen = []
+
+    def binding(environ):
+        seen.append(environ)
+        return environ["REMOTE_ADDR"].encode()
+
+    wrapped = SessionMiddleware(plain_app, **keys, binding=binding)
+    first = request(wrapped, REMOTE_ADDR="192.0.2.1")
+    assert request(wrapped, first.cookies, REMOTE_ADDR="192.0.2.1").body == b"2"
+    assert request(wrapped, first.cookies, REMOTE_ADDR="192.0.2.2").body == b"1"
+    assert all(environ[KEY] is not None for environ in seen)
+
+
 def test_threads(keys):
     """Requests in parallel threads each see their own session and no other."""
     wrapped = SessionMiddleware(plain_app, **keys)

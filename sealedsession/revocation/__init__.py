@@ -1,0 +1,26 @@
+"""Revocation of sessions whose data stays in the cookie: a store that knows what was logged out, and nothing else."""
+
+from sealedsession.errors import ConfigError
+from sealedsession.revocation.cached import CachedStore as CachedStore
+from sealedsession.revocation.memory import MemoryStore as MemoryStore
+from sealedsession.revocation.redis import RedisStore as RedisStore
+from sealedsession.revocation.sqlite import SQLiteStore as SQLiteStore
+from sealedsession.revocation.store import Entry as Entry
+from sealedsession.revocation.store import RevocationStore as RevocationStore
+
+
+def store_of(text: str) -> RevocationStore:
+    """Make the store that the option ``revocation`` names: ``memory``, ``sqlite:PATH`` or a URL of redis-py.
+
+    :raises ConfigError: when it names none.
+    """
+    if text == "memory":
+        return MemoryStore()
+    if text.startswith("sqlite:") and text != "sqlite:":
+        return SQLiteStore(text.removeprefix("sqlite:"))
+    if text.startswith(("redis://", "rediss://", "unix://")):
+        return RedisStore(text)
+    raise ConfigError(
+        "revocation has to be 'memory', 'sqlite:PATH', 'redis://HOST:PORT/NUMBER' (or rediss://, unix://), "
+        "a RevocationStore, or None"
+    )

@@ -1,0 +1,104 @@
+"""A cache in front of a revocation store, for a stated time.
+
+Rules:
+
+1. An answer counts from when it was asked for, not from when it came: no revocation is overlooked for longer than
+   ``staleness``, however slow the store is.
+2. A revocation forgets what is cached under its key, and no answer asked for before it is cached after it: the process
+   that revokes knows at once.
+3. An error is not an answer.
+"""
+
+import math
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+
+from sealedsession.errors import ConfigError
+from sealedsession.revocation.store import Entry, RevocationStore
+
+
+class CachedStore(RevocationStore):
+    """Asks another store once in ``staleness`` seconds for each key. Every process has a cache of its own.
+
+    :param store: the store that is asked, and that keeps the entries.
+    :param staleness: seconds for which an answer is used again: a session that another process has revoked is accepted
+        for as long.
+    :param size: keys to remember; over that, the oldest answers go.
+    :param clock: gives seconds that never go back; a test's own.
+    :raises ConfigError: when an option is of the wrong type or out of range.
+    """
+
+    def __init__(
+        self,
+        store: RevocationStore,
+        *,
+        staleness: float = 1.0,  # shorter than a user needs to get from one device to another
+        size: int = 10_000,  # about 2 MB
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if not isinstance(store, RevocationStore):
+            raise ConfigError(f"store has to be a RevocationStore, and a {type(store).__name__} was given")
+        if type(staleness) not in (int, float) or not 0 < staleness < math.inf:
+            raise ConfigError(f"staleness has to be a number of seconds over 0, and {staleness!r} was given")
+        if type(size) is not int or size < 1:
+            raise ConfigError(f"size has to be a number of keys of at least 1, and {size!r} was given")
+        if not callable(clock):
+            raise ConfigError(f"clock has to be a function, and a {type(clock).__name__} was given")
+        self._store = store
+        self._staleness = staleness
+        self._size = size
+        self._clock = clock
+        self._answers: OrderedDict[bytes, tuple[float, Entry | None]] = OrderedDict()  # asked, and the answer
+        self._lock = threading.Lock()
+        self._revocations = 0
+
+    def revoke(self, key: bytes, entry: Entry, ttl: int) -> None:
+        try:
+            self._store.revoke(key, entry, ttl)
+        finally:  # after an error, nobody knows what the store holds
+            self._forget(key)
+
+    def find(self, keys: Sequence[bytes]) -> list[Entry | None]:
+        now, revocations = self._clock(), self._revocations
+        answers = self._answers_at(now, keys)
+        if len(answers) < len(keys) and (unknown := [key for key in keys if key not in answers]):
+            answers |= self._remember(now, revocations, unknown, self._store.find(unknown))
+        return [answers[key] for key in keys]
+
+    async def arevoke(self, key: bytes, entry: Entry, ttl: int) -> None:
+        try:
+            await self._store.arevoke(key, entry, ttl)
+        finally:
+            self._forget(key)
+
+    async def afind(self, keys: Sequence[bytes]) -> list[Entry | None]:
+        now, revocations = self._clock(), self._revocations
+        answers = self._answers_at(now, keys)
+        if len(answers) < len(keys) and (unknown := [key for key in keys if key not in answers]):
+            answers |= self._remember(now, revocations, unknown, await self._store.afind(unknown))
+        return [answers[key] for key in keys]
+
+    def _answers_at(self, now: float, keys: Sequence[bytes]) -> dict[bytes, Entry | None]:
+        oldest = now - self._staleness
+        get = self._answers.get
+        return {key: known[1] for key in keys if (known := get(key)) is not None and known[0] > oldest}
+
+    def _remember(
+        self, asked: float, revocations: int, keys: list[bytes], found: list[Entry | None]
+    ) -> dict[bytes, Entry | None]:
+        answers = dict(zip(keys, found, strict=True))
+        with self._lock:
+            if revocations == self._revocations:
+                for key, entry in answers.items():
+                    self._answers[key] = asked, entry
+                    self._answers.move_to_end(key)
+                while len(self._answers) > self._size:
+                    self._answers.popitem(last=False)
+        return answers
+
+    def _forget(self, key: bytes) -> None:
+        with self._lock:
+            self._revocations += 1
+            self._answers.pop(key, None)

@@ -1,0 +1,89 @@
+"""What a revocation store is: entries that say what is no longer accepted, and that expire by themselves.
+
+Rules:
+
+1. An entry lives as long as a cookie of that session, or subject, could: the size of a store is the number of logouts
+   within the absolute timeout, not of sessions.
+2. A store that cannot answer raises `StoreError`, soon: it has timeouts, and never hangs.
+3. Keys are bytes: a letter, and a session's id or the SHA-256 of a subject. A store holds no session data and no names.
+"""
+
+import asyncio
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from typing import NamedTuple
+
+ALWAYS = 2**32 - 1  # as not_before: times have 32 bits
+
+
+class Entry(NamedTuple):
+    """What is revoked under a key.
+
+    :param not_before: sessions that began at this time, in seconds since 1970, and before are revoked, however late
+        their cookie was sealed again.
+    :param spared: the id, 16 bytes, of the one session that the entry does not concern, or nothing.
+    """
+
+    not_before: int
+    spared: bytes = b""
+
+
+def key_of_session(sid: bytes) -> bytes:
+    """The key under which a session is revoked.
+
+    :param sid: its id, 16 bytes.
+    """
+    return b"s" + sid
+
+
+def key_of_subject(subject: str) -> bytes:
+    """The key under which all sessions of a subject are revoked.
+
+    :param subject: the name, such as ``user:42``.
+    :raises TypeError: when it is no str.
+    """
+    if type(subject) is not str:
+        raise TypeError(f"a subject has to be a str, such as 'user:42', and a {type(subject).__name__} was given")
+    return b"u" + sha256(subject.encode("utf-8", "surrogatepass")).digest()
+
+
+class RevocationStore(ABC):
+    """Keeps entries under keys until they expire.
+
+    The methods without ``a`` are for WSGI and may block for as long as the store's timeout; those with it are for ASGI,
+    and do the same in a thread unless a store knows better. A store may be used by many threads, and after a fork.
+    """
+
+    @abstractmethod
+    def revoke(self, key: bytes, entry: Entry, ttl: int) -> None:
+        """Keep an entry for ``ttl`` seconds, 1 or more. It replaces one under the same key that is not later.
+
+        :raises StoreError: when that cannot be done.
+        """
+
+    @abstractmethod
+    def find(self, keys: Sequence[bytes]) -> list[Entry | None]:
+        """Give what is kept under keys, at least one, and None for each under which nothing is.
+
+        :raises StoreError: when that cannot be told.
+        """
+
+    async def arevoke(self, key: bytes, entry: Entry, ttl: int) -> None:
+        """`revoke`, without blocking the event loop."""
+        await asyncio.to_thread(self.revoke, key, entry, ttl)
+
+    async def afind(self, keys: Sequence[bytes]) -> list[Entry | None]:
+        """`find`, without blocking the event loop."""
+        return await asyncio.to_thread(self.find, keys)
+
+    def revoke_subject(self, subject: str, *, ttl: int, clock: Callable[[], float] = time.time) -> None:
+        """Revoke all sessions of a subject that began until now, from outside a request: a shell, a job.
+
+        :param subject: the name that the application has given to ``session.subject``.
+        :param ttl: seconds, at least the absolute timeout of the sessions.
+        :param clock: seconds since 1970.
+        :raises StoreError: when that cannot be done.
+        """
+        self.revoke(key_of_subject(subject), Entry(int(clock())), ttl)

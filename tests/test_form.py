@@ -1,0 +1,250 @@
+"""What of a session is serialized: a dict, or a list of subject, former ids and dict, and nothing else."""
+
+from operator import attrgetter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import ANY_TEXT
+
+from sealedsession.config import SessionConfig
+from sealedsession.errors import NotSerializable, UnsealError
+from sealedsession.form import Content, SessionForm
+from sealedsession.limits import Limits, TooLarge
+from sealedsession.pickling import PickleSerializer
+from sealedsession.plaintext import JSON, PICKLE
+from sealedsession.seal import Unsealed
+from sealedsession.session import Session
+from sealedsession.tagged_json import JsonSerializer
+from sealedsession.values import Registry
+
+KEY = "wHkPq3vZx7Lr9sTn2mYc5bJf8dGa1eUo4iVhWjKlMnQ"
+NUMBERS = {"pickle": PICKLE, "json": JSON}
+DUMPS = {PICKLE: PickleSerializer(Registry()).dumps, JSON: JsonSerializer(Registry()).dumps}
+SID = bytes(range(16))
+
+each_serializer = pytest.mark.parametrize("serializer", ["pickle", "json"])
+
+
+def make_form(serializer="pickle", **options):
+    return SessionForm(SessionConfig(validate_key=KEY, serializer=serializer, **options))
+
+
+def make_session(data=(), subject=None, former_ids=()):
+    session = Session(data)
+    session._subject = subject
+    session._former_ids = former_ids
+    return session
+
+
+def unsealed(payload, number=PICKLE):
+    return Unsealed(
+        payload, serializer=number, created=1, sealed_at=1, lifetime=None, sid=None, by_fallback=False
+    )  # fmt: skip
+
+
+def refusal(form, payload, number=PICKLE):
+    with pytest.raises(UnsealError) as caught:
+        form.loads(unsealed(payload, number))
+    return caught.value.code
+
+
+# ---------------------------------------------------------------------------------------------------------- round trips
+
+
+@each_serializer
+@given(
+    data=st.dictionaries(ANY_TEXT, st.integers(-1000, 1000) | ANY_TEXT, max_size=4),
+    subject=st.none() | ANY_TEXT.filter(bool).map(lambda text: text[:255]),
+    former_ids=st.lists(st.binary(min_size=16, max_size=16), max_size=8).map(tuple),
+)
+def test_round_trip(serializer, data, subject, former_ids):
+    """Whatever subject, former ids and data a session has come back as they were."""
+    form = make_form(serializer)
+    session = make_session(data, subject, former_ids)
+    try:
+        payload = form.dumps(session)
+    except TooLarge:
+        assert len(DUMPS[form.number](session.copy())) > 2000
+        return
+    assert form.loads(unsealed(payload, form.number)) == Content(data, subject, former_ids)
+
+
+@each_serializer
+def test_a_plain_session_is_its_dict(serializer):
+    """A session without subject and former ids is written as its dict alone, and costs no byte more."""
+    form = make_form(serializer)
+    assert form.dumps(make_session({"a": 1})) == DUMPS[form.number]({"a": 1})
+
+
+@each_serializer
+@pytest.mark.parametrize(("subject", "former_ids"), [("user:42", ()), (None, (SID,)), ("user:42", (SID,) * 8)])
+def test_more_than_a_dict_is_a_list_of_three(serializer, subject, former_ids):
+    """A subject or former ids make it a list: subject, ids, dict. This is the wire format, in docs/format.rst."""
+    form = make_form(serializer)
+    payload = form.dumps(make_session({"a": 1}, subject, former_ids))
+    assert payload == DUMPS[form.number]([subject, list(former_ids), {"a": 1}])
+
+
+@each_serializer
+@pytest.mark.parametrize("other", ["pickle", "json"])
+def test_either_serializer_reads_both(serializer, other):
+    """A form reads what the other serializer wrote."""
+    session = make_session({"a": (1, b"2")}, "user:42", (SID,))
+    payload = make_form(other).dumps(session)
+    assert make_form(serializer).loads(unsealed(payload, NUMBERS[other])) == ({"a": (1, b"2")}, "user:42", (SID,))
+
+
+@each_serializer
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        (len, True),
+        (lambda session: setattr(session, "_subject", "user:42"), True),
+        (lambda session: setattr(session, "_subject", "user:43"), False),
+        (lambda session: setattr(session, "_subject", None), False),
+        (lambda session: setattr(session, "_former_ids", ()), False),
+        (lambda session: session.update(a=2), False),
+        (lambda session: session["b"].append(1), False),
+    ],
+)
+def test_dumps_like_tells_a_change(serializer, change, same):
+    """The very payload that came in is given back where nothing has changed, and only there."""
+    form = make_form(serializer)
+    session = make_session({"a": 1, "b": []}, "user:42", (SID,))
+    origin = unsealed(form.dumps(session), form.number)
+    change(session)
+    assert (form.dumps_like(session, origin) is origin.payload) == same
+
+
+def test_dumps_like_writes_as_the_token_did():
+    """A payload is compared in the serializer of its own token, whichever one writes new ones."""
+    session = make_session({"a": 1}, "user:42")
+    origin = unsealed(make_form("json").dumps(session), JSON)
+    assert make_form("pickle").dumps_like(session, origin) is origin.payload
+
+
+# ------------------------------------------------------------------------------------------------------------- refusals
+
+WRONG = {
+    "none": None,
+    "a number": 1,
+    "text": "abc",
+    "bytes": b"abc",
+    "an empty list": [],
+    "a list of one": [{}],
+    "a list of two": [None, []],
+    "a list of four": [None, [], {}, None],
+    "a tuple of three": (None, [], {}),
+    "a tuple of pairs": (("a", 1),),
+    "data: none": [None, [], None],
+    "data: a list": [None, [], []],
+    "data: text": [None, [], "abc"],
+    "subject: a number": [42, [], {}],
+    "subject: a bool": [True, [], {}],
+    "subject: bytes": [b"user:42", [], {}],
+    "subject: a list": [["user:42"], [], {}],
+    "subject: empty": ["", [], {}],
+    "subject: too long": ["u" * 256, [], {}],
+    "ids: none": [None, None, {}],
+    "ids: a tuple": [None, (SID,), {}],
+    "ids: a dict": [None, {SID: 1}, {}],
+    "ids: bytes": [None, SID, {}],
+    "ids: nine": [None, [SID] * 9, {}],
+    "ids: 15 bytes": [None, [SID[:15]], {}],
+    "ids: 17 bytes": [None, [SID + b"x"], {}],
+    "ids: no bytes": [None, [b""], {}],
+    "ids: text": [None, ["a" * 16], {}],
+    "ids: a list of ints": [None, [list(SID)], {}],
+    "ids: the last one": [None, [SID, SID, None], {}],
+    "all at once": [{}, [], None],
+}
+
+
+@each_serializer
+@pytest.mark.parametrize("value", WRONG.values(), ids=WRONG)
+def test_wrong_shape(serializer, value):
+    """A payload of any other shape is forbidden, though its serializer can write and read it."""
+    number = NUMBERS[serializer]
+    assert refusal(make_form(), DUMPS[number](value), number) == "forbidden_value"
+
+
+@each_serializer
+@pytest.mark.parametrize(
+    "value", [[None, [], {}], ["u", [], {}], ["u" * 255, [SID] * 8, {"a": 1}], [None, [SID], {}]], ids=repr
+)
+def test_right_shape(serializer, value):
+    """Beside the wrong shapes stand the right ones, at the edge of the rules."""
+    number = NUMBERS[serializer]
+    subject, former_ids, data = value
+    assert make_form().loads(unsealed(DUMPS[number](value), number)) == (data, subject, tuple(former_ids))
+
+
+@pytest.mark.parametrize("serializer", ["pickle", "json"])
+def test_a_serializer_that_is_not_accepted(serializer):
+    """A payload by a serializer that is not accepted is forbidden, and not even looked at."""
+    form = make_form(serializer, accept_serializers=[serializer])
+    other = JSON if serializer == "pickle" else PICKLE
+    assert refusal(form, b"rubbish", other) == "forbidden_value"
+    with pytest.raises(UnsealError, match="not accepted here"):
+        form.loads(unsealed(DUMPS[other]({}), other))
+
+
+@each_serializer
+def test_no_value_in_an_error(serializer):
+    """The error for a wrong shape holds nothing of what was found."""
+    number = NUMBERS[serializer]
+    with pytest.raises(UnsealError) as caught:
+        make_form().loads(unsealed(DUMPS[number](["confidential" * 30, [], {"confidential": 1}]), number))
+    assert "confidential" not in str(caught.value)
+
+
+# ---------------------------------------------------------------------------------------------------------------- sizes
+
+
+@each_serializer
+@pytest.mark.parametrize("compress", [True, False])
+def test_size_has_one_limit(serializer, compress):
+    """The limits alone say how large a payload is: servers with and without compression read each other's."""
+    session = make_session({"a": "x" * 5000})
+    form, other = make_form(serializer, compress=compress), make_form(serializer, compress=not compress)
+    payload = form.dumps(session)
+    assert other.loads(unsealed(payload, form.number)).data == session
+    with pytest.raises(TooLarge):
+        form.dumps(make_session({"a": "x" * Limits().size}))
+
+
+@pytest.mark.parametrize("compress", [True, False])
+def test_limits_hold_with_compression(compress):
+    """A smaller size in the limits holds, with compression as without."""
+    form = make_form(compress=compress, limits=Limits(size=1000))
+    assert form.loads(unsealed(form.dumps(make_session({"a": "x" * 900})))).data == {"a": "x" * 900}
+    with pytest.raises(TooLarge):
+        form.dumps(make_session({"a": "x" * 1000}))
+
+
+@each_serializer
+def test_sizes_by_key(serializer):
+    """Sizes are those on the wire, in base64, largest first; a value that is far too large has the most there is."""
+    form = make_form(serializer)
+    sizes = form.sizes(make_session({"small": 1, "large": "x" * 300, "huge": "x" * 10**6}, "user:42"))
+    assert list(sizes) == ["huge", "large", "small"]
+    assert 400 <= sizes["large"] < 440
+    assert sizes["huge"] > 4000
+
+
+@each_serializer
+def test_too_many_values(serializer):
+    """Too many values are an error that names the limits, also where a subject makes the payload a list."""
+    form = make_form(serializer, limits=Limits(nodes=10))
+    for subject in (None, "user:42"):
+        with pytest.raises(NotSerializable, match="more than the 10 values"):
+            form.dumps(make_session({"a": list(range(20))}, subject))
+
+
+def test_the_session_is_left_alone():
+    """Writing a session changes nothing in it."""
+    session = make_session({"a": [1]}, "user:42", (SID,))
+    before = session.copy(), attrgetter("_subject", "_former_ids")(session)
+    make_form().dumps(session)
+    assert (session.copy(), attrgetter("_subject", "_former_ids")(session)) == before

@@ -1,0 +1,730 @@
+"""The JSON keyring: what it may hold, what is refused, and how a file is read again while an application runs."""
+
+import json
+import logging
+import os
+import threading
+import time
+import traceback
+from base64 import urlsafe_b64encode
+from hashlib import sha256
+from itertools import count
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sealedsession.errors import ConfigError
+from sealedsession.keyring_file import (
+    KEY_LIMIT,
+    SIZE_LIMIT,
+    BeingWritten,
+    KeyringFile,
+    StoredKey,
+    keyring_of,
+    parse,
+    read_file,
+    render,
+    utc,
+)
+from sealedsession.keys import KeyPair, Keyring
+
+untimed = settings(deadline=None)
+
+SOURCE = "keyring 'file:/run/keys.json'"
+NOON = 1_795_262_400  # 2026-11-21T12:00:00Z
+
+
+def key_text(number):
+    return urlsafe_b64encode(sha256(b"key %d" % number).digest()).decode().rstrip("=")
+
+
+def entry(number, state="primary", **members):
+    """A key of a keyring, where None removes a member."""
+    keys = {"validate_key": key_text(2 * number), "encrypt_key": key_text(2 * number + 1)}
+    found = {"id": f"k{number}", "state": state, **keys, **members}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def document(*entries, **members):
+    return json.dumps({"version": 1, "keys": list(entries), **members})
+
+
+def refusal(content):
+    """Refuse the keyring, naming the source, and give what a log would show of it, with the causes."""
+    with pytest.raises(ConfigError) as caught:
+        parse(content, SOURCE)
+    assert str(caught.value).startswith(SOURCE)
+    return "".join(traceback.format_exception(caught.value, limit=0)) + repr(caught.value)
+
+
+def parsed(content):
+    """The keys, or the problem."""
+    try:
+        return parse(content, SOURCE), None
+    except ConfigError as error:
+        return None, str(error)
+
+
+# --------------------------------------------------------------------------------------------------- what it holds
+
+
+def test_every_member():
+    """A keyring gives ids, keys, states and dates, in the order of the file."""
+    dates = {"staged_at": "2026-11-21T11:00:00Z", "primary_at": "2026-11-21T12:00:00Z"}
+    keys = parse(document(entry(1, **dates), entry(2, "fallback"), entry(3, "staged")), SOURCE)
+    assert keys == [
+        StoredKey("k1", KeyPair(key_text(2).encode(), key_text(3).encode(), "primary"), NOON - 3600, NOON, None),
+        StoredKey("k2", KeyPair(key_text(4).encode(), key_text(5).encode(), "fallback")),
+        StoredKey("k3", KeyPair(key_text(6).encode(), key_text(7).encode(), "staged")),
+    ]
+
+
+def test_smallest_keyring():
+    """A hand-written key needs a state and a validate_key; its id is the key id then, and it signs only."""
+    (key,) = parse(json.dumps({"version": 1, "keys": [{"state": "primary", "validate_key": key_text(1)}]}), SOURCE)
+    pair = KeyPair(key_text(1).encode(), None, "primary")
+    assert key == StoredKey(pair.key_id.hex(), pair, None, None, None)
+
+
+def test_null_is_absent():
+    """null in an optional member is the same as no such member."""
+    text = json.dumps({"version": 1, "keys": [{**entry(1), "id": None, "staged_at": None, "encrypt_key": None}]})
+    assert parse(text, SOURCE) == parse(document(entry(1, id=None, encrypt_key=None)), SOURCE)
+
+
+@pytest.mark.parametrize("state", ["staged", "primary", "fallback"])
+def test_since(state):
+    """A key tells when its present state began, and None where that is unknown."""
+    dates = {"staged": "2026-11-21T12:00:01Z", "primary": "2026-11-21T12:00:02Z", "fallback": "2026-11-21T12:00:03Z"}
+    reached = {f"{each}_at": dates[each] for each in list(dates)[: list(dates).index(state) + 1]}
+    others = [] if state == "primary" else [entry(2)]
+    assert parse(document(entry(1, state, **reached), *others), SOURCE)[0].since == NOON + int(dates[state][-2])
+    assert parse(document(entry(1, state), *others), SOURCE)[0].since is None
+
+
+def test_bytes_and_str():
+    """Bytes are read as the UTF-8 that they are."""
+    text = json.dumps({"version": 1, "keys": [entry(1, validate_key="ü" + key_text(1))]}, ensure_ascii=False)
+    (key,) = parse(text.encode(), SOURCE)
+    assert [key] == parse(text, SOURCE)
+    assert key.pair.validate == ("ü" + key_text(1)).encode()
+
+
+identifiers = st.text("abcXYZ019._-", min_size=1, max_size=64)
+moments = st.none() | st.integers(-62_135_596_800, 253_402_300_799)  # the years 1 to 9999
+
+
+@st.composite
+def keyrings(draw):
+    names = draw(st.lists(identifiers, min_size=1, max_size=5, unique=True))
+    encrypted = draw(st.booleans())
+    keys = []
+    for number, name in enumerate(names):
+        state = "primary" if number == 0 else draw(st.sampled_from(["staged", "fallback"]))
+        dates = [draw(moments) for _ in range({"staged": 1, "primary": 2, "fallback": 3}[state])]
+        mark = draw(st.text(max_size=3).filter(lambda text: text.isprintable()))  # any UTF-8 is a key
+        encrypt = f"{key_text(2 * number + 1)}{mark}".encode() if encrypted else None
+        keys.append(StoredKey(name, KeyPair(f"{key_text(2 * number)}{mark}".encode(), encrypt, state), *dates))
+    return draw(st.permutations(keys))
+
+
+@untimed
+@given(keyrings())
+def test_round_trip(keys):
+    """What render writes, parse reads: the same keys, in ASCII."""
+    assert render(keys).isascii()
+    assert parse(render(keys), SOURCE) == keys
+
+
+def test_utc():
+    """Times are written as the schema has them."""
+    assert [utc(NOON), utc(0), utc(-1)] == ["2026-11-21T12:00:00Z", "1970-01-01T00:00:00Z", "1969-12-31T23:59:59Z"]
+
+
+# ------------------------------------------------------------------------------------------------- what is refused
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        (b"", "empty"),
+        (" \n", "empty"),
+        ("no JSON", "line 1 column 1"),
+        (document(entry(1))[:-20], "write the whole of it again"),
+        (b'{"version": 1, "keys": ["\xff"]}', "no UTF-8 from byte 25"),
+        ("[" * 100_000, "nested too deep"),
+        ('{"version": ' + "1" * 5000 + "}", "Exceeds the limit"),
+        ('{"version": 1, "version": 1, "keys": []}', "twice"),
+        ('{"version": 1, "keys": [{"state": "primary", "state": "staged"}]}', "state is given twice"),
+        (document(entry(1)) + " " * SIZE_LIMIT, "larger than 1048576 bytes"),
+        ("[]", "has to be an object"),
+        ("null", "has to be an object"),
+        ("{}", "has no version"),
+        ('{"keys": []}', "has no version"),
+        ('{"version": 1}', "has no keys"),
+        ('{"version": 2, "other": []}', "version has to be 1"),
+        (document(version="1"), "version has to be 1"),
+        (document(version=True), "version has to be 1"),
+        (document(version=1.0), "version has to be 1"),
+        (document(entry(1), comment="ours"), "has 'comment', and known are only version, keys"),
+        (document(keys={}), "keys has to be a list"),
+        (document(), "has 0 primary keys"),
+        (document("k1"), "keys[0] has to be an object"),
+        (document(entry(1), []), "keys[1] has to be an object"),
+        (document(entry(1), entry(2, None)), "keys[1] has no state"),
+        (document(entry(1, validate_key=None)), "keys[0] has no validate_key"),
+        (document(entry(1, secret="x")), "keys[0] has 'secret', and known are only id, state, validate_key"),
+        (document(entry(1, "current")), "state has to be one of staged, primary, fallback"),
+        (document(entry(1, ["primary"])), "state has to be a string"),
+        (document(entry(1, encrypt_key=5)), "encrypt_key has to be a string"),
+        (document(entry(1, encrypt_key=False)), "encrypt_key has to be a string"),
+        (document(entry(1, primary_at=1795262400)), "primary_at has to be a string"),
+        (document(entry(1), entry(2)), "(k1 primary, k2 primary) has 2 primary keys"),
+        (document(entry(1, "staged")), "has 0 primary keys"),
+        (document(entry(1), entry(2, "staged", encrypt_key=None)), "keys with an encrypt_key and keys without"),
+        (document(entry(1), entry(2, "staged", id="k1")), "keys[1] has the id 'k1' of another key"),
+        (document(entry(1), entry(1, "staged", id="k2")), "one key is given twice"),
+        (document(entry(1, encrypt_key=key_text(2))), "one key is given twice"),
+        (document(entry(1, validate_key="")), "'k1': validate_key is 0 bytes long"),
+        (document(entry(1, encrypt_key="x" * 50)), "'k1': encrypt_key has only 1 different bytes"),
+        (document(entry(1, validate_key=key_text(1) + "\ud800")), "'k1': validate_key holds a character"),
+        (document(entry(1, validate_key="env:SESSION_VALIDATE_KEY_OF_THE_SHOP")), "has to be the key itself"),
+        (document(entry(1, encrypt_key="file:/run/secrets/session_encrypt_key")), "has to be the key itself"),
+        (document(entry(1, validate_key=key_text(1) * 25)), "has 1075 characters"),
+        (document(entry(1, staged_at="2026-11-21T12:00:00Z", fallback_at="2026-11-21T12:00:00Z")), "later state"),
+        (document(entry(1), entry(2, "staged", primary_at="2026-11-21T12:00:00Z")), "later state"),
+    ],
+)  # fmt: skip
+def test_refused(content, part):
+    """What the schema does not allow is a ConfigError that names the source, the place and the fault."""
+    assert part in refusal(content)
+
+
+@pytest.mark.parametrize("name", ["", "a b", "ä", "a/b", "a\n", "a" * 65, "k\0"])
+def test_bad_id(name):
+    """An id is 1 to 64 letters, digits, dots, underscores and hyphens."""
+    assert "keys[0]: an id has to be" in refusal(document(entry(1, id=name)))
+
+
+def test_longest_id_and_key():
+    """An id of 64 characters and a key of the longest length are accepted."""
+    long_key = "".join(key_text(n) for n in range(100, 130))[:KEY_LIMIT]
+    (key,) = parse(document(entry(1, id="a" * 64, validate_key=long_key)), SOURCE)
+    assert (key.id, len(key.pair.validate)) == ("a" * 64, KEY_LIMIT)
+
+
+def test_largest_keyring():
+    """A keyring of exactly the limit is accepted."""
+    assert len(parse(document(entry(1)).ljust(SIZE_LIMIT), SOURCE)) == 1
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        "", "now", "2026-11-21", "2026-11-21T12:00:00", "2026-11-21T12:00:00+00:00", "2026-11-21T12:00:00z",
+        "2026-11-21 12:00:00Z", "2026-1-1T12:00:00Z", "2026-02-30T12:00:00Z", "2026-11-21T24:00:00Z",
+        "2026-11-21T12:00:60Z", "2026-11-21T12:00:00.5Z", "0000-11-21T12:00:00Z", "٢٠٢٦-11-21T12:00:00Z", "\ud800",
+    ],
+)  # fmt: skip
+def test_bad_date(date):
+    """A date has one spelling, and exists."""
+    assert "'k1': primary_at has to be a time in UTC such as" in refusal(document(entry(1, primary_at=date)))
+
+
+def test_derived_ids_that_are_equal():
+    """An id that is given may not be the one that another key gets."""
+    derived = parse(document(entry(1, id=None)), SOURCE)[0].id
+    assert f"the id '{derived}' of another key" in refusal(document(entry(1, id=None), entry(2, "staged", id=derived)))
+
+
+SECRET = "correct-horse-battery-staple-correct-horse"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        document(entry(1, validate_key=SECRET, encrypt_key=SECRET)),
+        document(entry(1, validate_key=SECRET + "\ud800")),
+        document(entry(1, validate_key=SECRET * 40)),
+        document(entry(1, validate_key="env:" + SECRET)),
+        document(entry(1, SECRET)),
+        document(entry(1, id=SECRET + "!")),
+        document(entry(1, staged_at=SECRET)),
+        document(entry(1, **{SECRET: "primary"})),
+        document(entry(1), **{SECRET: "primary"}),
+        document(version=SECRET),
+        document(SECRET),
+        document(keys=SECRET),
+        f'{{"{SECRET}": 1, "{SECRET}": 1}}',
+        json.dumps(SECRET),
+        SECRET,
+        f'{{"version": 1, "keys": [{{"validate_key": "{SECRET}',
+        b'{"version": 1, "keys": [{"validate_key": "' + SECRET.encode() + b'\xff"}]}',
+    ],
+)
+def test_no_key_in_an_error(content):
+    """No error shows a key, wherever in the keyring it was put by mistake."""
+    assert "horse" not in refusal(content)
+
+
+def test_no_key_in_a_repr():
+    """A stored key shows its id and dates, and neither of its keys."""
+    shown = repr(parse(document(entry(1, primary_at="2026-11-21T12:00:00Z")), SOURCE))
+    assert "k1" in shown
+    assert str(NOON) in shown
+    assert not any(key_text(number) in shown for number in (2, 3))
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["primary", key_text(1)]),
+    lambda values: st.lists(values) | st.dictionaries(st.text(), values),
+    max_leaves=20,
+)
+entries = st.fixed_dictionaries(
+    {},
+    optional={
+        "id": st.just("k1") | json_values,
+        "state": st.sampled_from(["primary", "staged", "fallback"]) | json_values,
+        "validate_key": st.sampled_from([key_text(1), key_text(2)]) | json_values,
+        "encrypt_key": st.sampled_from([key_text(3), key_text(4)]) | json_values,
+        "primary_at": st.sampled_from(["2026-11-21T12:00:00Z"]) | json_values,
+        "other": json_values,
+    },
+)
+documents = st.fixed_dictionaries({"version": st.just(1) | json_values, "keys": st.lists(entries) | json_values})
+
+
+@untimed
+@given(st.one_of(st.binary(), st.text(), json_values.map(json.dumps), documents.map(json.dumps)))
+def test_anything(content):
+    """Whatever is given, parse gives keys that make a keyring, or refuses it by ConfigError."""
+    keys, problem = parsed(content)
+    assert keys is None or parse(render(keys), SOURCE) == keys
+    assert problem is None or problem.startswith(SOURCE)
+
+
+@untimed
+@given(st.integers(0, 2000), st.binary(max_size=4))
+def test_damaged(position, damage):
+    """A keyring with some bytes replaced is read, or refused by ConfigError."""
+    whole = document(entry(1, primary_at="2026-11-21T12:00:00Z"), entry(2, "staged")).encode()
+    position %= len(whole)
+    keys, problem = parsed(whole[:position] + damage + whole[position + len(damage) :])
+    assert keys is None or len(keys) == 2
+    assert problem is None or problem.startswith(SOURCE)
+
+
+# ------------------------------------------------------------------------------------------- the option keyring
+
+
+class Reports(list):
+    """Takes reports, and forgets them when they are taken."""
+
+    def __call__(self, error):
+        self.append(error)
+
+    def take(self):
+        taken = [str(error) if error else None for error in self]
+        self.clear()
+        return taken
+
+
+@pytest.fixture
+def reports():
+    return Reports()
+
+
+def write(path, text):
+    """Replace a file as a whole, open to its owner alone."""
+    temporary = path.with_name("temporary")
+    temporary.touch(mode=0o600)
+    temporary.write_text(text)
+    temporary.replace(path)
+
+
+def primary(keyring):
+    """The number of the entry that seals."""
+    texts = {key_text(2 * number).encode(): number for number in range(10)}
+    return texts[keyring.pairs[0].validate]
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "keys.json"
+    write(path, document(entry(1)))
+    return path
+
+
+def test_option_file(path, reports):
+    """file:PATH gives a keyring that is read again."""
+    keyring = keyring_of(f"file:{path}", reports)
+    assert isinstance(keyring, KeyringFile)
+    assert primary(keyring.current(1)) == 1
+
+
+def test_option_env(monkeypatch, reports):
+    """env:NAME gives the keyring in the variable."""
+    monkeypatch.setenv("SESSION_KEYRING", document(entry(1), entry(2, "staged")))
+    keyring = keyring_of("env:SESSION_KEYRING", reports)
+    assert isinstance(keyring, Keyring)
+    assert [pair.state for pair in keyring.pairs] == ["primary", "staged"]
+
+
+@pytest.mark.parametrize("name", ["SESSION_KEYRING", "", "A\0B", "\ud800"])
+def test_option_env_without_the_variable(monkeypatch, reports, name):
+    """A variable that is not set, or cannot be, is an error that names option and variable."""
+    monkeypatch.delenv("SESSION_KEYRING", raising=False)
+    with pytest.raises(ConfigError, match=r"^keyring is 'env:.*not set"):
+        keyring_of(f"env:{name}", reports)
+
+
+@pytest.mark.parametrize("content", [b"\xff", b"{}", SECRET.encode()])
+def test_broken_variable(monkeypatch, reports, content):
+    """A variable that holds no keyring is an error that names it, and not its value."""
+    monkeypatch.setenv("SESSION_KEYRING", os.fsdecode(content))
+    with pytest.raises(ConfigError, match=r"^keyring 'env:SESSION_KEYRING'") as caught:
+        keyring_of("env:SESSION_KEYRING", reports)
+    assert "horse" not in str(caught.value)
+
+
+@pytest.mark.parametrize("source", [SECRET, "", "FILE:x", document(entry(1)), None, 5, SECRET.encode(), [SECRET]])
+def test_option_of_another_form(reports, source):
+    """What is neither is an error that names the option and both forms, and does not show what may be a key."""
+    with pytest.raises(ConfigError, match=r"^keyring has to be 'file:PATH' or 'env:NAME'.*keyring init FILE") as caught:
+        keyring_of(source, reports)
+    assert "horse" not in str(caught.value)
+    assert key_text(2) not in str(caught.value)
+
+
+def test_unreadable_at_start(tmp_path, reports):
+    """A path that is missing, a directory, below a file, a circle of links or a pipe is named, with the cause."""
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    (tmp_path / "plain").write_text("no directory")
+    os.mkfifo(tmp_path / "pipe")
+    causes = {
+        "missing": "No such file", ".": "directory", "plain/key": "Not a directory", "circle": "symbolic links",
+        "pipe": "a pipe or a device", "a\0b": "ValueError", "plain": "no JSON",
+    }  # fmt: skip
+    for name, cause in causes.items():
+        with pytest.raises(ConfigError) as caught:
+            KeyringFile(f"{tmp_path}/{name}", reports)
+        assert str(caught.value).startswith(f"keyring {f'file:{tmp_path}/{name}'!r}")
+        assert cause in str(caught.value)
+    with pytest.raises(ConfigError, match="keyring 'file:'"):
+        keyring_of("file:", reports)
+    assert reports == []
+
+
+def test_size_limit_of_the_file(path, reports):
+    """A file over the limit is refused, and no more of it is read."""
+    path.write_bytes(b" " * (SIZE_LIMIT + 10))
+    assert len(read_file(str(path), SOURCE)[0]) == SIZE_LIMIT + 1
+    with pytest.raises(ConfigError, match="larger"):
+        KeyringFile(str(path), reports)
+
+
+def written_while_read(patched, path):
+    """From now on the file grows, in its place, whenever the system is asked about an open one."""
+    ask = os.fstat
+
+    def fstat(handle):
+        status = ask(handle)
+        with path.open("a") as file:
+            file.write(" ")
+        return status
+
+    patched.setattr("sealedsession.keyring_file.os.fstat", fstat)
+
+
+def test_changed_while_it_is_read(path, reports, monkeypatch):
+    """A file that changes between two looks at the open file is being written, and is refused at start."""
+    written_while_read(monkeypatch, path)
+    with pytest.raises(BeingWritten, match="renaming a whole file"):
+        KeyringFile(str(path), reports)
+
+
+# --------------------------------------------------------------------------------------------------- reading again
+
+
+def test_unchanged(path, reports):
+    """Without a change the keyring stays the same object, and nothing is reported."""
+    keyring = KeyringFile(str(path), reports)
+    assert len({id(keyring.current(second)) for second in range(5)}) == 1
+    assert reports == []
+
+
+def test_replaced(path, reports):
+    """A file that is replaced is in use from the next second on, and is reported once."""
+    keyring = KeyringFile(str(path), reports)
+    old = keyring.current(1)
+    write(path, document(entry(2), entry(1, "fallback")))
+    assert keyring.current(1) is old
+    assert reports.take() == []
+    new = keyring.current(2)
+    assert primary(new) == 2
+    assert [keyring.current(3), keyring.current(4)] == [new, new]
+    assert reports.take() == [None]
+
+
+def test_state_alone_changes(path, reports):
+    """The same keys in other states are another keyring."""
+    write(path, document(entry(1), entry(2, "staged")))
+    keyring = KeyringFile(str(path), reports)
+    write(path, document(entry(2), entry(1, "fallback")))
+    assert primary(keyring.current(1)) == 2
+    assert reports.take() == [None]
+
+
+def test_clock_that_goes_back(path, reports):
+    """A clock that is set back does not stop the looking."""
+    keyring = KeyringFile(str(path), reports)
+    keyring.current(1_000_000)
+    write(path, document(entry(2)))
+    assert primary(keyring.current(5)) == 2
+
+
+def test_one_look_a_second(path, reports, monkeypatch):
+    """Many calls within a second look at the file once."""
+    keyring = KeyringFile(str(path), reports)
+    looks = []
+    monkeypatch.setattr("sealedsession.keyring_file.os.stat", lambda path: looks.append(path) or os.lstat(path))
+    for _ in range(100):
+        keyring.current(7)
+    assert looks == [str(path)]
+
+
+def test_kubernetes_swaps_a_link(tmp_path, reports):
+    """A mounted secret changes by swapping the link ..data to another directory, and is read again then."""
+    for number in (1, 2):
+        (tmp_path / f"..{number}").mkdir()
+        write(tmp_path / f"..{number}" / "keys.json", document(entry(number)))
+        os.utime(tmp_path / f"..{number}" / "keys.json", (NOON, NOON))
+    (tmp_path / "..data").symlink_to("..1")
+    (tmp_path / "keys.json").symlink_to("..data/keys.json")
+    keyring = KeyringFile(str(tmp_path / "keys.json"), reports)
+    assert primary(keyring.current(1)) == 1
+    (tmp_path / "..data_tmp").symlink_to("..2")
+    (tmp_path / "..data_tmp").replace(tmp_path / "..data")
+    assert primary(keyring.current(2)) == 2
+    assert reports.take() == [None]
+
+
+def test_written_in_place(path, reports):
+    """A half written file keeps the old keys and is reported once; written to its end, it is in use."""
+    keyring = KeyringFile(str(path), reports)
+    old = keyring.current(1)
+    whole = document(entry(2), entry(1, "fallback"))
+    with path.open("w") as file:
+        file.write(whole[:50])
+        file.flush()
+        assert [keyring.current(second) for second in (2, 3, 4)] == [old] * 3
+        (problem,) = reports.take()
+        assert "no JSON keyring" in problem
+        file.write(whole[50:])
+    assert primary(keyring.current(5)) == 2
+    assert reports.take() == [None]
+
+
+def test_being_written(path, reports, monkeypatch):
+    """A file caught while it changes is no problem to report: it is read at the next second."""
+    keyring = KeyringFile(str(path), reports)
+    write(path, document(entry(2)))
+    with monkeypatch.context() as patched:
+        written_while_read(patched, path)
+        assert primary(keyring.current(1)) == 1
+    assert reports.take() == []
+    assert primary(keyring.current(2)) == 2
+    assert reports.take() == [None]
+
+
+def test_distinct_problems(path, reports):
+    """Each new problem is reported once, and the same one again after it was gone."""
+    keyring = KeyringFile(str(path), reports)
+    for second, content in enumerate(["{}", "{}", "[]", "[]", document(entry(1)), "{}"]):
+        write(path, content)
+        assert primary(keyring.current(second)) == 1
+        keyring.current(second + 100)
+    found = [problem and problem.rpartition(" ")[0].partition(": ")[0] for problem in reports.take()]
+    assert len(found) == 4
+    assert found[2] is None
+    assert found[0] == found[3] != found[1]
+
+
+def test_deleted_and_back(path, reports):
+    """A file that goes is reported once; when the very same one comes back, that is reported, and read from then on."""
+    keyring = KeyringFile(str(path), reports)
+    old = keyring.current(1)
+    hidden = path.rename(path.with_name("hidden"))
+    assert [keyring.current(second) for second in (2, 3, 4)] == [old] * 3
+    (problem,) = reports.take()
+    assert "No such file" in problem
+    hidden.rename(path)
+    assert keyring.current(5) is old
+    assert reports.take() == [None]
+    write(path, document(entry(2)))
+    assert primary(keyring.current(6)) == 2
+
+
+@pytest.mark.parametrize("wrong", ["missing", "broken"])
+def test_link_that_goes_astray_and_back(tmp_path, path, reports, wrong):
+    """A link that comes back to the very file that was read, which has not changed, ends the problem too."""
+    (tmp_path / "broken").write_text("{}")
+    (tmp_path / "link").symlink_to(path)
+    keyring = KeyringFile(str(tmp_path / "link"), reports)
+    for second, target in enumerate([wrong, wrong, path]):
+        (tmp_path / "new link").symlink_to(target)
+        (tmp_path / "new link").replace(tmp_path / "link")
+        assert primary(keyring.current(second)) == 1
+    problem, end = reports.take()
+    assert problem
+    assert end is None
+
+
+def test_unreadable_later(path, reports):
+    """A directory in the file's place keeps the old keys."""
+    keyring = KeyringFile(str(path), reports)
+    path.unlink()
+    path.mkdir()
+    assert primary(keyring.current(1)) == 1
+    (problem,) = reports.take()
+    assert "directory" in problem
+
+
+def test_touched(path, reports):
+    """A file that changed in its dates, its spelling or its place alone gives the same keyring and no report."""
+    keyring = KeyringFile(str(path), reports)
+    old = keyring.current(1)
+    os.utime(path, (1, 1))
+    assert keyring.current(2) is old
+    write(path, document(entry(1, id="other", primary_at="2026-11-21T12:00:00Z")))
+    assert keyring.current(3) is old
+    assert reports == []
+
+
+@pytest.mark.parametrize("encrypted", [True, False])
+def test_kind_changes(tmp_path, reports, encrypted):
+    """A running application goes from encrypted to signed only by no change of the file, nor back."""
+    path = tmp_path / "keys.json"
+    encrypt_keys = [{}, {"encrypt_key": None}] if encrypted else [{"encrypt_key": None}, {}]
+    write(path, document(entry(1, **encrypt_keys[0])))
+    keyring = KeyringFile(str(path), reports)
+    write(path, document(entry(2, **encrypt_keys[1])))
+    assert [primary(keyring.current(second)) for second in (1, 2)] == [1, 1]
+    (problem,) = reports.take()
+    assert "restart" in problem
+    write(path, document(entry(3, **encrypt_keys[0])))
+    assert primary(keyring.current(3)) == 3
+
+
+def test_relative_path(path, reports, monkeypatch):
+    """A relative path is the one of the start, though the process changes its directory."""
+    monkeypatch.chdir(path.parent)
+    keyring = KeyringFile("keys.json", reports)
+    monkeypatch.chdir("/")
+    write(path, document(entry(2)))
+    assert primary(keyring.current(1)) == 2
+
+
+def test_a_report_that_fails(path):
+    """What the report raises stops neither the keyring nor the next look."""
+
+    def report(error):
+        raise RuntimeError
+
+    keyring = KeyringFile(str(path), report)
+    write(path, document(entry(2)))
+    with pytest.raises(RuntimeError):
+        keyring.current(1)
+    assert primary(keyring.current(1)) == 2
+    write(path, document(entry(3)))
+    with pytest.raises(RuntimeError):
+        keyring.current(2)
+    assert primary(keyring.current(2)) == 3
+
+
+def test_nobody_waits_for_the_look(path):
+    """While one thread looks at the file, others get the keyring there is, at once."""
+    looking, done = threading.Event(), threading.Event()
+
+    def report(error):
+        looking.set()
+        done.wait(20)
+
+    write(path, document(entry(1)))
+    keyring = KeyringFile(str(path), report)
+    old = keyring.current(1)
+    write(path, "{}")
+    thread = threading.Thread(target=keyring.current, args=(2,))
+    thread.start()
+    assert looking.wait(20)
+    begin = time.monotonic()
+    assert keyring.current(3) is old
+    assert time.monotonic() - begin < 4
+    done.set()
+    thread.join()
+
+
+def test_threads(path, reports):
+    """Threads that ask while the file is replaced get the old keyring or the new one, and the last one in the end."""
+    keyring = KeyringFile(str(path), reports)
+    seconds = count()
+    stop = threading.Event()
+    found = []
+
+    def ask():
+        mine = set()
+        while not stop.is_set():
+            mine.add(tuple((pair.validate, pair.state) for pair in keyring.current(next(seconds)).pairs))
+        found.append(mine)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    rings = [[entry(number), entry(number - 1, "fallback")] for number in range(2, 9)]
+    for written, entries_now in enumerate(rings, start=1):
+        write(path, document(*entries_now))
+        deadline = time.monotonic() + 20
+        while len(reports) < written and time.monotonic() < deadline:
+            time.sleep(0.001)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    written = [[entry(1)], *rings]
+    allowed = {tuple((each["validate_key"].encode(), each["state"]) for each in entries_now) for entries_now in written}
+    assert allowed - {((key_text(2).encode(), "primary"),)} <= set().union(*found) <= allowed
+    assert primary(keyring.current(-1)) == 8
+    assert reports == [None] * len(rings)
+
+
+# ------------------------------------------------------------------------------------------------------- file mode
+
+
+@pytest.mark.parametrize("mode", [0o604, 0o644, 0o602])
+def test_open_to_everybody(path, reports, caplog, mode):
+    """A file that others may open is warned about once, with path and cure."""
+    path.chmod(mode)
+    keyring = KeyringFile(str(path), reports)
+    os.utime(path, (1, 1))
+    keyring.current(1)
+    (record,) = caplog.records
+    assert (record.name, record.levelno) == ("sealedsession", logging.WARNING)
+    assert f"chmod o-rwx {path}" in record.getMessage()
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o400])
+def test_open_to_few(path, reports, caplog, mode):
+    """A file for its owner and group brings no warning."""
+    path.chmod(mode)
+    KeyringFile(str(path), reports)
+    assert caplog.records == []
+
+
+def test_opened_to_everybody_later(path, reports, caplog):
+    """A file that is opened to others while the application runs is warned about."""
+    keyring = KeyringFile(str(path), reports)
+    assert caplog.records == []
+    path.chmod(0o644)
+    keyring.current(1)
+    assert len(caplog.records) == 1

@@ -1,0 +1,1033 @@
+"""Revocation, as users and operators see it: what is refused after a logout, and what happens when the store fails.
+
+Most tests run at both doors. Each door has a browser of its own kind, and both have the same store behind them.
+"""
+
+import asyncio
+import time
+from operator import methodcaller
+
+import pytest
+from test_asgi import ACCEPT, BODY, CLOSE, app_of, http, start, talk, websocket
+from test_wsgi import environ_of
+
+from sealedsession import asgi, wsgi
+from sealedsession.errors import ConfigError, SessionClosed, StoreError
+from sealedsession.revocation import Entry, MemoryStore, RevocationStore
+from sealedsession.revocation.store import ALWAYS, key_of_session, key_of_subject
+
+NAME = "__Host-session"
+DELETION = f"{NAME}=; Max-Age=0"
+DAY = 24 * 3600
+SID = b"\xab" * 16
+SUBJECT = "user:42"
+
+
+class FakeStore(RevocationStore):
+    """A store that notes what it is asked, and fails as it is told."""
+
+    def __init__(self):
+        self.kept = {}
+        self.calls = []
+        self.find_error = self.revoke_error = None
+
+    def revoke(self, key, entry, ttl):
+        self.calls.append(("revoke", key, entry, ttl))
+        if self.revoke_error is not None:
+            raise self.revoke_error
+        self.kept[key] = entry
+
+    def find(self, keys):
+        self.calls.append(("find", *keys))
+        if self.find_error is not None:
+            raise self.find_error
+        return [self.kept.get(key) for key in keys]
+
+    @property
+    def verbs(self):
+        return [call[0] for call in self.calls]
+
+
+class Browser:
+    """A browser at a door: it keeps its cookie, and `visit` gives the session of a request.
+
+    A request with a cookie that a test gives is somebody else's, and leaves the one it keeps alone.
+    """
+
+    def __init__(self, options):
+        self.options = options
+        self.cookie = None
+        self.set_cookies = []  # of the last response
+
+    def visit(self, act=len, *, after=id, cookie=None):
+        """Make a request that does something with its session before the response starts, and something after."""
+        sessions = []
+
+        def seen(session):
+            sessions.append(session)
+            act(session)
+
+        self.set_cookies = self.request(seen, after, self.cookie if cookie is None else cookie)
+        for value in self.set_cookies if cookie is None else ():
+            self.cookie = None if value.startswith(DELETION) else value.partition(";")[0]
+        return sessions[0]
+
+
+class WsgiBrowser(Browser):
+    def request(self, act, after, cookie):
+        sent = []
+
+        def app(environ, start_response):
+            act(environ["sealedsession.session"])
+            start_response("200 OK", [])
+            after(environ["sealedsession.session"])
+            return []
+
+        wsgi.SessionMiddleware(app, **self.options)(
+            environ_of(cookie), lambda _, headers, exc_info=None: sent.append(headers)
+        )
+        return [value for name, value in sent[0] if name == "Set-Cookie"]
+
+
+class AsgiBrowser(Browser):
+    def request(self, act, after, cookie):
+        async def app(scope, receive, send):
+            act(scope["session"])
+            await send(start(headers=[]))
+            after(scope["session"])
+
+        scope = http(None if cookie is None else cookie.encode())
+        [message] = talk(asgi.SessionMiddleware(app, **self.options), scope)
+        return [value.decode() for name, value in message["headers"] if name == b"set-cookie"]
+
+
+@pytest.fixture(params=[WsgiBrowser, AsgiBrowser], ids=["wsgi", "asgi"])
+def door(request):
+    return request.param
+
+
+@pytest.fixture
+def store(clock):
+    return MemoryStore(clock=clock)
+
+
+@pytest.fixture
+def options(keys, clock, store):
+    return {**keys, "clock": clock, "revocation": store}
+
+
+def sign_in(session, subject=SUBJECT):
+    session["name"] = "Ann"
+    session.subject = subject
+
+
+@pytest.fixture
+def browser(door, options):
+    """A browser whose user is signed in."""
+    browser = door(options)
+    browser.visit(sign_in)
+    return browser
+
+
+def both(*acts):
+    return lambda session: [act(session) for act in acts]
+
+
+# ---------------------------------------------------------------------------------------------------------- one session
+
+
+def test_a_copy_is_refused_after_logout(browser):
+    """A cookie that was copied before logout() is refused after it, and both browsers are told to delete it."""
+    copy = browser.cookie
+    session = browser.visit(methodcaller("logout"))
+    assert dict(session) == {}
+    assert browser.cookie is None
+    thief = browser.visit(cookie=copy)
+    assert (dict(thief), thief.new, thief.subject, thief.rejected) == ({}, True, None, "revoked")
+    assert browser.set_cookies[0].startswith(DELETION)
+
+
+def test_without_logout_a_copy_is_as_good(browser):
+    """invalidate() alone revokes nothing: it is the store that makes a copy worthless."""
+    copy = browser.cookie
+    browser.visit(methodcaller("invalidate"))
+    assert browser.visit(cookie=copy)["name"] == "Ann"
+
+
+def test_revoke_leaves_the_request_its_data(browser):
+    """After revoke() the session can be read until the end of its request, and is refused in the next one."""
+    session = browser.visit(methodcaller("revoke"))
+    assert (dict(session), session.subject) == ({"name": "Ann"}, SUBJECT)
+    assert browser.set_cookies == []
+    assert browser.visit().rejected == "revoked"
+
+
+def test_a_changed_session_that_is_revoked(browser):
+    """What is sealed after revoke() in the same request is the same session, and refused as well."""
+    browser.visit(both(methodcaller("revoke"), methodcaller("update", more=1)))
+    assert browser.set_cookies
+    assert browser.visit().rejected == "revoked"
+
+
+def test_another_session_of_the_user_stays(door, options, browser):
+    """logout() ends one session, and no other one of the same user."""
+    other = door(options)
+    other.visit(sign_in)
+    browser.visit(methodcaller("logout"))
+    assert other.visit()["name"] == "Ann"
+
+
+def test_a_session_begun_after_logout_is_another(browser):
+    """What is stored after logout() in the same request is a session of its own, which is accepted."""
+    browser.visit(both(methodcaller("logout"), methodcaller("update", name="Bob")))
+    session = browser.visit()
+    assert (dict(session), session.subject, session.rejected) == ({"name": "Bob"}, None, None)
+
+
+def test_a_new_session_that_is_logged_out(door, options):
+    """A session that no cookie has carried yet can be logged out; what was in it is gone."""
+    browser = door(options)
+    browser.visit(both(sign_in, methodcaller("logout")))
+    assert browser.cookie is None
+
+
+@pytest.mark.parametrize("act", ["logout", "revoke"])
+def test_the_first_touch_can_be_the_last(browser, act):
+    """A session that nothing else has looked into is revoked as any other."""
+    copy = browser.cookie
+    browser.visit(lambda session: getattr(session, act)())
+    assert browser.visit(cookie=copy).rejected == "revoked"
+
+
+# ---------------------------------------------------------------------------------------------- copies of older cookies
+
+
+def regenerate_often(browser, times):
+    """Regenerate a session, one request each, and give the cookies that it had before."""
+    copies = []
+    for _ in range(times):
+        copies.append(browser.cookie)
+        browser.visit(methodcaller("regenerate"))
+    return copies
+
+
+@pytest.mark.parametrize("times", [1, 2, 8, 9, 20])
+def test_copies_from_before_regenerate(browser, times):
+    """logout() reaches copies of the cookies from before each regenerate()."""
+    copies = [*regenerate_often(browser, times), browser.cookie]
+    browser.visit(methodcaller("logout"))
+    assert [browser.visit(cookie=copy).rejected for copy in copies] == ["revoked"] * (times + 1)
+
+
+def test_the_ninth_id_is_revoked_early(browser):
+    """A session carries eight former ids; one that has to give way is revoked, rather than forgotten."""
+    copies = regenerate_often(browser, 10)
+    assert [browser.visit(cookie=copy).rejected for copy in copies] == ["revoked"] * 2 + [None] * 8
+    assert browser.visit()["name"] == "Ann"
+
+
+def test_revoke_reaches_former_ids_too(browser):
+    """revoke() without invalidate() refuses older copies as well."""
+    [copy] = regenerate_often(browser, 1)
+    browser.visit(methodcaller("revoke"))
+    assert browser.visit(cookie=copy).rejected == "revoked"
+
+
+def test_regenerated_and_logged_out_in_one_request(browser):
+    """A session that got a new id in the very request is reached by the old one."""
+    copy = browser.cookie
+    browser.visit(both(methodcaller("regenerate"), methodcaller("logout")))
+    assert browser.visit(cookie=copy).rejected == "revoked"
+
+
+def test_regenerated_twice_in_one_request(browser):
+    """An id that no cookie has carried is not remembered: eight are those that can be out there."""
+    session = browser.visit(both(methodcaller("regenerate"), methodcaller("regenerate")))
+    assert len(session._former_ids) == 1
+
+
+def test_a_session_after_logout_has_no_former_ids(browser):
+    """The ids of a session that is over do not travel with the next one."""
+    regenerate_often(browser, 3)
+    session = browser.visit(both(methodcaller("logout"), methodcaller("update", name="Bob")))
+    assert session._former_ids == ()
+
+
+def test_without_a_store_no_ids_travel(door, keys, clock):
+    """Without a store there is nothing to revoke: regenerate() adds nothing to the cookie."""
+    browser = door({**keys, "clock": clock})
+    browser.visit(sign_in)
+    session = browser.visit(both(lambda session: session.id, methodcaller("regenerate")))
+    assert session._former_ids == ()
+
+
+# ------------------------------------------------------------------------------------------------------------ a subject
+
+
+def test_revoke_subject_by_somebody_else(door, options, clock):
+    """All ten sessions of a user end by an administrator's word, and nobody else's, the administrator's included."""
+    users = [door(options) for _ in range(10)]
+    others = {"user:4": door(options), "user:421": door(options), "User:42": door(options), "admin": door(options)}
+    nobody = door(options)
+    for user in users:
+        user.visit(sign_in)
+    for subject, other in others.items():
+        other.visit(lambda session, subject=subject: sign_in(session, subject))
+    nobody.visit(methodcaller("update", name="Ann"))
+    before = others["admin"].visit().id
+    others["admin"].visit(methodcaller("revoke_subject", SUBJECT))
+    assert others["admin"].set_cookies == []
+    assert [user.visit().rejected for user in users] == ["revoked"] * 10
+    assert {subject: other.visit().rejected for subject, other in others.items()} == dict.fromkeys(others)
+    assert nobody.visit()["name"] == "Ann"
+    assert others["admin"].visit().id == before
+
+
+def test_revoke_subject_spares_the_caller(door, options):
+    """Of ten sessions of a user the one that says "sign me out everywhere" stays, with its data and a new id."""
+    caller, *others = [door(options) for _ in range(10)]
+    for user in (caller, *others):
+        user.visit(sign_in)
+    before, copy = caller.visit().id, caller.cookie
+    caller.visit(methodcaller("revoke_subject", SUBJECT))
+    assert [user.visit().rejected for user in others] == ["revoked"] * 9
+    session = caller.visit()
+    assert (dict(session), session.subject, session.rejected) == ({"name": "Ann"}, SUBJECT, None)
+    assert session.id != before
+    assert caller.visit(cookie=copy).rejected == "revoked"
+
+
+def test_the_spared_session_lives_on(browser, clock):
+    """The spared session is changed, refreshed and regenerated as any other, and ends by logout()."""
+    browser.visit(methodcaller("revoke_subject", SUBJECT))
+    browser.visit(methodcaller("update", more=1))
+    assert browser.visit()["more"] == 1
+    clock.advance(DAY)
+    browser.visit()
+    spared = browser.cookie
+    browser.visit(methodcaller("regenerate"))
+    assert browser.visit()["more"] == 1
+    last = browser.cookie
+    browser.visit(methodcaller("logout"))
+    assert [browser.visit(cookie=copy).rejected for copy in (spared, last)] == ["revoked"] * 2
+
+
+def test_the_spared_session_is_regenerated_at_once(browser):
+    """A change of password is revoke_subject() and regenerate(), in either order: the user stays signed in."""
+    browser.visit(both(methodcaller("regenerate"), methodcaller("revoke_subject", SUBJECT)))
+    assert browser.visit().rejected is None
+    browser.visit(both(methodcaller("revoke_subject", SUBJECT), methodcaller("regenerate")))
+    assert browser.visit().rejected is None
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["revoked, then signed in", "signed in, then revoked"])
+def test_signing_in_ends_all_others(door, options, browser, order):
+    """An application that allows one session revokes the subject and then sets it, or the other way round."""
+    other = door(options)
+    other.visit(both(*[methodcaller("revoke_subject", SUBJECT), sign_in][::order]))
+    assert browser.visit().rejected == "revoked"
+    assert other.visit().rejected is None
+
+
+def test_revoke_subject_twice(door, options):
+    """Said twice, in one request and in one second, by one user: the session stays."""
+    browser = door(options)
+    browser.visit(sign_in)
+    for _ in range(2):
+        browser.visit(both(*[methodcaller("revoke_subject", SUBJECT)] * 2))
+        assert browser.visit()["name"] == "Ann"
+
+
+@pytest.mark.parametrize(("seconds", "rejected"), [(0, "revoked"), (1, None)])
+def test_signing_in_again(door, options, browser, clock, seconds, rejected):
+    """A session that begins in the second of revoke_subject() is refused, and one that begins later is not."""
+    browser.visit(methodcaller("revoke_subject", SUBJECT))
+    clock.advance(seconds)
+    other = door(options)
+    other.visit(sign_in)
+    assert other.visit().rejected == rejected
+
+
+def test_a_cookie_that_is_sealed_again_is_no_way_out(door, options, clock):
+    """What counts is when a session began: a request that was under way and seals it again changes nothing."""
+    browser, slow = WsgiBrowser(options), door(options)
+    slow.visit(sign_in)
+
+    def act(session):
+        session["more"] = 1
+        browser.visit(methodcaller("revoke_subject", SUBJECT))
+        clock.advance(10)
+
+    slow.visit(act)
+    assert slow.set_cookies
+    assert slow.visit().rejected == "revoked"
+
+
+def test_an_old_visitor_signs_in(door, options, clock):
+    """A visitor whose session began before revoke_subject() signs in afterwards: a subject makes it a new session."""
+    browser, visitor = door(options), door(options)
+    visitor.visit(methodcaller("update", cart=["apple"]))
+    clock.advance(10)
+    browser.visit(methodcaller("revoke_subject", SUBJECT))
+    clock.advance(10)
+    visitor.visit(sign_in)
+    session = visitor.visit()
+    assert (session["cart"], session.subject) == (["apple"], SUBJECT)
+
+
+def test_revoke_subject_from_outside_requests(door, keys, store):
+    """A shell or a job revokes a subject at the store itself."""
+    real = MemoryStore()
+    browser = door({**keys, "revocation": real})
+    browser.visit(sign_in)
+    stranger = door({**keys, "revocation": real})
+    stranger.visit(lambda session: sign_in(session, "user:7"))
+    real.revoke_subject(SUBJECT, ttl=60)
+    assert browser.visit().rejected == "revoked"
+    assert stranger.visit().rejected is None
+
+
+def test_the_subject_is_kept(browser):
+    """The subject comes back with the session, without a look into it being a change."""
+    session = browser.visit()
+    assert session.subject == SUBJECT
+    assert browser.set_cookies == []
+
+
+@pytest.mark.parametrize("subject", ["u", "u" * 255, "ü" * 255, "\ud800", " ", "\0"])
+def test_subjects(door, options, subject):
+    """Any str of 1 to 255 characters is a subject, and revoke_subject() reaches it."""
+    browser, other = door(options), door(options)
+    browser.visit(lambda session: sign_in(session, subject))
+    assert browser.visit().subject == subject
+    other.visit(methodcaller("revoke_subject", subject))
+    assert browser.visit().rejected == "revoked"
+
+
+class Text(str):
+    """A str of another type."""
+
+
+@pytest.mark.parametrize(
+    ("subject", "error"),
+    [
+        (42, TypeError),
+        (b"user:42", TypeError),
+        (True, TypeError),
+        (Text("user:42"), TypeError),
+        ("", ValueError),
+        ("u" * 256, ValueError),
+    ],
+)
+def test_no_subject(browser, subject, error):
+    """What is no str, is empty or too long is refused wherever a subject is given, and changes nothing."""
+
+    def act(session):
+        with pytest.raises(error, match="a subject has to be"):
+            session.subject = subject
+        with pytest.raises(error, match="a subject has to be"):
+            session.revoke_subject(subject)
+
+    assert browser.visit(act).subject == SUBJECT
+    assert browser.set_cookies == []
+    assert browser.visit().rejected is None
+
+
+def test_nobody_is_no_subject_to_revoke(browser):
+    """None clears a session's subject, and is nobody that could be revoked."""
+
+    def act(session):
+        with pytest.raises(TypeError):
+            session.revoke_subject(None)
+        session.subject = None
+
+    browser.visit(act)
+    session = browser.visit(methodcaller("revoke_subject", SUBJECT))
+    assert session.subject is None
+    assert browser.visit()["name"] == "Ann"
+
+
+def test_clearing_a_session_signs_nobody_out(browser):
+    """clear() takes the data, and leaves the session with its subject."""
+    browser.visit(methodcaller("clear"))
+    session = browser.visit()
+    assert (dict(session), session.subject) == ({}, SUBJECT)
+
+
+def test_a_session_of_nothing_but_a_subject(door, options):
+    """A subject alone is worth a cookie, and a session without subject and data is not."""
+    browser = door(options)
+    browser.visit(lambda session: setattr(session, "subject", SUBJECT))
+    session = browser.visit()
+    assert (dict(session), session.subject, session.new, session.modified) == ({}, SUBJECT, False, False)
+    browser.visit(methodcaller("clear"))
+    assert browser.set_cookies == []
+    browser.visit(lambda session: setattr(session, "subject", None))
+    assert browser.cookie is None
+
+
+# ---------------------------------------------------------------------------------------------------- after the headers
+
+
+@pytest.mark.parametrize("touch", [len, id], ids=["open", "unopened"])
+@pytest.mark.parametrize("act", ["revoke", "logout"])
+def test_revoking_after_the_headers(browser, touch, act):
+    """A closed session can still be revoked: its cookie stays in the browser, and is worthless."""
+    session = browser.visit(touch, after=lambda session: getattr(session, act)())
+    assert dict(session) == {"name": "Ann"}
+    assert browser.set_cookies == []
+    assert browser.visit().rejected == "revoked"
+
+
+@pytest.mark.parametrize("touch", [len, id], ids=["open", "unopened"])
+def test_revoke_subject_after_the_headers(browser, touch):
+    """A closed session cannot get a new id: revoke_subject() spares nobody then."""
+    browser.visit(touch, after=methodcaller("revoke_subject", SUBJECT))
+    assert browser.visit().rejected == "revoked"
+
+
+@pytest.mark.parametrize("touch", [len, id], ids=["open", "unopened"])
+def test_no_subject_after_the_headers(browser, touch):
+    """A closed session takes no subject, and tells the one it has."""
+
+    def after(session):
+        with pytest.raises(SessionClosed):
+            session.subject = "user:7"
+        assert session.subject == SUBJECT
+
+    browser.visit(touch, after=after)
+
+
+# ----------------------------------------------------------------------------------------------------- with and without
+
+
+@pytest.mark.parametrize(
+    "act", [methodcaller("revoke"), methodcaller("logout"), methodcaller("revoke_subject", SUBJECT)]
+)
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_revoking_needs_a_store(door, keys, act, when):
+    """Without a store nothing can be revoked, and an error says which option it takes; the session stays as it is."""
+    browser = door(keys)
+    browser.visit(sign_in)
+
+    def refused(session):
+        with pytest.raises(ConfigError, match="set the option revocation"):
+            act(session)
+        assert not session.modified
+
+    browser.visit(**({"act": refused} if when == "before" else {"after": refused}))
+    assert browser.set_cookies == []
+    assert browser.visit()["name"] == "Ann"
+
+
+def test_sessions_from_before_the_store(door, keys, options):
+    """A session that was sealed before there was a store gets an id when it is next looked into, and is revocable."""
+    browser = door({**keys, "clock": options["clock"]})
+    browser.visit(methodcaller("update", name="Ann"))
+    browser.options = options
+    browser.visit(id)
+    assert browser.set_cookies == []
+    assert browser.visit()["name"] == "Ann"
+    assert len(browser.set_cookies) == 1
+    session = browser.visit()
+    assert browser.set_cookies == []
+    assert session._origin.sid is not None
+    copy = browser.cookie
+    browser.visit(methodcaller("logout"))
+    assert browser.visit(cookie=copy).rejected == "revoked"
+
+
+def test_a_full_session_from_before_the_store(door, keys, options):
+    """A session that has no room for an id is read on without one, and its cookie stays."""
+    browser = door({**keys, "clock": options["clock"]})
+    browser.visit(methodcaller("update", name="A" * 2980))
+    assert browser.visit().remaining in range(22)
+    browser.options = options
+    assert browser.visit()["name"] == "A" * 2980
+    assert browser.set_cookies == []
+
+
+def test_a_store_that_was_taken_away(door, keys, clock, browser):
+    """Without the store sessions with ids open as before, and keep their ids."""
+    before = browser.visit().id
+    browser.options = {**keys, "clock": clock}
+    session = browser.visit(methodcaller("update", more=1))
+    assert (session.id, session.subject) == (before, SUBJECT)
+
+
+@pytest.mark.parametrize(("act", "sent"), [(len, 0), (methodcaller("clear"), 0), (methodcaller("save"), 1)])
+def test_a_visitor_without_data_gets_no_id(door, options, act, sent):
+    """A store is no reason for a cookie; one that the application asks for carries an id."""
+    browser = door(options)
+    session = browser.visit(act)
+    assert len(browser.set_cookies) == sent
+    assert (session._sid is not None) == sent
+
+
+def test_a_session_that_was_trimmed_to_nothing(door, options):
+    """A new session that a function given as oversize empties leaves no cookie, with a store as without."""
+    browser = door({**options, "oversize": lambda session, error: session.clear()})
+    browser.visit(methodcaller("update", name="A" * 3040))
+    assert browser.cookie is None
+
+
+def test_an_older_candidate_takes_the_place_of_a_revoked_one(door, options, clock):
+    """Of several cookies of our name the newest that is not revoked wins."""
+    older, newer = door(options), door(options)
+    older.visit(methodcaller("update", which="older"))
+    clock.advance(10)
+    newer.visit(methodcaller("update", which="newer"))
+    cookies = f"{newer.cookie}; {older.cookie}"
+    assert newer.visit(cookie=cookies)["which"] == "newer"
+    newer.visit(methodcaller("logout"))
+    session = older.visit(cookie=cookies)
+    assert (session["which"], session.rejected) == ("older", None)
+
+
+# ----------------------------------------------------------------------------------------------- what the store is told
+
+
+@pytest.fixture
+def fake(options):
+    """A store that notes what it is asked, in the place of the other one."""
+    options["revocation"] = FakeStore()
+    return options["revocation"]
+
+
+def test_what_a_logout_tells(fake, browser):
+    """logout() tells the id, and the id before regenerate(), for ever, and for as long as a cookie could live."""
+    ids = [browser.visit().id]
+    browser.visit(methodcaller("regenerate"))
+    ids.append(browser.visit().id)
+    fake.calls.clear()
+    browser.visit(methodcaller("logout"))
+    told = [call for call in fake.calls if call[0] == "revoke"]
+    assert {call[1] for call in told} == {key_of_session(bytes.fromhex(sid)) for sid in ids}
+    assert {call[2:] for call in told} == {(Entry(ALWAYS), 30 * DAY + 120)}
+    assert len(told) == 2
+
+
+def test_what_revoke_subject_tells(fake, browser, clock):
+    """revoke_subject() tells no name but a hash of it, the time, and the new id of the caller, who is spared."""
+    browser.visit(methodcaller("revoke_subject", SUBJECT))
+    [told] = [call for call in fake.calls if call[0] == "revoke"]
+    spared = bytes.fromhex(browser.visit().id)
+    assert told == ("revoke", key_of_subject(SUBJECT), Entry(int(clock.now), spared), 30 * DAY + 120)
+    assert SUBJECT.encode() not in told[1]
+
+
+@pytest.mark.parametrize(
+    ("more", "ttl"),
+    [
+        ({"absolute_timeout": None, "leeway": 0}, 7 * DAY),
+        ({"idle_timeout": None, "absolute_timeout": 100, "leeway": 10}, 120),
+        ({"lifetimes": "aal3"}, 12 * 3600 + 120),
+    ],
+)
+def test_entries_live_as_long_as_cookies_could(fake, door, options, more, ttl):
+    """An entry is kept for the absolute timeout, or else the idle one, and the leeway."""
+    browser = door({**options, **more})
+    browser.visit(sign_in)
+    browser.visit(methodcaller("logout"))
+    assert [call[3] for call in fake.calls if call[0] == "revoke"] == [ttl]
+
+
+def test_what_a_request_asks(fake, browser):
+    """A request asks for its session's id and its subject, once, however often the session is used."""
+    sid = bytes.fromhex(browser.visit().id)
+    fake.calls.clear()
+    browser.visit(both(len, len, dict, lambda session: session.id, lambda session: session.subject))
+    assert fake.calls == [("find", key_of_session(sid), key_of_subject(SUBJECT))]
+
+
+@pytest.mark.parametrize("cookie", ["", "a=b", f"{NAME}=rubbish", f"{NAME}="])
+def test_nothing_to_ask(fake, door, options, cookie):
+    """Where no cookie of ours came that opens, the store is not asked."""
+    door(options).visit(cookie=cookie)
+    assert fake.calls == []
+
+
+def test_a_request_without_a_cookie_asks_nothing(fake, door, options):
+    """A new visitor does not cost the store a question, nor does signing in."""
+    door(options).visit(sign_in)
+    assert fake.calls == []
+
+
+def test_a_session_that_cannot_be_revoked_asks_nothing(fake, door, keys, options):
+    """A session without an id and a subject costs the store no question, and opens while the store is down."""
+    browser = door({**keys, "clock": options["clock"]})
+    browser.visit(methodcaller("update", name="Ann"))
+    browser.options = options
+    fake.find_error = StoreError("down")
+    assert browser.visit(id, after=len)["name"] == "Ann"
+    assert fake.calls == []
+
+
+def test_an_expired_cookie_asks_nothing(fake, browser, clock):
+    """What is refused anyway does not cost the store a question."""
+    clock.advance(40 * DAY)
+    assert browser.visit().rejected == "expired_idle"
+    assert fake.calls == []
+
+
+# -------------------------------------------------------------------------------------------------------- when it fails
+
+FAILURES = [StoreError("down"), OSError("no route"), RuntimeError("bug"), KeyError("key"), TypeError("type")]
+
+
+@pytest.fixture
+def events(options):
+    options["on_event"] = (events := []).append
+    return events
+
+
+@pytest.mark.parametrize("error", FAILURES, ids=repr)
+def test_find_fails_and_sessions_are_rejected(fake, events, browser, caplog, error):
+    """While the store does not answer, a session is refused, loudly; it is back as soon as the store is."""
+    events.clear()
+    fake.find_error = error
+    session = browser.visit()
+    assert (dict(session), session.subject, session.new, session.rejected) == ({}, None, True, "store_error")
+    assert browser.set_cookies == []
+    assert [(event.kind, event.reason) for event in events] == [("store_error", None), ("rejected", "store_error")]
+    assert "the session is refused" in events[0].detail
+    assert "ERROR" in [record.levelname for record in caplog.records]
+    fake.find_error = None
+    assert browser.visit()["name"] == "Ann"
+
+
+@pytest.mark.parametrize("error", FAILURES, ids=repr)
+def test_find_fails_and_sessions_are_allowed(fake, events, door, options, error):
+    """With on_store_error="allow" a session is accepted while the store does not answer, and an event tells it."""
+    browser = door({**options, "on_store_error": "allow"})
+    browser.visit(sign_in)
+    events.clear()
+    fake.find_error = error
+    session = browser.visit()
+    assert (session["name"], session.rejected) == ("Ann", None)
+    assert [event.kind for event in events] == ["store_error", "opened"]
+    assert "the session is accepted" in events[0].detail
+
+
+@pytest.mark.parametrize("answer", [None, 5, [1], [None, "text"], object()], ids=repr)
+def test_an_answer_that_is_none(fake, events, browser, monkeypatch, answer):
+    """A store that answers garbage has failed as one that raises."""
+    monkeypatch.setattr(fake, "find", lambda keys: answer)
+    assert browser.visit().rejected == "store_error"
+    assert "store_error" in [event.kind for event in events]
+
+
+@pytest.mark.parametrize("answer", [[], [None], [None] * 3], ids=repr)
+def test_an_answer_of_another_length(fake, browser, monkeypatch, answer):
+    """A store that answers fewer questions than it was asked, or more, has failed: nobody knows which it answered."""
+    monkeypatch.setattr(fake, "find", lambda keys: answer)
+    assert browser.visit().rejected == "store_error"
+
+
+@pytest.mark.parametrize("error", FAILURES, ids=repr)
+@pytest.mark.parametrize(
+    "act", [methodcaller("logout"), methodcaller("revoke"), methodcaller("revoke_subject", SUBJECT)]
+)
+def test_revoke_fails(fake, events, browser, caplog, error, act):
+    """What could not be revoked is an event and no exception: the response goes out, and nothing says it was done."""
+    caplog.set_level("INFO")
+    events.clear()
+    fake.revoke_error = error
+    session = browser.visit(act)
+    assert session.rejected is None
+    kinds = [event.kind for event in events]
+    assert kinds.count("store_error") == 1
+    assert "revoked" not in kinds
+    assert "what was to be revoked is not" in caplog.text
+
+
+def test_a_failed_logout_signs_out_here(fake, browser):
+    """Where the store fails, logout() still empties the session and deletes the cookie."""
+    fake.revoke_error = StoreError("down")
+    assert dict(browser.visit(methodcaller("logout"))) == {}
+    assert browser.cookie is None
+
+
+def test_a_store_that_fails_is_told_no_more(fake, browser):
+    """A store that fails is told nothing else by this request: each would wait for the same timeout."""
+    browser.visit(methodcaller("regenerate"))
+    fake.revoke_error = StoreError("down")
+    browser.visit(methodcaller("logout"))
+    assert fake.verbs.count("revoke") == 1
+
+
+def test_a_request_without_a_session_survives_everything(fake, door, options):
+    """A store that fails is no concern of a visitor without a session."""
+    fake.find_error = StoreError("down")
+    session = door(options).visit()
+    assert session.rejected is None
+
+
+# ----------------------------------------------------------------------------------------------------------------- WSGI
+
+
+def test_wsgi_asks_on_first_touch(fake, options):
+    """At the WSGI door the store is asked when the session is first touched, and never for an untouched one."""
+    browser = WsgiBrowser(options)
+    browser.visit(sign_in)
+    browser.visit(lambda session: fake.calls.append(("before",)) or len(session) or fake.calls.append(("after",)))
+    assert fake.verbs == ["before", "find"]
+    fake.calls.clear()
+    browser.visit(id)
+    assert fake.calls == []
+
+
+def test_wsgi_untouched_is_untouched(fake, options):
+    """With a store, too, the headers of a response whose session nobody touched are the application's very list."""
+    browser = WsgiBrowser(options)
+    browser.visit(sign_in)
+    headers, sent = [("X-Mine", "1")], []
+
+    def app(environ, start_response):
+        start_response("200 OK", headers)
+        return []
+
+    wrapped = wsgi.SessionMiddleware(app, **options)
+    wrapped(environ_of(browser.cookie), lambda _, headers, exc_info=None: sent.append(headers))
+    assert sent[0] is headers
+    assert headers == [("X-Mine", "1")]
+    assert fake.calls == []
+
+
+def test_wsgi_tells_at_once(fake, options):
+    """At the WSGI door what is revoked is told before revoke() returns."""
+    browser = WsgiBrowser(options)
+    browser.visit(sign_in)
+    browser.visit(both(methodcaller("revoke"), lambda session: fake.calls.append(("next",))))
+    assert fake.verbs == ["find", "revoke", "next"]
+
+
+# ----------------------------------------------------------------------------------------------------------------- ASGI
+
+
+def talk_in_order(app, scope, calls):
+    """Run an application with a server that notes each message it gets among the calls of a store."""
+
+    async def send(message):
+        calls.append((message["type"],))
+
+    asyncio.run(app(scope, None, send))
+    return [call[0] for call in calls]
+
+
+@pytest.fixture
+def signed_in(fake, options):
+    """The cookie of a user who is signed in, at the ASGI door."""
+    browser = AsgiBrowser(options)
+    browser.visit(sign_in)
+    return browser.cookie.encode()
+
+
+def test_asgi_asks_before_the_application_runs(fake, options, signed_in):
+    """At the ASGI door the store is awaited before the application runs, also for a session that nobody touches."""
+    app = app_of(lambda session: fake.calls.append(("app",)), start(), BODY)
+    order = talk_in_order(asgi.SessionMiddleware(app, **options), http(signed_in), fake.calls)
+    assert order == ["find", "app", "http.response.start", "http.response.body"]
+
+
+def test_asgi_awaits(options, signed_in):
+    """The store's coroutines are awaited, and its blocking methods are not called."""
+
+    class Awaited(FakeStore):
+        async def afind(self, keys):
+            await asyncio.sleep(0)
+            self.calls.append(("afind",))
+            return [None] * len(keys)
+
+        async def arevoke(self, key, entry, ttl):
+            await asyncio.sleep(0)
+            self.calls.append(("arevoke",))
+
+    store = options["revocation"] = Awaited()
+    app = app_of(methodcaller("logout"), start(), BODY)
+    order = talk_in_order(asgi.SessionMiddleware(app, **options), http(signed_in), store.calls)
+    assert order == ["afind", "arevoke", "http.response.start", "http.response.body"]
+
+
+@pytest.mark.parametrize("cookie", [None, b"a=b", b"__Host-session=rubbish"])
+def test_asgi_asks_only_for_cookies_of_ours(fake, options, cookie):
+    """A request without a cookie that opens costs the store nothing."""
+    app = app_of(len, start(), BODY)
+    talk_in_order(asgi.SessionMiddleware(app, **options), http(cookie), fake.calls)
+    assert "find" not in fake.verbs
+
+
+@pytest.mark.parametrize("headers", [{}, {"headers": []}, {"headers": [(b"x-mine", b"1")]}])
+def test_asgi_untouched_is_untouched(fake, options, signed_in, headers):
+    """With a store, too, the messages of a response whose session nobody touched are the application's very ones."""
+    messages = [{"type": "http.response.start", "status": 200, **headers}, BODY]
+    copies = [dict(message) for message in messages]
+    sent = talk(asgi.SessionMiddleware(app_of(id, *messages), **options), http(signed_in))
+    assert all(one is other for one, other in zip(sent, messages, strict=True))
+    assert messages == copies
+
+
+def test_asgi_untouched_by_a_revoked_cookie(options, store, signed_in):
+    """A revoked cookie whose session nobody touches is not deleted."""
+    options["revocation"].kept[key_of_subject(SUBJECT)] = Entry(ALWAYS)
+    message = start()
+    assert talk(asgi.SessionMiddleware(app_of(id, message, BODY), **options), http(signed_in))[0] is message
+
+
+def test_asgi_tells_before_the_headers_go(fake, options, signed_in):
+    """Whoever has the response to a logout can rely on it: the store was told first, and once."""
+    app = app_of(methodcaller("logout"), start(), BODY)
+    order = talk_in_order(asgi.SessionMiddleware(app, **options), http(signed_in), fake.calls)
+    assert order == ["find", "revoke", "http.response.start", "http.response.body"]
+
+
+def test_asgi_tells_between_messages(fake, options, signed_in):
+    """What is revoked while a body streams is told before its next part goes."""
+
+    async def app(scope, receive, send):
+        await send(start())
+        scope["session"].revoke()
+        await send({**BODY, "more_body": True})
+        await send(BODY)
+
+    order = talk_in_order(asgi.SessionMiddleware(app, **options), http(signed_in), fake.calls)
+    assert order == ["find", "http.response.start", "revoke", *["http.response.body"] * 2]
+
+
+@pytest.mark.parametrize("messages", [[], [start()]], ids=["before the start", "after it"])
+def test_asgi_tells_when_the_application_raises(fake, options, signed_in, messages):
+    """What was revoked is told, and once, if the application fails afterwards; its exception passes."""
+
+    async def app(scope, receive, send):
+        for message in messages:
+            await send(message)
+        scope["session"].revoke()
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        talk_in_order(asgi.SessionMiddleware(app, **options), http(signed_in), fake.calls)
+    assert fake.verbs == ["find", *(message["type"] for message in messages), "revoke"]
+
+
+def test_asgi_tells_when_the_session_cannot_be_sealed(fake, options, signed_in):
+    """What was revoked is told even if the session cannot be stored."""
+    app = app_of(both(methodcaller("revoke"), methodcaller("update", bad=object())), start(), BODY)
+    with pytest.raises(TypeError):
+        talk_in_order(asgi.SessionMiddleware(app, **options), http(signed_in), fake.calls)
+    assert fake.verbs == ["find", "revoke"]
+
+
+def test_asgi_tells_after_a_cancelled_request(fake, options, signed_in):
+    """What was revoked is told if the request is cancelled, as when a client goes away."""
+
+    async def app(scope, receive, send):
+        scope["session"].revoke()
+        await asyncio.sleep(60)
+
+    async def cancelled():
+        task = asyncio.create_task(asgi.SessionMiddleware(app, **options)(http(signed_in), None, None))
+        while "find" not in fake.verbs:
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancelled())
+    assert fake.verbs == ["find", "revoke"]
+
+
+def test_a_websocket_tells_before_its_next_message(fake, options, signed_in):
+    """A session that is revoked on a websocket is told before the next message goes, and once."""
+
+    async def app(scope, receive, send):
+        await send(ACCEPT)
+        scope["session"].logout()
+        await send({"type": "websocket.send", "text": "bye"})
+        await send(CLOSE)
+
+    order = talk_in_order(asgi.SessionMiddleware(app, **options), websocket(signed_in), fake.calls)
+    assert order == ["find", "websocket.accept", "revoke", "websocket.send", "websocket.close"]
+
+
+def test_a_websocket_that_says_no_more(fake, options, signed_in):
+    """What is revoked after the last message of a websocket is told when the application ends."""
+
+    async def app(scope, receive, send):
+        await send(ACCEPT)
+        await send(CLOSE)
+        scope["session"].revoke()
+
+    order = talk_in_order(asgi.SessionMiddleware(app, **options), websocket(signed_in), fake.calls)
+    assert order == ["find", "websocket.accept", "websocket.close", "revoke"]
+
+
+def test_an_untouched_websocket_is_untouched(fake, options, signed_in):
+    """With a store, too, a websocket's messages are the application's very ones when nobody touched the session."""
+    messages = [{**ACCEPT, "subprotocol": "chat"}, {"type": "websocket.send", "bytes": b""}, CLOSE]
+    sent = talk(asgi.SessionMiddleware(app_of(id, *messages), **options), websocket(signed_in))
+    assert all(one is other for one, other in zip(sent, messages, strict=True))
+
+
+def test_other_scopes_ask_nothing(fake, options):
+    """A scope that is neither http nor websocket passes by the store."""
+
+    async def app(scope, receive, send):
+        assert scope == {"type": "lifespan"}
+
+    asyncio.run(asgi.SessionMiddleware(app, **options)({"type": "lifespan"}, None, None))
+    assert fake.calls == []
+
+
+def test_a_blocking_store_does_not_block_the_loop(options, signed_in):
+    """A store that knows nothing of asyncio is asked in a thread: others are served meanwhile."""
+
+    class Slow(FakeStore):
+        def find(self, keys):
+            time.sleep(0.2)
+            return [None] * len(keys)
+
+    app = asgi.SessionMiddleware(app_of(len, start(), BODY), **{**options, "revocation": Slow()})
+
+    async def five():
+        async def send(message):
+            pass
+
+        begun = time.monotonic()
+        await asyncio.gather(*(app(http(signed_in), None, send) for _ in range(5)))
+        return time.monotonic() - begun
+
+    assert asyncio.run(five()) < 5 * 0.2
+
+
+# -------------------------------------------------------------------------------------------------------------- entries
+
+
+@pytest.mark.parametrize(
+    ("entry", "rejected"),
+    [
+        (lambda now, sid: Entry(now), "revoked"),
+        (lambda now, sid: Entry(now - 1), None),
+        (lambda now, sid: Entry(now + 1), "revoked"),
+        (lambda now, sid: Entry(ALWAYS), "revoked"),
+        (lambda now, sid: Entry(now, sid), None),
+        (lambda now, sid: Entry(ALWAYS, sid), None),
+        (lambda now, sid: Entry(now, SID), "revoked"),
+        (lambda now, sid: Entry(now, b""), "revoked"),
+    ],
+    ids=["now", "before", "later", "always", "spared", "always but spared", "another spared", "none spared"],
+)
+def test_what_an_entry_says(fake, browser, clock, entry, rejected):
+    """An entry concerns what began at its time and before, but for the session that it spares."""
+    sid = bytes.fromhex(browser.visit().id)
+    fake.kept[key_of_subject(SUBJECT)] = entry(int(clock.now), sid)
+    assert browser.visit().rejected == rejected
+
+
+def test_a_session_spared_by_its_subjects_entry_can_be_revoked(fake, browser, clock):
+    """Either entry is enough: being spared by one does not save from the other."""
+    sid = bytes.fromhex(browser.visit().id)
+    fake.kept[key_of_subject(SUBJECT)] = Entry(int(clock.now), sid)
+    assert browser.visit().rejected is None
+    fake.kept[key_of_session(sid)] = Entry(ALWAYS)
+    assert browser.visit().rejected == "revoked"

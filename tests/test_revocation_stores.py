@@ -1,0 +1,1051 @@
+"""Revocation stores: one contract for all four, and what each does when what it stands on fails."""
+
+import asyncio
+import gc
+import os
+import resource
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from redis_server import RedisServer
+
+from sealedsession.errors import ConfigError, StoreError
+from sealedsession.revocation import CachedStore, Entry, MemoryStore, RedisStore, RevocationStore, SQLiteStore
+from sealedsession.revocation.memory import LEAST_SWEPT
+from sealedsession.revocation.store import ALWAYS, key_of_session, key_of_subject
+
+SID, SID_2 = bytes(range(16)), bytes(range(16, 32))
+KEY, KEY_2 = key_of_session(SID), key_of_subject("user:42")
+ENTRY, SPARING = Entry(ALWAYS), Entry(1_800_000_000, SID_2)
+TTL = 100
+TIMEOUT = 0.15  # seconds: of the stores that meet a fault here
+SLACK = 0.5  # seconds that a busy machine may add
+
+
+@pytest.fixture(scope="module")
+def redis_server() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_server) -> str:
+    """Of a server that is up and empty."""
+    pytest.importorskip("redis").Redis.from_url(redis_server.url).flushall()
+    return redis_server.url
+
+
+@pytest.fixture(params=["memory", "sqlite", "redis", "cached"])
+def make_store(request, tmp_path, clock) -> Callable[[], RevocationStore]:
+    """Make a store of each kind, that of Redis with Redis' own clock."""
+    if request.param == "redis":
+        url = request.getfixturevalue("redis_url")
+        return lambda: RedisStore(url)
+    return {
+        "memory": lambda: MemoryStore(clock=clock),
+        "sqlite": lambda: SQLiteStore(tmp_path / "revoked.db", clock=clock, timeout=5),
+        "cached": lambda: CachedStore(MemoryStore(clock=clock), clock=clock),
+    }[request.param]
+
+
+@pytest.fixture(params=["sync", "async"])
+def call(request):
+    """Call a method of a store, or the one with ``a`` in an event loop of its own."""
+
+    def call(store, name, *arguments):
+        if request.param == "sync":
+            return getattr(store, name)(*arguments)
+        return asyncio.run(getattr(store, f"a{name}")(*arguments))
+
+    return call
+
+
+@contextmanager
+def fails(*words: str, within: float = TIMEOUT) -> Iterator[None]:
+    """What is inside fails with a `StoreError` that has the words in it, and in time."""
+    begun = time.monotonic()
+    with pytest.raises(StoreError) as caught:
+        yield
+    assert time.monotonic() - begun < within + SLACK
+    for word in words:
+        assert word in str(caught.value)
+
+
+# ------------------------------------------------------------------------------------------------- the contract of all
+
+
+def test_nothing_is_revoked_at_first(make_store, call):
+    """An empty store finds nothing, under as many keys as are asked for."""
+    assert call(make_store(), "find", [KEY, KEY_2]) == [None, None]
+
+
+@pytest.mark.parametrize("entry", [ENTRY, SPARING, Entry(0), Entry(0, bytes(16))])
+def test_entry_comes_back(make_store, call, entry):
+    """An entry comes back as it was given, in its place among the keys."""
+    store = make_store()
+    call(store, "revoke", KEY, entry, TTL)
+    assert call(store, "find", [KEY_2, KEY]) == [None, entry]
+    assert call(store, "find", [KEY, KEY_2, KEY]) == [entry, None, entry]
+    assert all(type(found) is Entry for found in call(store, "find", [KEY]))
+
+
+def test_keys_are_any_bytes(make_store, call):
+    """Keys with zero bytes and invalid UTF-8 are told apart."""
+    store = make_store()
+    call(store, "revoke", b"s\x00\xff", ENTRY, TTL)
+    assert call(store, "find", [b"s\x00", b"s\x00\xff", b"s\x00\xfe"]) == [None, ENTRY, None]
+
+
+def test_later_entry_replaces(make_store, call):
+    """An entry replaces an earlier one under its key, and does so at once for the store that has asked before."""
+    store = make_store()
+    for entry in Entry(1000), Entry(1000, SID), Entry(1001, SID_2), Entry(1002):
+        call(store, "revoke", KEY, entry, TTL)
+        assert call(store, "find", [KEY]) == [entry]
+
+
+def test_ask_then_revoke(make_store, call):
+    """A store that was asked, and found nothing, finds what is revoked after."""
+    store = make_store()
+    assert call(store, "find", [KEY]) == [None]
+    call(store, "revoke", KEY, ENTRY, TTL)
+    assert call(store, "find", [KEY]) == [ENTRY]
+
+
+def test_subject_by_name(make_store):
+    """All sessions of a subject are revoked from outside a request by its name, as of now."""
+    store = make_store()
+    store.revoke_subject("user:42", ttl=TTL)
+    (entry,) = store.find([key_of_subject("user:42")])
+    assert entry.spared == b""
+    assert abs(entry.not_before - time.time()) < 5
+
+
+def test_many_threads(make_store):
+    """Threads revoke and ask at the same time, and each finds what it has revoked."""
+    store = make_store()
+
+    def work(number):
+        keys = [b"%d:%d" % (number, count) for count in range(20)]
+        for key in keys:
+            store.revoke(key, Entry(number), TTL)
+            assert store.find([key]) == [Entry(number)]
+        return store.find(keys)
+
+    with ThreadPoolExecutor(8) as threads:
+        for number, found in enumerate(threads.map(work, range(8))):
+            assert found == [Entry(number)] * 20
+
+
+def test_many_tasks_in_two_loops(make_store):
+    """Tasks ask at the same time, more than Redis' pool has connections, in one event loop and then in another."""
+    store = make_store()
+    store.revoke(KEY, ENTRY, TTL)
+
+    async def work():
+        return await asyncio.gather(*(store.afind([KEY, b"%d" % number]) for number in range(120)))
+
+    assert asyncio.run(work()) == [[ENTRY, None]] * 120
+    assert asyncio.run(work()) == [[ENTRY, None]] * 120
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite", "cached"])
+def test_entry_expires(kind, request, tmp_path, clock, call):
+    """An entry is found until its time, and not from then on. (Redis counts for itself: see there.)"""
+    store = MemoryStore(clock=clock) if kind != "sqlite" else SQLiteStore(tmp_path / "revoked.db", clock=clock)
+    store = CachedStore(store, clock=clock) if kind == "cached" else store
+    call(store, "revoke", KEY, ENTRY, TTL)
+    clock.advance(TTL - 1)
+    assert call(store, "find", [KEY]) == [ENTRY]
+    clock.advance(1)
+    assert call(store, "find", [KEY]) == [None]
+
+
+@pytest.mark.parametrize("kind", [MemoryStore, lambda **options: SQLiteStore("revoked.db", **options)])
+def test_earlier_entry_that_comes_late(kind, clock, call, tmp_path, monkeypatch):
+    """An entry that revokes less, or for a shorter time, takes nothing from the one that is there."""
+    monkeypatch.chdir(tmp_path)
+    store = kind(clock=clock)
+    call(store, "revoke", KEY, Entry(1001, SID), TTL)
+    call(store, "revoke", KEY, Entry(1000, SID_2), 1)
+    clock.advance(TTL - 1)
+    assert call(store, "find", [KEY]) == [Entry(1001, SID)]
+    clock.advance(1)
+    call(store, "revoke", KEY, Entry(1000, SID_2), 1)
+    assert call(store, "find", [KEY]) == [Entry(1000, SID_2)]
+
+
+@pytest.mark.parametrize(
+    ("make", "option"),
+    [
+        (lambda: MemoryStore(clock=0), "clock"),
+        (lambda: SQLiteStore(7), "path"),
+        (lambda: SQLiteStore(""), "path"),
+        (lambda: SQLiteStore("a\0b"), "path"),
+        (lambda: SQLiteStore(b"revoked.db"), "path"),
+        (lambda: SQLiteStore(":memory:"), "MemoryStore"),
+        (lambda: SQLiteStore("file:revoked.db?mode=ro"), "path"),
+        (lambda: SQLiteStore("revoked.db", timeout=0), "timeout"),
+        (lambda: SQLiteStore("revoked.db", timeout="1"), "timeout"),
+        (lambda: SQLiteStore("revoked.db", timeout=float("inf")), "timeout"),
+        (lambda: SQLiteStore("revoked.db", clock=0), "clock"),
+        (lambda: RedisStore(7), "url"),
+        (lambda: RedisStore(prefix=b"s"), "prefix"),
+        (lambda: RedisStore(timeout=-1), "timeout"),
+        (lambda: RedisStore(timeout=True), "timeout"),
+        (lambda: RedisStore("http://localhost"), "url"),
+        (lambda: RedisStore("redis://localhost?socket_timeout=60"), "socket_timeout"),
+        (lambda: RedisStore("redis://localhost?colour=red"), "colour"),
+        (lambda: RedisStore(client_options={"decode_responses": True}), "decode_responses"),
+        (lambda: RedisStore(client_options={"retry": None}), "timeout="),
+        (lambda: RedisStore(client_options={"sockettimeout": 1}), "sockettimeout"),
+        (lambda: RedisStore(client_options={"max_connections": -1}), "max_connections"),
+        (lambda: CachedStore(None), "store"),
+        (lambda: CachedStore(MemoryStore(), staleness=0), "staleness"),
+        (lambda: CachedStore(MemoryStore(), staleness="1"), "staleness"),
+        (lambda: CachedStore(MemoryStore(), size=0), "size"),
+        (lambda: CachedStore(MemoryStore(), size=1.5), "size"),
+        (lambda: CachedStore(MemoryStore(), clock=0), "clock"),
+    ],
+)
+def test_wrong_options(make, option):
+    """An option of the wrong type or out of range is refused at start, by its name."""
+    with pytest.raises(ConfigError, match=option):
+        make()
+
+
+# ------------------------------------------------------------------------------------------------------------- memory
+
+
+def test_memory_is_bounded_by_the_window(clock):
+    """Of revocations that keep coming, those in memory are at most twice those that are alive, and a few."""
+    store = MemoryStore(clock=clock)
+    for number in range(3000):
+        store.revoke(b"%d" % number, ENTRY, 200)
+        clock.advance(1)
+        assert len(store._kept) <= 2 * 200 + LEAST_SWEPT
+    assert store.find([b"2801", b"2800", b"0"]) == [ENTRY, None, None]
+
+
+def test_memory_of_one_key_is_one_entry(clock):
+    """A subject who logs out again and again takes the memory of one entry."""
+    store = MemoryStore(clock=clock)
+    for number in range(1000):
+        store.revoke(KEY, Entry(number), TTL)
+    assert len(store._kept) == 1
+
+
+# ------------------------------------------------------------------------------------------------------------- SQLite
+
+CHILD = """
+import sys
+from sealedsession.revocation import Entry, SQLiteStore
+store = SQLiteStore(sys.argv[1], timeout=5)
+for line in sys.stdin:
+    word, key = line.split()
+    if word == "revoke":
+        store.revoke(key.encode(), Entry(7), 100)
+    print(store.find([key.encode()]), flush=True)
+"""
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    return tmp_path / "revoked.db"
+
+
+@contextmanager
+def child_process(path: Path) -> Iterator[Callable[[str], str]]:
+    """Another process with a store at the same path, that does what it is told."""
+    command = [sys.executable, "-W", "error", "-c", CHILD, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+
+        def tell(line: str) -> str:
+            process.stdin.write(line + "\n")
+            process.stdin.flush()
+            return process.stdout.readline().strip()
+
+        yield tell
+        process.stdin.close()
+        assert process.wait(10) == 0
+
+
+def in_fork(work: Callable[[], bool]) -> bool:
+    """Whether the work gives True in a fork of this process."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        with suppress(BaseException):
+            status = 0 if work() else 1
+        os._exit(status)
+    return os.waitpid(child, 0)[1] == 0
+
+
+def test_sqlite_two_processes(path):
+    """What one process revokes, another that has asked before finds, and the other way round."""
+    store = SQLiteStore(path)
+    with child_process(path) as tell:
+        assert tell("find a") == "[None]"
+        store.revoke(b"a", Entry(1), TTL)
+        assert tell("find a") == f"[{Entry(1)}]"
+        assert tell("revoke b") == f"[{Entry(7)}]"
+        assert store.find([b"b"]) == [Entry(7)]
+
+
+def test_sqlite_processes_that_start_together(path):
+    """Processes that make the file at the same moment all revoke, and lose nothing."""
+    command = [sys.executable, "-W", "error", "-c", CHILD, str(path)]
+    processes = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(6)]
+    for number, process in enumerate(processes):
+        process.stdin.write(f"revoke {number}\n")
+    for process in processes:
+        process.stdin.flush()
+    for process in processes:
+        assert process.communicate(timeout=15)[0].strip() == f"[{Entry(7)}]"
+    assert SQLiteStore(path).find([b"%d" % number for number in range(6)]) == [Entry(7)] * 6
+
+
+def test_sqlite_survives_kill(path):
+    """A revocation that was answered survives the SIGKILL of its process."""
+    killed = "import os; store.revoke(b'a', Entry(7), 100); os.kill(os.getpid(), 9)"
+    code = CHILD.split("for line")[0] + killed
+    assert subprocess.run([sys.executable, "-c", code, str(path)], check=False).returncode == -9
+    assert SQLiteStore(path).find([b"a"]) == [Entry(7)]
+
+
+def test_sqlite_writes_through_to_the_disk(path):
+    """A commit waits for the disk: WAL, and synchronous=FULL, which is 2."""
+    store = SQLiteStore(path)
+    store.find([KEY])
+    with store._connection() as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
+def test_sqlite_after_fork(path):
+    """A fork revokes and asks, what it revokes its parent finds, and neither uses a connection of the other."""
+    store = SQLiteStore(path)
+    store.revoke(b"a", ENTRY, TTL)
+    assert store._idle
+
+    def work():
+        inherited = list(store._idle)
+        store.revoke(b"b", ENTRY, TTL)
+        return not inherited and store.find([b"a", b"b"]) == [ENTRY, ENTRY]
+
+    assert in_fork(work)
+    assert store.find([b"b"]) == [ENTRY]
+
+
+def test_sqlite_parent_closes_after_fork(path):
+    """A fork's revocations reach the file when its parent closes its own connections in the meantime."""
+    store = SQLiteStore(path)
+    store.revoke(b"a", ENTRY, TTL)
+    forked, closed = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        with suppress(BaseException):
+            store.find([b"a"])
+            os.write(forked[1], b".")
+            os.read(closed[0], 1)
+            store.revoke(b"b", ENTRY, TTL)
+        os._exit(0)
+    os.read(forked[0], 1)
+    store.find([b"a"])
+    del store
+    gc.collect()  # the last connection of a process that knows of no other removes the log
+    os.write(closed[1], b".")
+    os.waitpid(child, 0)
+    for end in (*forked, *closed):
+        os.close(end)
+    assert SQLiteStore(path).find([b"a", b"b"]) == [ENTRY, ENTRY]
+
+
+def test_sqlite_uses_a_connection_again(path):
+    """Calls one after another, of whatever threads, share one connection."""
+    store = SQLiteStore(path)
+    for _ in range(5):
+        thread = threading.Thread(target=store.find, args=([KEY],))
+        thread.start()
+        thread.join()
+    assert len(store._idle) == 1
+
+
+def test_sqlite_sweeps(path, clock):
+    """Expired entries are deleted when something is revoked, and only they."""
+    store = SQLiteStore(path, clock=clock)
+    for number in range(5):
+        store.revoke(b"%d" % number, ENTRY, TTL + number)
+    clock.advance(TTL + 2)
+    store.revoke(KEY, ENTRY, TTL)
+    with store._connection() as connection:
+        assert sorted(connection.execute("SELECT key FROM revocations")) == sorted([(b"3",), (b"4",), (KEY,)])
+        assert "USING INDEX revocations_by_expiry" in str(
+            connection.execute("EXPLAIN QUERY PLAN DELETE FROM revocations WHERE expires <= 1").fetchall()
+        )
+
+
+def test_sqlite_locked(path, call):
+    """While another process writes, a revocation fails in time, finding goes on, and all is well after."""
+    store = SQLiteStore(path, timeout=TIMEOUT)
+    store.revoke(KEY, ENTRY, TTL)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with fails(str(path), "database is locked", "timeout="):
+        call(store, "revoke", KEY_2, ENTRY, TTL)
+    assert call(store, "find", [KEY, KEY_2]) == [ENTRY, None]
+    other.close()
+    call(store, "revoke", KEY_2, ENTRY, TTL)
+    assert call(store, "find", [KEY_2]) == [ENTRY]
+
+
+def test_sqlite_waits_for_a_short_lock(path):
+    """A lock that is released within the timeout is waited for."""
+    store = SQLiteStore(path, timeout=5)
+    store.find([KEY])
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    timer = threading.Timer(0.1, other.close)
+    timer.start()
+    store.revoke(KEY, ENTRY, TTL)
+    timer.join()
+    assert store.find([KEY]) == [ENTRY]
+
+
+def test_sqlite_waits_to_switch_to_wal(path):
+    """A file that another process, which has just made it, is writing in the old mode is waited for."""
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("CREATE TABLE theirs (a)")
+    other.execute("BEGIN IMMEDIATE")
+    timer = threading.Timer(0.1, other.close)
+    timer.start()
+    assert SQLiteStore(path, timeout=5).find([KEY]) == [None]
+    timer.join()
+
+
+def test_sqlite_locked_exclusively(path, call):
+    """A file that another process has to itself is neither read nor written, and an error comes in time."""
+    store = SQLiteStore(path, timeout=TIMEOUT)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("PRAGMA locking_mode=EXCLUSIVE")
+    other.execute("CREATE TABLE theirs (a)")
+    for name, arguments in ("find", ([KEY],)), ("revoke", (KEY, ENTRY, TTL)):
+        with fails("database is locked", within=2 * TIMEOUT):
+            call(store, name, *arguments)
+    other.close()
+    call(store, "revoke", KEY, ENTRY, TTL)
+    assert call(store, "find", [KEY]) == [ENTRY]
+
+
+def test_sqlite_missing_directory(tmp_path, call):
+    """A directory that does not exist stops no process; when it is made, the store works."""
+    store = SQLiteStore(tmp_path / "missing" / "revoked.db")
+    with fails(str(tmp_path / "missing"), "unable to open database file", "directory"):
+        call(store, "find", [KEY])
+    (tmp_path / "missing").mkdir()
+    assert call(store, "find", [KEY]) == [None]
+
+
+def test_sqlite_directory_as_path(tmp_path, call):
+    """A path that is a directory's is an error."""
+    with fails(str(tmp_path), "unable to open database file"):
+        call(SQLiteStore(tmp_path), "find", [KEY])
+
+
+@pytest.mark.parametrize("existing", [True, False])
+def test_sqlite_read_only(call, existing):
+    """A file, or directory, that may not be written is an error, until it may be."""
+    directory = Path(tempfile.mkdtemp())  # one that others than root may look into
+    directory.chmod(0o755)
+    path = directory / "revoked.db"
+    try:
+        if existing:
+            SQLiteStore(path).revoke(KEY_2, ENTRY, TTL)
+            path.chmod(0o444)
+        store = SQLiteStore(path, timeout=TIMEOUT)
+        directory.chmod(0o555)
+        with without_root(), fails(str(path), "readonly" if existing else "unable to open", "writable"):
+            store.revoke(KEY, ENTRY, TTL)
+        directory.chmod(0o777)
+        path.chmod(0o666) if existing else None
+        with without_root():
+            store.revoke(KEY, ENTRY, TTL)
+        assert call(store, "find", [KEY]) == [ENTRY]
+    finally:
+        shutil.rmtree(directory)
+
+
+@contextmanager
+def without_root() -> Iterator[None]:
+    """As a user to whom permissions apply."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+def test_sqlite_disk_full(path, call):
+    """A disk that is full, as this process's limit for the size of a file has it, is an error, until there is space."""
+    store = SQLiteStore(path)
+    store.revoke(KEY, ENTRY, TTL)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    size = (path.parent / f"{path.name}-wal").stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        with fails(str(path)):
+            call(store, "revoke", KEY_2, ENTRY, TTL)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    call(store, "revoke", KEY_2, ENTRY, TTL)
+    assert call(store, "find", [KEY, KEY_2]) == [ENTRY, ENTRY]
+
+
+def test_sqlite_says_full(path):
+    """SQLite's own word for a database that may not grow, with the cure."""
+    store = SQLiteStore(path)
+    store.find([KEY])
+    with store._connection() as connection:
+        connection.execute("PRAGMA max_page_count=1")
+    with fails("full", "free some space"):
+        for number in range(1000):
+            store.revoke(b"%d" % number * 50, ENTRY, TTL)
+    store.revoke(KEY, ENTRY, TTL)
+    assert store.find([KEY]) == [ENTRY]
+
+
+def test_sqlite_not_a_database(path, call):
+    """A file of something else is an error and is left as it is; when it is moved away, the store works."""
+    path.write_bytes(b"Dear diary, " * 500)
+    store = SQLiteStore(path)
+    for name, arguments in ("find", ([KEY],)), ("revoke", (KEY, ENTRY, TTL)):
+        with fails(str(path), "file is not a database"):
+            call(store, name, *arguments)
+    assert path.read_bytes().startswith(b"Dear diary, Dear")
+    path.unlink()
+    call(store, "revoke", KEY, ENTRY, TTL)
+    assert call(store, "find", [KEY]) == [ENTRY]
+
+
+def test_sqlite_corrupt(path, call):
+    """A file whose pages were overwritten is an error, never "not revoked"; when it is moved away, the store works."""
+    SQLiteStore(path).revoke(KEY, ENTRY, TTL)
+    gc.collect()  # which closes the connection, and puts the log into the file
+    content = path.read_bytes()
+    path.write_bytes(content[:4096] + b"\xa5" * (len(content) - 4096))
+    store = SQLiteStore(path)
+    for _ in range(2):
+        with fails(str(path), "malformed", "move it away"):
+            call(store, "find", [KEY])
+    path.unlink()
+    assert call(store, "find", [KEY]) == [None]
+
+
+def test_sqlite_replaced_file(path, tmp_path, call):
+    """A file that another one replaces is not used any longer, by whatever connection."""
+    store, other = SQLiteStore(path), SQLiteStore(tmp_path / "other.db")
+    call(store, "revoke", KEY, ENTRY, TTL)
+    call(other, "revoke", KEY_2, ENTRY, TTL)
+    with other._connection() as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    (tmp_path / "other.db").rename(path)
+    assert call(store, "find", [KEY, KEY_2]) == [None, ENTRY]
+
+
+def test_sqlite_missing_table(path, call):
+    """A table that somebody drops is an error once, and made again."""
+    store = SQLiteStore(path)
+    call(store, "revoke", KEY, ENTRY, TTL)
+    with store._connection() as connection:
+        connection.execute("DROP TABLE revocations")
+    with fails("no such table"):
+        call(store, "find", [KEY])
+    call(store, "revoke", KEY, ENTRY, TTL)
+    assert call(store, "find", [KEY]) == [ENTRY]
+
+
+def test_sqlite_interrupted(path, clock):
+    """A connection that is left in the middle of something is not used again."""
+    store = SQLiteStore(path, clock=clock)
+    store.find([KEY])
+    with suppress(KeyboardInterrupt), store._connection() as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        raise KeyboardInterrupt
+    assert not store._idle
+    SQLiteStore(path, timeout=TIMEOUT).revoke(KEY, ENTRY, TTL)
+
+
+def test_sqlite_path_is_kept(path, tmp_path, monkeypatch):
+    """A relative path is that of the time when the store was made, wherever the server goes after."""
+    monkeypatch.chdir(tmp_path)
+    store = SQLiteStore("revoked.db")
+    monkeypatch.chdir("/")
+    store.revoke(KEY, ENTRY, TTL)
+    assert SQLiteStore(path).find([KEY]) == [ENTRY]
+
+
+# -------------------------------------------------------------------------------------------------------------- Redis
+
+
+@pytest.fixture
+def own_redis() -> Iterator[RedisServer]:
+    """A server that a test may kill."""
+    with RedisServer() as server:
+        yield server
+
+
+def raw_client(url):
+    return pytest.importorskip("redis").Redis.from_url(url)
+
+
+def test_redis_expires_by_itself(redis_url, call):
+    """Redis has the time to live of each entry, and forgets it then."""
+    store = RedisStore(redis_url, prefix="test:")
+    call(store, "revoke", KEY, ENTRY, TTL)
+    client = raw_client(redis_url)
+    assert client.keys() == [b"test:" + KEY]
+    assert TTL - 2 <= client.ttl(b"test:" + KEY) <= TTL
+    client.pexpire(b"test:" + KEY, 1)
+    time.sleep(0.005)
+    assert call(store, "find", [KEY]) == [None]
+
+
+def test_redis_bytes_of_a_value(redis_url, call):
+    """The value of an entry is four bytes of not_before and the id that is spared."""
+    call(RedisStore(redis_url), "revoke", KEY, SPARING, TTL)
+    assert raw_client(redis_url).get(b"sealedsession:" + KEY) == bytes.fromhex("6b49d200") + SID_2
+
+
+@pytest.mark.parametrize("garbage", [b"", b"1", b"12345", b"x" * 19, b"x" * 21, b"x" * 100_000])
+def test_redis_garbage_in_a_value(redis_url, call, garbage):
+    """A value that this package has not written is an error, never "not revoked", and revoking replaces it."""
+    store = RedisStore(redis_url)
+    raw_client(redis_url).set(b"sealedsession:" + KEY, garbage)
+    with fails("prefix="):
+        call(store, "find", [KEY_2, KEY])
+    call(store, "revoke", KEY, ENTRY, TTL)
+    assert call(store, "find", [KEY]) == [ENTRY]
+
+
+def test_redis_flushed(redis_url, call):
+    """What somebody flushes is forgotten, and the store goes on."""
+    store = RedisStore(redis_url)
+    call(store, "revoke", KEY, ENTRY, TTL)
+    raw_client(redis_url).flushall()
+    assert call(store, "find", [KEY]) == [None]
+    call(store, "revoke", KEY, ENTRY, TTL)
+    assert call(store, "find", [KEY]) == [ENTRY]
+
+
+def test_redis_error_reply(own_redis, call):
+    """A Redis that may use no more memory refuses to revoke, with its own words, and still answers."""
+    store = RedisStore(own_redis.url)
+    raw_client(own_redis.url).config_set("maxmemory", 1)
+    with fails("maxmemory"):
+        call(store, "revoke", KEY, ENTRY, TTL)
+    assert call(store, "find", [KEY]) == [None]
+
+
+def test_redis_hangs(own_redis, call):
+    """A Redis that hangs is an error in time, whether or not a connection was open, for as long as it hangs."""
+    store, unconnected = RedisStore(own_redis.url, timeout=TIMEOUT), RedisStore(own_redis.url, timeout=TIMEOUT)
+    call(store, "revoke", KEY, ENTRY, TTL)
+    own_redis.stop()
+    for hanging in store, unconnected:
+        with fails(own_redis.socket):
+            call(hanging, "find", [KEY])
+        with fails(own_redis.socket):
+            call(hanging, "revoke", KEY_2, ENTRY, TTL)
+    own_redis.resume()
+    assert call(store, "find", [KEY]) == [ENTRY]
+    assert call(unconnected, "find", [KEY]) == [ENTRY]
+
+
+def test_redis_hangs_for_many(own_redis):
+    """More threads than connections, and more tasks, wait for no longer than twice the timeout while Redis hangs."""
+    store = RedisStore(own_redis.url, timeout=TIMEOUT, client_options={"max_connections": 2})
+    own_redis.stop()
+
+    def work(_):
+        with fails(within=2 * TIMEOUT):
+            store.find([KEY])
+
+    with ThreadPoolExecutor(24) as threads:
+        list(threads.map(work, range(24)))
+
+    async def awork():
+        with fails(within=2 * TIMEOUT):
+            await store.afind([KEY])
+
+    async def all_of_them():
+        await asyncio.gather(*(awork() for _ in range(24)))
+
+    asyncio.run(all_of_them())
+    own_redis.resume()
+    assert store.find([KEY]) == [None]
+
+
+def test_redis_late_answer_is_nobody_elses(own_redis):
+    """The answer that comes after its timeout is not taken for that to the next question."""
+    store = RedisStore(own_redis.url, timeout=TIMEOUT)
+    store.revoke(KEY, ENTRY, TTL)
+
+    async def work():
+        assert await store.afind([KEY]) == [ENTRY]
+        own_redis.stop()
+        with fails():
+            await store.afind([KEY])
+        with fails():
+            store.find([KEY])
+        own_redis.resume()
+        assert await store.afind([KEY_2]) == [None]
+        assert store.find([KEY_2]) == [None]
+
+    asyncio.run(work())
+
+
+def test_redis_cancelled_task(redis_url):
+    """Wherever a task is cancelled, the next one gets its own answer."""
+    store = RedisStore(redis_url, client_options={"max_connections": 1})
+    store.revoke(KEY, ENTRY, TTL)
+
+    async def work():
+        cancelled = 0
+        for steps in range(30):
+            task = asyncio.create_task(store.afind([KEY]))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            cancelled += task.cancel()
+            await asyncio.wait([task])
+            assert await store.afind([KEY_2]) == [None]
+        return cancelled
+
+    assert asyncio.run(work()) > 2
+
+
+def test_redis_killed(own_redis):
+    """A Redis that is killed is an error, and the first call after its restart works, in the same event loop too."""
+    store = RedisStore(own_redis.url)
+
+    async def work():
+        for _ in range(2):
+            store.revoke(KEY, ENTRY, TTL)
+            await store.arevoke(KEY_2, ENTRY, TTL)
+            own_redis.kill()
+            with fails(own_redis.socket):
+                store.find([KEY])
+            with fails(own_redis.socket):
+                await store.afind([KEY])
+            own_redis.start()
+            assert await store.afind([KEY]) == [None]
+            assert store.find([KEY]) == [None]
+
+    asyncio.run(work())
+
+
+def test_redis_restarted_between_calls(own_redis):
+    """A restart that fell between two calls goes unnoticed: connections from before it are replaced."""
+    store = RedisStore(own_redis.url)
+
+    async def work():
+        store.find([KEY])
+        await asyncio.gather(*(store.afind([KEY]) for _ in range(5)))
+        own_redis.kill()
+        own_redis.start()
+        assert await asyncio.gather(*(store.afind([KEY]) for _ in range(5))) == [[None]] * 5
+        assert store.find([KEY]) == [None]
+
+    asyncio.run(work())
+
+
+def test_redis_refuses_connections(call, free_port):
+    """A port where nobody listens is an error that names it."""
+    with fails(f"127.0.0.1:{free_port}", "Error 111"):
+        call(RedisStore(f"redis://127.0.0.1:{free_port}/0"), "find", [KEY])
+
+
+def test_redis_password(call):
+    """The password opens, another one is an error, and neither shows in the error, its causes or the store."""
+    with RedisServer("--requirepass", "correct horse") as server:
+        store = RedisStore(f"{server.url}?password=correct%20horse")
+        call(store, "revoke", KEY, ENTRY, TTL)
+        assert call(store, "find", [KEY]) == [ENTRY]
+        wrong = RedisStore(f"{server.url}?password=battery%20staple")
+        for name, arguments in ("find", ([KEY],)), ("revoke", (KEY, ENTRY, TTL)):
+            with pytest.raises(StoreError, match="invalid username-password pair") as caught:
+                call(wrong, name, *arguments)
+            text = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + repr(wrong)
+            assert "staple" not in text
+        with fails("Authentication required"):
+            call(RedisStore(server.url), "find", [KEY])
+
+
+@pytest.mark.parametrize("url", ["redis://:pa/ss@localhost:6379/0", "redis://:pa#ss@localhost", "redis//:pa@localhost"])
+def test_redis_password_in_a_broken_url(url):
+    """A url that is no url is refused, and the password in it does not show in the error or its causes."""
+    with pytest.raises(ConfigError, match="percent-encoded") as caught:
+        RedisStore(url)
+    assert "pa" not in "".join(traceback.format_exception(caught.value, limit=0)).replace("percent", "")
+
+
+GARBAGE = [
+    b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
+    b"+OK\r\n",
+    b"+\r\n",
+    b":1\r\n",
+    b":one\r\n",
+    b"$one\r\n",
+    b"*two\r\n",
+    b"$-1\r\n",
+    b"*-1\r\n",
+    b"*1\r\n$-1\r\n",
+    b"*3\r\n$-1\r\n$-1\r\n$-1\r\n",
+    b"*2\r\n*0\r\n*0\r\n",
+    b"*1\r\n" * 5000 + b"$-1\r\n",
+    b"$99999999\r\nabc",
+    b"-ERR out of order\r\n",
+    b"\xff\xfe\x00\r\n",
+    b"",
+]
+
+
+@contextmanager
+def garbage_server(answer: bytes, pause: float = 0) -> Iterator[int]:
+    """A server that gives one answer to whatever is sent, or hangs up for an empty one. Each takes a pause."""
+
+    def serve(connection):
+        with connection, suppress(OSError):
+            while (received := connection.recv(65536)) and answer:
+                for _ in range(received.count(b"*")):  # with which each command begins
+                    time.sleep(pause)
+                    connection.sendall(answer)
+
+    def accept():
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=accept)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+@pytest.mark.parametrize("answer", GARBAGE, ids=lambda answer: ascii(answer[:20]))
+def test_redis_that_is_none(call, answer):
+    """Whatever a server answers that is not Redis, asking is an error, in time, never "not revoked"."""
+    with garbage_server(answer) as port:
+        store = RedisStore(f"redis://127.0.0.1:{port}/0", timeout=TIMEOUT)
+        for _ in range(2):
+            with fails(f"127.0.0.1:{port}", within=2 * TIMEOUT):
+                call(store, "find", [KEY, KEY_2])
+        if answer != b"+OK\r\n":
+            with fails(f"127.0.0.1:{port}", within=2 * TIMEOUT):
+                call(store, "revoke", KEY, ENTRY, TTL)
+
+
+def test_redis_that_is_slow_at_every_step():
+    """In an event loop all steps of a call, which are five here, have twice the timeout together."""
+    with garbage_server(b"+OK\r\n", pause=0.15) as port:
+        store = RedisStore(f"redis://127.0.0.1:{port}/1", timeout=0.3, client_options={"client_name": "test"})
+        with fails("no answer in 0.6 seconds", within=0.6):
+            asyncio.run(store.afind([KEY]))
+
+
+def test_redis_after_fork(redis_url):
+    """A fork and its parent ask at the same time, each by a connection of its own."""
+    store = RedisStore(redis_url)
+    store.revoke(KEY, ENTRY, TTL)
+    for _ in range(3):
+        assert in_fork(lambda: store.find([KEY, KEY_2]) == [ENTRY, None])
+        assert in_fork(lambda: asyncio.run(store.afind([KEY, KEY_2])) == [ENTRY, None])
+        assert store.find([KEY_2, KEY]) == [None, ENTRY]
+
+
+def test_redis_connections_end_with_their_loop(own_redis):
+    """A loop's connections are closed with it, and a store that is dropped leaves none."""
+    store = RedisStore(own_redis.url)
+    client = raw_client(own_redis.url)
+    client.ping()
+
+    async def work():
+        await asyncio.gather(*(store.afind([KEY]) for _ in range(5)))
+        return len(client.client_list())
+
+    assert [asyncio.run(work()) > 1 for _ in range(3)] == [True] * 3
+    assert len(store._of_loops) == 1
+    assert count_settles(client) == 1
+
+
+def test_redis_dropped_store(own_redis):
+    """A store that is dropped leaves no connections of threads."""
+    client = raw_client(own_redis.url)
+    store = RedisStore(own_redis.url)
+    store.find([KEY])
+    assert len(client.client_list()) == 2
+    del store
+    gc.collect()
+    assert count_settles(client) == 1
+
+
+def count_settles(client) -> int:
+    """The number of clients, as soon as it is one, or after a second."""
+    deadline = time.monotonic() + 1
+    while (count := len(client.client_list())) > 1 and time.monotonic() < deadline:
+        time.sleep(0.005)
+    return count
+
+
+def test_redis_py_not_installed():
+    """Without redis-py the package is imported, and only a store of Redis is refused, with the cure."""
+    code = """
+import sys
+sys.modules["redis"] = None
+from sealedsession.errors import ConfigError
+from sealedsession.revocation import MemoryStore, RedisStore
+MemoryStore()
+try:
+    RedisStore()
+except ConfigError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "pip install sealedsession[redis]" in done.stdout
+
+
+def test_redis_py_is_not_imported_early():
+    """Who uses another store does not pay for the import of redis-py."""
+    code = "import sys, sealedsession.revocation; print('redis' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"False\n"
+
+
+# ------------------------------------------------------------------------------------------------------------- cached
+
+
+class Counted(RevocationStore):
+    """A store that counts its questions, may fail, and lets something happen before it answers."""
+
+    def __init__(self):
+        self.kept, self.asked, self.error, self.meanwhile = {}, [], None, lambda: None
+
+    def revoke(self, key, entry, ttl):
+        self.kept[key] = entry
+        if self.error:
+            raise self.error
+
+    def find(self, keys):
+        self.asked.append(list(keys))
+        if self.error:
+            raise self.error
+        found = [self.kept.get(key) for key in keys]
+        self.meanwhile()
+        return found
+
+
+@pytest.mark.parametrize("entry", [ENTRY, None])
+def test_cached_answer_is_used_until_stale(clock, call, entry):
+    """An answer, "revoked" and "not revoked", is used again for the staleness, and then the store is asked again."""
+    inner = Counted()
+    inner.kept = {KEY: entry}
+    store = CachedStore(inner, staleness=2, clock=clock)
+    for seconds, count in (0, 1), (1.9, 1), (0.1, 2), (1.9, 2), (0.1, 3):
+        clock.advance(seconds)
+        assert call(store, "find", [KEY]) == [entry]
+        assert len(inner.asked) == count
+
+
+def test_cached_asks_for_what_it_does_not_know(clock, call):
+    """Of several keys only those are asked for that are not known, each once, and each answer is in its place."""
+    inner = Counted()
+    inner.kept = {b"b": ENTRY, b"c": SPARING}
+    store = CachedStore(inner, clock=clock)
+    assert call(store, "find", [b"b"]) == [ENTRY]
+    assert call(store, "find", [b"a", b"b", b"c", b"b"]) == [None, ENTRY, SPARING, ENTRY]
+    assert inner.asked == [[b"b"], [b"a", b"c"]]
+
+
+def test_cached_staleness_counts_from_the_question(clock, call):
+    """Of a store that takes its time, an answer is the older for it."""
+    inner = Counted()
+    inner.meanwhile = lambda: clock.advance(0.6)
+    store = CachedStore(inner, staleness=1, clock=clock)
+    call(store, "find", [KEY])
+    clock.advance(0.5)
+    call(store, "find", [KEY])
+    assert len(inner.asked) == 2
+
+
+def test_cached_answer_from_before_a_revocation(clock, call):
+    """An answer that was on its way while this process revoked is not cached."""
+    inner = Counted()
+    store = CachedStore(inner, clock=clock)
+    inner.meanwhile = lambda: store.revoke(KEY, ENTRY, TTL)
+    assert call(store, "find", [KEY]) == [None]
+    assert call(store, "find", [KEY]) == [ENTRY]
+
+
+def test_cached_revocation_is_written_through(clock, call):
+    """A revocation reaches the store, and this process knows at once."""
+    inner = Counted()
+    store = CachedStore(inner, clock=clock)
+    call(store, "find", [KEY])
+    call(store, "revoke", KEY, ENTRY, TTL)
+    assert inner.kept == {KEY: ENTRY}
+    assert call(store, "find", [KEY]) == [ENTRY]
+
+
+def test_cached_error_is_not_cached(clock, call):
+    """An error is passed on, the next call asks again, and what is known is still answered."""
+    inner = Counted()
+    store = CachedStore(inner, clock=clock)
+    call(store, "find", [KEY_2])
+    inner.error = StoreError("down")
+    with fails("down"):
+        call(store, "find", [KEY, KEY_2])
+    assert call(store, "find", [KEY_2]) == [None]
+    inner.error = None
+    assert call(store, "find", [KEY]) == [None]
+
+
+def test_cached_failed_revocation_is_asked_for(clock, call):
+    """After a revocation that failed, and may have been written, the store is asked again."""
+    inner = Counted()
+    store = CachedStore(inner, clock=clock)
+    call(store, "find", [KEY])
+    inner.error = StoreError("down")
+    with fails("down"):
+        call(store, "revoke", KEY, ENTRY, TTL)
+    inner.error = None
+    assert call(store, "find", [KEY]) == [ENTRY]
+
+
+def test_cached_size(clock, call):
+    """No more answers than the size are kept, and the oldest go first."""
+    inner = Counted()
+    store = CachedStore(inner, size=3, clock=clock)
+    for key in b"a", b"b", b"c":
+        call(store, "find", [key])
+    clock.advance(1)  # all are stale
+    for key in b"a", b"d":  # "a" is the newer for it
+        call(store, "find", [key])
+    assert sorted(store._answers) == [b"a", b"c", b"d"]
+    assert call(store, "find", [b"%d" % number for number in range(10)]) == [None] * 10
+    assert len(store._answers) == 3

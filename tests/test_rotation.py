@@ -1,0 +1,459 @@
+"""Rotation of keys: what each step does, what it refuses, and how the file is changed."""
+
+import os
+import secrets
+import stat
+import subprocess
+import sys
+import threading
+from hashlib import sha256
+from itertools import count
+
+import pytest
+
+from sealedsession import rotation
+from sealedsession.errors import ConfigError
+from sealedsession.keyring_file import StoredKey, parse, render
+from sealedsession.keys import KeyPair
+from sealedsession.rotation import ABSOLUTE_TIMEOUT, RELOAD_INTERVAL, RotationRefused
+
+NOON = 1_795_262_400  # 2026-11-21T12:00:00Z
+
+
+def stored(name, state="primary", encrypted=True, **dates):
+    """A key of that id, whose keys are made of it."""
+    encrypt = sha256(b"encrypt" + name.encode()).hexdigest().encode() if encrypted else None
+    return StoredKey(name, KeyPair(sha256(name.encode()).hexdigest().encode(), encrypt, state), **dates)
+
+
+def states(keys):
+    return {key.id: key.pair.state for key in keys}
+
+
+def keys_of(stored_key):
+    return stored_key.pair.validate, stored_key.pair.encrypt
+
+
+def texts(*numbers):
+    """A source of random text that is not random: text made of each number, then of new ones."""
+    given = iter([*numbers, *range(1000, 2000)])
+    return lambda size: sha256(b"%d" % next(given)).hexdigest()
+
+
+# ------------------------------------------------------------------------------------------------------ init and add
+
+
+def test_init():
+    """A new keyring is one primary key with its date, and two different keys of its own."""
+    keys, sentence = rotation.init(None, NOON, secrets.token_urlsafe, signed_only=False)
+    (key,) = parse(render(keys), "keyring")
+    assert keys == [key]
+    assert key.id == key.pair.key_id.hex()
+    assert (key.pair.state, key.staged_at, key.primary_at, key.fallback_at) == ("primary", None, NOON, None)
+    assert key.pair.validate != key.pair.encrypt
+    assert len(key.pair.validate) == len(key.pair.encrypt) == 43
+    assert key.id in sentence
+    assert "Next:" in sentence
+
+
+def test_init_signed_only():
+    """A keyring may have no encrypt_key, and a key that is added to it has none."""
+    keys, _ = rotation.init("first", NOON, texts(), signed_only=True)
+    keys, _ = rotation.add(keys, "second", NOON, texts(5))
+    assert [(key.id, key.pair.encrypt) for key in keys] == [("first", None), ("second", None)]
+    assert len(parse(render(keys), "keyring")) == 2
+
+
+def test_add():
+    """A new key is staged, comes last, has keys of its own, and changes nothing else."""
+    before = [stored("old", primary_at=1)]
+    keys, sentence = rotation.add(before, "new", NOON, secrets.token_urlsafe)
+    assert keys[:1] == before
+    assert keys[1] == StoredKey("new", KeyPair(*keys_of(keys[1]), "staged"), staged_at=NOON)
+    assert len({*keys_of(keys[0]), *keys_of(keys[1])}) == 4
+    assert "new is staged" in sentence
+    assert "promote" in sentence
+
+
+def test_add_makes_keys_until_the_id_is_free():
+    """A derived id that another key has, as its id or as its key id, is not taken: other keys are made."""
+    first, _ = rotation.init(None, NOON, texts(1, 2), signed_only=False)
+    second, _ = rotation.init("other", NOON, texts(3, 4), signed_only=False)
+    ring = [*first, *second]
+    keys, _ = rotation.add(ring, None, NOON, texts(1, 2, 3, 4, 5, 6))
+    expected, _ = rotation.init(None, NOON, texts(5, 6), signed_only=False)
+    assert keys[-1].id == expected[0].id
+    assert keys_of(keys[-1]) == keys_of(expected[0])
+
+
+@pytest.mark.parametrize("name", ["old", "", "a b", "a" * 65])
+def test_add_under_a_bad_id(name):
+    """An id that is taken, or none, is refused."""
+    with pytest.raises(ConfigError, match=r"already|an id has to be"):
+        rotation.add([stored("old")], name, NOON, texts())
+
+
+# ----------------------------------------------------------------------------------------------------------- promote
+
+
+def test_promote():
+    """The staged key becomes primary, the primary one a fallback, both with the date, and others stay."""
+    third = stored("third", "fallback", fallback_at=3)
+    ring = [stored("old", primary_at=1), stored("new", "staged", staged_at=NOON - 120), third]
+    keys, sentence = rotation.promote(ring, None, NOON, force=False)
+    assert keys == [
+        stored("old", "fallback", primary_at=1, fallback_at=NOON),
+        stored("new", "primary", staged_at=NOON - 120, primary_at=NOON),
+        third,
+    ]
+    assert "new is primary" in sentence
+    assert "old is fallback" in sentence
+    assert "'retire' old" in sentence
+    assert parse(render(keys), "keyring") == keys
+
+
+@pytest.mark.parametrize(("age", "interval"), [(0, 1), (119, 120), (3599, 3600)])
+def test_promote_too_early(age, interval):
+    """Before every server has the key it is refused, and the error says why, from when on, and what overrides it."""
+    ring = [stored("old"), stored("new", "staged", staged_at=NOON - age)]
+    with pytest.raises(RotationRefused, match=r"may not be on every server.* in 1 seconds, or with --force") as caught:
+        rotation.promote(ring, None, NOON, interval, force=False)
+    assert "from 2026-11-21T12:00:01Z on" in str(caught.value)
+    assert states(rotation.promote(ring, None, NOON, interval, force=True)[0])["new"] == "primary"
+    assert states(rotation.promote(ring, None, NOON + 1, interval, force=False)[0])["new"] == "primary"
+
+
+def test_default_intervals():
+    """By default a key is staged for two minutes, and a fallback for thirty days."""
+    assert (RELOAD_INTERVAL, ABSOLUTE_TIMEOUT) == (120, 2_592_000)
+    ring = [stored("old"), stored("new", "staged", staged_at=NOON - 119), stored("last", "fallback", fallback_at=NOON)]
+    with pytest.raises(RotationRefused):
+        rotation.promote(ring, None, NOON, force=False)
+    with pytest.raises(RotationRefused):
+        rotation.retire(ring, None, NOON + 2_591_999, force=False)
+    assert states(rotation.retire(ring, None, NOON + 2_592_000, force=False)[0]) == {"old": "primary", "new": "staged"}
+
+
+@pytest.mark.parametrize(("staged_at", "found"), [(None, "staged_at is missing"), (NOON + 1, "a clock was wrong")])
+def test_promote_at_an_unknown_age(staged_at, found):
+    """A date that is missing or in the future tells no age: refused unless forced, however short the wait."""
+    ring = [stored("old"), stored("new", "staged", staged_at=staged_at)]
+    with pytest.raises(RotationRefused, match=found) as caught:
+        rotation.promote(ring, None, NOON, 0, force=False)
+    assert "--force" in str(caught.value)
+    assert states(rotation.promote(ring, None, NOON, 0, force=True)[0]) == {"old": "fallback", "new": "primary"}
+
+
+def test_promote_one_of_several():
+    """With several staged keys the id is needed, and the one of that id is promoted."""
+    ring = [stored("old"), stored("a", "staged", staged_at=0), stored("b", "staged", staged_at=0)]
+    with pytest.raises(ConfigError, match=r"2 staged keys: name the one.*a \(staged\), b \(staged\)"):
+        rotation.promote(ring, None, NOON, force=True)
+    keys, _ = rotation.promote(ring, "b", NOON, force=False)
+    assert states(keys) == {"old": "fallback", "a": "staged", "b": "primary"}
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [(None, "no staged key to promote"), ("old", "old is primary"), ("last", "last is fallback"), ("x", "of that id")],
+)
+def test_promote_what_is_not_staged(name, part):
+    """Only a staged key can be promoted, forced or not."""
+    for force in (False, True):
+        with pytest.raises(ConfigError, match=part):
+            rotation.promote([stored("old"), stored("last", "fallback")], name, NOON, force=force)
+
+
+# ------------------------------------------------------------------------------------------------------------ retire
+
+
+def test_retire_too_early():
+    """While its sessions may live a fallback stays, and the error says why, from when on, and what overrides it."""
+    ring = [stored("new"), stored("old", "fallback", fallback_at=NOON)]
+    with pytest.raises(RotationRefused, match=r"sessions that old sealed.* in 59 seconds, or with --force") as caught:
+        rotation.retire(ring, None, NOON + 1, 60, force=False)
+    assert "from 2026-11-21T12:01:00Z on" in str(caught.value)
+    assert states(rotation.retire(ring, "old", NOON + 1, 60, force=True)[0]) == {"new": "primary"}
+    keys, sentence = rotation.retire(ring, None, NOON + 60, 60, force=False)
+    assert keys == ring[:1]
+    assert "old is removed" in sentence
+
+
+@pytest.mark.parametrize(("fallback_at", "found"), [(None, "fallback_at is missing"), (NOON + 1, "in the future")])
+def test_retire_at_an_unknown_age(fallback_at, found):
+    """A date that is missing or in the future tells no age: refused unless forced."""
+    ring = [stored("new"), stored("old", "fallback", fallback_at=fallback_at)]
+    with pytest.raises(RotationRefused, match=found):
+        rotation.retire(ring, None, NOON, 0, force=False)
+    assert states(rotation.retire(ring, None, NOON, 0, force=True)[0]) == {"new": "primary"}
+
+
+@pytest.mark.parametrize("staged_at", [None, NOON, NOON + 999])
+def test_retire_a_staged_key(staged_at):
+    """A staged key never sealed anything: it goes at any time, by its id alone."""
+    ring = [stored("new"), stored("next", "staged", staged_at=staged_at)]
+    assert states(rotation.retire(ring, "next", NOON, force=False)[0]) == {"new": "primary"}
+    with pytest.raises(ConfigError, match="no fallback key to retire"):
+        rotation.retire(ring, None, NOON, force=False)
+
+
+def test_retire_the_primary_key():
+    """The primary key is never removed, forced or not."""
+    for force in (False, True):
+        with pytest.raises(ConfigError, match="nothing would seal"):
+            rotation.retire([stored("old", primary_at=0)], "old", NOON, force=force)
+
+
+def test_retire_one_of_several():
+    """With several fallbacks the id is needed."""
+    ring = [stored("new"), stored("a", "fallback", fallback_at=0), stored("b", "fallback", fallback_at=0)]
+    with pytest.raises(ConfigError, match="2 fallback keys: name the one to retire"):
+        rotation.retire(ring, None, NOON, force=True)
+    assert states(rotation.retire(ring, "a", NOON, force=False)[0]) == {"new": "primary", "b": "fallback"}
+
+
+def test_outlook():
+    """What may be done with a key depends on its state, and is what the steps allow."""
+    cases = {
+        stored("a"): "seals; to replace it, add and promote another",
+        stored("b", "staged", staged_at=NOON - 60): "promote now",
+        stored("c", "staged", staged_at=NOON - 50): "promote from 2026-11-21T12:00:10Z on, in 10 seconds",
+        stored("d", "fallback", fallback_at=NOON - 600): "retire now",
+        stored("e", "fallback", fallback_at=NOON - 599): "retire from 2026-11-21T12:00:01Z on, in 1 seconds",
+        stored("f", "fallback"): "retire when you know that it is time (fallback_at is missing)",
+    }
+    assert {key: rotation.outlook(key, NOON, 60, 600) for key in cases} == cases
+
+
+# ---------------------------------------------------------------------------------------------------------- the file
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "keys.json"
+    rotation.create(str(path), [stored("old", primary_at=1)])
+    return path
+
+
+def add(name):
+    return lambda keys: rotation.add(keys, name, NOON, secrets.token_urlsafe)
+
+
+def read(path):
+    return states(parse(path.read_bytes(), "keyring"))
+
+
+def mode_of(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_create(path):
+    """A new file holds the keys, is for its owner alone, and nothing is left beside it."""
+    assert read(path) == {"old": "primary"}
+    assert mode_of(path) == 0o600
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_create_over_a_file(path):
+    """A file that exists is not overwritten, whatever it is."""
+    before = path.read_bytes()
+    (path.parent / "link").symlink_to(path)
+    (path.parent / "circle").symlink_to("circle")
+    for name in ("keys.json", "link", "circle", "."):
+        with pytest.raises(ConfigError, match="exists"):
+            rotation.create(str(path.parent / name), [stored("new")])
+    assert path.read_bytes() == before
+
+
+def test_edit(path):
+    """A step changes the file as a whole, gives its sentence, and leaves nothing beside it."""
+    inode = path.stat().st_ino
+    assert "new is staged" in rotation.edit(str(path), add("new"))
+    assert read(path) == {"old": "primary", "new": "staged"}
+    assert path.stat().st_ino != inode
+    assert os.listdir(path.parent) == [path.name]
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644, 0o400])
+def test_mode_stays(path, mode):
+    """The file keeps its mode, whatever the umask is."""
+    path.chmod(mode)
+    before = os.umask(0o077)
+    try:
+        rotation.edit(str(path), add("new"))
+    finally:
+        os.umask(before)
+    assert mode_of(path) == mode
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="root alone gives files away")
+def test_owner_stays(path):
+    """A file that root edits stays the application's."""
+    os.chown(path, 12345, 23456)
+    rotation.edit(str(path), add("new"))
+    assert (path.stat().st_uid, path.stat().st_gid) == (12345, 23456)
+
+
+def test_never_open_to_more(path, monkeypatch):
+    """The file beside it, in which the keys are written, is open to no more people than the old one, at any moment."""
+    modes = []
+    write = os.fsync
+
+    def fsync(handle):
+        modes.append(stat.S_IMODE(os.fstat(handle).st_mode))
+        write(handle)
+
+    def fchown(handle, user, group):
+        modes.append(stat.S_IMODE(os.fstat(handle).st_mode))
+
+    monkeypatch.setattr("sealedsession.rotation.os.fsync", fsync)
+    monkeypatch.setattr("sealedsession.rotation.os.fchown", fchown)
+    path.chmod(0o640)
+    before = os.umask(0)
+    try:
+        rotation.edit(str(path), add("new"))
+    finally:
+        os.umask(before)
+    assert modes[:2] == [0o600, 0o640]
+
+
+def test_order_of_writing(path, monkeypatch):
+    """The new file is on the disk before it takes the name, and the directory afterwards: a power cut loses no keys."""
+    order = []
+    sync, replace = os.fsync, os.replace
+
+    def fsync(handle):
+        order.append("directory" if stat.S_ISDIR(os.fstat(handle).st_mode) else os.fstat(handle).st_size)
+        sync(handle)
+
+    monkeypatch.setattr("sealedsession.rotation.os.fsync", fsync)
+    monkeypatch.setattr("sealedsession.rotation.os.replace", lambda *names: order.append("name") or replace(*names))
+    rotation.edit(str(path), add("new"))
+    assert order == [path.stat().st_size, "name", "directory"]
+
+
+def test_link_stays(path):
+    """A symbolic link stays one, and the file that it names is changed."""
+    link = path.parent / "elsewhere" / "link.json"
+    link.parent.mkdir()
+    link.symlink_to("../keys.json")
+    rotation.edit(str(link), add("new"))
+    assert link.is_symlink()
+    assert read(path) == {"old": "primary", "new": "staged"}
+    assert not path.is_symlink()
+
+
+def test_relative_path(path, monkeypatch):
+    """A name without a directory is in the present one."""
+    monkeypatch.chdir(path.parent)
+    rotation.edit(path.name, add("new"))
+    assert len(read(path)) == 2
+
+
+def test_refused_step(path):
+    """A step that is refused leaves the file as it was, and nothing beside it."""
+    before = path.stat()
+    with pytest.raises(ConfigError, match="no staged key"):
+        rotation.edit(str(path), lambda keys: rotation.promote(keys, None, NOON, force=True))
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_failing_write(path, monkeypatch):
+    """A write that fails leaves the old file, and nothing beside it."""
+
+    def full(handle):
+        raise OSError(28, "No space left on device")
+
+    before = path.read_bytes()
+    monkeypatch.setattr("sealedsession.rotation.os.fsync", full)
+    with pytest.raises(ConfigError, match=r"keys.json' cannot be written: No space left on device"):
+        rotation.edit(str(path), add("new"))
+    assert path.read_bytes() == before
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_broken_file(path):
+    """A file that is broken or missing is refused, and is not changed."""
+    path.write_text("{}")
+    with pytest.raises(ConfigError, match="has no version"):
+        rotation.edit(str(path), add("new"))
+    assert path.read_text() == "{}"
+    with pytest.raises(ConfigError, match=r"cannot be read: No such file"):
+        rotation.edit(str(path.parent / "missing"), add("new"))
+    with pytest.raises(ConfigError, match=r"cannot be written: No such file"):
+        rotation.create(str(path.parent / "missing" / "keys.json"), [stored("new")])
+
+
+def test_editors_wait_for_each_other(path):
+    """A step that begins while another one is on its way sees what that one has changed."""
+    order = []
+    second_is_there = threading.Event()
+
+    def second():
+        second_is_there.set()
+        rotation.edit(str(path), lambda keys: order.append("second") or add("b")(keys))
+
+    thread = threading.Thread(target=second)
+
+    def first(keys):
+        thread.start()
+        second_is_there.wait(20)
+        thread.join(0.2)  # without a lock it would be through by then
+        order.append("first")
+        return add("a")(keys)
+
+    rotation.edit(str(path), first)
+    thread.join()
+    assert order == ["first", "second"]
+    assert read(path) == {"old": "primary", "a": "staged", "b": "staged"}
+
+
+def test_no_locks(path, monkeypatch):
+    """Where the file system has no locks, a step is taken without."""
+
+    def flock(handle, operation):
+        raise OSError(9, "Bad file descriptor")
+
+    monkeypatch.setattr("sealedsession.rotation.fcntl.flock", flock)
+    rotation.edit(str(path), add("new"))
+    assert len(read(path)) == 2
+
+
+def test_no_promise_of_the_directory(path, monkeypatch):
+    """Where a directory cannot be synced, the step is taken all the same."""
+    sync = os.fsync
+
+    def fsync(handle):
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(22, "Invalid argument")
+        sync(handle)
+
+    monkeypatch.setattr("sealedsession.rotation.os.fsync", fsync)
+    rotation.edit(str(path), add("new"))
+    assert len(read(path)) == 2
+
+
+def test_processes_at_once(path):
+    """Of keys that several processes add at once none is lost."""
+    command = [sys.executable, "-m", "sealedsession", "keyring", "add", str(path), "--id"]
+    processes = [subprocess.Popen([*command, f"p{number}"], stdout=subprocess.DEVNULL) for number in range(4)]
+    assert [process.wait(60) for process in processes] == [0] * 4
+    assert read(path) == {"old": "primary", **{f"p{number}": "staged" for number in range(4)}}
+
+
+def test_a_life(path):
+    """Rotated again and again, the file always holds a keyring whose sealing key all servers had for long enough."""
+    seconds = count(NOON, 120)
+    known = {"old"}
+    for number in range(5):
+        rotation.edit(str(path), lambda keys: rotation.add(keys, None, next(seconds), secrets.token_urlsafe))
+        known_before, known = known, set(read(path))
+        assert len(known - known_before) == 1
+        rotation.edit(str(path), lambda keys: rotation.promote(keys, None, next(seconds), force=False))
+        assert [name for name, state in read(path).items() if state == "primary"] == list(known - known_before)
+        if number:
+            oldest = next(iter(read(path)))
+            rotation.edit(str(path), lambda keys, name=oldest: rotation.retire(keys, name, NOON, 0, force=True))
+            known.discard(oldest)
+    assert list(read(path).values()) == ["fallback", "primary"]
