@@ -74,6 +74,9 @@ class Unsealed(NamedTuple):
     by_fallback: bool
 
 
+_unsealed = tuple.__new__  # what Unsealed() calls, without a frame in between
+
+
 class _Key:
     """One key pair made ready: nothing is derived or set up per token."""
 
@@ -215,8 +218,7 @@ class Sealer:
         else:
             body = key.head + plaintext
         mac = key.mac_copy()
-        mac.update(body)
-        mac.update(binding + U32.pack(len(binding)) if binding else _NO_BINDING)
+        mac.update(body + (binding + U32.pack(len(binding)) if binding else _NO_BINDING))
         return str(b2a_base64(body + mac.finalize(), newline=False).translate(_TO_URL).rstrip(b"="), "ascii")
 
     def unseal(self, token: bytes, *, binding: bytes = b"") -> Unsealed:
@@ -226,8 +228,27 @@ class Sealer:
         """
         now = self._clock()
         keys = self._keys if self._source is None else self._current_keys(self._source, int(now))
-        envelope = self._decode(token)
-        key = _verify(keys, envelope, binding)
+        length = len(token)
+        if length > self._max_length:
+            raise UnsealError("malformed", f"a token of {length} characters, and {self._max_length} is the most")
+        canonical_end = _CANONICAL_END[length & 3]
+        if canonical_end is not None and token[-1] not in canonical_end:
+            raise UnsealError("malformed", "a token that does not end as base64url does")
+        try:
+            envelope = a2b_base64(token.translate(_TO_STANDARD) + _MISSING_PADDING[length & 3], strict_mode=True)
+        except Base64Error:
+            raise UnsealError("malformed", "a token with characters that are not base64url's") from None
+        if len(envelope) < _HEAD + TIMES.size + _TAG:
+            raise UnsealError("malformed", f"a token of {length} characters, which is too short")
+        signed = envelope[:-_TAG] + (binding + U32.pack(len(binding)) if binding else _NO_BINDING)
+        tag = envelope[-_TAG:]
+        for key in keys.by_head.get(envelope[:_HEAD], ()):
+            mac = key.mac_copy()
+            mac.update(signed)
+            if compare_digest(mac.finalize(), tag):
+                break
+        else:
+            raise _unverified(keys, envelope[:_HEAD])
         # The MAC has verified: from here on only our own mistakes and stolen keys can be at fault.
         start = key.plaintext_start
         if len(envelope) < start + TIMES.size + _TAG:
@@ -243,7 +264,7 @@ class Sealer:
         self._check_times(now, created, sealed_at, lifetime)
         if flags & DEFLATED:
             payload = inflate(payload)
-        return Unsealed(payload, flags & 3, created, sealed_at, lifetime, sid, key.fallback)
+        return _unsealed(Unsealed, (payload, flags & 3, created, sealed_at, lifetime, sid, key.fallback))
 
     def _current_keys(self, source: KeyringSource, second: int) -> _Keys:
         keyring = source.current(second)
@@ -251,21 +272,6 @@ class Sealer:
         if keyring is not keys.keyring:
             keys = self._keys = _Keys(keyring, self._purpose)
         return keys
-
-    def _decode(self, token: bytes) -> bytes:
-        length = len(token)
-        if length > self._max_length:
-            raise UnsealError("malformed", f"a token of {length} characters, and {self._max_length} is the most")
-        canonical_end = _CANONICAL_END[length & 3]
-        if canonical_end is not None and token[-1] not in canonical_end:
-            raise UnsealError("malformed", "a token that does not end as base64url does")
-        try:
-            envelope = a2b_base64(token.translate(_TO_STANDARD) + _MISSING_PADDING[length & 3], strict_mode=True)
-        except Base64Error:
-            raise UnsealError("malformed", "a token with characters that are not base64url's") from None
-        if len(envelope) < _HEAD + TIMES.size + _TAG:
-            raise UnsealError("malformed", f"a token of {length} characters, which is too short")
-        return envelope
 
     def _check_times(self, now: float, created: int, sealed_at: int, lifetime: int | None) -> None:
         if sealed_at > now + self._leeway or created > sealed_at + self._leeway:
@@ -280,18 +286,11 @@ class Sealer:
             raise UnsealError("expired_absolute", f"a session begun {now - created:.0f} seconds ago")
 
 
-def _verify(keys: _Keys, envelope: bytes, binding: bytes) -> _Key:
-    body = envelope[:-_TAG]
-    tag = envelope[-_TAG:]
-    for key in keys.by_head.get(envelope[:_HEAD], ()):
-        mac = key.mac_copy()
-        mac.update(body)
-        mac.update(binding + U32.pack(len(binding)) if binding else _NO_BINDING)
-        if compare_digest(mac.finalize(), tag):
-            return key
-    if envelope[:_HEAD] in keys.by_head:
-        raise UnsealError("bad_signature", "a token that was tampered with, or made for another purpose")
-    if envelope[:1] in (SEALED, SIGNED):
-        kind = "sealed" if envelope[:1] == SEALED else "signed only"
-        raise UnsealError("unknown_key", f"a token, {kind}, by the key {envelope[1:3].hex()}, which is not here")
-    raise UnsealError("malformed", f"a token of version {envelope[0]}")
+def _unverified(keys: _Keys, head: bytes) -> UnsealError:
+    """What is wrong with a token that no key has made."""
+    if head in keys.by_head:
+        return UnsealError("bad_signature", "a token that was tampered with, or made for another purpose")
+    if head[:1] in (SEALED, SIGNED):
+        kind = "sealed" if head[:1] == SEALED else "signed only"
+        return UnsealError("unknown_key", f"a token, {kind}, by the key {head[1:3].hex()}, which is not here")
+    return UnsealError("malformed", f"a token of version {head[0]}")

@@ -25,7 +25,8 @@ def main(dist: pathlib.Path) -> None:
 
 def check_wheel(wheel: pathlib.Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    modules = {f"sealedsession/{path.name}" for path in pathlib.Path("sealedsession").iterdir() if path.is_file()}
+    files = (path for path in pathlib.Path("sealedsession").rglob("*") if path.is_file())
+    modules = {path.as_posix() for path in files if path.suffix != ".pyc"}
     packaged = {name for name in names if ".dist-info/" not in name}
     if packaged != modules:
         raise SystemExit(f"{wheel}: {sorted(packaged ^ modules)} is in the wheel or in the package, and not in both")
