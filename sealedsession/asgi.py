@@ -16,7 +16,7 @@ from sealedsession.errors import SessionClosed
 from sealedsession.manager import SessionManager
 from sealedsession.options import SessionOptions
 from sealedsession.session import Session
-from sealedsession.session_states import ClosedSession, UnopenedSession
+from sealedsession.session_states import UNOPENED_CONTENT, ClosedSession, UnopenedSession
 
 # Any, because that is what satisfies Starlette, FastAPI, Litestar and asgiref at once.
 ASGIApplication = Callable[[Any, Any, Any], Awaitable[None]]
@@ -54,7 +54,10 @@ class SessionMiddleware:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        session = scope["session"] = self._manager.open(scope)
+        session = scope["session"] = UnopenedSession(UNOPENED_CONTENT)
+        session._keeper = self._manager
+        session._request = scope
+        session._headers_gone = False
         if self._manager.revokes:
             await self._call_with_store(scope, receive, send, session)
             return

@@ -5,75 +5,94 @@ looked up there. If the store cannot answer, the option ``on_store_error`` says 
 accepted; the request is answered in any case.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from sealedsession.config import SessionConfig
 from sealedsession.cookie import CookieFinder
 from sealedsession.errors import NOT_FINAL, StoreError, UnsealError
-from sealedsession.form import Content, SessionForm
+from sealedsession.form import SessionForm
 from sealedsession.revocation.store import Entry, RevocationStore, key_of_session, key_of_subject
 from sealedsession.seal import Sealer, Unsealed
 from sealedsession.session import Session
 
 
-class _Candidate(NamedTuple):
-    unsealed: Unsealed
-    content: Content
-
-
 class Incoming:
-    """Opens the sessions of requests, by one configuration."""
+    """Opens the sessions of requests, by one configuration.
 
-    __slots__ = ("_allow_on_store_error", "_bind", "_events", "_find", "_loads", "_store", "_unseal")
+    :param cookie_header: gives the Cookie header of a request, str (latin-1) or bytes, or None.
+    """
 
-    def __init__(self, config: SessionConfig, sealer: Sealer, form: SessionForm) -> None:
+    __slots__ = (
+        "_allow_on_store_error", "_bind", "_clock", "_cookie_header", "_events", "_find", "_loads", "_store", "_unseal",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        config: SessionConfig,
+        sealer: Sealer,
+        form: SessionForm,
+        cookie_header: Callable[[Any], str | bytes | None],
+    ) -> None:
+        self._cookie_header = cookie_header
         self._find = CookieFinder(str(config.name))
         self._unseal = sealer.unseal
         self._loads = form.loads
-        self._bind = config.bind
+        self._clock = config.clock
+        self._bind = None if config.binding is None else config.bind
         self._events = config.events
         self._store = config.store
         self._allow_on_store_error = config.on_store_error == "allow"
 
-    def open(self, session: Session, header: bytes) -> dict[Any, Any]:
-        """Give what the session holds, and note in it where that came from.
+    def open(self, session: Session) -> dict[Any, Any]:
+        """Give what the session holds, and note in it where that came from."""
+        for unsealed in self._unsealed(session):
+            data = self._read(session, unsealed)
+            if data is None:
+                continue
+            if self._store is not None:
+                keys = _keys_of(session)
+                try:
+                    revoked = bool(keys) and self._is_revoked(session, keys, self._store.find(keys))
+                except Exception as error:  # noqa: BLE001  # StoreError, or anything that somebody's store raises
+                    if not self._goes_without_store(session, error):
+                        break
+                    revoked = False
+                if revoked:
+                    continue
+            return self._accept(session, data)
+        return self._begin(session)
 
-        :param header: the Cookie header.
-        """
-        for candidate in self._candidates(session, header):
-            if self._store is None:
-                return self._take(session, candidate)
-            keys = _keys_of(candidate)
-            try:
-                revoked = bool(keys) and _is_revoked(candidate, keys, self._store.find(keys))
-            except Exception as error:  # noqa: BLE001  # StoreError, or anything that somebody's store raises
-                return self._without_store(session, candidate, error)
-            if not revoked:
-                return self._take(session, candidate)
-            self._reject(session, _REVOKED, candidate.unsealed.sid)
-        return {}
-
-    async def aopen(self, session: Session, header: bytes, store: RevocationStore) -> dict[Any, Any]:
+    async def aopen(self, session: Session, store: RevocationStore) -> dict[Any, Any]:
         """`open`, awaiting the store."""
-        for candidate in self._candidates(session, header):
-            keys = _keys_of(candidate)
+        for unsealed in self._unsealed(session):
+            data = self._read(session, unsealed)
+            if data is None:
+                continue
+            keys = _keys_of(session)
             try:
-                revoked = bool(keys) and _is_revoked(candidate, keys, await store.afind(keys))
+                revoked = bool(keys) and self._is_revoked(session, keys, await store.afind(keys))
             except Exception as error:  # noqa: BLE001  # StoreError, or anything that somebody's store raises
-                return self._without_store(session, candidate, error)
+                if not self._goes_without_store(session, error):
+                    break
+                revoked = False
             if not revoked:
-                return self._take(session, candidate)
-            self._reject(session, _REVOKED, candidate.unsealed.sid)
-        return {}
+                return self._accept(session, data)
+        return self._begin(session)
 
-    def _candidates(self, session: Session, header: bytes) -> Iterator[_Candidate]:
-        """What could be accepted, the newest first; each is only parsed when it is its turn."""
-        tokens = self._find(header)
+    def _unsealed(self, session: Session) -> Sequence[Unsealed]:
+        """What the request's cookies hold, the newest first."""
+        session._rejected = None
+        session._save = session._invalidated = False
+        session._revoked_subjects = ()
+        header = self._cookie_header(session._request)
+        if not header:
+            return ()
+        tokens = self._find(header if isinstance(header, bytes) else header.encode("latin-1", "replace"))
         if len(tokens) > 1:
             self._events.ambiguous(len(tokens))
-        binding = self._bind(session._request) if tokens else b""
-        opened: list[Unsealed] = []
+        binding = self._bind(session._request) if self._bind is not None and tokens else b""
+        opened = []
         for token in tokens:
             try:
                 opened.append(self._unseal(token, binding=binding))
@@ -81,34 +100,49 @@ class Incoming:
                 self._reject(session, error)
         if len(opened) > 1:  # a tie goes to the first, whose path is more specific
             opened.sort(key=lambda unsealed: -unsealed.sealed_at)
-        for unsealed in opened:
-            try:
-                candidate = _Candidate(unsealed, self._loads(unsealed))
-            except UnsealError as error:
-                self._reject(session, error, unsealed.sid)
-            else:
-                yield candidate
+        return opened
 
-    def _without_store(self, session: Session, candidate: _Candidate, error: Exception) -> dict[Any, Any]:
-        if self._allow_on_store_error:
-            self._events.store_error(error, "the session is accepted")
-            return self._take(session, candidate)
-        self._events.store_error(error, "the session is refused for now")
-        self._reject(session, UnsealError("store_error", "whether it is revoked cannot be told"))
+    def _read(self, session: Session, unsealed: Unsealed) -> dict[Any, Any] | None:
+        """Make the session what a token says, and give its data; None if it is refused."""
+        session._origin = unsealed
+        _, _, session._created, _, session._lifetime, session._sid, _ = unsealed
+        try:
+            data, session._subject, session._former_ids = self._loads(unsealed)
+            return data
+        except UnsealError as error:
+            self._reject(session, error, unsealed.sid)
+            return None
+
+    def _accept(self, session: Session, data: dict[Any, Any]) -> dict[Any, Any]:
+        session._rejected = None
+        if self._events.hooked:
+            self._events.tell("opened", sid=session._sid)
+        return data
+
+    def _begin(self, session: Session) -> dict[Any, Any]:
+        """Make it a new session."""
+        session._origin = session._sid = session._lifetime = session._subject = None
+        session._former_ids = ()
+        session._created = int(self._clock())
         return {}
 
-    def _take(self, session: Session, candidate: _Candidate) -> dict[Any, Any]:
-        unsealed, content = candidate
-        session._origin = unsealed
-        session._rejected = None
-        session._created = unsealed.created
-        session._sid = unsealed.sid
-        session._lifetime = unsealed.lifetime
-        session._subject = content.subject
-        session._former_ids = content.former_ids
-        if self._events.hooked:
-            self._events.tell("opened", sid=unsealed.sid)
-        return content.data
+    def _is_revoked(self, session: Session, keys: list[bytes], entries: Sequence[Entry | None]) -> bool:
+        if len(entries) != len(keys):
+            raise StoreError(f"{len(entries)} answers to {len(keys)} questions")
+        for entry in entries:
+            if entry is not None and session._created <= entry.not_before and entry.spared != session._sid:
+                error = UnsealError("revoked", "it was signed out, or its subject everywhere")
+                self._reject(session, error, session._sid)
+                return True
+        return False
+
+    def _goes_without_store(self, session: Session, error: Exception) -> bool:
+        if self._allow_on_store_error:
+            self._events.store_error(error, "the session is accepted")
+        else:
+            self._events.store_error(error, "the session is refused for now")
+            self._reject(session, UnsealError("store_error", "whether it is revoked cannot be told"), session._sid)
+        return self._allow_on_store_error
 
     def _reject(self, session: Session, error: UnsealError, sid: bytes | None = None) -> None:
         self._events.rejected(error, sid)
@@ -116,23 +150,9 @@ class Incoming:
             session._rejected = error.code
 
 
-_REVOKED = UnsealError("revoked", "it was signed out, or its subject everywhere")
-
-
-def _keys_of(candidate: _Candidate) -> list[bytes]:
+def _keys_of(session: Session) -> list[bytes]:
     """The keys under which it could be revoked."""
-    sid, subject = candidate.unsealed.sid, candidate.content.subject
-    keys = [] if sid is None else [key_of_session(sid)]
-    if subject is not None:
-        keys.append(key_of_subject(subject))
+    keys = [] if session._sid is None else [key_of_session(session._sid)]
+    if session._subject is not None:
+        keys.append(key_of_subject(session._subject))
     return keys
-
-
-def _is_revoked(candidate: _Candidate, keys: list[bytes], entries: Sequence[Entry | None]) -> bool:
-    if len(entries) != len(keys):
-        raise StoreError(f"{len(entries)} answers to {len(keys)} questions")
-    unsealed = candidate.unsealed
-    for entry in entries:
-        if entry is not None and unsealed.created <= entry.not_before and entry.spared != unsealed.sid:
-            return True
-    return False

@@ -1,6 +1,5 @@
 """One request's session, from Cookie header to Set-Cookie, for any kind of server.
 
-    open(request)                     a session that has looked at nothing yet
     load(session)                     on first touch: what the cookie holds, see incoming.py
     close(session, status, headers)   the response's headers, see outgoing.py: the same object when nobody looked
 
@@ -23,7 +22,7 @@ from sealedsession.plaintext import SID_BYTES
 from sealedsession.revocation.store import ALWAYS, Entry, RevocationStore, key_of_session, key_of_subject
 from sealedsession.seal import Sealer
 from sealedsession.session import Session
-from sealedsession.session_states import UNOPENED_CONTENT, ClosedSession, UnopenedSession
+from sealedsession.session_states import ClosedSession, UnopenedSession
 
 Request = TypeVar("Request")
 
@@ -39,6 +38,8 @@ class _Revocation(NamedTuple):
 
 class SessionManager(Generic[Request, Text]):
     """Opens and closes sessions by one configuration. One manager serves all requests and threads.
+
+    The doors make the sessions: unopened, with the manager as keeper, and the request.
 
     :param cookie_header: gives the Cookie header of a request, str (latin-1) or bytes, or None.
     :param plain_http_host: gives the host that a request was made to if that was by plain http, or None.
@@ -58,7 +59,6 @@ class SessionManager(Generic[Request, Text]):
         awaits: bool = False,
     ) -> None:
         self.config = config
-        self._cookie_header = cookie_header
         self._plain_http_host = plain_http_host
         self._watch_transport = config.secure
         sealer = Sealer(
@@ -74,18 +74,13 @@ class SessionManager(Generic[Request, Text]):
             random_bytes=config.random_bytes,
         )
         form = SessionForm(config)
-        self._incoming = Incoming(config, sealer, form)
+        self._incoming = Incoming(config, sealer, form, cookie_header)
         self._outgoing = Outgoing(config, sealer, form)
         self._headers: SessionHeaders[Text] = SessionHeaders(text, header_name, config.cache_control)
         self.revokes = config.store is not None
         self._awaits = awaits and self.revokes
-
-    def open(self, request: Request) -> Session:
-        """Make the session of a request. Nothing is read until it is touched."""
-        session = UnopenedSession(UNOPENED_CONTENT)
-        session._keeper = self
-        session._request = request
-        return session
+        # On first touch: what the cookie holds.
+        self.load: Callable[[Session], dict[Any, Any]] = _fetched if self._awaits else self._incoming.open
 
     def close(self, session: Session, status: int, headers: list[tuple[Text, Text]]) -> list[tuple[Text, Text]]:
         """Close a session before the response's headers go out.
@@ -120,8 +115,7 @@ class SessionManager(Generic[Request, Text]):
     async def fetch(self, session: Session) -> None:
         """Find what the request's cookie holds, awaiting the store, so that `load` need not."""
         session._pending = []
-        header = self._prepare(session)
-        session._fetched = await self._incoming.aopen(session, header, self._store) if header else {}
+        session._fetched = await self._incoming.aopen(session, self._store)
 
     async def revoke_pending(self, session: Session) -> None:
         """Tell the store what the application has revoked since `fetch`."""
@@ -138,13 +132,6 @@ class SessionManager(Generic[Request, Text]):
                 raise
 
     # ------------------------------------------------------------------------------------------- what a session asks
-
-    def load(self, session: Session) -> dict[Any, Any]:
-        """Find what the request's cookie holds, and note where the session comes from."""
-        if self._awaits:
-            return session._fetched
-        header = self._prepare(session)
-        return self._incoming.open(session, header) if header else {}
 
     def is_modified(self, session: Session) -> bool:
         """Whether the session differs from what came in."""
@@ -201,16 +188,6 @@ class SessionManager(Generic[Request, Text]):
             self.config.timeouts.longest + 2 * self.config.leeway
         )  # sealed by a clock that is ahead, read by one behind
 
-    def _prepare(self, session: Session) -> bytes | None:
-        """Make the attributes of a session that comes from nowhere, and give the request's Cookie header."""
-        session._origin = session._rejected = session._sid = session._lifetime = session._subject = None
-        session._former_ids = ()
-        session._revoked_subjects = ()
-        session._save = session._invalidated = False
-        session._created = int(self.config.clock())
-        header = self._cookie_header(session._request)
-        return header.encode("latin-1", "replace") if isinstance(header, str) else header
-
     def _revoke(self, session: Session, revocations: list[_Revocation]) -> None:
         store = self._store
         if self._awaits:
@@ -231,3 +208,7 @@ class SessionManager(Generic[Request, Text]):
 
 
 _NOT_REVOKED = "what was to be revoked is not: copies of the cookie live on until their timeouts"
+
+
+def _fetched(session: Session) -> dict[Any, Any]:
+    return session._fetched

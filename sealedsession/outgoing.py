@@ -74,7 +74,7 @@ class Outgoing:
         if not _same_identity(session, origin):
             return True
         try:
-            return self._form.dumps_like(session, origin) is not origin.payload
+            return self._form.dumps(session, origin) is not origin.payload
         except TooLarge:
             return True
 
@@ -96,8 +96,8 @@ class Outgoing:
         payload = b""
         try:
             if origin is not None:
-                payload = self._form.dumps_like(session, origin)
-                if payload is origin.payload and _same_identity(session, origin) and not session._save:
+                payload = self._form.dumps(session, origin)
+                if payload is origin.payload and not session._save and _same_identity(session, origin):
                     if origin.by_fallback:
                         kind = "resealed_old_key"
                     elif self._config.clock() - origin.sealed_at >= self._refresh_interval or (

@@ -43,6 +43,8 @@ class _Refused(Exception):
 class _Writer:
     """A C pickler without a memo, and the file it writes to. Making one costs as much as pickling a small session,
     so that they are kept: taken out of a list by pop, a writer belongs to one caller until append gives it back.
+
+    :ivar written: what was dumped, with the head. Whoever takes it leaves nothing there.
     """
 
     __slots__ = ("_most", "dump", "pickler", "written")
@@ -60,11 +62,6 @@ class _Writer:
         if self.written or len(data) > self._most:
             raise TooLarge
         self.written = data
-
-    def take(self) -> bytes:
-        """What was dumped, without the head."""
-        written, self.written = self.written, b""
-        return written[_HEAD_LENGTH:] if written[_FRAME_AT] == _FRAME_OPCODE else written[_FRAME_AT:]
 
 
 class _PlainPickler(pickle.Pickler):
@@ -148,9 +145,13 @@ class PickleSerializer:
         :raises TooLarge: when the payload would be larger than the limit.
         """
         try:
-            writer = _take(self._plain_writers, _PlainPickler, self._size)
+            try:
+                writer = self._plain_writers.pop()
+            except IndexError:
+                writer = _Writer(_PlainPickler, self._size)
             writer.dump(value)
-            payload = writer.take()
+            written, writer.written = writer.written, b""
+            payload = written[_HEAD_LENGTH if written[_FRAME_AT] == _FRAME_OPCODE else _FRAME_AT :]
             if known is not None and payload == known:
                 self._plain_writers.append(writer)
                 return known
@@ -166,10 +167,14 @@ class PickleSerializer:
 
     def _dumps_typed(self, value: object, known: bytes | None) -> bytes:
         try:
-            writer = _take(self._typed_writers, self._TypedPickler, self._size)
+            try:
+                writer = self._typed_writers.pop()
+            except IndexError:
+                writer = _Writer(self._TypedPickler, self._size)
             writer.pickler.in_order = self._registry.ordering()
             writer.dump(value)
-            payload = writer.take()
+            written, writer.written = writer.written, b""
+            payload = written[_HEAD_LENGTH if written[_FRAME_AT] == _FRAME_OPCODE else _FRAME_AT :]
             if known is not None and payload == known:
                 payload = known
             else:
@@ -197,13 +202,6 @@ class PickleSerializer:
             raise UnsealError("forbidden_value", f"a payload with {error}") from None
         except Exception as error:  # the unpickler raises many, decoders any: all say that the payload is not ours
             raise UnsealError("forbidden_value", f"a payload that cannot be read: {type(error).__name__}") from error
-
-
-def _take(writers: list[_Writer], pickler_class: type[pickle.Pickler], size: int) -> _Writer:
-    try:
-        return writers.pop()
-    except IndexError:
-        return _Writer(pickler_class, size)
 
 
 def _holds_deferred(data: Any) -> bool:

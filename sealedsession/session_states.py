@@ -88,7 +88,7 @@ def _open(session: Any) -> None:
     session.__class__ = Session
     session.clear()
     session.update(content)
-    if getattr(session, "_headers_gone", False):
+    if session._headers_gone:
         session.__class__ = ClosedSession
 
 

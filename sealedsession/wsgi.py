@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from sealedsession.config import SessionConfig
 from sealedsession.manager import SessionManager
 from sealedsession.options import SessionOptions
-from sealedsession.session_states import UnopenedSession
+from sealedsession.session_states import UNOPENED_CONTENT, UnopenedSession
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -40,7 +40,10 @@ class SessionMiddleware:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         key = self._key
-        session = environ[key] = self._manager.open(environ)
+        session = environ[key] = UnopenedSession(UNOPENED_CONTENT)
+        session._keeper = self._manager
+        session._request = environ
+        session._headers_gone = False
 
         def sealing_start_response(
             status: str, headers: list[tuple[str, str]], exc_info: Any = None, /
@@ -49,7 +52,8 @@ class SessionMiddleware:
             if type(session) is UnopenedSession and current is session:
                 session._headers_gone = True
             else:
-                self._manager.adopt(session, current)
+                if current is not session:
+                    self._manager.adopt(session, current)
                 headers = self._manager.close(session, int(status[:3]), headers)
             return start_response(status, headers, exc_info)
 

@@ -423,30 +423,34 @@ MUTATIONS = [
     *(
         Mutation(name, "incoming.py", old, new, f"{REVOCATION} {MANAGER} {EVENTS}")
         for name, old, new in [
-            ("the store is asked, WSGI", "_is_revoked(candidate, keys, self._store.find(keys))", "False"),
-            ("the store is asked, ASGI", "_is_revoked(candidate, keys, await store.afind(keys))", "False"),
-            ("sessions are asked for", "keys = [] if sid is None else [key_of_session(sid)]", "keys = []"),
-            ("subjects are asked for", "keys.append(key_of_subject(subject))", "pass"),
+            ("the store is asked, WSGI", "self._is_revoked(session, keys, self._store.find(keys))", "False"),
+            ("the store is asked, ASGI", "self._is_revoked(session, keys, await store.afind(keys))", "False"),
+            (
+                "sessions are asked for",
+                "keys = [] if session._sid is None else [key_of_session(session._sid)]",
+                "keys: list[bytes] = []",
+            ),
+            ("subjects are asked for", "keys.append(key_of_subject(session._subject))", "pass"),
             (
                 "what began in that second",
-                "unsealed.created <= entry.not_before",
-                "unsealed.created < entry.not_before",
+                "session._created <= entry.not_before",
+                "session._created < entry.not_before",
             ),
-            ("what began since", "            and unsealed.created <= entry.not_before\n", ""),
+            ("what began since", " and session._created <= entry.not_before", ""),
             ("as many answers as questions", "if len(entries) != len(keys):", "if False:"),
             (
                 "nothing to ask, WSGI",
-                "bool(keys) and _is_revoked(candidate, keys, self",
-                "_is_revoked(candidate, keys, self",
+                "bool(keys) and self._is_revoked(session, keys, self",
+                "self._is_revoked(session, keys, self",
             ),
             (
                 "nothing to ask, ASGI",
-                "bool(keys) and _is_revoked(candidate, keys, await",
-                "_is_revoked(candidate, keys, await",
+                "bool(keys) and self._is_revoked(session, keys, await",
+                "self._is_revoked(session, keys, await",
             ),
-            ("the one that is spared", " and not (entry.spared and entry.spared == unsealed.sid)", ""),
-            ("a new seal is no way out", "unsealed.created <= entry", "unsealed.sealed_at <= entry"),
-            ("only one is spared", "not (entry.spared and entry.spared == unsealed.sid)", "not entry.spared"),
+            ("the one that is spared", " and entry.spared != session._sid", ""),
+            ("a new seal is no way out", "session._created <= entry", "session._origin.sealed_at <= entry"),
+            ("only one is spared", "entry.spared != session._sid", "not entry.spared"),
             ("rejected while the store fails", "if self._allow_on_store_error:", "if True:"),
             ("allowed while the store fails", "if self._allow_on_store_error:", "if False:"),
             (
@@ -462,13 +466,13 @@ MUTATIONS = [
         Mutation(
             f"errors of {store}, {door}",
             "incoming.py",
-            f"{call}(keys))\n            except Exception as error:",
-            f"{call}(keys))\n            except EOFError as error:",
+            f"{call}(keys))\n{indent}except Exception as error:",
+            f"{call}(keys))\n{indent}except EOFError as error:",
             REVOCATION,
         )
-        for store, door, call in [
-            ("somebody's store", "WSGI", "self._store.find"),
-            ("somebody's store", "ASGI", "store.afind"),
+        for store, door, call, indent in [
+            ("somebody's store", "WSGI", "self._store.find", 16 * " "),
+            ("somebody's store", "ASGI", "store.afind", 12 * " "),
         ]
     ),
     *(
@@ -556,8 +560,8 @@ MUTATIONS = [
             ("compressed only when shorter", "if len(deflated) < len(payload):", "if True:"),
             (
                 "a binding's length, sealing",
-                "(binding + U32.pack(len(binding)) if binding else _NO_BINDING)\n        return",
-                "(binding)\n        return",
+                "mac.update(body + (binding + U32.pack(len(binding)) if binding else _NO_BINDING))",
+                "mac.update(body + binding)",
             ),
         ]
     ),

@@ -4,6 +4,7 @@ import re
 from operator import methodcaller
 
 import pytest
+from conftest import open_session
 from hypothesis import given
 from hypothesis import strategies as st
 from test_manager import Browser, dumps, fill, header
@@ -231,7 +232,7 @@ def test_expires_at_opens(clock, keys):
     """Asking an unopened session when it ends is a look into it."""
     browser = Browser(clock, **keys)
     browser.visit(fill)
-    session = browser.manager.open(browser.cookie)
+    session = open_session(browser.manager, browser.cookie)
     assert session.expires_at == clock.now + IDLE
     assert session.accessed
 

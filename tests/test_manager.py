@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import pytest
+from conftest import open_session
 
 from sealedsession.config import SessionConfig
 from sealedsession.errors import CookieTooLarge, NotSerializable
@@ -46,7 +47,7 @@ class Browser:
 
     def visit(self, act=len, *, status=200, headers=(), cookie=None):
         """Make one request, and return the session and the headers of the response."""
-        session = self.manager.open(self.cookie if cookie is None else cookie)
+        session = open_session(self.manager, self.cookie if cookie is None else cookie)
         act(session)
         sent = self.manager.close(session, status, list(headers))
         for value in header(sent, "Set-Cookie"):
@@ -145,7 +146,7 @@ def test_a_method_looked_up_before_the_session_opened(browser, act, content):
 @pytest.mark.parametrize("cookie", ["", f"{NAME}=rubbish", None], ids=["none", "bad", "good"])
 def test_an_untouched_session_changes_no_header(browser, cookie):
     """The application's own list of headers comes back when nobody looked into the session."""
-    session = browser.manager.open(browser.cookie if cookie is None else cookie)
+    session = open_session(browser.manager, browser.cookie if cookie is None else cookie)
     headers = [("Content-Type", "text/plain")]
     assert browser.manager.close(session, 200, headers) is headers
     assert headers == [("Content-Type", "text/plain")]
@@ -533,7 +534,7 @@ def test_a_failing_response_varies_still(browser):
 
 def test_not_serializable_leaves_the_session_open(browser):
     """A value that cannot be stored is an error before anything is sent, and the application can take it back."""
-    session = browser.manager.open(browser.cookie)
+    session = open_session(browser.manager, browser.cookie)
     session["cart"].append({"price": object()})
     with pytest.raises(NotSerializable, match=r"session\['cart'\]\[1\]\['price'\].*object"):
         browser.manager.close(session, 200, [])
@@ -579,7 +580,7 @@ def test_one_byte_over_the_limit_fails(clock, keys):
 @pytest.mark.parametrize("count", [1000, 4000, 100_000])
 def test_too_large_tells_what_to_do(browser, count):
     """The error names the cookie, the size, the limit and the largest keys, largest first; the session stays open."""
-    session = browser.manager.open(browser.cookie)
+    session = open_session(browser.manager, browser.cookie)
     session.update(small="s" * 10, huge="h" * count, large="l" * 2500)
     with pytest.raises(CookieTooLarge) as caught:
         browser.manager.close(session, 200, [])
@@ -673,7 +674,7 @@ def test_cache_control_is_an_option(clock, keys, option, sent):
 def test_the_headers_given_are_left_alone(browser):
     """The application's list is not changed, and what it sent comes first and in order."""
     given = [("Set-Cookie", "a=1"), ("Vary", "Accept"), ("Set-Cookie", "b=2")]
-    session = browser.manager.open(browser.cookie)
+    session = open_session(browser.manager, browser.cookie)
     session.save()
     sent = browser.manager.close(session, 200, given)
     assert given == [("Set-Cookie", "a=1"), ("Vary", "Accept"), ("Set-Cookie", "b=2")]
@@ -714,7 +715,7 @@ def test_plain_http_is_worth_one_warning(clock, keys, caplog, host, secure, warn
 @pytest.mark.parametrize("act", [id, len], ids=["unopened", "open"])
 def test_what_took_the_sessions_place(browser, act, current, content):
     """A mapping in the session's place becomes its content; anything else empties it."""
-    session = browser.manager.open(browser.cookie)
+    session = open_session(browser.manager, browser.cookie)
     act(session)
     browser.manager.adopt(session, current)
     headers = browser.manager.close(session, 200, [])
@@ -727,7 +728,7 @@ def test_what_took_the_sessions_place(browser, act, current, content):
 @pytest.mark.parametrize("touch", [id, len], ids=["unopened", "open"])
 def test_a_view_of_the_session_in_its_place_loses_nothing(browser, touch, view):
     """A mapping that looks through to the session it replaced holds what the session holds."""
-    session = browser.manager.open(browser.cookie)
+    session = open_session(browser.manager, browser.cookie)
     touch(session)
     browser.manager.adopt(session, view(session))
     assert header(browser.manager.close(session, 200, []), "Set-Cookie") == []
@@ -736,8 +737,8 @@ def test_a_view_of_the_session_in_its_place_loses_nothing(browser, touch, view):
 
 def test_a_session_of_another_middleware_changes_nothing(browser, clock, other_keys):
     """Another middleware's session in the place of ours is not ours to save."""
-    inner = Browser(clock, **other_keys).manager.open("")
-    session = browser.manager.open(browser.cookie)
+    inner = open_session(Browser(clock, **other_keys).manager, "")
+    session = open_session(browser.manager, browser.cookie)
     browser.manager.adopt(session, inner)
     assert browser.manager.close(session, 200, []) == []
 
@@ -935,7 +936,7 @@ def test_beyond_limits_that_the_configuration_sets(clock, keys):
 
 def test_size_and_modified_of_a_session_far_too_large(browser):
     """What is too large to be serialized has a size over the limit, and is modified."""
-    session = browser.manager.open(browser.cookie)
+    session = open_session(browser.manager, browser.cookie)
     session["blob"] = "x" * 100_000
     assert session.modified
     assert session.size > 4096

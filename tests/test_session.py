@@ -75,6 +75,7 @@ class FakeKeeper:
 def make_unopened(keeper=None):
     session = UnopenedSession(UNOPENED_CONTENT)
     session._keeper = keeper or FakeKeeper()
+    session._headers_gone = False
     session._request = None
     return session
 
