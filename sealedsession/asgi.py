@@ -8,6 +8,7 @@ is sealed with `websocket.accept`, or with the denial response: afterwards no he
 # Annotations stay text: those of a function defined for every request would be evaluated for every request.
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Unpack
 
@@ -86,7 +87,8 @@ class SessionMiddleware:
         try:
             await self.app(scope, receive, sealing_send)
         finally:
-            await self._manager.revoke_pending(session)
+            if session._pending:
+                await asyncio.shield(self._manager.revoke_pending(session))
 
     def _with_session(self, scope: Any, session: Session, message: Any) -> Any:
         """The message with the session's headers, if it is the one that carries headers."""

@@ -87,7 +87,7 @@ class SessionConfig:
     absolute_timeout: int | None = DEFAULT_ABSOLUTE
     refresh_interval: int | None = None
     leeway: int = 60
-    revocation: RevocationStore | str | None = None
+    revocation: RevocationStore | str | None = field(default=None, repr=False)
     on_store_error: str = "reject"
     compress: bool = False
     pad: int = 0

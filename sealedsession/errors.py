@@ -5,7 +5,8 @@ The branch says whose fault it is and when it shows:
 * `ConfigError`: the operator's, at start. The process should not come up.
 * `SealError`: the application's, while a response is being made and before its headers go out.
 * `UnsealError`: the client's token. It leaves `Sealer.unseal` and the serializers' `loads`,
-  and never leaves `SessionManager.open`: a bad cookie gives a new, empty session.
+  and never leaves the middlewares: a bad cookie gives a new, empty session.
+* `StoreError`: the revocation store's. It never leaves the middlewares either.
 
 A message says what happened, names the option, key or path, and ends with what to do.
 No message of ours holds a key, a token or a session value; an encoder of yours may say what it likes.
@@ -26,8 +27,8 @@ Reason = Literal[
     "store_error",  # the revocation store did not answer, and the option on_store_error is "reject"
 ]
 
-# What may be right for another server, or in a moment: the browser keeps its cookie.
-NOT_FINAL: frozenset[Reason] = frozenset(("unknown_key", "from_the_future", "store_error"))
+# What may be right for another server or in a moment, or have a successor on its way: the browser keeps its cookie.
+NOT_FINAL: frozenset[Reason] = frozenset(("unknown_key", "from_the_future", "revoked", "store_error"))
 
 
 class SealedSessionError(Exception):
@@ -37,7 +38,7 @@ class SealedSessionError(Exception):
 class ConfigError(SealedSessionError, ValueError):
     """An option is missing, unknown, of the wrong type or in conflict with another one.
 
-    Raised at start only.
+    Raised at start; and where a session is to be revoked and no store was configured.
     """
 
 

@@ -21,6 +21,8 @@ logger = logging.getLogger("sealedsession")
 _LEVELS = {
     "expired_idle": logging.INFO,
     "expired_absolute": logging.INFO,
+    "revoked": logging.INFO,
+    "store_error": logging.DEBUG,  # the store's failure was a record of its own
     "forbidden_value": logging.ERROR,
 }
 

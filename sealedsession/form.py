@@ -2,10 +2,10 @@
 
 It is the session's dict; or, where the session has more than a dict, a list of three::
 
-    [subject or None, former ids, dict]
+    [subject or None, root or None, dict]
 
-The former ids are those that `regenerate` has replaced, so that revoking the session reaches copies of its older
-cookies. Whatever else a payload holds is refused as ``forbidden_value``.
+The root is the id that the session began with, where `regenerate` has given it another one: all ids under one root are
+revoked together. Whatever else a payload holds is refused as ``forbidden_value``.
 """
 
 from typing import Any
@@ -15,11 +15,12 @@ from sealedsession.errors import NotSerializable, UnsealError
 from sealedsession.limits import TooLarge, TooManyValues
 from sealedsession.pickling import PickleSerializer
 from sealedsession.plaintext import JSON, PICKLE, SID_BYTES
+from sealedsession.revocation.store import SUBJECT_LENGTH
 from sealedsession.seal import Unsealed
-from sealedsession.session import FORMER_IDS, SUBJECT_LENGTH, Session
+from sealedsession.session import Session
 from sealedsession.tagged_json import JsonSerializer
 
-Content = tuple[dict[Any, Any], str | None, tuple[bytes, ...]]  # data, subject, former ids
+Content = tuple[dict[Any, Any], str | None, bytes | None]  # data, subject, root
 
 
 class SessionForm:
@@ -58,7 +59,7 @@ class SessionForm:
                 "forbidden_value", f"a payload by serializer {unsealed.serializer}, which is not accepted here"
             )
         value = loads(unsealed.payload)
-        return (value, None, ()) if type(value) is dict else _content_of_list(value)
+        return (value, None, None) if type(value) is dict else _content_of_list(value)
 
     def dumps(self, session: Session, origin: Unsealed | None = None) -> bytes:
         """Write a session.
@@ -69,8 +70,8 @@ class SessionForm:
         :raises TooLarge: when the payload would be larger than any that fits.
         """
         value: object = session.copy()
-        if session._subject is not None or session._former_ids:
-            value = [session._subject, list(session._former_ids), value]
+        if session._subject is not None or session._root is not None:
+            value = [session._subject, session._root, value]
         try:
             if origin is None:
                 return self._write(value)
@@ -94,13 +95,11 @@ class SessionForm:
 def _content_of_list(value: object) -> Content:
     if type(value) is not list or len(value) != 3:
         raise UnsealError("forbidden_value", f"a {type(value).__name__} for a session")
-    subject, former_ids, data = value
+    subject, root, data = value
     if (
         type(data) is not dict
         or not (subject is None or (type(subject) is str and 0 < len(subject) <= SUBJECT_LENGTH))
-        or type(former_ids) is not list
-        or len(former_ids) > FORMER_IDS
-        or any(type(sid) is not bytes or len(sid) != SID_BYTES for sid in former_ids)
+        or not (root is None or (type(root) is bytes and len(root) == SID_BYTES))
     ):
-        raise UnsealError("forbidden_value", "a session with a subject, or former ids, that are none")
-    return data, subject, tuple(former_ids)
+        raise UnsealError("forbidden_value", "a session with a subject or a root that is none")
+    return data, subject, root

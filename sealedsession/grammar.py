@@ -53,9 +53,9 @@ class Grammar:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._size, self._depth, self._nodes, self._typed = limits.size, limits.depth, limits.nodes, limits.typed
-        # A level and a node take an opcode each at least, and a typed value four: a payload of so few opcodes keeps
-        # to all three limits.
-        few = min(limits.depth, limits.nodes, 4 * limits.typed)
+        # A level and a node take an opcode each at least, and a typed value three besides the data: a payload of so few
+        # opcodes keeps to all three limits.
+        few = min(limits.depth, limits.nodes, 3 * limits.typed)
         self._match_few = _matcher(limits.int_bytes, b"%d" % few)
         self._match = _matcher(limits.int_bytes)
 
@@ -70,26 +70,30 @@ class Grammar:
         match = self._match_few(payload)
         if match.lastindex:
             return
-        self._check_by_parts(payload, match.end())
-        # No value has more levels or nodes than its payload has bytes, nor more levels than there are bytes that open
-        # one, nor more typed values than there are bytes that make one.
+        # A level and a node take a byte at least, and a typed value four: what is in long strings makes none.
+        length -= self._check_by_parts(payload, match.end())
         if (
-            (length > self._depth and len(payload.translate(None, _NOT_OPENERS)) > self._depth)
-            or length > self._nodes
-            or payload.count(_PERSID) > self._typed
+            length > self._nodes
+            or (length > self._depth and len(payload.translate(None, _NOT_OPENERS)) > self._depth)
+            or (length > 4 * self._typed and payload.count(_PERSID) > self._typed)
         ):
             self._limits.check(*_measure(payload))
 
-    def _check_by_parts(self, payload: bytes, position: int) -> None:
+    def _check_by_parts(self, payload: bytes, position: int) -> int:
         """Go on where `check` stopped: a payload of many opcodes, or with long strings, or one that is not ours.
 
+        :returns: the number of bytes that are in long strings.
         :raises UnsealError: naming the first opcode that is not in the grammar.
         """
+        skipped = 0
         while not (match := self._match(payload, position)).lastindex:
             position = match.end()
             if payload[position : position + 1] not in _LONG_STRINGS or position + 5 > len(payload):
                 raise UnsealError("forbidden_value", f"a payload that is not ours: {_describe(payload, position)}")
-            position += 5 + int.from_bytes(payload[position + 1 : position + 5], "little")
+            size = int.from_bytes(payload[position + 1 : position + 5], "little")
+            skipped += size
+            position += 5 + size
+        return skipped
 
 
 _NAMES = {ord(opcode.code): opcode.name for opcode in pickletools.opcodes}

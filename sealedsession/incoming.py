@@ -85,6 +85,7 @@ class Incoming:
         session._rejected = None
         session._save = session._invalidated = False
         session._revoked_subjects = ()
+        session._opened_at = None if self._store is None else int(self._clock() - self._store.staleness)
         header = self._cookie_header(session._request)
         if not header:
             return ()
@@ -107,11 +108,12 @@ class Incoming:
         session._origin = unsealed
         _, _, session._created, _, session._lifetime, session._sid, _ = unsealed
         try:
-            data, session._subject, session._former_ids = self._loads(unsealed)
-            return data
+            data, session._subject, session._root = self._loads(unsealed)
         except UnsealError as error:
             self._reject(session, error, unsealed.sid)
             return None
+        session._came_under = session._root or session._sid
+        return data
 
     def _accept(self, session: Session, data: dict[Any, Any]) -> dict[Any, Any]:
         session._rejected = None
@@ -121,8 +123,8 @@ class Incoming:
 
     def _begin(self, session: Session) -> dict[Any, Any]:
         """Make it a new session."""
-        session._origin = session._sid = session._lifetime = session._subject = None
-        session._former_ids = ()
+        session._origin = session._sid = session._root = session._came_under = None
+        session._lifetime = session._subject = None
         session._created = int(self._clock())
         return {}
 
@@ -152,7 +154,7 @@ class Incoming:
 
 def _keys_of(session: Session) -> list[bytes]:
     """The keys under which it could be revoked."""
-    keys = [] if session._sid is None else [key_of_session(session._sid)]
+    keys = [] if session._came_under is None else [key_of_session(session._came_under)]
     if session._subject is not None:
         keys.append(key_of_subject(session._subject))
     return keys

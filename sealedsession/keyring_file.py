@@ -95,8 +95,8 @@ def utc(second: int) -> str:
 
 def check_id(where: str, name: str) -> str:
     """Refuse what is no id, without showing it: it may be a key in the wrong place."""
-    if not re.fullmatch("[A-Za-z0-9._-]{1,64}", name):
-        raise ConfigError(f"{where}: an id has to be 1 to 64 letters, digits, dots, underscores or hyphens")
+    if not re.fullmatch("[A-Za-z0-9._-]{1,31}", name):
+        raise ConfigError(f"{where}: an id has to be 1 to 31 letters, digits, dots, underscores or hyphens")
     return name
 
 

@@ -17,6 +17,7 @@ from sealedsession.errors import ConfigError
 from sealedsession.form import SessionForm
 from sealedsession.headers import SessionHeaders, Text
 from sealedsession.incoming import Incoming
+from sealedsession.lifetimes import DAY
 from sealedsession.outgoing import Outgoing
 from sealedsession.plaintext import SID_BYTES
 from sealedsession.revocation.store import ALWAYS, Entry, RevocationStore, key_of_session, key_of_subject
@@ -61,6 +62,7 @@ class SessionManager(Generic[Request, Text]):
         self.config = config
         self._plain_http_host = plain_http_host
         self._watch_transport = config.secure
+        self._loopback: str | None = None
         sealer = Sealer(
             config.keys,
             f"cookie:{config.name}",
@@ -158,12 +160,16 @@ class SessionManager(Generic[Request, Text]):
         sealed_at = self.now() if session._origin is None else session._origin.sealed_at
         return self.config.timeouts.ends(session._created, sealed_at, session._lifetime)
 
-    def revoke(self, session: Session, sids: Sequence[bytes]) -> None:
-        """Revoke sessions by their ids, for ever: a slower server may seal one again in a moment.
+    def revoke(self, session: Session, roots: Sequence[bytes]) -> None:
+        """Revoke sessions by their first ids, for ever: a slower server may seal one again in a moment.
 
         :raises ConfigError: without a store, even if there is nothing to revoke.
         """
-        self._revoke(session, [_Revocation(key_of_session(sid), Entry(ALWAYS), "a session was", sid) for sid in sids])
+        revocations = []
+        for root in roots:
+            sid = session._sid if root == session._root else root  # its event names it as the others do
+            revocations.append(_Revocation(key_of_session(root), Entry(ALWAYS), "a session was", sid))
+        self._revoke(session, revocations)
 
     def revoke_subject(self, session: Session, subject: str, spared: bytes | None) -> None:
         """Revoke the sessions of a subject that began until now, but for one."""
@@ -184,9 +190,10 @@ class SessionManager(Generic[Request, Text]):
 
     @property
     def _ttl(self) -> int:
-        return (
-            self.config.timeouts.longest + 2 * self.config.leeway
-        )  # sealed by a clock that is ahead, read by one behind
+        # Sealed by a clock that is ahead, read by one behind. An idle timeout alone does not end what a request seals
+        # that was under way: such a request has a day.
+        margin = 2 * self.config.leeway + (0 if self.config.timeouts.absolute else DAY)
+        return self.config.timeouts.longest + margin
 
     def _revoke(self, session: Session, revocations: list[_Revocation]) -> None:
         store = self._store
@@ -202,7 +209,11 @@ class SessionManager(Generic[Request, Text]):
 
     def _warn_of_plain_http(self, session: Session) -> None:
         host = self._plain_http_host(session._request)
-        if host is not None and not is_loopback(host):
+        if host is None or host == self._loopback:
+            return
+        if is_loopback(host):
+            self._loopback = host  # asking takes longer than sealing
+        else:
             self._watch_transport = False  # once says it
             self.config.events.plain_http(host)
 

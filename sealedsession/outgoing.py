@@ -89,9 +89,11 @@ class Outgoing:
     def _cookie_for(self, session: Session) -> str | None:
         origin = session._origin
         is_empty = not session and session._subject is None
-        if origin is None and is_empty and session._sid is None and not session._save:
-            final = session._invalidated or session._rejected not in NOT_FINAL
-            return self._deletion if session._rejected and final else None
+        if origin is None and is_empty and not session._save:
+            if session._rejected in NOT_FINAL and not session._invalidated:
+                return None
+            if session._sid is None:
+                return self._deletion if session._rejected else None
         kind: Kind = "sealed"
         payload = b""
         try:
@@ -132,7 +134,7 @@ class Outgoing:
         origin = session._origin
         if origin is None or session._save or not _same_identity(session, origin):
             return False
-        return self._form.loads(origin) == (session, session._subject, session._former_ids)
+        return self._form.loads(origin) == (session, session._subject, session._root)
 
     def _seal(self, session: Session, payload: bytes, sid: bytes | None) -> str:
         return self._sealer.seal(

@@ -5,14 +5,12 @@ opened and after the headers have gone it is of another class, see session_state
 keeper finds them by comparing, so that a change inside a nested value counts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from sealedsession.errors import Reason
+from sealedsession.revocation.store import checked_subject
 from sealedsession.seal import Unsealed
-
-FORMER_IDS = 8  # ids before `regenerate` that a session carries along, 24 bytes of the cookie each
-SUBJECT_LENGTH = 255  # characters
 
 
 class Keeper(Protocol):
@@ -23,8 +21,9 @@ class Keeper(Protocol):
         """Whether sessions can be revoked: there is a store."""
         ...
 
-    def load(self, session: "Session") -> dict[Any, Any]:
-        """Give what the request's cookie holds, and set the session's attributes."""
+    @property
+    def load(self) -> "Callable[[Session], dict[Any, Any]]":
+        """Gives what the request's cookie holds, and sets the session's attributes."""
         ...
 
     def is_modified(self, session: "Session") -> bool:
@@ -51,8 +50,8 @@ class Keeper(Protocol):
         """When the session ends if nobody uses it any more, in seconds since 1970."""
         ...
 
-    def revoke(self, session: "Session", sids: Sequence[bytes]) -> None:
-        """Revoke the sessions with these ids."""
+    def revoke(self, session: "Session", roots: Sequence[bytes]) -> None:
+        """Revoke the sessions that began with these ids."""
         ...
 
     def revoke_subject(self, session: "Session", subject: str, spared: bytes | None) -> None:
@@ -65,10 +64,13 @@ class Session(dict[Any, Any]):
 
     # _origin: what the cookie held, or None. What follows _invalidated belongs to the session that will be sealed.
     # _headers_gone: set on an unopened session only, whose opening then gives a closed one.
+    # _root: the first id, under which all that `regenerate` makes of it is revoked, or None while it is the id itself.
+    # _came_under: the root that came in.
+    # _opened_at: when it was looked up in the store, or None; what it becomes later in the request is no younger.
     # _fetched and _pending: where the store is awaited, what the cookie held, and what it will be told.
     __slots__ = (
-        "_created", "_fetched", "_former_ids", "_headers_gone", "_invalidated", "_keeper", "_lifetime", "_origin",
-        "_pending", "_rejected", "_request", "_revoked_subjects", "_save", "_sid", "_subject",
+        "_came_under", "_created", "_fetched", "_headers_gone", "_invalidated", "_keeper", "_lifetime", "_opened_at",
+        "_origin", "_pending", "_rejected", "_request", "_revoked_subjects", "_root", "_save", "_sid", "_subject",
     )  # fmt: skip
     _keeper: Keeper
     _request: Any
@@ -78,11 +80,13 @@ class Session(dict[Any, Any]):
     _save: bool
     _invalidated: bool
     _revoked_subjects: tuple[str, ...]
+    _came_under: bytes | None
+    _opened_at: int | None
     _created: int
     _sid: bytes | None
     _lifetime: int | None
     _subject: str | None
-    _former_ids: tuple[bytes, ...]
+    _root: bytes | None
     _fetched: dict[Any, Any]
     _pending: list[Any]
 
@@ -180,15 +184,14 @@ class Session(dict[Any, Any]):
         A copy of the old cookie stays valid until its timeouts: `logout` is what ends that.
         """
         self.clear()
-        self._sid = self._lifetime = self._subject = None
-        self._former_ids = ()
+        self._sid = self._root = self._lifetime = self._subject = None
         self._created = self._keeper.now()
         self._invalidated = True
 
     def regenerate(self) -> None:
         """Keep the data under a new identity: id and created. Call it when a user signs in or gains rights
         (OWASP ASVS 5.0, 7.2.4). Revoking the session reaches its older cookies too."""
-        self._created = self._keeper.now()
+        self._created = self._keeper.now() if self._opened_at is None else self._opened_at
         self._change_id()
 
     def revoke(self) -> None:
@@ -198,8 +201,8 @@ class Session(dict[Any, Any]):
 
         :raises ConfigError: without it.
         """
-        sids = (None if self._origin is None else self._origin.sid, self._sid, *self._former_ids)
-        self._keeper.revoke(self, [sid for sid in dict.fromkeys(sids) if sid is not None])
+        roots = dict.fromkeys((self._came_under, self._root or self._sid))  # two, if it was invalidated and begun again
+        self._keeper.revoke(self, [root for root in roots if root is not None])
 
     def logout(self) -> None:
         """`revoke` and `invalidate`: the user is signed out here, and copies of the cookie are worthless.
@@ -215,7 +218,7 @@ class Session(dict[Any, Any]):
         This one stays, with a new id, if it is the subject's own; `logout` ends it too.
 
         :raises ConfigError: without the option ``revocation``.
-        :raises TypeError: when the subject is no str.
+        :raises TypeError: when the subject is no str; ValueError, when it is empty or over 255 characters.
         """
         checked_subject(subject)
         self._keeper.revoke(self, ())  # the error, if there is no store
@@ -229,12 +232,9 @@ class Session(dict[Any, Any]):
         """Open the session. Starlette calls this when ``request.session`` is used."""
 
     def _change_id(self) -> None:
-        """Take a new id, and carry the one that came in along. What this request revokes does not concern it."""
-        came_with = None if self._origin is None else self._origin.sid
-        if self._keeper.revokes and came_with is not None and came_with == self._sid:
-            former_ids = (*self._former_ids, came_with)
-            self._former_ids = former_ids[-FORMER_IDS:]
-            self._keeper.revoke(self, former_ids[:-FORMER_IDS])
+        """Take a new id, under the root of the one that came in. What this request revokes does not concern it."""
+        if self._keeper.revokes and not self._invalidated:
+            self._root = self._came_under
         self._sid = self._keeper.new_sid()
         if self._subject is not None and self._subject in self._revoked_subjects:
             self._keeper.revoke_subject(self, self._subject, self._sid)
@@ -244,15 +244,3 @@ class Session(dict[Any, Any]):
     def __reduce__(self) -> Any:
         """Copies, deep copies and pickles of a session are plain dicts."""
         return (dict, (dict(self),))
-
-
-def checked_subject(subject: str) -> str:
-    """Check what a session is to be the session of.
-
-    :raises TypeError: when it is no str; `ValueError`, when it is empty or too long.
-    """
-    if type(subject) is not str:
-        raise TypeError(f"a subject has to be a str, such as 'user:42', and a {type(subject).__name__} was given")
-    if not 0 < len(subject) <= SUBJECT_LENGTH:
-        raise ValueError(f"a subject has to be 1 to {SUBJECT_LENGTH} characters long, and this one has {len(subject)}")
-    return subject

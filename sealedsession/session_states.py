@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from sealedsession.errors import SessionClosed
-from sealedsession.session import Session, checked_subject
+from sealedsession.revocation.store import checked_subject
+from sealedsession.session import Session
 
 
 def _refuse(*_: object, **__: object) -> NoReturn:

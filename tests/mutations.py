@@ -41,6 +41,9 @@ REVOCATION = "tests/test_revocation.py"
 EVENTS = "tests/test_events.py"
 KEYS = "tests/test_keys.py"
 CONFIG = "tests/test_config.py"
+KEYRING_FILE = "tests/test_keyring_file.py"
+SESSION = "tests/test_session.py"
+STORES = "tests/test_revocation_stores.py"
 
 
 class Mutation(NamedTuple):
@@ -69,8 +72,14 @@ MUTATIONS = [
     Mutation(
         "openers are counted", "grammar.py", "len(payload.translate(None, _NOT_OPENERS)) > self._depth", "False", LIMITS
     ),
-    Mutation("bytes against nodes", "grammar.py", "or length > self._nodes", "", LIMITS),
-    Mutation("BINPERSIDs are counted", "grammar.py", "or payload.count(_PERSID) > self._typed", "", LIMITS),
+    Mutation("bytes against nodes", "grammar.py", "length > self._nodes\n            or", "", LIMITS),
+    Mutation(
+        "BINPERSIDs are counted",
+        "grammar.py",
+        "or (length > 4 * self._typed and payload.count(_PERSID) > self._typed)",
+        "",
+        LIMITS,
+    ),
     Mutation("depth", "limits.py", "if depth > self.depth:", "if False:", LIMITS),
     Mutation("nodes", "limits.py", "if nodes > self.nodes:", "if False:", LIMITS),
     Mutation("typed values", "limits.py", "if typed > self.typed:", "if False:", LIMITS),
@@ -406,15 +415,13 @@ MUTATIONS = [
             ("a subject is a str", "(type(subject) is str and 0 < len(subject)", "(0 < len(str(subject))"),
             ("a subject is not empty", "0 < len(subject) <= SUBJECT_LENGTH", "len(subject) <= SUBJECT_LENGTH"),
             ("a subject is short", "0 < len(subject) <= SUBJECT_LENGTH", "0 < len(subject)"),
-            ("former ids are a list", "        or type(former_ids) is not list\n", ""),
-            ("number of former ids", "        or len(former_ids) > FORMER_IDS\n", ""),
-            ("former ids are bytes", "type(sid) is not bytes or len(sid) != SID_BYTES", "len(sid) != SID_BYTES"),
-            ("length of former ids", "type(sid) is not bytes or len(sid) != SID_BYTES", "type(sid) is not bytes"),
+            ("a root is bytes", "type(root) is bytes and len(root) == SID_BYTES", "len(str(root)) == SID_BYTES"),
+            ("length of a root", "type(root) is bytes and len(root) == SID_BYTES", "type(root) is bytes"),
             ("accepted serializers, JSON", 'if "json" in config.accept_serializers:', "if True:"),
             ("accepted serializers, pickle", 'if "pickle" in config.accept_serializers:', "if True:"),
             (
-                "former ids alone make a list",
-                "if session._subject is not None or session._former_ids:",
+                "a root alone makes a list",
+                "if session._subject is not None or session._root is not None:",
                 "if session._subject is not None:",
             ),
         ]
@@ -427,9 +434,20 @@ MUTATIONS = [
             ("the store is asked, ASGI", "self._is_revoked(session, keys, await store.afind(keys))", "False"),
             (
                 "sessions are asked for",
-                "keys = [] if session._sid is None else [key_of_session(session._sid)]",
+                "keys = [] if session._came_under is None else [key_of_session(session._came_under)]",
                 "keys: list[bytes] = []",
             ),
+            (
+                "roots are asked for",
+                "session._came_under = session._root or session._sid",
+                "session._came_under = session._sid",
+            ),
+            (
+                "when it was looked up",
+                "None if self._store is None else int(self._clock() - self._store.staleness)",
+                "None",
+            ),
+            ("how old the answer may be", "int(self._clock() - self._store.staleness)", "int(self._clock())"),
             ("subjects are asked for", "keys.append(key_of_subject(session._subject))", "pass"),
             (
                 "what began in that second",
@@ -480,19 +498,16 @@ MUTATIONS = [
         for name, old, new in [
             (
                 "a cookie that may be right elsewhere stays",
-                "session._invalidated or session._rejected not in NOT_FINAL",
-                "True",
+                "if session._rejected in NOT_FINAL and not session._invalidated:",
+                "if False:",
             ),
             (
-                "a bad cookie is deleted",
-                "return self._deletion if session._rejected and final else None",
-                "return None",
+                "an id does not take its place",
+                "if origin is None and is_empty and not session._save:",
+                "if origin is None and is_empty and not session._save and session._sid is None:",
             ),
-            (
-                "invalidate() deletes any cookie",
-                "session._invalidated or session._rejected not",
-                "session._rejected not",
-            ),
+            ("a bad cookie is deleted", "return self._deletion if session._rejected else None", "return None"),
+            ("invalidate() deletes any cookie", "in NOT_FINAL and not session._invalidated:", "in NOT_FINAL:"),
             ("fallback keys are replaced", "if origin.by_fallback:", "if False:"),
             ("refreshing", "self._config.clock() - origin.sealed_at >= self._refresh_interval or", "False or"),
             ("ids for sessions from before the store", "self._needs_sid and origin.sid is None", "False"),
@@ -506,6 +521,59 @@ MUTATIONS = [
                 "is_empty = not session and session._subject is None",
                 "is_empty = not session",
             ),
+        ]
+    ),
+    *(
+        Mutation(name, "session.py", old, new, f"{SESSION} {REVOCATION}")
+        for name, old, new in [
+            ("a new id keeps the root", "            self._root = self._came_under\n", "            pass\n"),
+            (
+                "a session begun again has no root",
+                "if self._keeper.revokes and not self._invalidated:",
+                "if self._keeper.revokes:",
+            ),
+            (
+                "no root without a store",
+                "if self._keeper.revokes and not self._invalidated:",
+                "if not self._invalidated:",
+            ),
+            ("invalidate() drops the root", "self._sid = self._root = self._lifetime", "self._sid = self._lifetime"),
+            (
+                "a new id is no younger than the question",
+                "self._keeper.now() if self._opened_at is None else self._opened_at",
+                "self._keeper.now()",
+            ),
+            ("roots are revoked", "(self._came_under, self._root or self._sid)", "(self._sid,)"),
+            (
+                "what was begun again is revoked",
+                "(self._came_under, self._root or self._sid)",
+                "(self._came_under,)",
+            ),
+        ]
+    ),
+    *(
+        Mutation(name, file, old, new, REVOCATION)
+        for name, file, old, new in [
+            ("a day for requests under way", "manager.py", "(0 if self.config.timeouts.absolute else DAY)", "0"),
+            (
+                "what was not told is kept",
+                "manager.py",
+                "session._pending.insert(0, revocation)\n",
+                "pass\n",
+            ),
+            (
+                "telling is not cancelled",
+                "asgi.py",
+                "await asyncio.shield(self._manager.revoke_pending(session))",
+                "await self._manager.revoke_pending(session)",
+            ),
+        ]
+    ),
+    *(
+        Mutation(name, "revocation/redis.py", old, new, f"{STORES} -k redis")
+        for name, old, new in [
+            ("replicas are left", "(redis.ConnectionError, redis.ReadOnlyError)", "(redis.ConnectionError,)"),
+            ("arguments are not told", 'str(error).partition(", with args")[0]', "str(error)"),
         ]
     ),
     *(
@@ -564,6 +632,14 @@ MUTATIONS = [
                 "mac.update(body + binding)",
             ),
         ]
+    ),
+    Mutation("keys are no ids", "keyring_file.py", "[A-Za-z0-9._-]{1,31}", "[A-Za-z0-9._-]{1,64}", KEYRING_FILE),
+    Mutation(
+        "no url in a repr",
+        "config.py",
+        "str | None = field(default=None, repr=False)\n    on_store",
+        "str | None = None\n    on_store",
+        CONFIG,
     ),
     Mutation("what is sealed can be read", "config.py", "if self.serializer not in accepted:", "if False:", CONFIG),
 ]

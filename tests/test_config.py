@@ -471,6 +471,12 @@ def test_no_repr_shows_a_key():
     assert repr(subkeys.mac)[2:-1] not in shown
 
 
+def test_no_repr_shows_the_password_of_a_store():
+    """The repr of a config does not show the url of its store, nor does that of the store."""
+    config = SessionConfig(validate_key=KEY, revocation="redis://:hunter2@localhost:6379/0")
+    assert "hunter2" not in repr(config) + repr(config.store)
+
+
 def test_keys_from_the_environment_and_from_files(monkeypatch, tmp_path):
     """A key named by env: or file: makes the same keyring as the key itself."""
     (tmp_path / "key").write_text(ENCRYPT_KEY + "\n")

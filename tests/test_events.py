@@ -34,8 +34,14 @@ def test_logger_name():
 @pytest.mark.parametrize("code", get_args(Reason))
 def test_rejected(code, caplog):
     """A rejected cookie is one record of cookie, code and detail; its level tells who has to act."""
-    levels = {"expired_idle": "INFO", "expired_absolute": "INFO", "forbidden_value": "ERROR"}
-    caplog.set_level(logging.INFO, "sealedsession")
+    levels = {
+        "expired_idle": "INFO",
+        "expired_absolute": "INFO",
+        "revoked": "INFO",
+        "store_error": "DEBUG",  # the failure of the store was an error of its own
+        "forbidden_value": "ERROR",
+    }
+    caplog.set_level(logging.DEBUG, "sealedsession")
     make_events().rejected(UnsealError(code, "a detail"))
     (record,) = caplog.records
     assert record.levelname == levels.get(code, "WARNING")

@@ -1,4 +1,4 @@
-"""What of a session is serialized: a dict, or a list of subject, former ids and dict, and nothing else."""
+"""What of a session is serialized: a dict, or a list of subject, root and dict, and nothing else."""
 
 from operator import attrgetter
 
@@ -30,10 +30,10 @@ def make_form(serializer="pickle", **options):
     return SessionForm(SessionConfig(validate_key=KEY, serializer=serializer, **options))
 
 
-def make_session(data=(), subject=None, former_ids=()):
+def make_session(data=(), subject=None, root=None):
     session = Session(data)
     session._subject = subject
-    session._former_ids = former_ids
+    session._root = root
     return session
 
 
@@ -56,43 +56,43 @@ def refusal(form, payload, number=PICKLE):
 @given(
     data=st.dictionaries(ANY_TEXT, st.integers(-1000, 1000) | ANY_TEXT, max_size=4),
     subject=st.none() | ANY_TEXT.filter(bool).map(lambda text: text[:255]),
-    former_ids=st.lists(st.binary(min_size=16, max_size=16), max_size=8).map(tuple),
+    root=st.none() | st.binary(min_size=16, max_size=16),
 )
-def test_round_trip(serializer, data, subject, former_ids):
-    """Whatever subject, former ids and data a session has come back as they were."""
+def test_round_trip(serializer, data, subject, root):
+    """Whatever subject, root and data a session has come back as they were."""
     form = make_form(serializer)
-    session = make_session(data, subject, former_ids)
+    session = make_session(data, subject, root)
     try:
         payload = form.dumps(session)
     except TooLarge:
         assert len(DUMPS[form.number](session.copy())) > 2000
         return
-    assert form.loads(unsealed(payload, form.number)) == (data, subject, former_ids)
+    assert form.loads(unsealed(payload, form.number)) == (data, subject, root)
 
 
 @each_serializer
 def test_a_plain_session_is_its_dict(serializer):
-    """A session without subject and former ids is written as its dict alone, and costs no byte more."""
+    """A session without subject and root is written as its dict alone, and costs no byte more."""
     form = make_form(serializer)
     assert form.dumps(make_session({"a": 1})) == DUMPS[form.number]({"a": 1})
 
 
 @each_serializer
-@pytest.mark.parametrize(("subject", "former_ids"), [("user:42", ()), (None, (SID,)), ("user:42", (SID,) * 8)])
-def test_more_than_a_dict_is_a_list_of_three(serializer, subject, former_ids):
-    """A subject or former ids make it a list: subject, ids, dict. This is the wire format, in docs/format.rst."""
+@pytest.mark.parametrize(("subject", "root"), [("user:42", None), (None, SID), ("user:42", SID)])
+def test_more_than_a_dict_is_a_list_of_three(serializer, subject, root):
+    """A subject or a root makes it a list: subject, root, dict. This is the wire format, in docs/format.rst."""
     form = make_form(serializer)
-    payload = form.dumps(make_session({"a": 1}, subject, former_ids))
-    assert payload == DUMPS[form.number]([subject, list(former_ids), {"a": 1}])
+    payload = form.dumps(make_session({"a": 1}, subject, root))
+    assert payload == DUMPS[form.number]([subject, root, {"a": 1}])
 
 
 @each_serializer
 @pytest.mark.parametrize("other", ["pickle", "json"])
 def test_either_serializer_reads_both(serializer, other):
     """A form reads what the other serializer wrote."""
-    session = make_session({"a": (1, b"2")}, "user:42", (SID,))
+    session = make_session({"a": (1, b"2")}, "user:42", SID)
     payload = make_form(other).dumps(session)
-    assert make_form(serializer).loads(unsealed(payload, NUMBERS[other])) == ({"a": (1, b"2")}, "user:42", (SID,))
+    assert make_form(serializer).loads(unsealed(payload, NUMBERS[other])) == ({"a": (1, b"2")}, "user:42", SID)
 
 
 @each_serializer
@@ -103,7 +103,7 @@ def test_either_serializer_reads_both(serializer, other):
         (lambda session: setattr(session, "_subject", "user:42"), True),
         (lambda session: setattr(session, "_subject", "user:43"), False),
         (lambda session: setattr(session, "_subject", None), False),
-        (lambda session: setattr(session, "_former_ids", ()), False),
+        (lambda session: setattr(session, "_root", None), False),
         (lambda session: session.update(a=2), False),
         (lambda session: session["b"].append(1), False),
     ],
@@ -111,7 +111,7 @@ def test_either_serializer_reads_both(serializer, other):
 def test_dumps_tells_a_change(serializer, change, same):
     """The very payload that came in is given back where nothing has changed, and only there."""
     form = make_form(serializer)
-    session = make_session({"a": 1, "b": []}, "user:42", (SID,))
+    session = make_session({"a": 1, "b": []}, "user:42", SID)
     origin = unsealed(form.dumps(session), form.number)
     change(session)
     assert (form.dumps(session, origin) is origin.payload) == same
@@ -133,30 +133,29 @@ WRONG = {
     "bytes": b"abc",
     "an empty list": [],
     "a list of one": [{}],
-    "a list of two": [None, []],
-    "a list of four": [None, [], {}, None],
-    "a tuple of three": (None, [], {}),
+    "a list of two": [None, None],
+    "a list of four": [None, None, {}, None],
+    "a tuple of three": (None, None, {}),
     "a tuple of pairs": (("a", 1),),
-    "data: none": [None, [], None],
-    "data: a list": [None, [], []],
-    "data: text": [None, [], "abc"],
-    "subject: a number": [42, [], {}],
-    "subject: a bool": [True, [], {}],
-    "subject: bytes": [b"user:42", [], {}],
-    "subject: a list": [["user:42"], [], {}],
-    "subject: empty": ["", [], {}],
-    "subject: too long": ["u" * 256, [], {}],
-    "ids: none": [None, None, {}],
-    "ids: a tuple": [None, (SID,), {}],
-    "ids: a dict": [None, {SID: 1}, {}],
-    "ids: bytes": [None, SID, {}],
-    "ids: nine": [None, [SID] * 9, {}],
-    "ids: 15 bytes": [None, [SID[:15]], {}],
-    "ids: 17 bytes": [None, [SID + b"x"], {}],
-    "ids: no bytes": [None, [b""], {}],
-    "ids: text": [None, ["a" * 16], {}],
-    "ids: a list of ints": [None, [list(SID)], {}],
-    "ids: the last one": [None, [SID, SID, None], {}],
+    "data: none": [None, None, None],
+    "data: a list": [None, None, []],
+    "data: text": [None, None, "abc"],
+    "subject: a number": [42, None, {}],
+    "subject: a bool": [True, None, {}],
+    "subject: bytes": [b"user:42", None, {}],
+    "subject: a list": [["user:42"], None, {}],
+    "subject: empty": ["", None, {}],
+    "subject: too long": ["u" * 256, None, {}],
+    "root: an empty list": [None, [], {}],
+    "root: in a list": [None, [SID], {}],
+    "root: in a tuple": [None, (SID,), {}],
+    "root: a list of ints": [None, list(SID), {}],
+    "root: 15 bytes": [None, SID[:15], {}],
+    "root: 17 bytes": [None, SID + b"x", {}],
+    "root: no bytes": [None, b"", {}],
+    "root: text": [None, "a" * 16, {}],
+    "root: a number": [None, 0, {}],
+    "root: a bool": [None, False, {}],
     "all at once": [{}, [], None],
 }
 
@@ -171,13 +170,13 @@ def test_wrong_shape(serializer, value):
 
 @each_serializer
 @pytest.mark.parametrize(
-    "value", [[None, [], {}], ["u", [], {}], ["u" * 255, [SID] * 8, {"a": 1}], [None, [SID], {}]], ids=repr
+    "value", [[None, None, {}], ["u", None, {}], ["u" * 255, SID, {"a": 1}], [None, SID, {}]], ids=repr
 )
 def test_right_shape(serializer, value):
     """Beside the wrong shapes stand the right ones, at the edge of the rules."""
     number = NUMBERS[serializer]
-    subject, former_ids, data = value
-    assert make_form().loads(unsealed(DUMPS[number](value), number)) == (data, subject, tuple(former_ids))
+    subject, root, data = value
+    assert make_form().loads(unsealed(DUMPS[number](value), number)) == (data, subject, root)
 
 
 @pytest.mark.parametrize("serializer", ["pickle", "json"])
@@ -195,7 +194,7 @@ def test_no_value_in_an_error(serializer):
     """The error for a wrong shape holds nothing of what was found."""
     number = NUMBERS[serializer]
     with pytest.raises(UnsealError) as caught:
-        make_form().loads(unsealed(DUMPS[number](["confidential" * 30, [], {"confidential": 1}]), number))
+        make_form().loads(unsealed(DUMPS[number](["confidential" * 30, None, {"confidential": 1}]), number))
     assert "confidential" not in str(caught.value)
 
 
@@ -244,7 +243,7 @@ def test_too_many_values(serializer):
 
 def test_the_session_is_left_alone():
     """Writing a session changes nothing in it."""
-    session = make_session({"a": [1]}, "user:42", (SID,))
-    before = session.copy(), attrgetter("_subject", "_former_ids")(session)
+    session = make_session({"a": [1]}, "user:42", SID)
+    before = session.copy(), attrgetter("_subject", "_root")(session)
     make_form().dumps(session)
-    assert (session.copy(), attrgetter("_subject", "_former_ids")(session)) == before
+    assert (session.copy(), attrgetter("_subject", "_root")(session)) == before

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from strategies import EXAMPLES, VALUES, exactly
 
 from sealedsession.errors import ConfigError, NotSerializable, UnsealError
+from sealedsession.grammar import Grammar
 from sealedsession.limits import DEFAULT_LIMITS, FaultFinder, Limits, TooLarge
 from sealedsession.pickling import PickleSerializer
 from sealedsession.tagged_json import JsonSerializer
@@ -567,3 +568,18 @@ def test_writing_near_the_recursion_limit(make, left):
     payload = serializer.dumps(value)
     with suppress(NotSerializable):
         assert called_with(left, lambda: serializer.dumps(value)) == payload
+
+
+@pytest.mark.parametrize("typed", [1, 2, 3, 4, 5, 10, 60, 85, 86, 100, 127])
+@pytest.mark.parametrize("string", [b"", b"x" * 300], ids=["short", "with a long string"])
+def test_typed_values_in_the_fewest_opcodes(typed, string):
+    """Typed values are counted however few opcodes and bytes they take: one in the other, with codes of no length."""
+
+    def payload(count):
+        data = b"X" + len(string).to_bytes(4, "little") + string if string else b"N"
+        return b"\x8c\0" * count + data + b"\x86Q" * count + b"."
+
+    grammar = Grammar(Limits(typed=typed))
+    grammar.check(payload(typed))
+    with pytest.raises(UnsealError, match="typed values"):
+        grammar.check(payload(typed + 1))

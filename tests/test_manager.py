@@ -381,11 +381,19 @@ def test_a_cookie_by_other_keys_is_told_apart(browser, clock, other_keys):
 def test_a_cookie_by_other_keys_is_not_deleted(browser, clock, other_keys):
     """A cookie by unknown keys may be right for another server of a fleet: it stays unless it is replaced."""
     stranger = Browser(clock, **other_keys)
-    for act in (len, methodcaller("clear")):
+    for act in (len, methodcaller("clear"), methodcaller("regenerate"), lambda session: session.id):
         assert not stranger.sets_cookie(act, cookie=browser.cookie)
     assert browser.visit()[0]["user"] == "ann"
     assert stranger.deletes_cookie(methodcaller("invalidate"), cookie=browser.cookie)
     assert stranger.sets_cookie(fill, cookie=browser.cookie)
+
+
+def test_an_id_in_the_place_of_a_bad_cookie(browser, clock, other_keys):
+    """An id takes the place of a cookie that is bad everywhere, and of one by other keys with save() only."""
+    assert browser.sets_cookie(attrgetter("id"), cookie=f"{NAME}=rubbish")
+    assert not browser.deletes_cookie(attrgetter("id"), cookie=f"{NAME}=rubbish")
+    stranger = Browser(clock, **other_keys)
+    assert stranger.sets_cookie(lambda session: (session.id, session.save()), cookie=browser.cookie)
 
 
 @pytest.mark.parametrize("order", [1, -1])

@@ -794,6 +794,62 @@ def test_redis_password(call):
             call(RedisStore(server.url), "find", [KEY])
 
 
+def test_redis_that_repeats_the_password(call):
+    """What a server that knows no AUTH says of it has the password, which neither the error nor its causes show."""
+    with garbage_server(b"-ERR unknown command 'AUTH', with args beginning with: 'bob' 'hunter2' \r\n") as port:
+        store = RedisStore(f"redis://bob:hunter2@127.0.0.1:{port}/0", timeout=TIMEOUT)
+        for name, arguments in ("find", ([KEY],)), ("revoke", (KEY, ENTRY, TTL)):
+            with pytest.raises(StoreError, match="unknown command 'AUTH'") as caught:
+                call(store, name, *arguments)
+            assert "hunter2" not in str(caught.value) + repr(caught.value)
+            assert "hunter2" not in "".join(traceback.format_exception(caught.value, limit=0))
+
+
+@pytest.fixture
+def failover(tmp_path_factory) -> Iterator[tuple[str, Callable[[], None]]]:
+    """The url of a server, by a name of its own, and a function that makes it a replica and gives another the name."""
+    with RedisServer() as old, RedisServer() as new:
+        name = Path(old.directory, "primary")
+        name.symlink_to(old.socket)
+
+        def fail_over():
+            raw_client(old.url).replicaof("127.0.0.1", 1)  # where nobody is; it refuses to be written to all the same
+            name.unlink()
+            name.symlink_to(new.socket)
+
+        yield f"unix://{name}", fail_over
+
+
+def test_redis_fails_over(failover):
+    """A connection to what has become a replica is replaced by one to the new primary, which is told."""
+    url, fail_over = failover
+    store = RedisStore(url)
+
+    async def work():
+        store.revoke(KEY, ENTRY, TTL)
+        await asyncio.gather(*(store.arevoke(KEY, ENTRY, TTL) for _ in range(3)))
+        fail_over()
+        store.revoke(KEY, SPARING, TTL)
+        await asyncio.gather(*(store.arevoke(KEY_2, ENTRY, TTL) for _ in range(3)))
+        assert await store.afind([KEY, KEY_2]) == [SPARING, ENTRY]
+
+    asyncio.run(work())
+    assert RedisStore(url).find([KEY, KEY_2]) == [SPARING, ENTRY]
+
+
+def test_redis_is_a_replica(own_redis, call):
+    """A replica that nothing has taken the place of is an error with Redis' own words, and can be asked."""
+    store = RedisStore(own_redis.url)
+    call(store, "revoke", KEY, ENTRY, TTL)
+    raw_client(own_redis.url).replicaof("127.0.0.1", 1)
+    with fails("read only"):
+        call(store, "revoke", KEY_2, ENTRY, TTL)
+    assert call(store, "find", [KEY, KEY_2]) == [ENTRY, None]
+    raw_client(own_redis.url).replicaof("NO", "ONE")
+    call(store, "revoke", KEY_2, ENTRY, TTL)
+    assert call(store, "find", [KEY, KEY_2]) == [ENTRY, ENTRY]
+
+
 @pytest.mark.parametrize("url", ["redis://:pa/ss@localhost:6379/0", "redis://:pa#ss@localhost", "redis//:pa@localhost"])
 def test_redis_password_in_a_broken_url(url):
     """A url that is no url is refused, and the password in it does not show in the error or its causes."""
@@ -1049,3 +1105,9 @@ def test_cached_size(clock, call):
     assert sorted(store._answers) == [b"a", b"c", b"d"]
     assert call(store, "find", [b"%d" % number for number in range(10)]) == [None] * 10
     assert len(store._answers) == 3
+
+
+def test_staleness_of_a_cache_over_a_cache():
+    """What one cache does not know yet, the one before it may not know for as long again."""
+    assert CachedStore(CachedStore(MemoryStore(), staleness=5), staleness=1).staleness == 6
+    assert MemoryStore().staleness == 0

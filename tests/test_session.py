@@ -21,10 +21,10 @@ CONTENT = {"user": 7, "cart": [1, 2], "": None}
 class FakeKeeper:
     """A manager of one session: loads a content, and counts how often."""
 
-    def __init__(self, content=CONTENT, origin=None, rejected=None, revokes=False, subject=None, former_ids=()):
+    def __init__(self, content=CONTENT, origin=None, rejected=None, revokes=False, subject=None, root=None):
         self.revokes = revokes
         self.subject = subject
-        self.former_ids = former_ids
+        self.root = root
         self.revoked = []
         self.content = content
         self.origin = origin
@@ -32,6 +32,7 @@ class FakeKeeper:
         self.loads = 0
         self.sids = 0
         self.time = 1000
+        self.opened_at = 990 if revokes else None
 
     def load(self, session):
         self.loads += 1
@@ -41,7 +42,9 @@ class FakeKeeper:
         session._created = self.origin.created if self.origin else self.time
         session._lifetime = self.origin and self.origin.lifetime
         session._subject = self.subject
-        session._former_ids = self.former_ids
+        session._root = self.root
+        session._came_under = self.root or session._sid
+        session._opened_at = self.opened_at
         session._revoked_subjects = ()
         session._save = session._invalidated = False
         return copy.deepcopy(self.content)
@@ -477,11 +480,12 @@ def test_id_of_a_closed_session(make):
 # ------------------------------------------------------------------------------------- lifetime, subject and revocation
 
 OLD, NEW = b"\xab" * 16, b"\x01" * 16  # the id that came in, and the first that the keeper makes
+ROOT = b"\xcd" * 16
 
 
-def make_revocable(make=make_open, former_ids=(), subject=None):
+def make_revocable(make=make_open, root=None, subject=None):
     """A session that came with an id, and the keeper who notes what it revokes."""
-    keeper = FakeKeeper(origin=make_origin(sid=OLD), revokes=True, subject=subject, former_ids=former_ids)
+    keeper = FakeKeeper(origin=make_origin(sid=OLD), revokes=True, subject=subject, root=root)
     return make(keeper), keeper
 
 
@@ -533,11 +537,12 @@ def test_subject_of_a_closed_session(make):
 
 
 @pytest.mark.parametrize("make", STATES)
-def test_revoke(make):
-    """revoke() names the id that came in and the former ones, each once, in every state, and keeps the content."""
-    session, keeper = make_revocable(make, former_ids=(NEW, OLD))
+@pytest.mark.parametrize(("root", "revoked"), [(None, OLD), (ROOT, ROOT)])
+def test_revoke(make, root, revoked):
+    """revoke() names the root, or the id that is one, once, in every state, and keeps the content."""
+    session, keeper = make_revocable(make, root=root)
     session.revoke()
-    assert keeper.revoked == [OLD, NEW]
+    assert keeper.revoked == [revoked]
     assert session == CONTENT
 
 
@@ -548,13 +553,22 @@ def test_revoke_without_an_id():
     assert (keeper.revoked, keeper.sids) == ([], 0)
 
 
+def test_revoke_of_a_session_begun_again():
+    """revoke() names both: the root that came in, and the session that was begun in its place."""
+    session, keeper = make_revocable(root=ROOT)
+    session.invalidate()
+    assert session.id == NEW.hex()
+    session.revoke()
+    assert keeper.revoked == [ROOT, NEW]
+
+
 @pytest.mark.parametrize("make", [make_unopened, make_open])
 def test_logout(make):
-    """logout() revokes, and leaves an empty session of another identity, without former ids."""
-    session, keeper = make_revocable(make, former_ids=(NEW,), subject="user:42")
+    """logout() revokes, and leaves an empty session of another identity, without a root."""
+    session, keeper = make_revocable(make, root=ROOT, subject="user:42")
     session.logout()
-    assert keeper.revoked == [OLD, NEW]
-    assert (session, session.subject, session._former_ids, session._sid) == ({}, None, (), None)
+    assert keeper.revoked == [ROOT]
+    assert (session, session.subject, session._root, session._sid) == ({}, None, None, None)
 
 
 @pytest.mark.parametrize("make", [make_closed, make_unopened_closed])
@@ -565,39 +579,55 @@ def test_logout_of_a_closed_session(make):
     assert (session, keeper.revoked) == (CONTENT, [OLD])
 
 
-@pytest.mark.parametrize("revokes", [True, False])
-def test_regenerate_remembers_the_former_id(revokes):
-    """Where sessions can be revoked, the id that came in is remembered, once; elsewhere nothing is."""
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize(("root", "revokes", "kept"), [(None, True, OLD), (ROOT, True, ROOT), (None, False, None)])
+def test_regenerate_keeps_the_root(times, root, revokes, kept):
+    """Where sessions can be revoked, a new id stands under the root that came in, or the id; elsewhere it is alone."""
+    keeper = FakeKeeper(origin=make_origin(sid=OLD), revokes=revokes, root=root)
+    session = make_open(keeper)
+    for _ in range(times):
+        session.regenerate()
+    assert (session._sid, session._root, keeper.revoked) == (bytes((times,)) * 16, kept, [])
+
+
+def test_another_subject_keeps_the_root():
+    """Who signs in has a new id under the root that came in."""
+    session, _ = make_revocable(root=ROOT, subject="user:42")
+    session.subject = "user:43"
+    assert (session._sid, session._root) == (NEW, ROOT)
+
+
+def test_regenerate_without_an_id():
+    """An id that no cookie has carried is no root."""
+    session = make_open(FakeKeeper(revokes=True))
+    assert session.id == NEW.hex()
+    session.regenerate()
+    assert session._root is None
+
+
+@pytest.mark.parametrize(("revokes", "created"), [(True, 990), (False, 1000)])
+def test_regenerate_is_no_younger_than_the_question(revokes, created):
+    """With a store, what regenerate() makes began when the store was asked, however long the request has taken."""
     session = make_open(FakeKeeper(origin=make_origin(sid=OLD), revokes=revokes))
     session.regenerate()
-    session.regenerate()
-    assert session._former_ids == ((OLD,) if revokes else ())
-
-
-def test_regenerate_forgets_no_id():
-    """Of nine former ids the oldest is revoked, and eight are remembered."""
-    numbered = tuple(bytes((number,)) * 16 for number in range(100, 108))
-    session, keeper = make_revocable(former_ids=numbered)
-    session.regenerate()
-    assert session._former_ids == (*numbered[1:], OLD)
-    assert keeper.revoked == [numbered[0]]
+    assert session.created == created
 
 
 def test_regenerate_after_invalidate():
     """What invalidate() gave up is not taken up again."""
-    session, keeper = make_revocable(former_ids=(NEW,))
+    session, keeper = make_revocable(root=ROOT)
     session.invalidate()
     session.regenerate()
-    assert (session._former_ids, keeper.revoked) == ((), [])
+    assert (session._root, keeper.revoked) == (None, [])
 
 
 @pytest.mark.parametrize("make", [make_unopened, make_open])
 def test_revoke_subject_of_ones_own(make):
-    """A session that revokes its own subject is spared under a new id, and remembers the old one."""
+    """A session that revokes its own subject is spared under a new id, and keeps the root."""
     session, keeper = make_revocable(make, subject="user:42")
     session.revoke_subject("user:42")
     assert keeper.revoked == [("user:42", NEW)]
-    assert (session._sid, session._former_ids) == (NEW, (OLD,))
+    assert (session._sid, session._root) == (NEW, OLD)
 
 
 @pytest.mark.parametrize("subject", [None, "user:7", "USER:42"])
@@ -606,7 +636,7 @@ def test_revoke_subject_of_another(subject):
     session, keeper = make_revocable(subject=subject)
     session.revoke_subject("user:42")
     assert keeper.revoked == [("user:42", None)]
-    assert (session._sid, session._former_ids) == (OLD, ())
+    assert (session._sid, session._root) == (OLD, None)
 
 
 @pytest.mark.parametrize("make", [make_closed, make_unopened_closed])

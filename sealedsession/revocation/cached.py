@@ -48,6 +48,7 @@ class CachedStore(RevocationStore):
             raise ConfigError(f"clock has to be a function, and a {type(clock).__name__} was given")
         self._store = store
         self._staleness = staleness
+        self.staleness = staleness + store.staleness
         self._size = size
         self._clock = clock
         self._answers: OrderedDict[bytes, tuple[float, Entry | None]] = OrderedDict()  # asked, and the answer

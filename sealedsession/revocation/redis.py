@@ -5,8 +5,9 @@ Rules:
 1. No call takes longer than twice the timeout. redis-py's own ten retries are off; a connection that was cut, as by a
    restart of Redis, is replaced once, at once.
 2. One client for all threads, whose pool knows of forks; one for each event loop, closed with its loop.
-3. A value is not_before(4, big-endian) spared(0 or 16), 4 or 20 bytes. Anything else is an error, never "not revoked".
-4. No message holds the url: it may have a password.
+3. A value is not_before(4, big-endian) spared(0 or 16), 4 or 20 bytes. Any other string is an error, never "not
+   revoked"; a list or a hash under our key, Redis itself calls nothing.
+4. No message holds the url, and no error has redis-py's as its cause: both may hold a password.
 """
 
 import asyncio
@@ -81,14 +82,14 @@ class RedisStore(RevocationStore):
         try:
             if not self._client.set(self._prefix + key, _encode(entry), ex=ttl):
                 raise ValueError("the answer is none to SET")
-        except Exception as error:  # redis-py's parser raises anything where an answer is garbage
-            raise self._failure(error) from error
+        except Exception as error:  # noqa: BLE001  # redis-py raises anything where an answer is garbage
+            raise self._failure(error) from None
 
     def find(self, keys: Sequence[bytes]) -> list[Entry | None]:
         try:
             return _decode(self._client.mget([self._prefix + key for key in keys]), len(keys))
-        except Exception as error:
-            raise self._failure(error) from error
+        except Exception as error:  # noqa: BLE001
+            raise self._failure(error) from None
 
     async def arevoke(self, key: bytes, entry: Entry, ttl: int) -> None:
         try:
@@ -96,16 +97,16 @@ class RedisStore(RevocationStore):
                 client = await self._client_of_this_loop()
                 if not await client.set(self._prefix + key, _encode(entry), ex=ttl):
                     raise ValueError("the answer is none to SET")
-        except Exception as error:
-            raise self._failure(error) from error
+        except Exception as error:  # noqa: BLE001
+            raise self._failure(error) from None
 
     async def afind(self, keys: Sequence[bytes]) -> list[Entry | None]:
         try:
             async with asyncio.timeout(2 * self._timeout):
                 client = await self._client_of_this_loop()
                 return _decode(await client.mget([self._prefix + key for key in keys]), len(keys))
-        except Exception as error:
-            raise self._failure(error) from error
+        except Exception as error:  # noqa: BLE001
+            raise self._failure(error) from None
 
     async def _client_of_this_loop(self) -> Any:
         loop = asyncio.get_running_loop()
@@ -117,7 +118,8 @@ class RedisStore(RevocationStore):
         return self._of_loops[loop][0]
 
     def _failure(self, error: Exception) -> StoreError:
-        found = str(error).rstrip(".") or f"no answer in {2 * self._timeout} seconds"
+        found = str(error).partition(", with args")[0].rstrip(".")  # the arguments of AUTH are a password
+        found = found or f"no answer in {2 * self._timeout} seconds"
         return StoreError(
             f"the revocation store, Redis at {self._place}, failed: {found}. Is it up, and the url right?"
         )
@@ -125,7 +127,9 @@ class RedisStore(RevocationStore):
 
 def _pool(package: str, url: str, options: Mapping[str, Any]) -> Any:
     redis, chosen = import_module("redis"), import_module(package)
-    retry = chosen.retry.Retry(redis.backoff.NoBackoff(), 1, (redis.ConnectionError,))
+    # Once more on a new connection: where the old one led to is gone, or is a replica now.
+    errors = (redis.ConnectionError, redis.ReadOnlyError)
+    retry = chosen.retry.Retry(redis.backoff.NoBackoff(), 1, errors)
     return chosen.BlockingConnectionPool.from_url(url, retry=retry, **options)
 
 

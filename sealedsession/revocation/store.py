@@ -5,7 +5,8 @@ Rules:
 1. An entry lives as long as a cookie of that session, or subject, could: the size of a store is the number of logouts
    within the absolute timeout, not of sessions.
 2. A store that cannot answer raises `StoreError`, soon: it has timeouts, and never hangs.
-3. Keys are bytes: a letter, and a session's id or the SHA-256 of a subject. A store holds no session data and no names.
+3. Keys are bytes: a letter, and a session's first id or the SHA-256 of a subject. A store holds no session data and no
+   names.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
+SUBJECT_LENGTH = 255  # characters
 ALWAYS = 2**32 - 1  # as not_before: times have 32 bits
 
 
@@ -30,22 +32,31 @@ class Entry(NamedTuple):
     spared: bytes = b""
 
 
-def key_of_session(sid: bytes) -> bytes:
-    """The key under which a session is revoked.
+def checked_subject(subject: str) -> str:
+    """Check what a session is to be the session of.
 
-    :param sid: its id, 16 bytes.
+    :raises TypeError: when it is no str; ValueError, when it is empty or too long.
     """
-    return b"s" + sid
+    if type(subject) is not str:
+        raise TypeError(f"a subject has to be a str, such as 'user:42', and a {type(subject).__name__} was given")
+    if not 0 < len(subject) <= SUBJECT_LENGTH:
+        raise ValueError(f"a subject has to be 1 to {SUBJECT_LENGTH} characters long, and this one has {len(subject)}")
+    return subject
+
+
+def key_of_session(root: bytes) -> bytes:
+    """The key under which a session is revoked, with all that `regenerate` has made of it.
+
+    :param root: its first id, 16 bytes.
+    """
+    return b"s" + root
 
 
 def key_of_subject(subject: str) -> bytes:
     """The key under which all sessions of a subject are revoked.
 
     :param subject: the name, such as ``user:42``.
-    :raises TypeError: when it is no str.
     """
-    if type(subject) is not str:
-        raise TypeError(f"a subject has to be a str, such as 'user:42', and a {type(subject).__name__} was given")
     return b"u" + sha256(subject.encode("utf-8", "surrogatepass")).digest()
 
 
@@ -54,11 +65,16 @@ class RevocationStore(ABC):
 
     The methods without ``a`` are for WSGI and may block for as long as the store's timeout; those with it are for ASGI,
     and do the same in a thread unless a store knows better. A store may be used by many threads, and after a fork.
+
+    :ivar staleness: seconds for which `find` may not know yet what another process has revoked.
     """
+
+    staleness: float = 0
 
     @abstractmethod
     def revoke(self, key: bytes, entry: Entry, ttl: int) -> None:
-        """Keep an entry for ``ttl`` seconds, 1 or more. It replaces one under the same key that is not later.
+        """Keep an entry for ``ttl`` seconds, 1 or more. It replaces one under the same key; a store that can keeps
+        the later of both.
 
         :raises StoreError: when that cannot be done.
         """
@@ -82,8 +98,9 @@ class RevocationStore(ABC):
         """Revoke all sessions of a subject that began until now, from outside a request: a shell, a job.
 
         :param subject: the name that the application has given to ``session.subject``.
-        :param ttl: seconds, at least the absolute timeout of the sessions.
+        :param ttl: seconds: the absolute timeout of the sessions and twice the leeway, or more.
         :param clock: seconds since 1970.
         :raises StoreError: when that cannot be done.
+        :raises TypeError: when the subject is no str; ValueError, when it is empty or too long.
         """
-        self.revoke(key_of_subject(subject), Entry(int(clock())), ttl)
+        self.revoke(key_of_subject(checked_subject(subject)), Entry(int(clock())), ttl)

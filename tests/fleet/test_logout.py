@@ -9,7 +9,7 @@ import pytest
 from fleet.load import visit
 from sealedsession.revocation import store_of
 
-SIGNED_OUT = {("revoked", None, "")}  # the last is the deletion of the cookie
+SIGNED_OUT = {("revoked", None, None)}  # no new cookie, and no deletion either
 
 
 class Fleet:
@@ -63,7 +63,7 @@ def test_logout(fleet: Fleet) -> None:
 
 
 def test_logout_reaches_older_cookies(fleet: Fleet) -> None:
-    """Copies of a session's older cookies are refused after its logout: changed since, or under former ids."""
+    """Copies of a session's older cookies are refused after its logout: changed since, or under older ids."""
     for port in fleet.ports:
         cookies = [fleet.sign_in("ann")]
         for number, path in enumerate(("/count/", "/regenerate/", "/count/", "/regenerate/")):
