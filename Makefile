@@ -3,6 +3,8 @@
 # make check   types, style, import contracts, documentation, packages
 # make corpus  hostile pickles, each in a process of its own
 # make mutations      take out each guard in turn, and see the tests fail
+# make bench          the project and its peers side by side; tables, and charts in docs/performance (QUICK=1: minutes)
+# make bench-check    the ratios of a short run beside the stored ones, as information
 # make bench-pickling what the allow-list pickle costs beside pickle itself (QUICK=1 for a short run)
 # make soak    60 seconds of load on three servers while their keys are rotated (SECONDS=600 for more)
 # make fuzz    60 seconds of random tokens and Cookie headers (SECONDS=600 for more)
@@ -13,9 +15,10 @@ PYTHON ?= python3
 VENV ?= .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+BENCH_VENV = $(VENV)-bench
 SECONDS ?= 60
 
-.PHONY: demo test check docs soak fuzz corpus mutations bench-pickling clean
+.PHONY: demo test check docs soak fuzz corpus mutations bench bench-check bench-pickling clean
 
 demo: $(VENV)/installed-demo
 	$(BIN)/python examples/demo
@@ -48,6 +51,13 @@ corpus: $(VENV)/installed-test
 mutations: $(VENV)/installed-test
 	$(BIN)/python tests/mutations.py
 
+# PARTS="codec middleware" runs these only
+bench: $(BENCH_VENV)/installed
+	$(BENCH_VENV)/bin/python benchmarks/run.py $(PARTS)
+
+bench-check: $(BENCH_VENV)/installed
+	QUICK=1 $(BENCH_VENV)/bin/python benchmarks/check.py $(ARGS)
+
 bench-pickling: $(VENV)/installed-demo
 	$(BIN)/python benchmarks/pickling.py
 
@@ -67,4 +77,10 @@ $(VENV)/installed-test: setup.cfg pyproject.toml | $(BIN)/python
 
 $(VENV)/installed-check: setup.cfg pyproject.toml | $(BIN)/python
 	$(PIP) --editable '.[check]'
+	touch $@
+
+$(BENCH_VENV)/installed: benchmarks/requirements.txt setup.cfg pyproject.toml
+	$(PYTHON) -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
+	$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@

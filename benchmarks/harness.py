@@ -11,46 +11,105 @@ import os
 import random
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 QUICK = bool(os.environ.get("QUICK"))
 ROUNDS = 9 if QUICK else 31
 BLOCK_SECONDS = 0.002 if QUICK else 0.005  # of one case in one round
 
+Case = Callable[[], object]
+Times = Mapping[Any, list[float]]
 
-def measure(cases: Mapping[str, Callable[[], object]], seed: int = 1) -> dict[str, list[float]]:
+
+def measure(cases: Mapping[Any, Case], seed: int = 1, clock: Callable[[], float] = time.perf_counter) -> Times:
     """Seconds per call, for every case one value per round."""
-    counts = {name: _calls_per_block(case) for name, case in cases.items()}
-    times: dict[str, list[float]] = {name: [] for name in cases}
+    counts = {name: _calls_per_block(case, clock) for name, case in cases.items()}
+    times: dict[Any, list[float]] = {name: [] for name in cases}
     order = list(cases)
     shuffle = random.Random(seed).shuffle
-    gc.collect()
-    gc.disable()
-    try:
+    with _without_gc():
         for _ in range(ROUNDS):
             shuffle(order)
             for name in order:
-                times[name].append(min(_block(cases[name], counts[name]) for _ in range(3)))
-    finally:
-        gc.enable()
+                times[name].append(min(_block(cases[name], counts[name], clock) for _ in range(3)))
+            gc.collect()  # a request and its session refer to each other
     return times
 
 
-def ratio(times: Mapping[str, list[float]], case: str, reference: str) -> float:
+def measure_singly(
+    cases: Mapping[Any, Case], between: Case, rounds: int, clock: Callable[[], float] = time.perf_counter
+) -> Times:
+    """Seconds of single calls, each of them after a call of `between`, for every case one value per round."""
+    times: dict[Any, list[float]] = {name: [] for name in cases}
+    order = list(cases)
+    shuffle = random.Random(1).shuffle
+    with _without_gc():
+        for number in range(rounds):
+            shuffle(order)
+            for name in order:
+                case = cases[name]
+                between()
+                start = clock()
+                case()
+                times[name].append(clock() - start)
+            if number % 50 == 0:
+                gc.collect()
+    return times
+
+
+def ratio(times: Times, case: Any, reference: Any) -> float:
     """The median over the rounds of case / reference."""
     return statistics.median(a / b for a, b in zip(times[case], times[reference], strict=True))
 
 
-def _calls_per_block(case: Callable[[], object]) -> int:
+def added(times: Times, case: Any, others: Any) -> list[float]:
+    """What a case takes more than another one, in every round."""
+    return [a - b for a, b in zip(times[case], times[others], strict=True)]
+
+
+def both(times: Times, case: Any, other: Any) -> list[float]:
+    """What two cases take together, in every round."""
+    return [a + b for a, b in zip(times[case], times[other], strict=True)]
+
+
+@contextmanager
+def pinned() -> Iterator[None]:
+    """Keep this process on one CPU, where the system lets it."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    cpus = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(cpus)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cpus)
+
+
+@contextmanager
+def _without_gc() -> Iterator[None]:
+    gc.collect()
+    gc.freeze()  # what is imported need not be looked through again
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.unfreeze()
+
+
+def _calls_per_block(case: Case, clock: Callable[[], float]) -> int:
     calls = 1
-    while (seconds := _block(case, calls) * calls) < BLOCK_SECONDS / 4:
+    while (seconds := _block(case, calls, clock) * calls) < BLOCK_SECONDS / 4:
         calls *= 4
     return max(1, int(calls * BLOCK_SECONDS / seconds / 3))
 
 
-def _block(case: Callable[[], object], calls: int) -> float:
+def _block(case: Case, calls: int, clock: Callable[[], float]) -> float:
     repeat = range(calls)
-    start = time.perf_counter()
+    start = clock()
     for _ in repeat:
         case()
-    return (time.perf_counter() - start) / calls
+    return (clock() - start) / calls

@@ -1,0 +1,87 @@
+"""A regression guard: ratios to the reference of a short run, beside those of baseline.json: ``make bench-check``.
+
+Information, and no test: it says "slower" where a ratio has grown by more than `TOLERANCE`, and "noisy" where the
+control, which has to be 1, is so far off that nothing can be said. With ``--strict`` anything slower is an error;
+``--store`` makes the fresh ratios the new baseline.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import codec
+import middleware
+import peers
+from harness import pinned
+from payloads import PAYLOADS
+from peer_middleware import DOORS, built
+from peers import CONTROL, OURS, REFERENCE
+from tables import Table
+
+BASELINE = Path(__file__).with_name("baseline.json")
+TOLERANCE = 1.35  # times as slow, with everything else on the machine going on
+NOISE = 1.12  # times off, either way, that a control may be
+
+Ratios = Mapping[str, float]
+
+
+def fresh() -> tuple[Ratios, Ratios]:
+    """The ratios of ours to the reference, and those of the controls, by what was measured."""
+    ours, controls = {}, {}
+    shown = (OURS, REFERENCE, CONTROL)
+    codecs = {name: peers.PEERS[name].make() for name in shown}
+    for payload, value in PAYLOADS.items():
+        ratios, _ = codec.measure_codecs(codecs, value)
+        for operation in ("seal", "unseal"):
+            key = f"codec, {operation}, {payload}"
+            ours[key], controls[key] = ratios[operation][OURS], ratios[operation][CONTROL]
+    for door in DOORS:
+        middlewares, _ = built({name: door.makers[name] for name in shown})
+        for case, ratios, _ in middleware.measure_door(door, middlewares):
+            key = f"{door.name}, {case}"
+            ours[key], controls[key] = ratios[OURS], ratios[CONTROL]
+    return ours, controls
+
+
+def verdict(now: float, before: float | None, control: float) -> str:
+    """What one ratio says: ok, slower, faster, noisy, or new."""
+    if before is None:
+        return "new"
+    if not 1 / NOISE <= control <= NOISE:
+        return "noisy"
+    if now > before * TOLERANCE:
+        return "slower"
+    return "faster" if now * TOLERANCE < before else "ok"
+
+
+def compare(ratios: Ratios, controls: Ratios, baseline: Ratios) -> Table:
+    """A table of all that was measured, and of what the baseline has besides."""
+    table = Table("check", "Ratios to the reference, beside the baseline", ["baseline", "now", "control", "verdict"])
+    for key, now in ratios.items():
+        before = baseline.get(key)
+        table.rows[key] = [before, now, controls[key], verdict(now, before, controls[key])]
+    for key in baseline.keys() - ratios.keys():
+        table.rows[key] = [baseline[key], None, None, "gone"]
+    return table
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--strict", action="store_true", help="fail if anything is slower")
+    parser.add_argument("--store", action="store_true", help="make these ratios the baseline")
+    arguments = parser.parse_args()
+    with pinned():
+        ratios, controls = fresh()
+    if arguments.store:
+        BASELINE.write_text(json.dumps({key: round(value, 2) for key, value in ratios.items()}, indent=1) + "\n")
+    table = compare(ratios, controls, json.loads(BASELINE.read_text()) if BASELINE.exists() else {})
+    print(table.as_text())
+    slower = [key for key, value in table.column("verdict").items() if value == "slower"]
+    print(f"{len(slower)} of {len(table.rows)} are slower than the baseline allows")
+    return 1 if arguments.strict and slower else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

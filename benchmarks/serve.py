@@ -1,0 +1,91 @@
+"""One application behind one real server: ``python serve.py gunicorn|waitress|uvicorn MIDDLEWARE PORT``.
+
+The path says what the application does to its session: /untouched, /read, /write, or /sign-in to fill it.
+"""
+
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import doors
+import peer_middleware
+from peers import OURS, REFERENCE
+
+WSGI: peer_middleware.Makers = {
+    OURS: peer_middleware.ours_wsgi,
+    REFERENCE: peer_middleware.prototype_wsgi,
+    "Beaker, encrypted": peer_middleware.beaker_encrypted,
+    "Beaker, signed": peer_middleware.beaker_signed,
+}
+ASGI: peer_middleware.Makers = {
+    OURS: peer_middleware.ours_asgi,
+    REFERENCE: peer_middleware.prototype_asgi,
+    "Starlette, signed": peer_middleware.starlette_signed,
+    "asgi-sessions, encrypted": peer_middleware.asgi_sessions,
+}
+MAKERS = {"gunicorn": WSGI, "waitress": WSGI, "uvicorn": ASGI}
+BARE = "bare"
+
+
+def application_of(server: str, name: str) -> Any:
+    """The application that a server serves: bare, or with the middleware of a name around each of its paths."""
+    is_wsgi = MAKERS[server] is WSGI
+    if name == BARE:
+        return doors.wsgi_bare if is_wsgi else doors.asgi_bare
+    middleware = MAKERS[server][name]()
+    applications = {f"/{path}": middleware.build(action) for path, action in doors.ACTIONS.items()}
+    applications["/sign-in"] = middleware.build(doors.sign_in)
+    return _by_path_info(applications) if is_wsgi else _by_path(applications)
+
+
+def _by_path_info(applications: dict[str, Any]) -> Callable[..., Any]:
+    def application(environ: Any, start_response: Any) -> Any:
+        return applications[environ["PATH_INFO"]](environ, start_response)
+
+    return application
+
+
+def _by_path(applications: dict[str, Any]) -> Callable[..., Any]:
+    # A coroutine function: servers tell ASGI 3 from ASGI 2 by that.
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await applications[scope["path"]](scope, receive, send)
+
+    return application
+
+
+def _gunicorn(application: Any, port: int) -> None:
+    from gunicorn.app.base import BaseApplication
+
+    class Server(BaseApplication):
+        def load_config(self) -> None:
+            options = {"bind": f"127.0.0.1:{port}", "worker_class": "gthread", "threads": 1, "keepalive": 30}
+            for name, value in {**options, "loglevel": "error"}.items():
+                self.cfg.set(name, value)
+
+        def load(self) -> Any:
+            return application
+
+    Server().run()
+
+
+def _waitress(application: Any, port: int) -> None:
+    import waitress
+
+    # It warns of every request that has to wait for the one thread, and would be measured doing that.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    waitress.serve(application, host="127.0.0.1", port=port, threads=1, _quiet=True)
+
+
+def _uvicorn(application: Any, port: int) -> None:
+    import uvicorn
+
+    uvicorn.run(
+        application, port=port, loop="uvloop", http="httptools", access_log=False, log_level="error", lifespan="off",
+        interface="asgi3",
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    server, name, port = sys.argv[1:]
+    {"gunicorn": _gunicorn, "waitress": _waitress, "uvicorn": _uvicorn}[server](application_of(server, name), int(port))
