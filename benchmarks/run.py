@@ -1,4 +1,4 @@
-"""All benchmarks: ``make bench``; or some: ``run.py [codec] [middleware] [cold] [endtoend] [scale]``.
+"""All benchmarks: ``make bench``; or some: ``run.py [codec] [middleware] [cold] [endtoend] [scale] [options]``.
 
 Prints tables of ratios, the times of the reference to give them a scale, and whatever was not measured. Then it writes
 results.json and the tables and charts of docs/performance.rst. QUICK=1 makes a short run, ``--no-docs`` writes nothing.
@@ -13,11 +13,12 @@ import codec
 import cold
 import endtoend
 import middleware
+import options
 import report
 import scale
 from harness import pinned
 
-PINNED = {"codec": codec.run, "middleware": middleware.run, "cold": cold.run}
+PINNED = {"codec": codec.run, "middleware": middleware.run, "cold": cold.run, "options": options.run}
 UNPINNED = {"endtoend": endtoend.run, "scale": scale.run}
 PARTS = {**PINNED, **UNPINNED}
 

@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 from fleet.servers import find_free_port, running
 
-from sealedsession.session_states import UNOPENED_CONTENT, UnopenedSession
-
 
 class Clock:
     """Seconds since 1970, standing still."""
@@ -63,10 +61,3 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., in
 @pytest.fixture(scope="session")
 def free_port() -> int:
     return find_free_port()
-
-
-def open_session(manager, request):
-    """Make a request's session, as the doors do."""
-    session = UnopenedSession(UNOPENED_CONTENT)
-    session._keeper, session._request, session._headers_gone = manager, request, False
-    return session

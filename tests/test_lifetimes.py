@@ -4,10 +4,10 @@ import re
 from operator import methodcaller
 
 import pytest
-from conftest import open_session
 from hypothesis import given
 from hypothesis import strategies as st
 from test_manager import Browser, dumps, fill, header
+from unopened import open_session
 
 from sealedsession.config import SessionConfig
 from sealedsession.errors import ConfigError, SessionClosed

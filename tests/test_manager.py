@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import pytest
-from conftest import open_session
+from unopened import open_session
 
 from sealedsession.config import SessionConfig
 from sealedsession.errors import CookieTooLarge, NotSerializable

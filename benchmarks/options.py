@@ -1,0 +1,85 @@
+"""What options cost: a request with one of them, beside the same request without, on both doors."""
+
+import json
+import statistics
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import doors
+from harness import added, measure, ratio
+from tables import Table
+
+from sealedsession.asgi import SessionMiddleware as AsgiMiddleware
+from sealedsession.revocation import CachedStore, MemoryStore, SQLiteStore
+from sealedsession.wsgi import SessionMiddleware as WsgiMiddleware
+
+KEYS = {
+    "validate_key": "kXn2r5u8x-A-D_G-KaPdSgVkYp3s6v9y-B-E-H-MbQe",
+    "encrypt_key": "Tn5v8y-B-D-GpKbPeShVmYq3t6w9z-C-F-JaNcRfUjX",
+}
+PLAIN = "none"
+
+
+def run() -> tuple[list[Table], list[str]]:
+    """A table of the ratios to no option, and the microseconds that each adds or saves."""
+    columns = [f"{door}, {action}" for door in ("WSGI", "ASGI") for action in ("untouched", "read", "write")]
+    table = Table("options", "Options: added per request with a cookie, ratio to no option", columns)
+    notes = []
+    with tempfile.TemporaryDirectory() as directory:
+        every = _options(Path(directory))
+        for column, cases in zip(columns, _columns(every), strict=True):
+            times = measure(cases)
+            overheads = {name: added(times, name, "bare") for name in cases}
+            for name in every:
+                measured = name in cases
+                table.rows.setdefault(name, []).append(ratio(overheads, name, PLAIN) if measured else None)
+                if measured:
+                    microseconds = statistics.median(added(overheads, name, PLAIN)) * 1e6
+                    notes.append(f"{column}: {name} adds {microseconds:.2f} us")
+    return [table], notes
+
+
+def _options(directory: Path) -> dict[str, dict[str, Any]]:
+    keyring = directory / "keyring.json"
+    keyring.touch(0o600)
+    keyring.write_text(json.dumps({"version": 1, "keys": [{"state": "primary", **KEYS}]}))
+    return {
+        PLAIN: KEYS,
+        "control": KEYS,
+        "encrypt_key=None": {"validate_key": KEYS["validate_key"]},
+        "keyring: a file": {"keyring": f"file:{keyring}"},
+        "revocation: memory": {**KEYS, "revocation": MemoryStore()},
+        "revocation: SQLite": {**KEYS, "revocation": SQLiteStore(directory / "revoked.db")},
+        "revocation: SQLite, cached": {**KEYS, "revocation": CachedStore(SQLiteStore(directory / "cached.db"))},
+        "compress": {**KEYS, "compress": True},
+        "pad=32": {**KEYS, "pad": 32},
+        "binding": {**KEYS, "binding": lambda request: b"client"},
+        "on_event": {**KEYS, "on_event": lambda event: None},
+        "persistent": {**KEYS, "persistent": True},
+        "serializer='json'": {**KEYS, "serializer": "json"},
+    }
+
+
+def _columns(every: dict[str, dict[str, Any]]) -> list[dict[str, Callable[[], None]]]:
+    columns = []
+    for action in doors.ACTIONS.values():
+        cases: dict[str, Callable[[], None]] = {"bare": doors.wsgi_case(doors.wsgi_bare, doors.environ_of("a=b"))}
+        for name, options in every.items():
+            seed = WsgiMiddleware(doors.wsgi_application("sealedsession.session", doors.sign_in), **options)
+            cookie = doors.wsgi_set_cookies(seed, doors.environ_of(None))[-1].partition(";")[0]
+            application = WsgiMiddleware(doors.wsgi_application("sealedsession.session", action), **options)
+            cases[name] = doors.wsgi_case(application, doors.environ_of(cookie))
+        columns.append(cases)
+    for action in doors.ACTIONS.values():
+        cases = {"bare": doors.asgi_case(doors.asgi_bare, doors.scope_of("a=b"))}
+        for name, options in every.items():
+            if "SQLite" in name:
+                continue  # it is asked in a thread, and needs an event loop
+            seed = AsgiMiddleware(doors.asgi_application(doors.sign_in), **options)
+            cookie = doors.asgi_set_cookies(seed, doors.scope_of(None))[-1].partition(";")[0]
+            application = AsgiMiddleware(doors.asgi_application(action), **options)
+            cases[name] = doors.asgi_case(application, doors.scope_of(cookie))
+        columns.append(cases)
+    return columns
