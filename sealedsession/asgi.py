@@ -59,7 +59,7 @@ class SessionMiddleware:
         session._keeper = self._manager
         session._request = scope
         session._headers_gone = False
-        if self._manager.revokes:
+        if self._manager.awaits:
             await self._call_with_store(scope, receive, send, session)
             return
 

@@ -46,7 +46,7 @@ class SessionManager(Generic[Request, Text]):
     :param plain_http_host: gives the host that a request was made to if that was by plain http, or None.
     :param text: makes a header's value of the server's kind of str.
     :param header_name: the same for its name, which ASGI wants in lower case.
-    :param awaits: whether whoever calls this awaits the revocation store.
+    :param awaits: whether whoever calls this awaits a revocation store that blocks.
     """
 
     def __init__(
@@ -80,9 +80,9 @@ class SessionManager(Generic[Request, Text]):
         self._outgoing = Outgoing(config, sealer, form)
         self._headers: SessionHeaders[Text] = SessionHeaders(text, header_name, config.cache_control)
         self.revokes = config.store is not None
-        self._awaits = awaits and self.revokes
+        self.awaits = awaits and config.store is not None and config.store.blocks
         # On first touch: what the cookie holds.
-        self.load: Callable[[Session], dict[Any, Any]] = _fetched if self._awaits else self._incoming.open
+        self.load: Callable[[Session], dict[Any, Any]] = _fetched if self.awaits else self._incoming.open
 
     def close(self, session: Session, status: int, headers: list[tuple[Text, Text]]) -> list[tuple[Text, Text]]:
         """Close a session before the response's headers go out.
@@ -197,7 +197,7 @@ class SessionManager(Generic[Request, Text]):
 
     def _revoke(self, session: Session, revocations: list[_Revocation]) -> None:
         store = self._store
-        if self._awaits:
+        if self.awaits:
             session._pending += revocations
             return
         try:

@@ -24,6 +24,8 @@ class MemoryStore(RevocationStore):
     :raises ConfigError: when `clock` is no function.
     """
 
+    blocks = False
+
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
         if not callable(clock):
             raise ConfigError(f"clock has to be a function, and a {type(clock).__name__} was given")

@@ -67,9 +67,11 @@ class RevocationStore(ABC):
     and do the same in a thread unless a store knows better. A store may be used by many threads, and after a fork.
 
     :ivar staleness: seconds for which `find` may not know yet what another process has revoked.
+    :ivar blocks: whether a call may wait, so that ASGI awaits it. Otherwise it is made as in WSGI, on first touch.
     """
 
     staleness: float = 0
+    blocks: bool = True
 
     @abstractmethod
     def revoke(self, key: bytes, entry: Entry, ttl: int) -> None:
