@@ -85,7 +85,7 @@ class Incoming:
         session._rejected = None
         session._save = session._invalidated = False
         session._revoked_subjects = ()
-        session._opened_at = None if self._store is None else int(self._clock() - self._store.staleness)
+        session._opened_at = None if self._store is None else self._clock() - self._store.staleness
         header = self._cookie_header(session._request)
         if not header:
             return ()

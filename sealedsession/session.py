@@ -81,7 +81,7 @@ class Session(dict[Any, Any]):
     _invalidated: bool
     _revoked_subjects: tuple[str, ...]
     _came_under: bytes | None
-    _opened_at: int | None
+    _opened_at: float | None
     _created: int
     _sid: bytes | None
     _lifetime: int | None
@@ -191,7 +191,7 @@ class Session(dict[Any, Any]):
     def regenerate(self) -> None:
         """Keep the data under a new identity: id and created. Call it when a user signs in or gains rights
         (OWASP ASVS 5.0, 7.2.4). Revoking the session reaches its older cookies too."""
-        self._created = self._keeper.now() if self._opened_at is None else self._opened_at
+        self._created = self._keeper.now() if self._opened_at is None else int(self._opened_at)
         self._change_id()
 
     def revoke(self) -> None:

@@ -444,10 +444,10 @@ MUTATIONS = [
             ),
             (
                 "when it was looked up",
-                "None if self._store is None else int(self._clock() - self._store.staleness)",
+                "None if self._store is None else self._clock() - self._store.staleness",
                 "None",
             ),
-            ("how old the answer may be", "int(self._clock() - self._store.staleness)", "int(self._clock())"),
+            ("how old the answer may be", "self._clock() - self._store.staleness", "int(self._clock())"),
             ("subjects are asked for", "keys.append(key_of_subject(session._subject))", "pass"),
             (
                 "what began in that second",
@@ -540,7 +540,7 @@ MUTATIONS = [
             ("invalidate() drops the root", "self._sid = self._root = self._lifetime", "self._sid = self._lifetime"),
             (
                 "a new id is no younger than the question",
-                "self._keeper.now() if self._opened_at is None else self._opened_at",
+                "self._keeper.now() if self._opened_at is None else int(self._opened_at)",
                 "self._keeper.now()",
             ),
             ("roots are revoked", "(self._came_under, self._root or self._sid)", "(self._sid,)"),
