@@ -115,7 +115,7 @@ class Outgoing:
         except TooLarge:
             by_key = self._form.sizes(session)
             raise CookieTooLarge(self._name, self._estimate(by_key), LIMIT, by_key) from None
-        sid = self._config.random_bytes(SID_BYTES) if self._needs_sid and session._sid is None else session._sid
+        sid = session._keeper.new_sid() if self._needs_sid and session._sid is None else session._sid
         token = self._seal(session, payload, sid)
         size = len(self._name) + len(token)
         if size > LIMIT:

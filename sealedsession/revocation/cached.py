@@ -9,14 +9,13 @@ Rules:
 3. An error is not an answer.
 """
 
-import math
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 from sealedsession.errors import ConfigError
-from sealedsession.revocation.store import Entry, RevocationStore
+from sealedsession.revocation.store import Entry, RevocationStore, check_clock, check_seconds
 
 
 class CachedStore(RevocationStore):
@@ -40,12 +39,10 @@ class CachedStore(RevocationStore):
     ) -> None:
         if not isinstance(store, RevocationStore):
             raise ConfigError(f"store has to be a RevocationStore, and a {type(store).__name__} was given")
-        if type(staleness) not in (int, float) or not 0 < staleness < math.inf:
-            raise ConfigError(f"staleness has to be a number of seconds over 0, and {staleness!r} was given")
+        check_seconds("staleness", staleness)
         if type(size) is not int or size < 1:
             raise ConfigError(f"size has to be a number of keys of at least 1, and {size!r} was given")
-        if not callable(clock):
-            raise ConfigError(f"clock has to be a function, and a {type(clock).__name__} was given")
+        check_clock(clock)
         self._store = store
         self._staleness = staleness
         self.staleness = staleness + store.staleness

@@ -11,8 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from sealedsession.errors import ConfigError
-from sealedsession.revocation.store import Entry, RevocationStore
+from sealedsession.revocation.store import Entry, RevocationStore, check_clock
 
 LEAST_SWEPT = 100  # fewer entries are not worth a sweep
 
@@ -27,8 +26,7 @@ class MemoryStore(RevocationStore):
     blocks = False
 
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
-        if not callable(clock):
-            raise ConfigError(f"clock has to be a function, and a {type(clock).__name__} was given")
+        check_clock(clock)
         self._clock = clock
         self._kept: dict[bytes, tuple[float, Entry]] = {}  # when it expires, and the entry
         self._lock = threading.Lock()

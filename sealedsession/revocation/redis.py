@@ -11,13 +11,12 @@ Rules:
 """
 
 import asyncio
-import math
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
 from sealedsession.errors import ConfigError, StoreError
-from sealedsession.revocation.store import Entry, RevocationStore
+from sealedsession.revocation.store import Entry, RevocationStore, check_seconds
 
 # Rules 1 and 3 depend on these options of redis-py: neither the url nor client_options may set them.
 RETRY = {"retry", "retry_on_timeout", "retry_on_error"}
@@ -50,8 +49,7 @@ class RedisStore(RevocationStore):
     ) -> None:
         if type(url) is not str or type(prefix) is not str:
             raise ConfigError("url and prefix have to be str, such as 'redis://localhost:6379/0' and 'sealedsession:'")
-        if type(timeout) not in (int, float) or not 0 < timeout < math.inf:
-            raise ConfigError(f"timeout has to be a number of seconds over 0, and {timeout!r} was given")
+        check_seconds("timeout", timeout)
         try:  # here, because the import takes 0.1 s, and the other stores do without
             redis: Any = import_module("redis")
         except ImportError as error:

@@ -9,7 +9,6 @@ Rules:
 3. A logout that was answered is on the disk. WAL alone would leave the last ones to a power cut: synchronous=FULL.
 """
 
-import math
 import os
 import sqlite3
 import time
@@ -19,7 +18,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 
 from sealedsession.errors import ConfigError, StoreError
-from sealedsession.revocation.store import Entry, RevocationStore
+from sealedsession.revocation.store import Entry, RevocationStore, check_clock, check_seconds
 
 Opened = tuple[sqlite3.Connection, tuple[int, int] | None]  # with the device and the inode of its file
 PREPARE = (
@@ -64,10 +63,8 @@ class SQLiteStore(RevocationStore):
         name = os.fspath(path) if isinstance(path, str | os.PathLike) else None
         if not isinstance(name, str) or not name or "\0" in name or name.startswith((":memory:", "file:")):
             raise ConfigError(f"path has to be that of a file, and {path!r} was given; in memory is MemoryStore")
-        if type(timeout) not in (int, float) or not 0 < timeout < math.inf:
-            raise ConfigError(f"timeout has to be a number of seconds over 0, and {timeout!r} was given")
-        if not callable(clock):
-            raise ConfigError(f"clock has to be a function, and a {type(clock).__name__} was given")
+        check_seconds("timeout", timeout)
+        check_clock(clock)
         self._path = os.path.abspath(name)  # as a server may change its directory later
         self._timeout = timeout
         self._clock = clock

@@ -10,11 +10,14 @@ Rules:
 """
 
 import asyncio
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import NamedTuple
+
+from sealedsession.errors import ConfigError
 
 SUBJECT_LENGTH = 255  # characters
 ALWAYS = 2**32 - 1  # as not_before: times have 32 bits
@@ -58,6 +61,24 @@ def key_of_subject(subject: str) -> bytes:
     :param subject: the name, such as ``user:42``.
     """
     return b"u" + sha256(subject.encode("utf-8", "surrogatepass")).digest()
+
+
+def check_seconds(option: str, value: object) -> None:
+    """Refuse what is no length of time for an option of a store.
+
+    :raises ConfigError: unless it is a number of more than 0.
+    """
+    if type(value) not in (int, float) or not 0 < value < math.inf:  # type: ignore[operator]
+        raise ConfigError(f"{option} has to be a number of seconds over 0, and {value!r} was given")
+
+
+def check_clock(clock: object) -> None:
+    """Refuse what cannot be asked for the time.
+
+    :raises ConfigError: unless it is a function.
+    """
+    if not callable(clock):
+        raise ConfigError(f"clock has to be a function, and a {type(clock).__name__} was given")
 
 
 class RevocationStore(ABC):
