@@ -7,16 +7,20 @@ that does not do its work.
 
 import base64
 import gzip
+import importlib.util
 import json
 import pickle
+import sys
 import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import reference
 
+from sealedsession import base64url, seal
 from sealedsession.config import SessionConfig
 from sealedsession.keys import Keyring
 from sealedsession.pickling import PickleSerializer
@@ -113,10 +117,12 @@ def run(coroutine: Any) -> Any:
 # --------------------------------------------------------------------------------------------------------------- ours
 
 
-def _ours(serializer: PickleSerializer | JsonSerializer, encrypt_key: str | None) -> Codec:
+def _ours(
+    serializer: PickleSerializer | JsonSerializer, encrypt_key: str | None, sealer_class: type[Sealer] = Sealer
+) -> Codec:
     keyring = Keyring(OUR_KEYS["validate_key"], encrypt_key)
     timeouts = SessionConfig(**OUR_KEYS).timeouts  # the defaults
-    sealer = Sealer(keyring, "cookie:session", idle_timeout=timeouts.idle, absolute_timeout=timeouts.absolute)
+    sealer = sealer_class(keyring, "cookie:session", idle_timeout=timeouts.idle, absolute_timeout=timeouts.absolute)
     created = int(time.time())
 
     def seal(value: Any) -> str:
@@ -131,9 +137,37 @@ def _ours(serializer: PickleSerializer | JsonSerializer, encrypt_key: str | None
 _SEALED = "AES-256-CTR + HMAC-SHA256, two timeouts, key ids"
 
 
-@_peer(OURS, "sealedsession", encrypts=True, protection=_SEALED, content="pickle, grammar and types checked both ways")
+_CHECKED = "pickle, grammar and types checked both ways"
+
+
+@_peer(OURS, "sealedsession", "pybase64", encrypts=True, protection=_SEALED, content=_CHECKED)
 def _sealedsession() -> Codec:
     return _ours(PickleSerializer(), OUR_KEYS["encrypt_key"])
+
+
+def _copy_of(module: ModuleType) -> Any:
+    spec = importlib.util.spec_from_file_location(f"copy_of_{module.__name__}", str(module.__file__))
+    assert spec is not None
+    assert spec.loader is not None
+    copy = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(copy)
+    return copy
+
+
+@_peer(
+    f"{OURS}, no pybase64", "sealedsession", encrypts=True, protection=_SEALED, content=_CHECKED,
+    lacks="what the extra speed installs",
+)  # fmt: skip
+def _sealedsession_alone() -> Codec:
+    pybase64 = sys.modules.get("pybase64")
+    sys.modules["pybase64"] = None  # type: ignore[assignment]  # importing it raises ImportError
+    without = _copy_of(base64url)
+    sys.modules.pop("pybase64")
+    if pybase64 is not None:
+        sys.modules["pybase64"] = pybase64
+    alone = _copy_of(seal)
+    alone.base64url = without
+    return _ours(PickleSerializer(), OUR_KEYS["encrypt_key"], alone.Sealer)
 
 
 @_peer(f"{OURS}, JSON", "sealedsession", encrypts=True, protection=_SEALED, content="tagged JSON, checked both ways")

@@ -104,7 +104,9 @@ class SessionMiddleware:
             return message
         headers = message.get("headers", ())
         status = message.get("status", _SWITCHING_PROTOCOLS)
-        self._manager.adopt(session, scope.get("session", session))
+        current = scope.get("session", session)
+        if current is not session:
+            self._manager.adopt(session, current)
         sent = self._manager.close(session, status, headers)
         return message if sent is headers else {**message, "headers": sent}
 
@@ -127,9 +129,15 @@ def _spec_version(scope: Any) -> tuple[int, ...]:
     return tuple(map(int, versions.get("spec_version", "2.0").split(".")))
 
 
-def _cookie_header(scope: Any) -> bytes:
+def _cookie_header(scope: Any) -> bytes | None:
     """All Cookie headers in one: HTTP/2 sends several (RFC 9113, 8.2.3)."""
-    return b"; ".join([value for name, value in scope["headers"] if name == b"cookie"])
+    header: bytes | None = None
+    for name, value in scope["headers"]:
+        if name == b"cookie":
+            if header is not None:
+                return b"; ".join([value for name, value in scope["headers"] if name == b"cookie"])
+            header = value
+    return header
 
 
 def _plain_http_host(scope: Any) -> str | None:

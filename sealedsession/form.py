@@ -8,7 +8,8 @@ The root is the id that the session began with, where `regenerate` has given it 
 revoked together. Whatever else a payload holds is refused as ``forbidden_value``.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 from sealedsession.config import SessionConfig
 from sealedsession.errors import NotSerializable, UnsealError
@@ -27,9 +28,10 @@ class SessionForm:
     """Sessions to payloads and back, by one configuration.
 
     :ivar number: the number, in a token, of the serializer that writes.
+    :ivar loads_payload: by the number of a serializer, what reads its payloads: that of one not accepted refuses them.
     """
 
-    __slots__ = ("_dumps", "_loads", "_size", "_too_many", "_write", "number")
+    __slots__ = ("_dumps", "_size", "_too_many", "_write", "loads_payload", "number")
 
     def __init__(self, config: SessionConfig) -> None:
         limits = config.limits
@@ -43,7 +45,8 @@ class SessionForm:
             serializers[PICKLE] = PickleSerializer(config.registry, limits)
         if "json" in config.accept_serializers:
             serializers[JSON] = JsonSerializer(config.registry, limits)
-        self._loads = {number: serializer.loads for number, serializer in serializers.items()}
+        self.loads_payload: dict[int, Callable[[bytes], object]] = {PICKLE: _refuse_pickle, JSON: _refuse_json}
+        self.loads_payload |= {number: serializer.loads for number, serializer in serializers.items()}
         self._dumps = {number: serializer.dumps for number, serializer in serializers.items()}
         self.number = PICKLE if config.serializer == "pickle" else JSON
         self._write = self._dumps[self.number]
@@ -53,13 +56,8 @@ class SessionForm:
 
         :raises UnsealError: ``forbidden_value``
         """
-        loads = self._loads.get(unsealed.serializer)
-        if loads is None:
-            raise UnsealError(
-                "forbidden_value", f"a payload by serializer {unsealed.serializer}, which is not accepted here"
-            )
-        value = loads(unsealed.payload)
-        return (value, None, None) if type(value) is dict else _content_of_list(value)
+        value = self.loads_payload[unsealed.serializer](unsealed.payload)
+        return (value, None, None) if type(value) is dict else content_of_list(value)
 
     def dumps(self, session: Session, origin: Unsealed | None = None) -> bytes:
         """Write a session.
@@ -92,7 +90,19 @@ class SessionForm:
             return self._size
 
 
-def _content_of_list(value: object) -> Content:
+def _refuse_pickle(_: bytes) -> NoReturn:
+    raise UnsealError("forbidden_value", "a payload in pickle, which is not accepted here")
+
+
+def _refuse_json(_: bytes) -> NoReturn:
+    raise UnsealError("forbidden_value", "a payload in JSON, which is not accepted here")
+
+
+def content_of_list(value: object) -> Content:
+    """Data, subject and root of a payload that is no dict.
+
+    :raises UnsealError: ``forbidden_value``
+    """
     if type(value) is not list or len(value) != 3:
         raise UnsealError("forbidden_value", f"a {type(value).__name__} for a session")
     subject, root, data = value

@@ -48,7 +48,7 @@ _NOT_OPENERS = bytes(set(range(256)) - set(_OPENERS))
 class Grammar:
     """The grammar, with the limits of one configuration."""
 
-    __slots__ = ("_depth", "_limits", "_match", "_match_few", "_nodes", "_size", "_typed")
+    __slots__ = ("_depth", "_limits", "_match", "_nodes", "_size", "_typed", "match_few")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -56,7 +56,7 @@ class Grammar:
         # A level and a node take an opcode each at least, and a typed value three besides the data: a payload of so few
         # opcodes keeps to all three limits.
         few = min(limits.depth, limits.nodes, 3 * limits.typed)
-        self._match_few = _matcher(limits.int_bytes, b"%d" % few)
+        self.match_few = _matcher(limits.int_bytes, b"%d" % few)
         self._match = _matcher(limits.int_bytes)
 
     def check(self, payload: bytes) -> None:
@@ -64,12 +64,18 @@ class Grammar:
 
         :raises UnsealError: naming what does not hold.
         """
+        match = self.match_few(payload)
+        if not match.lastindex or len(payload) > self._size:
+            self.check_on(payload, match)
+
+    def check_on(self, payload: bytes, match: re.Match[bytes]) -> None:
+        """Go on where `match_few` stopped, with what its match does not say.
+
+        :raises UnsealError: naming what does not hold.
+        """
         length = len(payload)
         if length > self._size:
             raise UnsealError("forbidden_value", f"a payload of {length} bytes, and {self._size} is the most")
-        match = self._match_few(payload)
-        if match.lastindex:
-            return
         # A level and a node take a byte at least, and a typed value four: what is in long strings makes none.
         length -= self._check_by_parts(payload, match.end())
         if (
@@ -80,7 +86,7 @@ class Grammar:
             self._limits.check(*_measure(payload))
 
     def _check_by_parts(self, payload: bytes, position: int) -> int:
-        """Go on where `check` stopped: a payload of many opcodes, or with long strings, or one that is not ours.
+        """Go on where `check_on` began: a payload of many opcodes, or with long strings, or one that is not ours.
 
         :returns: the number of bytes that are in long strings.
         :raises UnsealError: naming the first opcode that is not in the grammar.

@@ -10,6 +10,8 @@ from typing import Generic, TypeVar
 
 Text = TypeVar("Text", str, bytes)
 
+_LENGTHS = len("vary"), len("cache-control")  # of the names that are looked for: most names have another
+
 
 class SessionHeaders(Generic[Text]):
     """Adds a session's headers to an application's.
@@ -47,6 +49,8 @@ class SessionHeaders(Generic[Text]):
         vary_at = None
         varies = cached = False
         for index, (name, value) in enumerate(sent):
+            if len(name) not in _LENGTHS:
+                continue
             lower = name.lower()
             if lower == self._vary_name:
                 vary_at = index

@@ -11,8 +11,8 @@ from typing import Any
 from sealedsession.config import SessionConfig
 from sealedsession.cookie import CookieFinder
 from sealedsession.errors import NOT_FINAL, StoreError, UnsealError
-from sealedsession.form import SessionForm
-from sealedsession.revocation.store import Entry, RevocationStore, key_of_session, key_of_subject
+from sealedsession.form import SessionForm, content_of_list
+from sealedsession.revocation.store import OF_SESSION, Entry, RevocationStore, key_of_subject
 from sealedsession.seal import Sealer, Unsealed
 from sealedsession.session import Session
 
@@ -24,7 +24,8 @@ class Incoming:
     """
 
     __slots__ = (
-        "_allow_on_store_error", "_bind", "_clock", "_cookie_header", "_events", "_find", "_loads", "_store", "_unseal",
+        "_allow_on_store_error", "_bind", "_clock", "_cookie_header", "_events", "_find", "_loads_payload", "_store",
+        "_unseal",
     )  # fmt: skip
 
     def __init__(
@@ -37,7 +38,7 @@ class Incoming:
         self._cookie_header = cookie_header
         self._find = CookieFinder(str(config.name))
         self._unseal = sealer.unseal
-        self._loads = form.loads
+        self._loads_payload = form.loads_payload
         self._clock = config.clock
         self._bind = None if config.binding is None else config.bind
         self._events = config.events
@@ -50,17 +51,19 @@ class Incoming:
             data = self._read(session, unsealed)
             if data is None:
                 continue
-            if self._store is not None:
-                keys = _keys_of(session)
+            if self._store is not None and (keys := _keys_of(session)):
                 try:
-                    revoked = bool(keys) and self._is_revoked(session, keys, self._store.find(keys))
+                    revoked = self._is_revoked(session, keys, self._store.find(keys))
                 except Exception as error:  # noqa: BLE001  # StoreError, or anything that somebody's store raises
                     if not self._goes_without_store(session, error):
                         break
                     revoked = False
                 if revoked:
                     continue
-            return self._accept(session, data)
+            session._rejected = None
+            if self._events.hooked:
+                self._events.tell("opened", sid=session._sid)
+            return data
         return self._begin(session)
 
     async def aopen(self, session: Session, store: RevocationStore) -> dict[Any, Any]:
@@ -69,15 +72,19 @@ class Incoming:
             data = self._read(session, unsealed)
             if data is None:
                 continue
-            keys = _keys_of(session)
-            try:
-                revoked = bool(keys) and self._is_revoked(session, keys, await store.afind(keys))
-            except Exception as error:  # noqa: BLE001  # StoreError, or anything that somebody's store raises
-                if not self._goes_without_store(session, error):
-                    break
-                revoked = False
-            if not revoked:
-                return self._accept(session, data)
+            if keys := _keys_of(session):
+                try:
+                    revoked = self._is_revoked(session, keys, await store.afind(keys))
+                except Exception as error:  # noqa: BLE001  # StoreError, or anything that somebody's store raises
+                    if not self._goes_without_store(session, error):
+                        break
+                    revoked = False
+                if revoked:
+                    continue
+            session._rejected = None
+            if self._events.hooked:
+                self._events.tell("opened", sid=session._sid)
+            return data
         return self._begin(session)
 
     def _unsealed(self, session: Session) -> Sequence[Unsealed]:
@@ -105,20 +112,19 @@ class Incoming:
 
     def _read(self, session: Session, unsealed: Unsealed) -> dict[Any, Any] | None:
         """Make the session what a token says, and give its data; None if it is refused."""
-        session._origin = unsealed
-        _, _, session._created, _, session._lifetime, session._sid, _ = unsealed
+        payload, serializer, session._created, _, session._lifetime, sid, _ = session._origin = unsealed
+        session._sid = sid
         try:
-            data, session._subject, session._root = self._loads(unsealed)
+            value = self._loads_payload[serializer](payload)
+            if type(value) is dict:
+                session._subject = session._root = None
+                session._came_under = sid
+                return value
+            data, session._subject, session._root = content_of_list(value)
         except UnsealError as error:
-            self._reject(session, error, unsealed.sid)
+            self._reject(session, error, sid)
             return None
-        session._came_under = session._root or session._sid
-        return data
-
-    def _accept(self, session: Session, data: dict[Any, Any]) -> dict[Any, Any]:
-        session._rejected = None
-        if self._events.hooked:
-            self._events.tell("opened", sid=session._sid)
+        session._came_under = session._root or sid
         return data
 
     def _begin(self, session: Session) -> dict[Any, Any]:
@@ -154,7 +160,8 @@ class Incoming:
 
 def _keys_of(session: Session) -> list[bytes]:
     """The keys under which it could be revoked."""
-    keys = [] if session._came_under is None else [key_of_session(session._came_under)]
+    root = session._came_under
+    keys = [] if root is None else [OF_SESSION + root]  # as key_of_session, without its frame
     if session._subject is not None:
         keys.append(key_of_subject(session._subject))
     return keys

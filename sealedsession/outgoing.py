@@ -99,7 +99,13 @@ class Outgoing:
         try:
             if origin is not None:
                 payload = self._form.dumps(session, origin)
-                if payload is origin.payload and not session._save and _same_identity(session, origin):
+                if (
+                    payload is origin.payload
+                    and not session._save
+                    and session._sid == origin.sid
+                    and session._created == origin.created
+                    and session._lifetime == origin.lifetime
+                ):
                     if origin.by_fallback:
                         kind = "resealed_old_key"
                     elif self._config.clock() - origin.sealed_at >= self._refresh_interval or (

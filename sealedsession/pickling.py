@@ -64,6 +64,21 @@ class _Writer:
         self.written = data
 
 
+class _Source:
+    """A C unpickler without a memo, and the file it reads from: kept and lent as a `_Writer` is, for the same reason.
+
+    An unpickler may read one pickle after another. One that has failed, somewhere in the middle, is not given back.
+    """
+
+    __slots__ = ("load", "reader", "seek", "truncate", "write")
+
+    def __init__(self, reader_class: type[pickle.Unpickler]) -> None:
+        file = BytesIO()
+        self.seek, self.write, self.truncate = file.seek, file.write, file.truncate
+        self.reader: Any = reader_class(file)
+        self.load: Callable[[], object] = self.reader.load
+
+
 class _PlainPickler(pickle.Pickler):
     def reducer_override(self, _: object) -> Any:
         raise _NotPlain
@@ -86,20 +101,25 @@ class PickleSerializer:
     __slots__ = (
         "_Reader",
         "_TypedPickler",
-        "_check",
+        "_check_on",
         "_limits",
+        "_match_few",
         "_plain_writers",
         "_registry",
         "_size",
+        "_sources",
         "_typed_writers",
     )
 
     def __init__(self, registry: Registry = default_registry, limits: Limits = DEFAULT_LIMITS) -> None:
         self._limits = limits
         self._size = limits.size
-        self._check = Grammar(limits).check
+        grammar = Grammar(limits)
+        self._match_few = grammar.match_few  # here without the frame of `check`, and as often as not all there is to it
+        self._check_on = grammar.check_on
         self._registry = registry
         self._plain_writers: list[_Writer] = []
+        self._sources: list[_Source] = []
         self._typed_writers: list[_Writer] = []
         by_type, by_code = registry.by_type.get, registry.by_code.get
 
@@ -155,7 +175,9 @@ class PickleSerializer:
             if known is not None and payload == known:
                 self._plain_writers.append(writer)
                 return known
-            self._check(payload)
+            match = self._match_few(payload)
+            if not match.lastindex or len(payload) > self._size:
+                self._check_on(payload, match)
             # Given back only now: a pickler in fast mode that has met a frozenset has miscounted (CPython gh-146059).
             self._plain_writers.append(writer)
             return payload
@@ -193,11 +215,24 @@ class PickleSerializer:
 
         :raises UnsealError: ``forbidden_value`` for every payload that is not of the form.
         """
-        self._check(payload)
-        reader = self._Reader(BytesIO(_frame(_FRAME_OPCODE, len(payload)) + payload))
+        match = self._match_few(payload)
+        if not match.lastindex or len(payload) > self._size:
+            self._check_on(payload, match)
         try:
-            value = reader.load()
-            return _release(value) if reader.deferred else value
+            source = self._sources.pop()
+        except IndexError:
+            source = _Source(self._Reader)
+        source.seek(0)
+        source.write(_frame(_FRAME_OPCODE, len(payload)) + payload)
+        source.truncate()
+        source.seek(0)
+        try:
+            value = source.load()
+            if source.reader.deferred:
+                source.reader.deferred = False
+                value = _release(value)
+            self._sources.append(source)
+            return value
         except _Refused as error:
             raise UnsealError("forbidden_value", f"a payload with {error}") from None
         except Exception as error:  # the unpickler raises many, decoders any: all say that the payload is not ours

@@ -31,8 +31,6 @@ def unpack_optional(flags: int, plaintext: bytes) -> tuple[bytes, int | None, by
     if flags & _RESERVED or flags & 3 > JSON:
         raise UnsealError("forbidden_value", f"flags {flags:#04x}, which this version does not have")
     start, end = TIMES.size, len(plaintext)
-    if flags & ~3 == SID and end >= start + SID_BYTES:  # most have nothing else
-        return plaintext[start + SID_BYTES :], None, plaintext[start : start + SID_BYTES]
     lifetime = sid = None
     if flags & LIFETIME:
         if start + 4 > end:

@@ -11,10 +11,9 @@ The order on the way in never changes: length, alphabet, head and key id, MAC (c
 inflate. Nothing is parsed before the MAC has verified.
 """
 
+import math
 import os
 import time
-from binascii import Error as Base64Error
-from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable
 from hmac import compare_digest
 from typing import Any, NamedTuple, Protocol
@@ -25,6 +24,7 @@ from cryptography.hazmat.primitives.ciphers.modes import CTR
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 
+from sealedsession import base64url
 from sealedsession.errors import UnsealError
 from sealedsession.keys import Keyring, Subkeys
 from sealedsession.plaintext import (
@@ -34,6 +34,7 @@ from sealedsession.plaintext import (
     PADDED,
     PICKLE,
     SID,
+    SID_BYTES,
     TIMES,
     U32,
     deflate,
@@ -46,13 +47,7 @@ SEALED, SIGNED = b"\x01", b"\x02"  # heads
 
 _HEAD, _NONCE, _TAG = 3, 16, 32  # bytes; the head is version and key id
 _NO_BINDING = U32.pack(0)
-
-# base64url to the standard alphabet. What base64url does not have becomes a byte that strict mode refuses.
-_TO_STANDARD = bytes.maketrans(b"-_+/=", b"+/\0\0\0")
-_TO_URL = bytes.maketrans(b"+/", b"-_")
-_MISSING_PADDING = (b"", b"", b"==", b"=")  # by length modulo 4
-# The last character carries 2 or 4 unused bits. Only the spelling in which they are zero is accepted.
-_CANONICAL_END = (None, frozenset[int](), frozenset(b"AQgw"), frozenset(b"AEIMQUYcgkosw048"))
+_SID_AT, _SID_END = TIMES.size, TIMES.size + SID_BYTES  # in a plaintext that has no other optional part
 
 
 class Unsealed(NamedTuple):
@@ -169,8 +164,8 @@ class Sealer:
         self._purpose = purpose
         self._source = None if isinstance(keyring, Keyring) else keyring
         self._keys = _Keys(keyring if isinstance(keyring, Keyring) else keyring.current(int(clock())), purpose)
-        self._idle_timeout = idle_timeout
-        self._absolute_timeout = absolute_timeout
+        self._idle_timeout = math.inf if idle_timeout is None else idle_timeout
+        self._absolute_timeout = math.inf if absolute_timeout is None else absolute_timeout
         self._leeway = leeway
         self._max_length = max_length
         self._compress = compress
@@ -219,7 +214,7 @@ class Sealer:
             body = key.head + plaintext
         mac = key.mac_copy()
         mac.update(body + (binding + U32.pack(len(binding)) if binding else _NO_BINDING))
-        return str(b2a_base64(body + mac.finalize(), newline=False).translate(_TO_URL).rstrip(b"="), "ascii")
+        return base64url.encode(body + mac.finalize())
 
     def unseal(self, token: bytes, *, binding: bytes = b"") -> Unsealed:
         """Open a token.
@@ -228,18 +223,12 @@ class Sealer:
         """
         now = self._clock()
         keys = self._keys if self._source is None else self._current_keys(self._source, int(now))
-        length = len(token)
-        if length > self._max_length:
-            raise UnsealError("malformed", f"a token of {length} characters, and {self._max_length} is the most")
-        canonical_end = _CANONICAL_END[length & 3]
-        if canonical_end is not None and token[-1] not in canonical_end:
-            raise UnsealError("malformed", "a token that does not end as base64url does")
+        if len(token) > self._max_length:
+            raise UnsealError("malformed", f"a token of {len(token)} characters, and {self._max_length} is the most")
         try:
-            envelope = a2b_base64(token.translate(_TO_STANDARD) + _MISSING_PADDING[length & 3], strict_mode=True)
-        except Base64Error:
-            raise UnsealError("malformed", "a token with characters that are not base64url's") from None
-        if len(envelope) < _HEAD + TIMES.size + _TAG:
-            raise UnsealError("malformed", f"a token of {length} characters, which is too short")
+            envelope = base64url.decode(token)
+        except ValueError:
+            raise UnsealError("malformed", "a token that is not strict base64url without padding") from None
         signed = envelope[:-_TAG] + (binding + U32.pack(len(binding)) if binding else _NO_BINDING)
         tag = envelope[-_TAG:]
         for key in keys.by_head.get(envelope[:_HEAD], ()):
@@ -248,7 +237,7 @@ class Sealer:
             if compare_digest(mac.finalize(), tag):
                 break
         else:
-            raise _unverified(keys, envelope[:_HEAD])
+            raise _unverified(keys, envelope)
         # The MAC has verified: from here on only our own mistakes and stolen keys can be at fault.
         start = key.plaintext_start
         if len(envelope) < start + TIMES.size + _TAG:
@@ -257,11 +246,18 @@ class Sealer:
         if keys.sealed:
             plaintext = key.crypt(envelope[_HEAD:start], plaintext)
         flags, created, sealed_at = TIMES.unpack_from(plaintext)
-        if flags > JSON:
-            payload, lifetime, sid = unpack_optional(flags, plaintext)
+        if flags <= JSON:
+            payload, lifetime, sid = plaintext[_SID_AT:], None, None
+        elif flags <= SID | JSON and flags & SID and len(plaintext) >= _SID_END:
+            payload, lifetime, sid = plaintext[_SID_END:], None, plaintext[_SID_AT:_SID_END]
         else:
-            payload, lifetime, sid = plaintext[TIMES.size :], None, None
-        self._check_times(now, created, sealed_at, lifetime)
+            payload, lifetime, sid = unpack_optional(flags, plaintext)
+        if not (  # what keeps to all times without any leeway, as nearly all do, needs no closer look
+            created <= sealed_at <= now <= sealed_at + self._idle_timeout
+            and now <= created + self._absolute_timeout
+            and lifetime is None
+        ):
+            self._check_times(now, created, sealed_at, lifetime)
         if flags & DEFLATED:
             payload = inflate(payload)
         return _unsealed(Unsealed, (payload, flags & 3, created, sealed_at, lifetime, sid, key.fallback))
@@ -277,17 +273,18 @@ class Sealer:
         if sealed_at > now + self._leeway or created > sealed_at + self._leeway:
             ahead = max(sealed_at - now, created - sealed_at)
             raise UnsealError("from_the_future", f"times that are {ahead:.0f} seconds ahead")
-        if self._idle_timeout is not None and now > sealed_at + self._idle_timeout + self._leeway:
+        if now > sealed_at + self._idle_timeout + self._leeway:
             raise UnsealError("expired_idle", f"a token made {now - sealed_at:.0f} seconds ago")
-        ends = self._absolute_timeout
-        if lifetime is not None and (ends is None or lifetime < ends):
-            ends = lifetime
-        if ends is not None and now > created + ends + self._leeway:
+        ends = self._absolute_timeout if lifetime is None else min(lifetime, self._absolute_timeout)
+        if now > created + ends + self._leeway:
             raise UnsealError("expired_absolute", f"a session begun {now - created:.0f} seconds ago")
 
 
-def _unverified(keys: _Keys, head: bytes) -> UnsealError:
+def _unverified(keys: _Keys, envelope: bytes) -> UnsealError:
     """What is wrong with a token that no key has made."""
+    if len(envelope) < _HEAD + TIMES.size + _TAG:
+        return UnsealError("malformed", f"a token of {len(envelope)} bytes, which is too short")
+    head = envelope[:_HEAD]
     if head in keys.by_head:
         return UnsealError("bad_signature", "a token that was tampered with, or made for another purpose")
     if head[:1] in (SEALED, SIGNED):

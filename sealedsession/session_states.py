@@ -83,7 +83,8 @@ _PROPERTIES = ("created", "expires_at", "id", "new", "rejected", "remaining", "s
 
 
 def _open(session: Any) -> None:
-    if session.accessed:
+    kind: type[Session] = session.__class__
+    if kind is not UnopenedSession:
         return  # a method that was looked up before another one opened the session
     content = session._keeper.load(session)
     session.__class__ = Session

@@ -92,7 +92,13 @@ MUTATIONS = [
     Mutation("the search sees depth", "limits.py", "if len(inside) > self._limits.depth:", "if False:", LIMITS),
     Mutation("the search survives recursion", "limits.py", "except RecursionError:", "except EOFError:", LIMITS),
     # ----------------------------------------------------------------------------------------- the allow-list pickle
-    Mutation("the check before reading", "pickling.py", "self._check(payload)\n        reader", "reader", PICKLING),
+    Mutation(
+        "the check before reading",
+        "pickling.py",
+        "            self._check_on(payload, match)\n        try:\n            source",
+        "            pass\n        try:\n            source",
+        PICKLING,
+    ),
     Mutation(
         "find_class refuses",
         "pickling.py",
@@ -120,7 +126,27 @@ MUTATIONS = [
         "except EOFError as error:  # the",
         PICKLING,
     ),
-    Mutation("the check after writing, plain", "pickling.py", "            self._check(payload)\n", "", PICKLING),
+    Mutation(
+        "the check after writing, plain",
+        "pickling.py",
+        "                self._check_on(payload, match)\n",
+        "                pass\n",
+        PICKLING,
+    ),
+    Mutation(
+        "a source that failed is gone",
+        "pickling.py",
+        "            value = source.load()\n",
+        "            self._sources.append(source)\n            value = source.load()\n",
+        PICKLING,
+    ),
+    Mutation(
+        "what was deferred is forgotten",
+        "pickling.py",
+        "                source.reader.deferred = False\n",
+        "",
+        PICKLING,
+    ),
     Mutation("the check after writing, typed", "pickling.py", "self.loads(payload)  # what", "pass  # what", PICKLING),
     Mutation(
         "the writer's cap",
@@ -346,28 +372,34 @@ MUTATIONS = [
     *(
         Mutation(name, "seal.py", old, new, SEAL)
         for name, old, new in [
-            ("length of a token", "if length > self._max_length:", "if False:"),
-            ("base64: strict", "strict_mode=True", "strict_mode=False"),
-            ("base64: one alphabet", 'b"-_+/=", b"+/\\0\\0\\0"', 'b"-_+/=", b"+/+/="'),
-            (
-                "base64: the last character",
-                "if canonical_end is not None and token[-1] not in canonical_end:",
-                "if False:",
-            ),
+            ("length of a token", "if len(token) > self._max_length:", "if False:"),
             ("the shortest token", "if len(envelope) < _HEAD + TIMES.size + _TAG:", "if False:"),
             ("the shortest sealed token", "if len(envelope) < start + TIMES.size + _TAG:", "if False:"),
             ("the MAC", "if compare_digest(mac.finalize(), tag):", "if True:"),
             ("sealed in the future", "sealed_at > now + self._leeway or", ""),
             ("begun after it was sealed", "or created > sealed_at + self._leeway", ""),
+            ("idle timeout", "now > sealed_at + self._idle_timeout + self._leeway", "False"),
+            ("absolute timeout", "if now > created + ends + self._leeway:", "if False:"),
+            ("lifetime", "if lifetime is None else min(lifetime, self._absolute_timeout)", ""),
+            ("a lifetime only shortens", "min(lifetime, self._absolute_timeout)", "lifetime"),
+            ("a closer look: the future", "created <= sealed_at <= now <=", "now <="),
+            ("a closer look: idle", "<= now <= sealed_at + self._idle_timeout\n", "<= now\n"),
+            ("a closer look: absolute", "            and now <= created + self._absolute_timeout\n", ""),
+            ("a closer look: lifetime", "            and lifetime is None\n", ""),
             (
-                "idle timeout",
-                "self._idle_timeout is not None and now > sealed_at + self._idle_timeout + self._leeway",
-                "False",
+                "the times are checked",
+                "            self._check_times(now, created, sealed_at, lifetime)\n",
+                "            pass\n",
             ),
-            ("absolute timeout", "if ends is not None and now > created + ends + self._leeway:", "if False:"),
-            ("lifetime", "if lifetime is not None and (ends is None or lifetime < ends):", "if False:"),
-            ("a lifetime only shortens", "(ends is None or lifetime < ends)", "True"),
-            ("the times are checked", "        self._check_times(now, created, sealed_at, lifetime)\n", ""),
+        ]
+    ),
+    *(
+        Mutation(name, "base64url.py", old, new, "tests/test_base64url.py")
+        for name, old, new in [
+            ("base64: strict", "strict_mode=True", "strict_mode=False"),
+            ("base64: strict, pybase64", "(standard, None, True)", "(standard, None, False)"),
+            ("base64: one alphabet", 'b"-_+/=", b"+/\\0\\0\\0"', 'b"-_+/=", b"+/+/="'),
+            ("base64: the last character", "if end is not None and text[-1] not in end:", "if False:"),
         ]
     ),
     *(
@@ -434,13 +466,13 @@ MUTATIONS = [
             ("the store is asked, ASGI", "self._is_revoked(session, keys, await store.afind(keys))", "False"),
             (
                 "sessions are asked for",
-                "keys = [] if session._came_under is None else [key_of_session(session._came_under)]",
+                "keys = [] if root is None else [OF_SESSION + root]",
                 "keys: list[bytes] = []",
             ),
             (
                 "roots are asked for",
-                "session._came_under = session._root or session._sid",
-                "session._came_under = session._sid",
+                "session._came_under = session._root or sid",
+                "session._came_under = sid",
             ),
             (
                 "when it was looked up",
@@ -458,13 +490,13 @@ MUTATIONS = [
             ("as many answers as questions", "if len(entries) != len(keys):", "if False:"),
             (
                 "nothing to ask, WSGI",
-                "bool(keys) and self._is_revoked(session, keys, self",
-                "self._is_revoked(session, keys, self",
+                "if self._store is not None and (keys := _keys_of(session)):",
+                "keys = _keys_of(session)\n            if self._store is not None:",
             ),
             (
                 "nothing to ask, ASGI",
-                "bool(keys) and self._is_revoked(session, keys, await",
-                "self._is_revoked(session, keys, await",
+                "            if keys := _keys_of(session):",
+                "            keys = _keys_of(session)\n            if True:",
             ),
             ("the one that is spared", " and entry.spared != session._sid", ""),
             ("a new seal is no way out", "session._created <= entry", "session._origin.sealed_at <= entry"),
@@ -490,7 +522,7 @@ MUTATIONS = [
         )
         for store, door, call, indent in [
             ("somebody's store", "WSGI", "self._store.find", 16 * " "),
-            ("somebody's store", "ASGI", "store.afind", 12 * " "),
+            ("somebody's store", "ASGI", "store.afind", 16 * " "),
         ]
     ),
     *(

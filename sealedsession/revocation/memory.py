@@ -49,10 +49,11 @@ class MemoryStore(RevocationStore):
 
     def find(self, keys: Sequence[bytes]) -> list[Entry | None]:
         kept = self._kept
-        if not kept:
-            return [None] * len(keys)
-        now = self._clock()
-        return [found[1] if (found := kept.get(key)) is not None and found[0] > now else None for key in keys]
+        entries: list[Entry | None] = []
+        for key in keys:
+            found = kept.get(key)
+            entries.append(None if found is None or found[0] <= self._clock() else found[1])
+        return entries
 
     async def arevoke(self, key: bytes, entry: Entry, ttl: int) -> None:
         self.revoke(key, entry, ttl)

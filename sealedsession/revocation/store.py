@@ -20,6 +20,7 @@ from typing import NamedTuple
 from sealedsession.errors import ConfigError
 
 SUBJECT_LENGTH = 255  # characters
+OF_SESSION, OF_SUBJECT = b"s", b"u"  # how keys begin
 ALWAYS = 2**32 - 1  # as not_before: times have 32 bits
 
 
@@ -52,7 +53,7 @@ def key_of_session(root: bytes) -> bytes:
 
     :param root: its first id, 16 bytes.
     """
-    return b"s" + root
+    return OF_SESSION + root
 
 
 def key_of_subject(subject: str) -> bytes:
@@ -60,7 +61,7 @@ def key_of_subject(subject: str) -> bytes:
 
     :param subject: the name, such as ``user:42``.
     """
-    return b"u" + sha256(subject.encode("utf-8", "surrogatepass")).digest()
+    return OF_SUBJECT + sha256(subject.encode("utf-8", "surrogatepass")).digest()
 
 
 def check_seconds(option: str, value: object) -> None:
