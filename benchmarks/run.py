@@ -1,4 +1,4 @@
-"""All benchmarks: ``make bench``; or some: ``run.py [codec] [middleware] [cold] [endtoend] [scale] [options]``.
+"""All benchmarks: ``make bench``; or some of them: ``run.py codec stages middleware cold endtoend scale options``.
 
 Prints tables of ratios, the times of the reference to give them a scale, and whatever was not measured. Then it writes
 results.json and the tables and charts of docs/performance.rst. QUICK=1 makes a short run, ``--no-docs`` writes nothing.
@@ -16,9 +16,16 @@ import middleware
 import options
 import report
 import scale
+import stages
 from harness import pinned
 
-PINNED = {"codec": codec.run, "middleware": middleware.run, "cold": cold.run, "options": options.run}
+PINNED = {
+    "codec": codec.run,
+    "stages": stages.run,
+    "middleware": middleware.run,
+    "cold": cold.run,
+    "options": options.run,
+}
 UNPINNED = {"endtoend": endtoend.run, "scale": scale.run}
 PARTS = {**PINNED, **UNPINNED}
 
