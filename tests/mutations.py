@@ -140,13 +140,6 @@ MUTATIONS = [
         "            self._sources.append(source)\n            value = source.load()\n",
         PICKLING,
     ),
-    Mutation(
-        "what was deferred is forgotten",
-        "pickling.py",
-        "                source.reader.deferred = False\n",
-        "",
-        PICKLING,
-    ),
     Mutation("the check after writing, typed", "pickling.py", "self.loads(payload)  # what", "pass  # what", PICKLING),
     Mutation(
         "the writer's cap",
