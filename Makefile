@@ -7,6 +7,7 @@
 # make bench-check    the ratios of a short run beside the stored ones, as information
 # make bench-pickling what the allow-list pickle costs beside pickle itself (QUICK=1 for a short run)
 # make soak    60 seconds of load on three servers while their keys are rotated (SECONDS=600 for more)
+# make tetra   Tetra's own tests on our state layer, from GitHub or TETRA_SOURCE=directory
 # make fuzz    60 seconds of random tokens and Cookie headers (SECONDS=600 for more)
 #
 # PYTHON=python3.13 uses another interpreter, in a virtual environment of its own.
@@ -18,7 +19,7 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 BENCH_VENV = $(VENV)-bench
 SECONDS ?= 60
 
-.PHONY: demo test check docs soak fuzz corpus mutations bench bench-check bench-pickling clean
+.PHONY: demo test check docs soak tetra fuzz corpus mutations bench bench-check bench-pickling clean
 
 demo: $(VENV)/installed-demo
 	$(BIN)/python examples/demo
@@ -44,6 +45,9 @@ fuzz: $(VENV)/installed-test
 
 soak: $(VENV)/installed-test
 	$(BIN)/python tests/soak.py --seconds $(SECONDS)
+
+tetra: $(VENV)/installed-test
+	$(BIN)/python -m pytest tests/conformance/tetra_suite.py
 
 corpus: $(VENV)/installed-test
 	$(BIN)/python -m tests.corpus.run

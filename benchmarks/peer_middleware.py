@@ -125,6 +125,7 @@ def _flask() -> Middleware:
 
 def _django() -> Middleware:
     set_up_django()
+    from django.contrib.sessions.backends import signed_cookies
     from django.contrib.sessions.middleware import SessionMiddleware
     from django.core.handlers.wsgi import WSGIRequest
     from django.http import HttpResponse
@@ -144,7 +145,9 @@ def _django() -> Middleware:
                 action(request.session)
             return HttpResponse("ok", content_type="text/plain")
 
-        return served(SessionMiddleware(view))
+        middleware = SessionMiddleware(view)
+        middleware.SessionStore = signed_cookies.SessionStore  # settings may be somebody else's: Django has one set
+        return served(middleware)
 
     return Middleware(build, served(lambda request: HttpResponse("ok", content_type="text/plain")))
 

@@ -1,4 +1,4 @@
-"""All benchmarks: ``make bench``; or some of them: ``run.py codec stages middleware cold endtoend scale options``.
+"""All benchmarks: ``make bench``; or some: ``run.py codec stages middleware cold endtoend scale options state``.
 
 Prints tables of ratios, the times of the reference to give them a scale, and whatever was not measured. Then it writes
 results.json and the tables and charts of docs/performance.rst. QUICK=1 makes a short run, ``--no-docs`` writes nothing.
@@ -17,6 +17,7 @@ import options
 import report
 import scale
 import stages
+import state
 from harness import pinned
 
 PINNED = {
@@ -25,6 +26,7 @@ PINNED = {
     "middleware": middleware.run,
     "cold": cold.run,
     "options": options.run,
+    "state": state.run,
 }
 UNPINNED = {"endtoend": endtoend.run, "scale": scale.run}
 PARTS = {**PINNED, **UNPINNED}

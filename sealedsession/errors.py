@@ -4,8 +4,9 @@ The branch says whose fault it is and when it shows:
 
 * `ConfigError`: the operator's, at start. The process should not come up.
 * `SealError`: the application's, while a response is being made and before its headers go out.
-* `UnsealError`: the client's token. It leaves `Sealer.unseal` and the serializers' `loads`,
-  and never leaves the middlewares: a bad cookie gives a new, empty session.
+* `UnsealError`: the client's token. It leaves `Sealer.unseal`, the serializers' `loads` and `StateSealer`,
+  and never leaves the session middlewares: a bad cookie gives a new, empty session.
+* `StateError`: the client's call to an object in sealed state. state_responses.py makes responses of these.
 * `StoreError`: the revocation store's. It never leaves the middlewares either.
 
 A message says what happened, names the option, key or path, and ends with what to do.
@@ -43,7 +44,7 @@ class ConfigError(SealedSessionError, ValueError):
 
 
 class SealError(SealedSessionError):
-    """The session cannot be stored. The browser keeps the cookie it has."""
+    """A session or a state cannot be stored. The browser keeps the cookie it has, and the page its state."""
 
 
 class CookieTooLarge(SealError):
@@ -73,9 +74,9 @@ class CookieTooLarge(SealError):
 
 
 class NotSerializable(SealError, TypeError):
-    """A value in the session is of a type that cannot be stored.
+    """A value in a session, or in a state, is of a type that cannot be stored.
 
-    :param path: where it is, as Python would write it: ``session['cart'][3]['price']``.
+    :param path: where it is, as Python would write it: ``session['cart'][3]['price']``, ``Order.lines[3]``.
     :param kind: its type, kept as the attribute ``type``, or None where the fault is not the type's.
     :param problem: what is wrong with it, and what to do.
     """
@@ -114,3 +115,47 @@ class UnsealError(SealedSessionError):
 
     def __str__(self) -> str:
         return f"{self.code}: {self.detail}"
+
+
+class StateTooLarge(SealError):
+    """A sealed state would be larger than the option ``max_size`` of its `StateSealer` allows, or than can be read.
+
+    :param size: bytes that it would have, sealed; or before that, where it is too large to be tried.
+    :param limit: bytes that it may have.
+    :param by_key: for every attribute or top-level key the bytes it takes before it is compressed, largest first.
+    """
+
+    def __init__(self, size: int, limit: int, by_key: Mapping[object, int]) -> None:
+        super().__init__(size, limit, by_key)
+        self.size = size
+        self.limit = limit
+        self.by_key = by_key
+
+    def __str__(self) -> str:
+        largest = ", ".join(f"{repr(key)[:60]} {count} bytes" for key, count in list(self.by_key.items())[:5])
+        return (
+            f"a sealed state would take {self.size} bytes, and {self.limit} is the most. Largest parts, before "
+            f"compression: {largest or 'none'}. Set them during load, which leaves them out, or keep a reference to "
+            "what is stored elsewhere."
+        )
+
+
+class StateError(SealedSessionError):
+    """A call to an object in sealed state cannot be carried out.
+
+    :cvar code: names the error in the response, for programs.
+    """
+
+    code = "BadCall"
+
+
+class StaleStateError(StateError):
+    """What a state refers to is gone, or it is of a class that has changed since: the page has to be loaded again."""
+
+    code = "StaleState"
+
+
+class NotPublicError(StateError):
+    """A client called a method that there is not, or that is not marked as public. The two look alike to it."""
+
+    code = "NotPublic"

@@ -1,9 +1,10 @@
-"""What happens to sessions, told to the operator: to the logger ``sealedsession``, and to the option ``on_event``.
+"""What happens to sessions and sealed state, told to the operator: to the logger ``sealedsession``, and to the option
+``on_event``.
 
-What somebody may have to act on is logged: rejected cookies, revocations, faults of the keyring and of the store. The
-hook gets these and the ordinary life of sessions too, for counters and audit trails. Neither ever gets a key, a token
-or a session value: a session is named by a keyed hash of its id (OWASP Session Management Cheat Sheet, "Logging
-Sessions Life Cycle").
+What somebody may have to act on is logged: rejected cookies and states, revocations, faults of the keyring and of the
+store. The hook gets these and the ordinary life of sessions too, for counters and audit trails. Neither ever gets a
+key, a token or a session value: a session is named by a keyed hash of its id (OWASP Session Management Cheat Sheet,
+"Logging Sessions Life Cycle").
 """
 
 import logging
@@ -12,7 +13,16 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal, Protocol
 
-from sealedsession.errors import CookieTooLarge, Reason, SealError, StoreError, UnsealError
+from sealedsession.errors import (
+    CookieTooLarge,
+    Reason,
+    SealError,
+    StaleStateError,
+    StateError,
+    StateTooLarge,
+    StoreError,
+    UnsealError,
+)
 
 logger = logging.getLogger("sealedsession")
 
@@ -27,13 +37,15 @@ _LEVELS = {
 }
 
 Kind = Literal[
-    "opened",  # a cookie was accepted
-    "sealed",  # a new or changed session goes out
+    "opened",  # a cookie or a state was accepted
+    "sealed",  # a new or changed session goes out, or a state
     "refreshed",  # an unchanged one, because time passed
     "resealed_old_key",  # an unchanged one, because a fallback key had sealed it
-    "rejected",  # a cookie was not accepted, see `reason`
+    "rejected",  # a cookie or a state was not accepted, see `reason`
+    "stale",  # a state was accepted, and what it refers to is gone
+    "bad_call",  # a client called what it may not, or not like that
     "revoked",  # a session, or all sessions of a subject
-    "too_large",  # a session was not saved, because browsers would drop the cookie
+    "too_large",  # a session was not saved, because browsers would drop the cookie; or a state not sealed
     "store_error",  # the revocation store did not do what it was asked
     "keyring_reloaded",
     "keyring_error",  # the keyring's file is broken, and the keys read before go on
@@ -42,13 +54,13 @@ Kind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to a session, or to all of them.
+    """Something that happened to a session, or to all of them, or to a state that is sealed for one.
 
     :param kind: what happened.
-    :param cookie: the cookie's name.
+    :param cookie: the cookie's name, or that of the `StateSealer`.
     :param session: names the session, where it has an id: 16 hexadecimal digits, a keyed hash of that id.
-    :param reason: of a rejected cookie, one of the reason codes.
-    :param size: bytes of name and value, of a cookie that is sent or too large.
+    :param reason: of a rejected cookie or state, one of the reason codes.
+    :param size: bytes of name and value, of a cookie that is sent or too large; of a state, those of the token.
     :param detail: for people: what was found. Never a key, a token or a session value.
     """
 
@@ -74,12 +86,16 @@ class Events:
     :param cookie: the cookie's name.
     :param hook: the option ``on_event``, or None.
     :param hash_key: gives the key under which session ids are hashed, 32 bytes. It is asked for once.
+    :param what: what has that name, for the log.
     """
 
-    __slots__ = ("_cookie", "_find_hash_key", "_hash_key", "_hook", "hooked")
+    __slots__ = ("_cookie", "_find_hash_key", "_hash_key", "_hook", "_what", "hooked")
 
-    def __init__(self, cookie: str, hook: EventHook | None, hash_key: Callable[[], bytes]) -> None:
+    def __init__(
+        self, cookie: str, hook: EventHook | None, hash_key: Callable[[], bytes], what: str = "cookie"
+    ) -> None:
         self._cookie = cookie
+        self._what = what
         self._hook = hook
         self._find_hash_key = hash_key
         self._hash_key: bytes | None = None
@@ -107,9 +123,18 @@ class Events:
             logger.error("on_event raised %s for the event %s", type(error).__name__, kind)
 
     def rejected(self, error: UnsealError, sid: bytes | None = None) -> None:
-        """A cookie was not accepted; the request goes on with a new, empty session, or with another cookie."""
-        logger.log(_LEVELS.get(error.code, logging.WARNING), "cookie %r rejected, %s", self._cookie, error)
+        """A cookie was not accepted; the request goes on with a new, empty session, or with another cookie. Or a state
+        was not, which is an error of the call.
+        """
+        logger.log(_LEVELS.get(error.code, logging.WARNING), "%s %r rejected, %s", self._what, self._cookie, error)
         self.tell("rejected", sid=sid, reason=error.code, detail=error.detail)
+
+    def not_called(self, error: StateError, sid: bytes) -> None:
+        """A state was accepted, and the call cannot be carried out."""
+        stale = isinstance(error, StaleStateError)
+        level = logging.INFO if stale else logging.WARNING
+        logger.log(level, "%s %r: %s, %s", self._what, self._cookie, error.code, error)
+        self.tell("stale" if stale else "bad_call", sid=sid, detail=str(error))
 
     def ambiguous(self, count: int) -> None:
         """A request had several cookies of our name: path or domain was changed, or somebody tosses cookies."""
@@ -119,8 +144,10 @@ class Events:
         """A change was dropped by oversize="keep"; or an unchanged session could not be sealed again."""
         logger.error("a session was not saved: %s", error)
 
-    def too_large(self, error: CookieTooLarge, sid: bytes | None) -> None:
-        """Browsers would drop the cookie. What becomes of it is the option oversize's to say."""
+    def too_large(self, error: CookieTooLarge | StateTooLarge, sid: bytes | None) -> None:
+        """Browsers would drop the cookie. What becomes of it is the option oversize's to say. Or a state is too large,
+        which is an error of the application.
+        """
         self.tell("too_large", sid=sid, size=error.size)
 
     def revoked(self, what: str, sid: bytes | None) -> None:

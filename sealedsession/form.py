@@ -76,6 +76,11 @@ class SessionForm:
             return self._dumps[origin.serializer](value, origin.payload)
         except TooManyValues:
             raise NotSerializable("session", None, self._too_many) from None
+        except NotSerializable as error:
+            if type(value) is dict:
+                raise
+            path = error.path.replace("session[2]", "session", 1)  # of the three, the application knows this one
+            raise NotSerializable(path, error.type, error.args[2]) from error.__cause__
 
     def sizes(self, session: Session) -> dict[object, int]:
         """For every key the bytes that it and its value take on the wire, largest first; without compression."""

@@ -5,7 +5,7 @@ import dataclasses
 import datetime
 import enum
 import zoneinfo
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from sealedsession.errors import ConfigError, NotSerializable, UnsealError
 from sealedsession.values import Registry
@@ -34,6 +34,8 @@ class Limits:
     :param int_bytes: bytes of an int. One bit is the sign: at 32 bytes a UUID fits, and str() takes no time.
     :raises ConfigError: for a limit that is no positive int, above the default, or under 4 for ``int_bytes``.
     """
+
+    what: ClassVar[str] = "session"  # is limited, for errors
 
     size: int = 8 * 1024
     depth: int = 256
@@ -69,12 +71,25 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class StateLimits(Limits):
+    """What a sealed state may come to. It travels in the body of a page, which has more room than a cookie. With
+    colliding keys, which take stolen keys to make, one can take up to about 0.3 s to read.
+    """
+
+    what: ClassVar[str] = "state"
+
+    size: int = 64 * 1024  # as much as is inflated
+    nodes: int = 16 * 1024
+    typed: int = 1024
+
+
 class TooLarge(Exception):
-    """A session that is larger than a reader takes, when it is serialized."""
+    """A session or a state that is larger than a reader takes, when it is serialized."""
 
 
 class TooManyValues(TooLarge):
-    """A session of more values than a reader takes, when it is serialized."""
+    """A session or a state of more values than a reader takes, when it is serialized."""
 
 
 class TooMany(UnsealError):
@@ -100,10 +115,10 @@ class FaultFinder:
         :raises TooLarge: when the search comes upon more values than a session can have.
         """
         try:
-            fault = self._find(value, "session", ())
+            fault = self._find(value, self._limits.what, ())
         except RecursionError:  # called from deep within the application
             fault = None
-        return fault or NotSerializable("session", None, f"it cannot be stored: {error}")
+        return fault or NotSerializable(self._limits.what, None, f"it cannot be stored: {error}")
 
     def _find(self, value: Any, path: str, parents: tuple[int, ...]) -> NotSerializable | None:
         """:param parents: the ids of the values around it."""
@@ -151,8 +166,8 @@ class FaultFinder:
             return NotSerializable(
                 path,
                 kind,
-                f"values of type {name} are not stored in sessions. Store plain values (str, int, list, dict, "
-                f"datetime ...), or register the type: {_line_to_add(kind)}",
+                f"values of type {name} are not stored in {self._limits.what}s. Store plain values (str, int, list, "
+                f"dict, datetime ...), or register the type: {self._registry.written_as}.{_call_to_add(kind)}",
             )
         try:
             data: Any = entry.encode(value)
@@ -168,7 +183,7 @@ class FaultFinder:
         try:
             entry.decode(data)
         except Exception as error:  # noqa: BLE001  # likewise
-            return NotSerializable(path, kind, f"this {name} is beyond what a session takes: {error}")
+            return NotSerializable(path, kind, f"this {name} is beyond what a {self._limits.what} takes: {error}")
         return None
 
     def _in_int(self, value: int, path: str) -> NotSerializable | None:
@@ -179,20 +194,20 @@ class FaultFinder:
         return NotSerializable(path, int, problem)
 
 
-def _line_to_add(kind: type) -> str:
+def _call_to_add(kind: type) -> str:
     """The registration that the type probably needs."""
     name, code = kind.__qualname__, repr(kind.__name__.lower())
     if issubclass(kind, zoneinfo.ZoneInfo):
-        return "sealedsession.default_registry.register_zoneinfo([...])"
+        return "register_zoneinfo([...])"
     if issubclass(kind, enum.Enum) and not issubclass(kind, enum.Flag):
-        return f"sealedsession.default_registry.register_enum({name}, {code})"
+        return f"register_enum({name}, {code})"
     if dataclasses.is_dataclass(kind):
-        return f"sealedsession.default_registry.register_dataclass({name}, {code})"
+        return f"register_dataclass({name}, {code})"
     if issubclass(kind, tuple) and hasattr(kind, "_fields"):
-        return f"sealedsession.default_registry.register_namedtuple({name}, {code})"
+        return f"register_namedtuple({name}, {code})"
     if issubclass(kind, str | int | float | bytes) and not issubclass(kind, enum.Enum):
-        return f"sealedsession.default_registry.register_subclass({name}, {code})"
-    return f"sealedsession.default_registry.register({name}, {code}, encode=..., decode=...)"
+        return f"register_subclass({name}, {code})"
+    return f"register({name}, {code}, encode=..., decode=...)"
 
 
 def _short(key: object) -> str:

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
+from sealedsession.deferred import Deferred, NotFetched, holds_deferred, make
 from sealedsession.errors import UnsealError
 from sealedsession.grammar import Grammar
 from sealedsession.limits import DEFAULT_LIMITS, FaultFinder, Limits, TooLarge, TooMany, TooManyValues
@@ -33,7 +34,7 @@ _FRAME_AT, _HEAD_LENGTH = 2, 11  # in what the pickler writes; it frames nothing
 
 
 class _NotPlain(Exception):
-    """Leaves the plain pickler at the first value that is not plain."""
+    """Leaves a pickler at the first value that it has no form for; with its type."""
 
 
 class _Refused(Exception):
@@ -80,19 +81,8 @@ class _Source:
 
 
 class _PlainPickler(pickle.Pickler):
-    def reducer_override(self, _: object) -> Any:
-        raise _NotPlain
-
-
-class _Deferred:
-    """Stands for a value that is made after the reading. It cannot be a key, and no opcode finds a method on it."""
-
-    __slots__ = ("data", "decode")
-    __hash__ = None  # type: ignore[assignment]
-
-    def __init__(self, decode: Callable[[Any], object], data: object) -> None:
-        self.decode = decode
-        self.data = data
+    def reducer_override(self, value: object) -> Any:
+        raise _NotPlain(type(value))
 
 
 class PickleSerializer:
@@ -147,11 +137,10 @@ class PickleSerializer:
                 entry = by_code(code)
                 if entry is None:
                     raise _Refused(f"a value of the type {code[:32]!a}, which is not registered")
-                _, _, _, decode, deferred = entry
-                if deferred or (self.deferred and _holds_deferred(data)):
+                if entry.deferred or (self.deferred and holds_deferred(data)):
                     self.deferred = True
-                    return _Deferred(decode, data)
-                return decode(data)
+                    return Deferred(entry, data)
+                return entry.decode(data)
 
         self._TypedPickler = TypedPickler
         self._Reader = Reader
@@ -200,20 +189,24 @@ class PickleSerializer:
             if known is not None and payload == known:
                 payload = known
             else:
-                self.loads(payload)  # what cannot be read back is not sealed
+                self.loads(payload, fetching=False)  # what cannot be read back is not sealed
         except TooLarge:
             raise
         except TooMany:
             raise TooManyValues from None
         except Exception as error:  # encoders are anybody's code
+            if type(error) is _NotPlain and self._registry.adopt(*error.args):
+                return self._dumps_typed(value, known)
             raise FaultFinder(self._registry, self._limits).find(value, error) from error
         self._typed_writers.append(writer)
         return payload
 
-    def loads(self, payload: bytes) -> object:
+    def loads(self, payload: bytes, *, fetching: bool = True) -> object:
         """Make the value that a payload holds.
 
-        :raises UnsealError: ``forbidden_value`` for every payload that is not of the form.
+        :param fetching: without it, what is kept by reference is only checked, and what holds it is not made.
+        :raises UnsealError: ``forbidden_value`` for every payload that is not of the form. What a ``fetch`` of the
+            registry raises passes.
         """
         match = self._match_few(payload)
         if not match.lastindex or len(payload) > self._size:
@@ -230,36 +223,13 @@ class PickleSerializer:
             value = source.load()
             if source.reader.deferred:
                 source.reader.deferred = False
-                value = _release(value)
+                value = make(value, fetching)
             self._sources.append(source)
             return value
         except _Refused as error:
             raise UnsealError("forbidden_value", f"a payload with {error}") from None
+        except NotFetched as error:
+            passing: Exception = error.args[0]
         except Exception as error:  # the unpickler raises many, decoders any: all say that the payload is not ours
             raise UnsealError("forbidden_value", f"a payload that cannot be read: {type(error).__name__}") from error
-
-
-def _holds_deferred(data: Any) -> bool:
-    kind = type(data)
-    if kind is _Deferred:
-        return True
-    if kind is dict:
-        return any(map(_holds_deferred, data.values()))
-    return (kind is list or kind is tuple) and any(map(_holds_deferred, data))
-
-
-def _release(value: Any) -> object:
-    """Make the deferred values, from the inside out. Nesting is bounded, and so is this recursion."""
-    kind = type(value)
-    if kind is _Deferred:
-        return value.decode(_release(value.data))
-    if kind is list:
-        value[:] = [_release(member) for member in value]  # not map, which a decoder's StopIteration would end
-    elif kind is tuple:
-        return tuple([_release(member) for member in value])
-    elif kind is dict:
-        released = [(key, member, _release(member)) for key, member in value.items()]
-        for key, member, made in released:
-            if made is not member:  # setting a key costs time if keys collide
-                value[key] = made
-    return value
+        raise passing  # here, where it keeps the cause that it came with

@@ -21,6 +21,7 @@ U32 = struct.Struct(">I")
 SID_BYTES = 16  # 128 bits (OWASP ASVS 5.0, 7.2.3)
 INFLATED_MAX = 64 * 1024  # a payload that inflates to more is refused: the serializers take less
 _RAW = -zlib.MAX_WBITS  # deflate without header and checksum: the MAC does better
+_BEYOND = 262  # bytes of a window that deflate does not look back over
 
 
 def unpack_optional(flags: int, plaintext: bytes) -> tuple[bytes, int | None, bytes | None]:
@@ -55,9 +56,16 @@ def padding(length: int, block: int) -> bytes:
     return bytes(count - 1) + bytes((count,))
 
 
-def deflate(payload: bytes) -> bytes:
-    """Compress with raw deflate."""
-    deflator = zlib.compressobj(9, zlib.DEFLATED, _RAW)
+def deflate(payload: bytes, level: int) -> bytes:
+    """Compress with raw deflate.
+
+    With the least window and buffers that lose nothing: what the largest take, 256 KiB, is often given back to the
+    system and asked for again, which takes longer than to deflate a kilobyte.
+
+    :param level: 1 to 9.
+    """
+    window = max(9, min(zlib.MAX_WBITS, (len(payload) + _BEYOND).bit_length()))
+    deflator = zlib.compressobj(level, zlib.DEFLATED, -window, min(window - 6, zlib.DEF_MEM_LEVEL))
     return deflator.compress(payload) + deflator.flush()
 
 

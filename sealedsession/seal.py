@@ -136,6 +136,7 @@ class Sealer:
     :param leeway: seconds by which the clocks of two machines may differ.
     :param max_length: characters that a token may have.
     :param compress: deflate the payload where that makes it shorter (see CRIME and BREACH before use).
+    :param level: 9 makes the shortest tokens, 1 takes the least time.
     :param pad: pad the plaintext to a multiple of this many bytes, 2 to 255, or 0.
     :param clock: seconds since 1970.
     :param random_bytes: a CSPRNG; nonces come from it.
@@ -143,7 +144,7 @@ class Sealer:
 
     __slots__ = (
         "_absolute_timeout", "_clock", "_compress", "_idle_timeout", "_keys", "_leeway",
-        "_max_length", "_pad", "_purpose", "_random_bytes", "_source",
+        "_level", "_max_length", "_pad", "_purpose", "_random_bytes", "_source",
     )  # fmt: skip
 
     def __init__(
@@ -156,6 +157,7 @@ class Sealer:
         leeway: int = 60,
         max_length: int = 4096,
         compress: bool = False,
+        level: int = 9,
         pad: int = 0,
         clock: Callable[[], float] = time.time,
         random_bytes: Callable[[int], bytes] = os.urandom,
@@ -169,6 +171,7 @@ class Sealer:
         self._leeway = leeway
         self._max_length = max_length
         self._compress = compress
+        self._level = level
         self._pad = pad
         self._random_bytes = random_bytes
 
@@ -198,7 +201,7 @@ class Sealer:
             flags |= SID
             optional += sid
         if self._compress:
-            deflated = deflate(payload)
+            deflated = deflate(payload, self._level)
             if len(deflated) < len(payload):
                 flags |= DEFLATED
                 payload = deflated

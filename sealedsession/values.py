@@ -1,4 +1,4 @@
-"""The types of values a session can hold, besides the plain ones: type <-> (code, data).
+"""The types of values a session or a state can hold, besides the plain ones: type <-> (code, data).
 
 Rules:
 
@@ -18,7 +18,7 @@ import uuid
 import zoneinfo
 from abc import ABCMeta
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from sealedsession import shapes
 from sealedsession.default_types import CLASSES, DEFAULT_TYPES, PLAIN
@@ -40,6 +40,7 @@ class ValueType(NamedTuple):
     """A registered type.
 
     :param deferred: whether instances may only be made after the whole payload has been read.
+    :param fetch: given what `decode` made for all instances in a payload, gets the values; see references.py.
     """
 
     cls: type
@@ -47,12 +48,15 @@ class ValueType(NamedTuple):
     encode: Callable[[Any], object]
     decode: Callable[[Any], object]
     deferred: bool
+    fetch: Callable[[list[Any]], list[Any]] | None = None
 
 
 class Registry:
     """The value types that one middleware's sessions can hold: the default ones, and those registered."""
 
     __slots__ = ("by_code", "by_type")
+
+    written_as: ClassVar[str] = "sealedsession.default_registry"  # in the code of an application, for errors
 
     def __init__(self) -> None:
         self.by_type: dict[type, ValueType] = {}
@@ -135,6 +139,10 @@ class Registry:
         :raises ConfigError: as `register`, and for a zone that this machine does not have.
         """
         self._register(zoneinfo.ZoneInfo, code, shapes.zoneinfo_codec(names))
+
+    def adopt(self, _: type, /) -> bool:
+        """Whether a type that is not registered has become so now, as one of a family: see references.py."""
+        return False
 
     def late_in(self, key: Any) -> type | None:
         """The type of the first value in a key, itself or within tuples and frozensets, that is made only after a

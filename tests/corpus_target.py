@@ -11,16 +11,21 @@ the exact length in front. Given such a pickle as it is, our reader refuses its 
    that shape, a set of one-byte ints, and `setup` names it.
 
 Run it with ``--target tests.corpus_target:loads --dumps tests.corpus_target:dumps --setup tests.corpus_target:setup
---protocols 4 --lax-identity``.
+--protocols 4 --lax-identity``; with ``--target tests.corpus_target:state_loads`` each case is the value of a sealed
+state, in a token of the real keys.
 """
 
 import re
 import sys
+import time
 from importlib import import_module
 from typing import Any
 
 from sealedsession.errors import UnsealError
+from sealedsession.keys import Keyring
 from sealedsession.pickling import PickleSerializer
+from sealedsession.seal import Sealer
+from sealedsession.state import StateSealer
 from sealedsession.values import Registry
 
 _FRAMED_HEAD = re.compile(rb"\x80[\x02-\x05]\x95(.{8})", re.DOTALL)
@@ -29,6 +34,13 @@ _NATIVE_SET = re.compile(rb"\x8f\(((?:K.)+)\x90\.", re.DOTALL)  # EMPTY_SET MARK
 
 registry = Registry()
 serializer = PickleSerializer(registry)
+
+_KEYS = {
+    "validate_key": "L2Y0Z3fREApcKqjQ1-5im1yDuPovUzVKx5plVATACO4",
+    "encrypt_key": "nVrAjanE_Tr7gxWPUw3qHDpsRwra9JzaiZWEOZ_G9bw",
+}
+_states = StateSealer(**_KEYS, registry=registry)
+_forger = Sealer(Keyring(**_KEYS), "state:state:4:4f1c", compress=True)
 
 
 class HeadRefused(ValueError):
@@ -39,6 +51,16 @@ def loads(case: bytes) -> object:
     """Read a stock pickle as rules 1 to 3 say."""
     payload, fault = _split(case)
     value = serializer.loads(_translated(payload))
+    if fault:
+        raise HeadRefused(fault)
+    return value
+
+
+def state_loads(case: bytes) -> object:
+    """Read a stock pickle as the value of a state, sealed by whoever has the keys."""
+    payload, fault = _split(case)
+    state = b"](N" + _translated(payload).removesuffix(b".") + b"e."  # [None, value]
+    value = _states.unseal(_forger.seal(state, created=int(time.time())), session_id="4f1c")
     if fault:
         raise HeadRefused(fault)
     return value

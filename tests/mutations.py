@@ -44,6 +44,13 @@ CONFIG = "tests/test_config.py"
 KEYRING_FILE = "tests/test_keyring_file.py"
 SESSION = "tests/test_session.py"
 STORES = "tests/test_revocation_stores.py"
+REFERENCES = "tests/test_references.py"
+RESUMABLE = "tests/test_resumable.py"
+STATE = "tests/test_state.py"
+STATE_CALLS = "tests/test_state_calls.py"
+STATE_FORM = "tests/test_state_form.py"
+STATE_OPTIONS = "tests/test_state_options.py"
+STATE_RESPONSES = "tests/test_state_responses.py"
 
 
 class Mutation(NamedTuple):
@@ -116,9 +123,9 @@ MUTATIONS = [
         "if False:\n                    raise",
         PICKLING,
     ),
-    Mutation("deferral", "pickling.py", "if deferred or (", "if (", PICKLING),
-    Mutation("deferral of what holds it", "pickling.py", "or (self.deferred and _holds_deferred(data))", "", PICKLING),
-    Mutation("deferred values are no keys", "pickling.py", "    __hash__ = None", "    pass", PICKLING),
+    Mutation("deferral", "pickling.py", "if entry.deferred or (", "if (", PICKLING),
+    Mutation("deferral of what holds it", "pickling.py", "or (self.deferred and holds_deferred(data))", "", PICKLING),
+    Mutation("deferred values are no keys", "deferred.py", "    __hash__ = None", "    pass", PICKLING),
     Mutation(
         "errors of the reader",
         "pickling.py",
@@ -140,7 +147,13 @@ MUTATIONS = [
         "            self._sources.append(source)\n            value = source.load()\n",
         PICKLING,
     ),
-    Mutation("the check after writing, typed", "pickling.py", "self.loads(payload)  # what", "pass  # what", PICKLING),
+    Mutation(
+        "the check after writing, typed",
+        "pickling.py",
+        "self.loads(payload, fetching=False)  # what",
+        "pass  # what",
+        PICKLING,
+    ),
     Mutation(
         "the writer's cap",
         "pickling.py",
@@ -667,6 +680,342 @@ MUTATIONS = [
         CONFIG,
     ),
     Mutation("what is sealed can be read", "config.py", "if self.serializer not in accepted:", "if False:", CONFIG),
+    Mutation(
+        "the window is wide enough",
+        "plaintext.py",
+        "(len(payload) + _BEYOND).bit_length()",
+        "len(payload).bit_length()",
+        SEAL,
+    ),
+    # -------------------------------------------------------------------------------------- sealed state: what is read
+    Mutation(
+        "what holds a reference is not made",
+        "deferred.py",
+        "if not fetching and holds_deferred(deferred.data):",
+        "if False:",
+        REFERENCES,
+    ),
+    Mutation("sealing fetches nothing", "deferred.py", "    if fetching:\n", "    if True:\n", REFERENCES),
+    Mutation(
+        "references are checked when sealed",
+        "deferred.py",
+        "        deferred.decode(deferred.data)\n        return deferred\n",
+        "        return deferred\n",
+        REFERENCES,
+    ),
+    Mutation(
+        "references go together",
+        "deferred.py",
+        "            _fetch_together(fetch, deferred)\n",
+        "            pass\n",
+        REFERENCES,
+    ),
+    Mutation(
+        "a value for each reference", "deferred.py", "if len(values) != len(references):", "if False:", REFERENCES
+    ),
+    Mutation(
+        "what fetch raises passes",
+        "pickling.py",
+        "except NotFetched as error:",
+        "except EOFError as error:",
+        REFERENCES,
+    ),
+    Mutation(
+        "references are fetched once",
+        "deferred.py",
+        "    if deferred.made:\n        return deferred.made[0]\n",
+        "",
+        REFERENCES,
+    ),
+    Mutation(
+        "references of references",
+        "deferred.py",
+        "value.fetch is not None and not holds_deferred(value.data)",
+        "value.fetch is not None",
+        REFERENCES,
+    ),
+    Mutation(
+        "families are adopted",
+        "pickling.py",
+        "if type(error) is _NotPlain and self._registry.adopt(*error.args):",
+        "if False:",
+        REFERENCES,
+    ),
+    Mutation(
+        "only of a family",
+        "references.py",
+        "if base in self._families:",
+        "if next(iter(self._families.values())):",
+        REFERENCES,
+    ),
+    Mutation(
+        "a family's decoder makes a member", "references.py", "if not isinstance(value, base):", "if False:", REFERENCES
+    ),
+    Mutation(
+        "fetch is a function", "references.py", "if fetch is not None and not callable(fetch):", "if False:", REFERENCES
+    ),
+    Mutation("a state is a list", "state_form.py", "if type(content) is not list:", "if content is None:", STATE_FORM),
+    Mutation(
+        "a value stands alone",
+        "state_form.py",
+        "return len(content) == 2 and content[0] is None",
+        "return content[:1] == [None]",
+        STATE_FORM,
+    ),
+    Mutation(
+        "a value stands behind None",
+        "state_form.py",
+        "return len(content) == 2 and content[0] is None",
+        "return len(content) == 2",
+        STATE_FORM,
+    ),
+    Mutation(
+        "the shape of an object",
+        "state_form.py",
+        "if [*map(type, content)] != _KINDS:",
+        "if len(content) != 4:",
+        STATE_FORM,
+    ),
+    Mutation(
+        "keywords are texts",
+        "state_form.py",
+        "{*map(type, content[2]), *map(type, content[3])}",
+        "{*map(type, content[3])}",
+        STATE_FORM,
+    ),
+    Mutation(
+        "attributes are texts",
+        "state_form.py",
+        "{*map(type, content[2]), *map(type, content[3])}",
+        "{*map(type, content[2])}",
+        STATE_FORM,
+    ),
+    Mutation(
+        "attributes are public", "state_form.py", ' and not any(name[:1] == "_"', " and not any(name == 1", STATE_FORM
+    ),
+    # ----------------------------------------------------------------------------------- sealed state: whose, how long
+    Mutation("a token is of a session", "state.py", "{len(session_id)}:{session_id}{user}", "{user}", STATE),
+    Mutation("a token is of a user", "state.py", "{session_id}{user}", "{session_id}", STATE),
+    Mutation("where a session's id ends", "state.py", "{len(session_id)}:", "", STATE),
+    Mutation("a token is of a sealer", "state.py", "state:{name}:", "state:", STATE),
+    Mutation("max_age", "state.py", "idle_timeout=max_age,", "", STATE),
+    Mutation("leeway of states", "state.py", "leeway=leeway,\n                max_length", "max_length", STATE),
+    Mutation("how long a token may come", "state.py", "max_length=max_size,", "max_length=65536,", STATE),
+    Mutation("how long a token may go", "state.py", "if len(token) > self._max_size:", "if False:", STATE),
+    Mutation("a session without an id", "state.py", "if not session_id:", "if False:", STATE),
+    Mutation("owners are texts", "state.py", "if not isinstance(value, str):", "if False:", STATE),
+    Mutation("a token is a text", "state.py", "if not isinstance(token, str):", "if False:", STATE),
+    Mutation(
+        "the class that is due",
+        "state.py",
+        "if cls is not None and known is not None and not issubclass(known, cls):",
+        "if False:",
+        STATE,
+    ),
+    Mutation(
+        "a class that is gone",
+        "state.py",
+        "if cls is None:\n            raise Stale",
+        "if False:\n            raise Stale",
+        STATE,
+    ),
+    Mutation(
+        "resumable classes",
+        "state.py",
+        "if not (isinstance(cls, type) and issubclass(cls, Resumable)):",
+        "if False:",
+        STATE,
+    ),
+    Mutation("a class is registered once", "state.py", "if cls in self._codes:", "if False:", STATE),
+    Mutation("a class's code is its own", "state.py", "if code in self._classes:", "if False:", STATE),
+    Mutation("a class's code is a text", "state.py", "if type(code) is not str or not code:", "if False:", STATE),
+    Mutation("subkeys are bounded", "state.py", "@lru_cache(_SEALERS)", "@lru_cache(None)", STATE),
+    Mutation("coroutines", "state.py", "if inspect.iscoroutine(result):", "if False:", STATE),
+    # ------------------------------------------------------------------------------------ sealed state: what is called
+    Mutation("methods are marked", "resumable.py", " or not vars(method).get(_PUBLIC):", ":", RESUMABLE),
+    Mutation("private methods", "resumable.py", 'if name.startswith("_") or not', "if not", RESUMABLE),
+    Mutation(
+        "methods are the class's",
+        "resumable.py",
+        "method = _static(type(self), name)",
+        "method = getattr(self, name, None)",
+        RESUMABLE,
+    ),
+    Mutation(
+        "whose TypeError, in a method",
+        "resumable.py",
+        "if _takes(method, (self, *args), kwargs):",
+        "if False:",
+        RESUMABLE,
+    ),
+    Mutation(
+        "whose TypeError, in load", "resumable.py", "if _takes(target.load, args, kwargs):", "if False:", RESUMABLE
+    ),
+    Mutation(
+        "arguments of a method", "resumable.py", "if _takes(method, (self, *args), kwargs):", "if True:", RESUMABLE
+    ),
+    Mutation("arguments of load", "resumable.py", "if _takes(target.load, args, kwargs):", "if True:", RESUMABLE),
+    Mutation(
+        "a state shadows no method",
+        "resumable.py",
+        "if not cls._sealedsession_taken.isdisjoint(state):",
+        "if False:",
+        RESUMABLE,
+    ),
+    Mutation(
+        "no method is sealed over",
+        "resumable.py",
+        "for name in self._sealedsession_taken.intersection(kept):",
+        "for name in ():",
+        RESUMABLE,
+    ),
+    Mutation(
+        "private attributes",
+        "resumable.py",
+        'if name[:1] != "_" and name not in loaded}',
+        "if name not in loaded}",
+        RESUMABLE,
+    ),
+    Mutation("what load sets", "resumable.py", "loading.names.add(name)", "pass", RESUMABLE),
+    Mutation(
+        "load comes to an end", "resumable.py", "        loading.is_running = False\n", "        pass\n", RESUMABLE
+    ),
+    Mutation("stale_on", "resumable.py", "except cls.stale_on as error:", "except EOFError as error:", RESUMABLE),
+    Mutation("stale_on is checked", "resumable.py", "if type(stale_on) is not tuple or", "if False and", RESUMABLE),
+    Mutation(
+        "names that are ours",
+        "resumable.py",
+        "if _static(cls, ours) is not vars(Resumable)[ours]:",
+        "if False:",
+        RESUMABLE,
+    ),
+    Mutation(
+        "load is a method",
+        "resumable.py",
+        "if not isinstance(load, FunctionType) or inspect.iscoroutinefunction(load):",
+        "if False:",
+        RESUMABLE,
+    ),
+    Mutation(
+        "slots", "resumable.py", "if isinstance(_static(cls, attribute), MemberDescriptorType):", "if False:", RESUMABLE
+    ),
+    Mutation(
+        "what all users would share",
+        "resumable.py",
+        "if isinstance(member, list | dict | set) and",
+        "if False and",
+        RESUMABLE,
+    ),
+    Mutation(
+        "a mark that does nothing", "resumable.py", "if type(method) is not FunctionType:", "if False:", RESUMABLE
+    ),
+    Mutation("the length of a call", "state_calls.py", "if len(body) > longest:", "if False:", STATE_CALLS),
+    Mutation(
+        "calls are UTF-8", "state_calls.py", 'str(body, "utf-8")', "str(body, json.detect_encoding(body))", STATE_CALLS
+    ),
+    Mutation("names are given once", "state_calls.py", "if len(members) != len(pairs):", "if False:", STATE_CALLS),
+    Mutation(
+        "numbers are finite",
+        "state_calls.py",
+        "if not math.isfinite(value := float(number)):",
+        "if (value := float(number)) is None:",
+        STATE_CALLS,
+    ),
+    Mutation(
+        "the members of a call",
+        "state_calls.py",
+        "if {name: type(member) for name, member in call.items()} == _MEMBERS:",
+        "if set(call) == set(_MEMBERS):",
+        STATE_CALLS,
+    ),
+    Mutation(
+        "deep calls",
+        "state_calls.py",
+        "except (ValueError, RecursionError) as error:\n        raise StateError",
+        "except ValueError as error:\n        raise StateError",
+        STATE_CALLS,
+    ),
+    Mutation("answers without NaN", "state_calls.py", ", allow_nan=False", "", STATE_CALLS),
+    Mutation(
+        "states are encrypted", "state_options.py", "if ring.pairs[0].encrypt is None:", "if False:", STATE_OPTIONS
+    ),
+    Mutation(
+        "states have both keys",
+        "state_options.py",
+        "validate_key is None or encrypt_key is None",
+        "validate_key is None",
+        STATE_OPTIONS,
+    ),
+    Mutation("a name has no colon", "state_options.py", ' or ":" in name', "", STATE_OPTIONS),
+    # ---------------------------------------------------------------------------------- sealed state: what is answered
+    Mutation(
+        "errors of generators",
+        "state_responses.py",
+        "return parts if is_file or isinstance(parts, list | tuple) else",
+        "return parts if True else",
+        STATE_RESPONSES,
+    ),
+    Mutation(
+        "files stay files",
+        "state_responses.py",
+        "return parts if is_file or isinstance",
+        "return parts if isinstance",
+        STATE_RESPONSES,
+    ),
+    Mutation(
+        "iterables are closed", "state_responses.py", "            close()\n", "            pass\n", STATE_RESPONSES
+    ),
+    Mutation("too late in WSGI", "state_responses.py", ", headers, sys.exc_info())", ", headers)", STATE_RESPONSES),
+    Mutation(
+        "no body for HEAD",
+        "state_responses.py",
+        'return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]',
+        "return [body]",
+        STATE_RESPONSES,
+    ),
+    Mutation(
+        "too late in ASGI",
+        "state_responses.py",
+        "            if has_begun:\n                raise\n",
+        "",
+        STATE_RESPONSES,
+    ),
+    Mutation(
+        "only http in ASGI",
+        "state_responses.py",
+        'has_begun = scope["type"] != "http"',
+        "has_begun = False",
+        STATE_RESPONSES,
+    ),
+    Mutation(
+        "the noun of events",
+        "events.py",
+        'logger.log(_LEVELS.get(error.code, logging.WARNING), "%s %r rejected, %s", self._what,',
+        'logger.log(_LEVELS.get(error.code, logging.WARNING), "%s %r rejected, %s", "cookie",',
+        EVENTS,
+    ),
+    Mutation(
+        "stale states are no warnings",
+        "events.py",
+        "level = logging.INFO if stale else logging.WARNING",
+        "level = logging.WARNING",
+        EVENTS,
+    ),
+    # ------------------------------------------------------------------------------------ recipes of QuerySets
+    *(
+        Mutation(name, f"integrations/django/{file}", old, new, "tests/django")
+        for name, file, old, new in [
+            ("a recipe says the same", "querysets.py", "        if _is_made_by(recipe, mark):", "        if True:"),
+            ("the alphabet of paths", "operands.py", r're.compile(r"[\w-]{1,500}")', r're.compile(r"(?s:.){1,500}")'),
+            ("known connectors", "operands.py", "or connector not in _CONNECTORS", ""),
+            ("known values", "operands.py", "if value is not None and kind not in SCALARS and", "if False and"),
+            ("steps are counted", "operands.py", "        if self._steps < 0:", "        if False:"),
+            ("nodes are counted", "operands.py", "        if self.weight < 0:", "        if False:"),
+            ("names are counted", "operands.py", "        if self._names < 0:", "        if False:"),
+            ("XOR counts twice", "operands.py", 'written = 2 if connector == "XOR" else 1', "written = 1"),
+            ("relations only", "recipes.py", "        if name not in relations:", "        if False:"),
+        ]
+    ),
 ]
 
 

@@ -47,7 +47,7 @@ NAMED_DEFAULTS = {
 
 
 def blocks(text: str, language: str) -> list[str]:
-    """The code blocks of a page in one language."""
+    """The code blocks of a page in one language. One with a caption is a file of a project: its page has a test."""
     found = re.findall(rf"^\.\. code-block:: {language}\n\n((?:   .*\n|\n)+)", text, re.MULTILINE)
     return [textwrap.dedent(block) for block in found]
 

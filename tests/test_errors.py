@@ -10,11 +10,16 @@ from sealedsession import errors
 from sealedsession.errors import (
     ConfigError,
     CookieTooLarge,
+    NotPublicError,
     NotSerializable,
     Reason,
     SealedSessionError,
     SealError,
     SessionClosed,
+    StaleStateError,
+    StateError,
+    StateTooLarge,
+    StoreError,
     UnsealError,
 )
 
@@ -22,7 +27,7 @@ from sealedsession.errors import (
 def test_one_root():
     """Every error of the package is a SealedSessionError, and can be imported from the package itself."""
     found = [member for _, member in getmembers(errors, isclass) if issubclass(member, Exception)]
-    assert len(found) >= 7
+    assert len(found) >= 12
     for error in found:
         assert issubclass(error, SealedSessionError)
         assert getattr(sealedsession, error.__name__) is error
@@ -35,6 +40,9 @@ def test_one_root():
         (CookieTooLarge, (SealError,)),
         (NotSerializable, (SealError, TypeError)),
         (SessionClosed, (SealError, RuntimeError)),
+        (StateTooLarge, (SealError,)),
+        (StaleStateError, (StateError,)),
+        (NotPublicError, (StateError,)),
     ],
 )
 def test_branches(error, bases):
@@ -44,7 +52,7 @@ def test_branches(error, bases):
 
 def test_branches_do_not_overlap():
     """The operator's, the application's and the client's faults are never each other's."""
-    branches = [ConfigError, SealError, UnsealError]
+    branches = [ConfigError, SealError, UnsealError, StateError, StoreError]
     assert not any(issubclass(one, other) for one in branches for other in branches if one is not other)
 
 
@@ -83,6 +91,26 @@ def test_cookie_too_large():
 def test_cookie_too_large_without_keys():
     """CookieTooLarge says so when there are no keys to blame."""
     assert "none" in str(CookieTooLarge("sid", 5000, 4096, {}))
+
+
+def test_state_too_large():
+    """StateTooLarge tells its size, the limit and the five largest parts, and keeps them all."""
+    by_key = {f"key {number}": 1000 - number for number in range(7)}
+    error = StateTooLarge(70_000, 65_536, by_key)
+    assert (error.size, error.limit, error.by_key) == (70_000, 65_536, by_key)
+    for part in ("70000", "65536", "'key 0' 1000 bytes", "'key 4' 996 bytes", "Set them during load"):
+        assert part in str(error)
+    assert "key 5" not in str(error)
+    assert "none" in str(StateTooLarge(70_000, 65_536, {}))
+
+
+def test_names_in_responses():
+    """The codes of errors of calls are stable: pages know them."""
+    assert {error: error.code for error in (StateError, StaleStateError, NotPublicError)} == {
+        StateError: "BadCall",
+        StaleStateError: "StaleState",
+        NotPublicError: "NotPublic",
+    }
 
 
 def test_not_serializable():

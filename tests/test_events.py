@@ -11,7 +11,15 @@ import pytest
 from test_manager import BAD_COOKIES, Browser, fill, header
 
 from sealedsession import events
-from sealedsession.errors import CookieTooLarge, Reason, StoreError, UnsealError
+from sealedsession.errors import (
+    CookieTooLarge,
+    NotPublicError,
+    Reason,
+    StaleStateError,
+    StateError,
+    StoreError,
+    UnsealError,
+)
 from sealedsession.events import Event
 from sealedsession.revocation import MemoryStore
 from sealedsession.wsgi import SessionMiddleware
@@ -22,8 +30,8 @@ KEYS = {
 }
 
 
-def make_events(hook=None):
-    return events.Events("sid", hook, lambda: bytes(32))
+def make_events(hook=None, **options):
+    return events.Events("sid", hook, lambda: bytes(32), **options)
 
 
 def test_logger_name():
@@ -47,6 +55,33 @@ def test_rejected(code, caplog):
     assert record.levelname == levels.get(code, "WARNING")
     for part in ("'sid'", code, "a detail"):
         assert part in record.getMessage()
+
+
+def test_what_has_the_name(caplog):
+    """A record says what was rejected: a cookie, or what else the events are of."""
+    make_events().rejected(UnsealError("malformed", "a detail"))
+    make_events(what="state").rejected(UnsealError("malformed", "a detail"))
+    assert [record.getMessage().split()[0] for record in caplog.records] == ["cookie", "state"]
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (StaleStateError("item 7 is gone"), "stale"),
+        (NotPublicError("item 7 is gone"), "bad_call"),
+        (StateError("item 7 is gone"), "bad_call"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_not_called(caplog, error, kind):
+    """A call that cannot be carried out is one record of name, code and detail, and one event."""
+    caplog.set_level(logging.INFO, "sealedsession")
+    told = []
+    make_events(told.append, what="state").not_called(error, b"id")
+    (record,) = caplog.records
+    assert record.getMessage() == f"state 'sid': {error.code}, item 7 is gone"
+    assert [(event.kind, event.detail, event.reason) for event in told] == [(kind, "item 7 is gone", None)]
+    assert re.fullmatch("[0-9a-f]{16}", told[0].session)
 
 
 def test_ambiguous(caplog):
@@ -492,7 +527,7 @@ def test_no_secret_is_told(watched, clock, keys, other_keys, store, caplog):
     run(watched, methodcaller("logout"))
     run(watched, cookie=copy)
     assert {event.kind for event in told} == {*get_args(events.Kind)} - {
-        "resealed_old_key", "keyring_reloaded", "keyring_error",
+        "resealed_old_key", "keyring_reloaded", "keyring_error", "stale", "bad_call",
     }  # fmt: skip
     shown = repr(told) + caplog.text
     assert [secret for secret in secrets if secret and secret in shown] == []
@@ -505,8 +540,11 @@ def test_no_secret_is_told(watched, clock, keys, other_keys, store, caplog):
         (lambda events: events.store_error(StoreError("down"), "the session is refused for now"), "ERROR"),
         (lambda events: events.keyring(None), "INFO"),
         (lambda events: events.keyring(ValueError("broken")), "ERROR"),
+        (lambda events: events.not_called(StaleStateError("it is gone"), bytes(16)), "INFO"),
+        (lambda events: events.not_called(NotPublicError("no such method"), bytes(16)), "WARNING"),
+        (lambda events: events.not_called(StateError("no call"), bytes(16)), "WARNING"),
     ],
-    ids=["revoked", "store_error", "keyring_reloaded", "keyring_error"],
+    ids=["revoked", "store_error", "keyring_reloaded", "keyring_error", "stale", "not public", "bad_call"],
 )
 def test_what_is_logged_as_well(caplog, tell, level):
     """What somebody may have to act on is logged once, with a hook and without one."""

@@ -1,11 +1,18 @@
 """The examples, run as their heads say, on real servers."""
 
+import json
 import re
+import runpy
 import shutil
+import time
 from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
+import webtest
+
+from sealedsession.keys import Keyring
+from sealedsession.seal import Sealer
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 NAME = "__Host-session"
@@ -18,10 +25,10 @@ class Visitor:
         self.port = port
         self.cookie = ""
 
-    def request(self, method, path):
+    def request(self, method, path, body=None, kind="text/plain"):
         connection = HTTPConnection("localhost", self.port, timeout=10)
         try:
-            connection.request(method, path, headers={"Cookie": self.cookie})
+            connection.request(method, path, body, {"Cookie": self.cookie, "Content-Type": kind})
             response = connection.getresponse()
             for line in response.headers.get_all("Set-Cookie", []):
                 self.cookie = "" if "Max-Age=0" in line else line.partition(";")[0]
@@ -61,6 +68,8 @@ def port_of(serve, free_port, keys, tmp_path_factory):
         match name:
             case "wsgiref":
                 return serve("wsgi_app.py", cwd=EXAMPLES, env=env)
+            case "state":
+                return serve("state_wsgi.py", cwd=EXAMPLES, env=env)
             case "gunicorn":
                 return serve("gunicorn", "--bind", "127.0.0.1:{port}", "wsgi_app:application", cwd=EXAMPLES, env=env)
             case "uvicorn":
@@ -109,3 +118,71 @@ def test_one_cookie_for_all(port_of):
     for count, server in enumerate([*SERVERS, "wsgiref"], 1):
         visitor.port = port_of(server)
         assert visitor.see() == ("Ann", str(count))
+
+
+def tokens(visitor):
+    """The tokens of the bookshop's page, by the ids of the elements that they are in."""
+    status, page = visitor.request("GET", "/")
+    assert status == 200
+    return dict(re.findall(r'id="([\w-]+)" data-sealedsession-state="([^"]+)"', page))
+
+
+def call(visitor, token, method, *args):
+    """Call a method of the bookshop's page, as a browser would.
+
+    :returns: the status, and the result or the code of the error.
+    """
+    body = json.dumps({"token": token, "method": method, "args": args})
+    status, text = visitor.request("POST", "/call", body, "application/json")
+    answer = json.loads(text)
+    return status, answer["result"] if status == 200 else answer["error"]["code"]
+
+
+def test_state_example(port_of):
+    """The bookshop counts, searches and sells, each book once, and says so; its page is escaped."""
+    visitor = Visitor(port_of("state"))
+    page = tokens(visitor)
+    assert call(visitor, page["counter"], "add") == (200, 1)
+    assert call(visitor, page["search"], "find", "EMMA") == (200, {"found": [1], "searches": 1})
+    assert call(visitor, page["book-1"], "buy") == (200, "Emma")
+    assert call(visitor, page["book-1"], "buy") == (410, "StaleState")
+    assert call(visitor, page["search"], "find", "emma") == (200, {"found": [], "searches": 1})
+    assert set(page) - set(tokens(visitor)) == {"book-1"}
+    html = visitor.request("GET", "/")[1]
+    assert "&lt;Villette&gt;" in html
+    assert "<Villette>" not in html
+
+
+def test_calls_that_the_state_example_refuses(port_of):
+    """Another visitor's token, types that forms can send, and bodies that are no calls, are refused."""
+    visitor, stranger = Visitor(port_of("state")), Visitor(port_of("state"))
+    page = tokens(visitor)
+    tokens(stranger)
+    assert call(stranger, page["counter"], "add") == (403, "ForeignState")
+    assert call(Visitor(port_of("state")), page["counter"], "add") == (403, "ForeignState")
+    assert call(visitor, page["search"], "find", None) == (400, "BadCall")
+    body = json.dumps({"token": page["counter"], "method": "add", "args": []})
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=a"):
+        assert visitor.request("POST", "/call", body, kind)[0] == 404
+    assert visitor.request("GET", "/call")[0] == 404
+    assert visitor.request("POST", "/call", "", "application/json")[0] == 400
+
+
+def test_state_example_reads_no_endless_body(monkeypatch, keys):
+    """A call that begins with more white space than the longest call has characters is not read to its end."""
+    for option, key in keys.items():
+        monkeypatch.setenv(f"SESSION_{option.upper()}", key)
+    application = runpy.run_path(str(EXAMPLES / "state_wsgi.py"))["application"]
+    browser = webtest.TestApp(application, extra_environ={"wsgi.url_scheme": "https"})
+    token = re.search(r'id="counter" data-sealedsession-state="([^"]+)"', browser.get("/").text)[1]
+    body = json.dumps({"token": token, "method": "add"})
+    for spaces, status in ((1_000, 200), (200_000, 400)):
+        browser.post("/call", " " * spaces + body, content_type="application/json", status=status)
+
+
+def test_state_example_after_new_keys(port_of, other_keys):
+    """A visitor whose cookie is of other keys, which browsers keep until it is replaced, can call nevertheless."""
+    visitor = Visitor(port_of("state"))
+    keyring = Keyring(other_keys["validate_key"].encode(), other_keys["encrypt_key"].encode())
+    visitor.cookie = f"{NAME}={Sealer(keyring, f'cookie:{NAME}').seal(b'}.', created=int(time.time()))}"
+    assert call(visitor, tokens(visitor)["counter"], "add") == (200, 1)

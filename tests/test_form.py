@@ -241,6 +241,15 @@ def test_too_many_values(serializer):
             form.dumps(make_session({"a": list(range(20))}, subject))
 
 
+@each_serializer
+@pytest.mark.parametrize(("subject", "root"), [(None, None), ("user:42", None), (None, SID)])
+def test_the_path_of_a_fault(serializer, subject, root):
+    """The path of what cannot be stored is that in the session, also where the payload is a list."""
+    with pytest.raises(NotSerializable) as caught:
+        make_form(serializer).dumps(make_session({"a": [1, object()]}, subject, root))
+    assert (caught.value.path, caught.value.type) == ("session['a'][1]", object)
+
+
 def test_the_session_is_left_alone():
     """Writing a session changes nothing in it."""
     session = make_session({"a": [1]}, "user:42", SID)

@@ -17,7 +17,7 @@ from strategies import EXAMPLES, VALUES, exactly
 
 from sealedsession.errors import ConfigError, NotSerializable, UnsealError
 from sealedsession.grammar import Grammar
-from sealedsession.limits import DEFAULT_LIMITS, FaultFinder, Limits, TooLarge
+from sealedsession.limits import DEFAULT_LIMITS, FaultFinder, Limits, StateLimits, TooLarge
 from sealedsession.pickling import PickleSerializer
 from sealedsession.tagged_json import JsonSerializer
 from sealedsession.values import Registry
@@ -87,6 +87,15 @@ def test_out_of_bounds(name):
     for value in (LEAST[name] - 1, 0, -1, FIELDS[name] + 1, 10**30, True, 8.0, "8", None, [8]):
         with pytest.raises(ConfigError, match=f"limits: {name} has to be an int from {LEAST[name]} to {FIELDS[name]}"):
             Limits(**{name: value})
+
+
+def test_what_a_state_may_come_to():
+    """A state may be larger than a session, and is as deep, with ints of the same size; its limits can be set too."""
+    assert StateLimits() == StateLimits(size=64 * 1024, depth=256, nodes=16 * 1024, typed=1024, int_bytes=32)
+    assert StateLimits(size=100).size == 100
+    for name in FIELDS:
+        with pytest.raises(ConfigError, match=f"limits: {name} has to be an int from {LEAST[name]} to"):
+            StateLimits(**{name: getattr(StateLimits(), name) + 1})
 
 
 def test_limits_are_fixed():
@@ -433,6 +442,19 @@ def test_line_to_add(make, value, line):
     with pytest.raises(NotSerializable) as caught:
         make(REGISTRY).dumps({"a": value})
     assert str(caught.value).endswith(f"or register the type: sealedsession.default_registry.{line}")
+
+
+@pytest.mark.parametrize(("limits", "what"), [(Limits(), "session"), (StateLimits(), "state")])
+@both
+def test_what_is_limited(make, limits, what):
+    """The errors speak of sessions or of states, whichever is limited."""
+    for value, message in [
+        ({"a": object()}, rf"^{what}\['a'\]: values of type builtins\.object are not stored in {what}s\. "),
+        ({"a": range(2**100)}, rf"^{what}\['a'\]: this builtins\.range is beyond what a {what} takes"),
+    ]:
+        with pytest.raises(NotSerializable, match=message):
+            make(REGISTRY, limits).dumps(value)
+    assert str(FaultFinder(REGISTRY, limits).find([1], ValueError("odd"))) == f"{what}: it cannot be stored: odd"
 
 
 @pytest.mark.parametrize(

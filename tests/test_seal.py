@@ -2,6 +2,7 @@
 
 import hmac
 import json
+import random
 import re
 import sys
 import zlib
@@ -18,6 +19,7 @@ from cryptography.hazmat.primitives.ciphers.modes import CTR
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from sealedsession import plaintext
 from sealedsession.errors import UnsealError
 from sealedsession.keys import KeyPair, Keyring
 from sealedsession.plaintext import INFLATED_MAX, JSON, PICKLE
@@ -257,6 +259,15 @@ def test_compression_only_where_it_helps():
     plain, deflating = make_sealer(), make_sealer(compress=True)
     assert len(seal(deflating, VALIDATE)) == len(seal(plain, VALIDATE))
     assert len(seal(deflating, bytes(500))) < len(seal(plain, bytes(500))) / 3
+
+
+@pytest.mark.parametrize("length", [200, 249, 250, 251, 511, 512, 761, 762, 763, 1023, 4095, 8191, 16383, 32500])
+def test_compression_reaches_back(length):
+    """Deflating finds what stood before as far back as deflate can, though it takes no more memory than that needs."""
+    once = random.Random(1).randbytes(100)
+    payload = once + random.Random(2).randbytes(length - 200) + once
+    assert len(plaintext.deflate(payload, 9)) <= len(deflate(payload)) < length - 40
+    assert plaintext.inflate(plaintext.deflate(payload, 9)) == payload
 
 
 def test_signed_only_can_be_read():

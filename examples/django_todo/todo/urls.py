@@ -1,0 +1,12 @@
+"""The page, and where its calls go."""
+
+from django.urls import path
+
+from sealedsession.integrations.django.shortcuts import handle
+
+from .views import page
+
+urlpatterns = [
+    path("", page, name="page"),
+    path("state/", handle, name="state"),
+]

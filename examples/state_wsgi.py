@@ -1,0 +1,189 @@
+"""A second-hand bookshop with one copy of each book, in plain WSGI: a live search, a counter, and buttons that buy.
+
+    export SESSION_VALIDATE_KEY=$(python -m sealedsession keygen)
+    export SESSION_ENCRYPT_KEY=$(python -m sealedsession keygen)
+    python examples/state_wsgi.py
+
+What the search and the counter know is in the page, sealed for the browser's session, and the server keeps none of it.
+Open the page in two windows, and buy the same book in both: in the second it is gone.
+"""
+
+import html
+import os
+from socketserver import ThreadingMixIn
+from wsgiref.simple_server import WSGIServer, make_server
+
+from webob import Request, Response
+from webob.static import FileApp
+
+from sealedsession import StaleStateError, StateError
+from sealedsession.resumable import Resumable, public
+from sealedsession.state import SCRIPT, StateSealer
+from sealedsession.state_responses import StateErrors
+from sealedsession.wsgi import SessionMiddleware
+
+KEYS = {"validate_key": "env:SESSION_VALIDATE_KEY", "encrypt_key": "env:SESSION_ENCRYPT_KEY"}
+LONGEST_CALL = 128 * 1024  # bytes: a token of the largest size, and its arguments
+
+books = dict(enumerate(("Emma", "Evelina", "Middlemarch", "Persuasion", "<Villette>"), 1))  # a database, in earnest
+states = StateSealer(**KEYS)
+
+
+@states.register
+class Counter(Resumable):
+    """Counts what its button is pressed."""
+
+    count = 0
+
+    @public
+    def add(self):
+        self.count += 1
+        return self.count
+
+
+@states.register
+class Search(Resumable):
+    """Finds the books that are there, and counts its searches."""
+
+    searches = 0
+
+    @public
+    def find(self, text):
+        if not isinstance(text, str):  # arguments are whatever a client sends
+            raise StateError("find takes a text")
+        self.searches += 1
+        found = [number for number, title in list(books.items()) if text.lower() in title.lower()]
+        return {"found": found, "searches": self.searches}
+
+
+@states.register
+class Book(Resumable):
+    """A book, by its number. Where there is none of that number any more, the state is stale."""
+
+    stale_on = (KeyError,)
+
+    def load(self, number):
+        self.number = number
+        self.title = books[number]
+
+    @public
+    def buy(self):
+        if books.pop(self.number, None) is None:  # somebody was faster, since it was loaded
+            raise StaleStateError(f"book {self.number} is sold")
+        return self.title
+
+
+PAGE = """<!doctype html>
+<html lang="en">
+<title>Books</title>
+<link rel="icon" href="data:,">
+<script type="module" src="/page.js"></script>
+<p id="counter" {counter}><button>Count</button> <output>0</output></p>
+<p id="search" {search}><label>Search <input type="search"></label> <output>0</output> searches</p>
+<ul>
+{books}
+</ul>
+<p id="message" role="status"></p>
+</html>
+"""
+BOOK = '<li id="book-{number}" {state}>{title} <button>Buy</button></li>'
+
+PAGE_SCRIPT = """import { call } from "/sealed_state.js";
+
+const message = document.getElementById("message");
+const say = (text) => { message.textContent = text; };
+const sayError = (error) => { if (error.code !== "StaleState") say(error.message); };
+
+const counter = document.getElementById("counter");
+counter.querySelector("button").addEventListener("click", () => {
+  call(counter, "add").then((count) => { counter.querySelector("output").textContent = count; }, sayError);
+});
+
+const search = document.getElementById("search");
+search.querySelector("input").addEventListener("input", (event) => {
+  call(search, "find", event.target.value).then(({ found, searches }) => {
+    search.querySelector("output").textContent = searches;
+    for (const book of document.querySelectorAll("li")) {
+      book.hidden = !found.includes(Number(book.id.slice("book-".length)));
+    }
+  }, sayError);
+});
+
+for (const button of document.querySelectorAll("li button")) {
+  button.addEventListener("click", () => {
+    call(button, "buy").then((title) => {
+      button.closest("li").remove();
+      say(`${title} is yours.`);
+    }, sayError);
+  });
+}
+
+document.addEventListener("sealedsession:stale", (event) => say(event.detail.message));
+"""
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; connect-src 'self'; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+}
+
+sealed_state_script = FileApp(str(SCRIPT), content_type="text/javascript", charset="utf-8", cache_control="no-cache")
+
+
+def bookshop(environ, start_response):
+    """Answer one request. What is wrong with a call is raised, and answered by `StateErrors`."""
+    request = Request(environ)
+    match request.method, request.path_info:
+        case "GET", "/":
+            response = Response(page(environ["sealedsession.session"]), cache_control="no-store")
+            response.headers.update(HEADERS)
+        case "GET", "/page.js":
+            response = Response(PAGE_SCRIPT, content_type="text/javascript", cache_control="no-cache")
+        case "GET", "/sealed_state.js":
+            response = sealed_state_script
+        case "POST", "/call" if request.content_type == "application/json":  # a form on another site has other types
+            body = request.body_file.read(LONGEST_CALL)  # what is longer is cut here, and then no JSON
+            answer = states.handle(body, session_id=environ["sealedsession.session"].id)
+            response = Response(answer, content_type="application/json", charset=None, cache_control="no-store")
+        case _:
+            response = Response("There is nothing here.", status=404)
+    return response(environ, start_response)
+
+
+def page(session):
+    """The page, with a state in each element that calls. They open in this session only."""
+    session.save()  # it lasts, and so does its id, also where the browser would keep a cookie that was refused
+
+    def state_of(target):
+        token = states.seal(target, session_id=session.id)
+        return f'data-sealedsession-state="{html.escape(token)}" data-sealedsession-url="/call"'
+
+    shelf = [
+        BOOK.format(number=book.number, state=state_of(book), title=html.escape(book.title)) for book in books_there()
+    ]
+    return PAGE.format(counter=state_of(Counter()), search=state_of(Search()), books="\n".join(shelf))
+
+
+def books_there():
+    """All books, but for one that is sold in this moment."""
+    for number in list(books):
+        try:
+            yield Book(number)
+        except KeyError:
+            continue
+
+
+application = SessionMiddleware(StateErrors(bookshop), **KEYS)
+
+
+class Server(ThreadingMixIn, WSGIServer):
+    """A thread for every connection: browsers open some that they do not use at once."""
+
+    daemon_threads = True
+
+
+if __name__ == "__main__":
+    port = int(os.environ.get("PORT", "8000"))
+    with make_server("localhost", port, application, server_class=Server) as server:
+        print(f"http://localhost:{port}/")
+        server.serve_forever()

@@ -1,0 +1,1 @@
+"""Sealed state in a Django project; extra ``[django]``."""

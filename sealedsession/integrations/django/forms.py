@@ -1,0 +1,53 @@
+"""Forms in sealed state: what they were made with, and they are made with it again.
+
+1. Of a form there are sealed its data if it is bound, its initial values, its prefix, and of a form for a model the
+   instance, by reference, if that is saved.
+2. Files are not sealed, as browsers do not give them twice; nor are errors: validation finds them again.
+"""
+
+import inspect
+from typing import Any, cast
+
+from django.forms import BaseForm
+from django.forms.models import BaseModelForm
+from django.http import QueryDict
+
+from sealedsession.errors import ConfigError
+from sealedsession.integrations.django.operands import exactly
+from sealedsession.shapes import Codec
+
+
+def form_codec(cls: type[Any]) -> Codec:
+    """How forms of a class become data, and forms again.
+
+    :raises ConfigError: for what is no class of forms, or cannot be made of data, initial values and prefix.
+    """
+    if not (isinstance(cls, type) and issubclass(cls, BaseForm)):
+        raise ConfigError(f"{cls!r} is not a class of forms")
+    model = cast(Any, cls)._meta.model if issubclass(cls, BaseModelForm) else None
+    names = ["data", "initial", "prefix", *(["instance"] if model is not None else [])]
+    try:
+        inspect.signature(cls).bind(**dict.fromkeys(names))
+    except TypeError as error:
+        raise ConfigError(f"{cls.__qualname__} cannot be made of {', '.join(names)} alone: {error}") from None
+
+    def decode(sealed: Any) -> Any:
+        data, initial, prefix, instance = exactly(sealed, tuple, length=4)
+        if type(data) not in (type(None), dict, QueryDict) or type(prefix) not in (type(None), str):
+            raise TypeError("data of another form")
+        made = {"data": data, "initial": exactly(initial, dict), "prefix": prefix}
+        if model is not None:
+            if not isinstance(instance, model | None):
+                raise TypeError(f"a {type(instance).__name__} for the instance")
+            made["instance"] = instance
+        return cls(**made)
+
+    return Codec(_encode, decode)
+
+
+def _encode(form: Any) -> object:
+    data = form.data if form.is_bound else None
+    initial = {name: value() if callable(value) else value for name, value in form.initial.items()}
+    instance = getattr(form, "instance", None)
+    saved = None if instance is None or instance._state.adding else instance
+    return (data, initial, form.prefix, saved)

@@ -1,0 +1,242 @@
+"""Conditions and expressions of a recipe, made of data that may be hostile.
+
+Types are exact, names are of one alphabet, and operators and functions are those listed here. What is of another form
+is refused, before Django sees anything of it.
+
+==========  ==========================================================================================================
+condition   ``(path, value)``, ``(path, kind, operand)``, or ``[connector, negated, condition, ...]``
+kind        ``v`` a value, ``x`` an expression, ``q`` a recipe, ``l`` a list of ``(kind, operand)``
+expression  ``("F", path)``, ``("value", value)``, ``(operator, expression, expression)``, or an aggregate:
+            ``("Count", expression, {"distinct": True, "filter": condition})``
+ordering    a path, perhaps with a minus; an expression; or ``("order", expression, descending, first, last)``: the
+            last two say where NULL goes
+==========  ==========================================================================================================
+"""
+
+import datetime
+import decimal
+import enum
+import ipaddress
+import re
+import uuid
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from django.db.models import Avg, Count, F, Max, Min, OrderBy, Q, StdDev, Sum, Value, Variance
+from django.db.models.expressions import CombinedExpression
+
+from sealedsession.errors import UnsealError
+
+AGGREGATES: dict[str, Any] = {cls.__name__: cls for cls in (Avg, Count, Max, Min, StdDev, Sum, Variance)}
+ARITHMETIC = ("+", "-", "*", "/", "^", "%%")  # as Django calls them
+# Values to compare with and pks. A container is none, such as a range, which makes far more of itself than was written.
+SCALARS = frozenset(
+    {
+        *(bool, int, float, str, bytes, decimal.Decimal, uuid.UUID),
+        *(datetime.date, datetime.datetime, datetime.time, datetime.timedelta),
+        *(ipaddress.IPv4Address, ipaddress.IPv6Address, ipaddress.IPv4Network, ipaddress.IPv6Network),
+        *(ipaddress.IPv4Interface, ipaddress.IPv6Interface),
+    }
+)
+
+_DEPTH = 32  # levels: more than anybody reads, and far from the recursion limit
+_STEPS = 128  # and recipes: each step copies the query, with those that are combined in it
+_NAMES = 512  # joined by __: each looks for its join among all others. Databases take about 60 joins.
+_WEIGHT = 16384  # nodes that Django compiles: about a second. As much plain data as state may hold has fewer.
+_MEMBERS = 16  # members or characters of a value that weigh as much as a node
+_CONNECTORS = ("AND", "OR", "XOR")
+# Fields, lookups, and keys in JSON. Django writes some into SQL, between quotation marks: there are none among these.
+_PATH = re.compile(r"[\w-]{1,500}")
+
+
+class Budget:
+    """What a recipe may cost with all recipes in it. A few characters can ask for a query without end: Django writes an
+    annotation wherever it is mentioned, and the members of XOR twice.
+
+    :param weight: nodes of SQL that are left for it.
+    :ivar times: how often Django writes what is read now.
+    """
+
+    def __init__(self, weight: int = _WEIGHT) -> None:
+        self.weight = weight
+        self.times = 1
+        self._steps, self._names = _STEPS, _NAMES
+
+    def step(self) -> None:
+        """Pay for a step, or a recipe."""
+        self._steps -= 1
+        if self._steps < 0:
+            refuse(f"more than {_STEPS} steps")
+
+    def node(self, weight: int = 1) -> None:
+        """Pay for a node of SQL."""
+        self.weight -= weight * self.times
+        if self.weight < 0:
+            refuse(f"more than {_WEIGHT} nodes, as annotations count wherever they are mentioned, and XOR counts twice")
+
+    def names(self, number: int) -> None:
+        """Pay for names on the way to a column."""
+        self._names -= number
+        if self._names < 0:
+            refuse(f"more than {_NAMES} names joined by __")
+
+
+class Operands:
+    """Makes conditions and expressions, of one recipe.
+
+    :param queryset_of: makes a QuerySet of a recipe within, and gets the level it is on and the budget.
+    """
+
+    def __init__(self, queryset_of: Callable[[Any, int, Budget], Any], budget: Budget) -> None:
+        self._queryset_of = queryset_of
+        self._budget = budget
+        self._weights: dict[str, int] = {}  # of annotations
+
+    def annotation(self, name: Any, data: Any, depth: int) -> dict[str, Any]:
+        """Make an annotation that later names can mention."""
+        before = self._budget.weight
+        made = {path(name): self.expression(data, depth)}
+        self._weights[name] = before - self._budget.weight
+        return made
+
+    def path(self, data: Any) -> str:
+        """The names of fields and lookups, and perhaps of an annotation first, joined by ``__``."""
+        names = path(data).removeprefix("-").split("__")
+        self._budget.names(len(names) - 1)
+        starts = ["__".join(names[: number + 1]) for number in range(len(names))]  # Count("tags__name") names itself
+        self._budget.node(max(self._weights.get(start, 1) for start in starts))
+        return str(data)
+
+    def paths(self, data: Any) -> list[str]:
+        """A list of such names."""
+        return [self.path(member) for member in exactly(data, list)]
+
+    def condition(self, data: Any, depth: int) -> Q:
+        """Make a condition.
+
+        :raises UnsealError: for what is none.
+        """
+        made = self._condition(data, depth)
+        return made if isinstance(made, Q) else Q(made)
+
+    def expression(self, data: Any, depth: int) -> Any:
+        """Make an expression.
+
+        :raises UnsealError: for what is none.
+        """
+        check_depth(depth)
+        self._budget.node()
+        name, *arguments = exactly(data, tuple)
+        if name == "F" and len(arguments) == 1:
+            return F(self.path(arguments[0]))
+        if name == "value" and len(arguments) == 1:
+            return Value(self._value(arguments[0]))
+        if name in ARITHMETIC and len(arguments) == 2:
+            left, right = (self.expression(argument, depth + 1) for argument in arguments)
+            return CombinedExpression(left, name, right)
+        if name in AGGREGATES and len(arguments) == 2:
+            argument, options = arguments
+            inner = "*" if argument == ("*",) else self.expression(argument, depth + 1)
+            return AGGREGATES[name](inner, **self._options(options, depth + 1))
+        return refuse("an expression that there is not")
+
+    def ordering(self, data: Any, depth: int) -> Any:
+        """Make an argument of order_by().
+
+        :raises UnsealError: for what is none.
+        """
+        if type(data) is str:
+            return data if data == "?" else self.path(data)
+        name, *arguments = exactly(data, tuple)
+        if name != "order":
+            return self.expression(data, depth)
+        expression, descending, *nulls = exactly(arguments, list, length=4)
+        if any(flag is not None and flag is not True for flag in nulls):
+            refuse("an ordering of another form")
+        return OrderBy(self.expression(expression, depth), exactly(descending, bool), *nulls)
+
+    def _condition(self, data: Any, depth: int) -> Any:
+        check_depth(depth)
+        if type(data) is list:
+            connector, negated, *children = exactly(data, list, at_least=2)
+            if type(connector) is not str or connector not in _CONNECTORS:
+                refuse("a connector that there is not")
+            written = 2 if connector == "XOR" else 1
+            self._budget.times *= written
+            made = [self._condition(child, depth + 1) for child in children]
+            self._budget.times //= written
+            return Q(*made, _connector=connector, _negated=exactly(negated, bool))
+        name, *operand = exactly(data, tuple)
+        kind, value = operand if len(operand) == 2 else ("v", *exactly(operand, list, length=1))
+        return self.path(name), self._operand(kind, value, depth + 1)
+
+    def _operand(self, kind: Any, data: Any, depth: int) -> Any:
+        check_depth(depth)
+        if kind == "v":
+            return self._value(data)
+        if kind == "x":
+            return self.expression(data, depth)
+        if kind == "q":
+            return self._queryset_of(data, depth, self._budget)
+        if kind == "l":
+            members = [exactly(member, tuple, length=2) for member in exactly(data, list)]
+            return [self._operand(inner, value, depth + 1) for inner, value in members]
+        return refuse("an operand of another form")
+
+    def _options(self, data: Any, depth: int) -> dict[str, Any]:
+        options = dict(exactly(data, dict))
+        for name, value in options.items():
+            if name == "filter":
+                options[name] = self.condition(value, depth)
+            elif name == "default":
+                self._value(value)
+            elif name not in ("distinct", "sample") or value is not True:
+                refuse("an option that there is not")
+        return options
+
+    def _value(self, value: Any) -> Any:
+        """A value to compare with: plain data, and members of enums."""
+        self._budget.node(1 + _size(value) // _MEMBERS)
+        return value
+
+
+def _size(value: Any) -> int:
+    """Characters and members of a value to compare with."""
+    kind = type(value)
+    if kind is dict:
+        return _size([*value, *value.values()])
+    if kind in (list, tuple, set, frozenset):
+        return len(value) + sum(map(_size, value))
+    if value is not None and kind not in SCALARS and not isinstance(value, enum.Enum):
+        refuse(f"a {kind.__name__} for a value")
+    return len(value) if isinstance(value, str | bytes) else 0
+
+
+def path(data: Any) -> str:
+    """The names of fields and lookups, joined by ``__``."""
+    if type(data) is not str or not _PATH.fullmatch(data):
+        refuse("a name of a field or a lookup that is none")
+    return data
+
+
+def exactly(data: Any, kind: Any, *, length: int | None = None, at_least: int = 0) -> Any:
+    """Data of exactly that type; a list or tuple of that many members, a tuple of at least one."""
+    if type(data) is not kind:
+        refuse(f"a {type(data).__name__} for a {kind.__name__}")
+    if kind not in (list, tuple):
+        return data
+    count = len(data)
+    if length not in (None, count) or count < at_least or (kind is tuple and not data):
+        refuse(f"a {kind.__name__} of {count}")
+    return data
+
+
+def check_depth(depth: int) -> None:
+    """Refuse what is nested too deep."""
+    if depth > _DEPTH:
+        refuse(f"more than {_DEPTH} levels")
+
+
+def refuse(what: str) -> NoReturn:
+    """Say that a recipe is none."""
+    raise UnsealError("forbidden_value", f"a recipe with {what}")

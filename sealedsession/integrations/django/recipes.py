@@ -1,0 +1,225 @@
+"""Recipes: what a QuerySet asks for, as plain data, and the QuerySet that follows one::
+
+    ("shop.Book", "", None, [("filter", ("author__name__exact", "Ada")), ("order_by", ["-title"]), ("slice", 0, 10)])
+
+That is the name of a model, of the manager whose class of QuerySet it has (none for Django's own), of a database (none
+for the one that routers choose), and steps. `querysets` makes recipes, and follows them.
+
+1. Data of a recipe may be hostile. A step is one of `_STEPS`; it calls a method of Django's own QuerySet, and each
+   argument is checked. A forged recipe filters, joins, counts and orders as an application can, and does nothing else:
+   there is no way in it to say SQL, a function, a class or an attribute.
+2. No query is made.
+"""
+
+import inspect
+from typing import Any
+
+from django import db
+from django.apps import apps
+from django.core.exceptions import FieldError
+from django.db import models
+from django.db.models import QuerySet
+from django.db.models.query import FlatValuesListIterable, NamedValuesListIterable, ValuesIterable, ValuesListIterable
+
+from sealedsession.errors import StaleStateError
+from sealedsession.integrations.django.operands import Budget, Operands, check_depth, exactly, refuse
+
+# What the steps of values() and values_list() make.
+ITERABLES: dict[str, Any] = {
+    "values": ValuesIterable,
+    "values_list": ValuesListIterable,
+    "flat": FlatValuesListIterable,
+    "named": NamedValuesListIterable,
+}
+FETCH_MODES = ("FETCH_ONE", "FETCH_PEERS", "FETCH_RAISE")  # constants of Django 6.1
+COMBINATORS = ("union", "intersection", "difference")
+
+_WEIGHT = 16  # of a recipe: columns, which Django selects by itself
+
+
+def queryset_of(recipe: Any, depth: int, budget: Budget) -> Any:
+    """Make the QuerySet.
+
+    :param depth: how deep in other recipes it is.
+    :param budget: what it may cost; less is left of it afterwards.
+    :raises UnsealError: for what is no recipe.
+    :raises StaleStateError: when its model, its manager or its database is gone. What else does not fit the models is
+        told by Django, in errors of many types.
+    """
+    check_depth(depth)
+    budget.step()
+    budget.node(_WEIGHT)
+    label, manager, using, steps = exactly(recipe, tuple, length=4)
+    model = model_of(label)
+    if using is not None and exactly(using, str) not in db.connections.settings:
+        raise StaleStateError(f"the database {using[:60]!a}, which is not in DATABASES any more")
+    making = _Making(QuerySet(model, using=using), depth + 1, budget)
+    for step in exactly(steps, list):
+        making.take(step)
+    return _with_class(making.queryset, model, exactly(manager, str))
+
+
+def model_of(label: Any) -> Any:
+    """The model of that name.
+
+    :raises StaleStateError: when there is none.
+    """
+    try:
+        return apps.get_model(exactly(label, str))
+    except (LookupError, ValueError):
+        raise StaleStateError(f"the model {label[:60]!a}, which is not installed any more") from None
+
+
+def manager_of(queryset: Any) -> str | None:
+    """The name of a manager whose class of QuerySet it has, nothing for Django's own, None where there is none."""
+    if type(queryset) is QuerySet:
+        return ""
+    named = (manager for manager in queryset.model._meta.managers if type(manager.all()) is type(queryset))
+    return next((str(manager.name) for manager in named), None)
+
+
+def check_relations(model: Any, names: str) -> None:
+    """See that names are those of relations, as prefetch_related() looks up any attribute.
+
+    :raises FieldError: when one is not.
+    """
+    for name in names.split("__"):
+        fields = model._meta.get_fields() if model else ()
+        relations = {_accessor(field): field.related_model for field in fields if field.is_relation}
+        if name not in relations:
+            raise FieldError(f"prefetch_related({names!r}): {name!r} is no relation")
+        model = relations[name]
+
+
+def _with_class(queryset: Any, model: Any, manager: str) -> Any:
+    if not manager:
+        return queryset
+    managers = {known.name: known for known in model._meta.managers}
+    if manager not in managers:
+        raise StaleStateError(f"the manager {manager[:60]!a} of {model._meta.label}, which there is not any more")
+    made = type(managers[manager].all())(model=model, query=queryset.query, using=queryset._db)
+    for attribute in ("_prefetch_related_lookups", "_iterable_class", "_fields", "_fetch_mode"):
+        if hasattr(queryset, attribute):
+            setattr(made, attribute, getattr(queryset, attribute))
+    return made
+
+
+class _Making:
+    """A QuerySet in the making. Each method but `take` is a step, and checks its arguments."""
+
+    def __init__(self, queryset: Any, depth: int, budget: Budget) -> None:
+        self.queryset = queryset
+        self._depth = depth
+        self._budget = budget
+        self._operands = Operands(queryset_of, budget)
+
+    def take(self, step: Any) -> None:
+        self._budget.step()
+        name, *arguments = exactly(step, tuple)
+        if type(name) is not str or name not in _STEPS:
+            refuse("a step that there is not")
+        self.queryset = getattr(self, name)(*exactly(arguments, list, length=_STEPS[name]))
+
+    def filter(self, condition: Any) -> Any:
+        return self.queryset.filter(self._operands.condition(condition, self._depth))
+
+    def sticky(self, condition: Any) -> Any:
+        """The filter of a manager of related rows: the next one speaks of the same rows."""
+        return self.queryset._next_is_sticky().filter(self._operands.condition(condition, self._depth))
+
+    def annotate(self, name: Any, expression: Any) -> Any:
+        named = self._operands.annotation(name, expression, self._depth)
+        annotated = self.queryset.annotate(**named)
+        if name.startswith("_"):
+            refuse(f"the annotation {name[:60]!a}, as private attributes of rows are called")
+        if _is_method(self.queryset.model, name):
+            label = self.queryset.model._meta.label
+            raise StaleStateError(f"the annotation {name[:60]!a}, which would hide what rows of {label} have")
+        return annotated
+
+    def alias(self, name: Any, expression: Any) -> Any:
+        return self.queryset.alias(**self._operands.annotation(name, expression, self._depth))
+
+    def values(self, paths: Any) -> Any:
+        return self.queryset.values(*self._operands.paths(paths))
+
+    def values_list(self, paths: Any) -> Any:
+        return self.queryset.values_list(*self._operands.paths(paths))
+
+    def flat(self, paths: Any) -> Any:
+        return self.queryset.values_list(*self._operands.paths(paths), flat=True)
+
+    def named(self, paths: Any) -> Any:
+        return self.queryset.values_list(*self._operands.paths(paths), named=True)
+
+    def order_by(self, items: Any) -> Any:
+        return self.queryset.order_by(*[self._operands.ordering(item, self._depth) for item in exactly(items, list)])
+
+    def reverse(self) -> Any:
+        return self.queryset.reverse()
+
+    def distinct(self, paths: Any) -> Any:
+        return self.queryset.distinct(*self._operands.paths(paths))
+
+    def only(self, paths: Any) -> Any:
+        return self.queryset.only(*self._operands.paths(paths))
+
+    def defer(self, paths: Any) -> Any:
+        return self.queryset.defer(*self._operands.paths(paths))
+
+    def select_related(self, paths: Any) -> Any:
+        return self.queryset.select_related(*self._operands.paths(paths))
+
+    def select_all_related(self) -> Any:
+        queryset = self.queryset.all()
+        queryset.query.select_related = True  # which is what select_related() does, and newer versions warn of
+        return queryset
+
+    def prefetch_related(self, paths: Any) -> Any:
+        for names in self._operands.paths(paths):
+            check_relations(self.queryset.model, names)
+        return self.queryset.prefetch_related(*paths)
+
+    def fetch_mode(self, mode: Any) -> Any:
+        if exactly(mode, str) not in FETCH_MODES:
+            refuse("a fetch mode that there is not")
+        return self.queryset.fetch_mode(getattr(models, mode))
+
+    def none(self) -> Any:
+        return self.queryset.none()
+
+    def slice(self, low: Any, high: Any) -> Any:
+        if exactly(low, int) < 0 or (high is not None and exactly(high, int) < low):
+            refuse("a slice that is none")
+        return self.queryset[low:high]
+
+    def union(self, every: Any, recipes: Any) -> Any:
+        return self.queryset.union(*self._others(recipes), all=exactly(every, bool))
+
+    def intersection(self, _: Any, recipes: Any) -> Any:
+        return self.queryset.intersection(*self._others(recipes))
+
+    def difference(self, _: Any, recipes: Any) -> Any:
+        return self.queryset.difference(*self._others(recipes))
+
+    def _others(self, recipes: Any) -> list[Any]:
+        return [queryset_of(recipe, self._depth, self._budget) for recipe in exactly(recipes, list)]
+
+
+# The steps, and how many arguments each has.
+_STEPS = {
+    **dict.fromkeys(("reverse", "select_all_related", "none"), 0),
+    **dict.fromkeys(("filter", "sticky", "order_by", "distinct", "only", "defer", "select_related"), 1),
+    **dict.fromkeys(("prefetch_related", "fetch_mode", *ITERABLES), 1),
+    **dict.fromkeys(("annotate", "alias", "slice", *COMBINATORS), 2),
+}
+
+
+def _is_method(model: Any, name: str) -> bool:
+    """Whether rows have a method or a property of that name: an annotation would take its place."""
+    member = inspect.getattr_static(model, name, None)
+    return inspect.isroutine(member) or isinstance(member, property)
+
+
+def _accessor(field: Any) -> Any:
+    return field.get_accessor_name() if field.auto_created and not field.concrete else field.name

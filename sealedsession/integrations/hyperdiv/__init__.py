@@ -1,0 +1,13 @@
+"""Sessions for Hyperdiv applications; extra ``[hyperdiv]``::
+
+    import hyperdiv as hd
+    from sealedsession.integrations.hyperdiv import sealed_session
+
+    def main():
+        session = sealed_session(validate_key="env:SESSION_VALIDATE_KEY", encrypt_key="env:SESSION_ENCRYPT_KEY")
+        ...
+
+The plugin is in plugin.py, what it asks of the rest of the package in tokens.py, and the browser's part in assets/.
+"""
+
+from sealedsession.integrations.hyperdiv.plugin import sealed_session as sealed_session

@@ -1,0 +1,226 @@
+"""Sessions in tokens that travel by other ways than a cookie: options, and one manager for every name.
+
+It is the manager of the middlewares, with these differences:
+
+1. What comes in is a token, and what goes out is a token. `TokenManager.opened` and `seal` take the place of the Cookie
+   header and Set-Cookie.
+2. The purpose of its subkeys is its own: a cookie's token does not open here, nor a token of here in a cookie.
+3. Tokens are always encrypted, by the allow-list pickle, and may be longer than a cookie.
+4. A session has an id from its first token on.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, TypedDict, cast
+
+from sealedsession.config import SessionConfig
+from sealedsession.errors import NOT_FINAL, ConfigError, NotSerializable, SealError
+from sealedsession.events import EventHook, Kind
+from sealedsession.form import SessionForm
+from sealedsession.incoming import Incoming
+from sealedsession.keys import Keyring, KeySource
+from sealedsession.limits import Limits, StateLimits, TooLarge
+from sealedsession.manager import SessionManager
+from sealedsession.outgoing import Outgoing
+from sealedsession.revocation import RevocationStore
+from sealedsession.seal import Sealer
+from sealedsession.session import Session
+from sealedsession.state_options import MAX_SIZE
+from sealedsession.values import Registry
+
+# Servers in the middle of a key change may each take the other's key for the old one. Two windows that share a token
+# would have them seal it again for each other without end, were it not for this: at most once in so many seconds.
+_OLD_KEY_PATIENCE = 60
+
+
+class TokenLimits(StateLimits):
+    """What a session may come to: as much as a state, whose room a token has."""
+
+    __slots__ = ()
+    what: ClassVar[str] = "session"
+
+
+_LIMITS = TokenLimits()
+
+
+class TokenOptions(TypedDict, total=False):
+    """The options, for type checkers: those of `SessionConfig` that have a meaning without a cookie, and `max_size`."""
+
+    validate_key: KeySource | Sequence[KeySource] | None
+    encrypt_key: KeySource | Sequence[KeySource] | None
+    keyring: str | None
+    name: str
+    lifetimes: str | None
+    idle_timeout: int | None
+    absolute_timeout: int | None
+    refresh_interval: int | None
+    leeway: int
+    revocation: RevocationStore | str | None
+    on_store_error: str
+    compress: bool
+    pad: int
+    max_size: int
+    on_event: EventHook | None
+    registry: Registry
+    clock: Callable[[], float]
+    random_bytes: Callable[[int], bytes]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenConfig(SessionConfig):
+    """The options of sessions in tokens.
+
+    :param name: part of the purpose of the subkeys: sessions of different names do not open each other's tokens.
+    :param max_size: characters that a token may have, 256 to 65,536.
+    :raises ConfigError: for every mistake in the options.
+    """
+
+    name: str | None = "session"
+    accept_serializers: Sequence[str] = ("pickle",)
+    limits: Limits = _LIMITS
+    max_size: int = MAX_SIZE
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if type(self.max_size) is not int or not 256 <= self.max_size <= MAX_SIZE:
+            raise ConfigError(f"max_size has to be an int of characters, 256 to {MAX_SIZE}")
+        keyring = self.keys if isinstance(self.keys, Keyring) else self.keys.current(int(self.clock()))
+        if keyring.pairs[0].encrypt is None:
+            raise ConfigError(
+                "encrypt_key is missing: these tokens are always encrypted; "
+                "make one with: python -m sealedsession keygen"
+            )
+
+    def _check_serializers(self) -> None:
+        if type(self.registry) is not Registry:
+            raise ConfigError(f"registry has to be a Registry, and a {type(self.registry).__name__} was given")
+
+
+class TokenManager(SessionManager[str, str]):
+    """Opens, seals and revokes sessions in tokens. One manager serves all threads."""
+
+    def __init__(self, config: TokenConfig) -> None:
+        def as_cookie(token: str) -> str | None:
+            # The finder of cookies hands on what stands before a semicolon; no token of ours has one.
+            return f"{config.name}={token.replace(';', '?')}" if token else None
+
+        super().__init__(config, cookie_header=as_cookie, plain_http_host=lambda _: None, text=str, header_name=str)
+        self._max_size = config.max_size
+        self._sealer = Sealer(
+            config.keys,
+            f"hyperdiv:{config.name}",
+            idle_timeout=config.timeouts.idle,
+            absolute_timeout=config.timeouts.absolute,
+            leeway=config.leeway,
+            max_length=config.max_size,
+            compress=config.compress,
+            pad=config.pad,
+            clock=config.clock,
+            random_bytes=config.random_bytes,
+        )
+        self._form = SessionForm(config)
+        self._incoming = Incoming(config, self._sealer, self._form, as_cookie)
+        self._outgoing = Outgoing(config, self._sealer, self._form)
+        self.load = self._incoming.open
+
+    def opened(self, token: str) -> Session:
+        """Give the session that a token holds: a new and empty one, unless the token is accepted now."""
+        session = Session()
+        session._keeper = self
+        session._request = token
+        session.update(self.load(session))
+        return session
+
+    def is_final(self, session: Session) -> bool:
+        """Whether the token was refused, and will be everywhere and for ever."""
+        return session._rejected is not None and session._rejected not in NOT_FINAL
+
+    def seal(self, session: Session, kind: Kind = "sealed") -> str:
+        """Make a token of a session.
+
+        :param kind: of the event that is told.
+        :raises NotSerializable: naming the value that cannot be stored, or the largest where the token is too long.
+        """
+        session.id  # noqa: B018  # it is made where there is none yet
+        try:
+            payload = self._form.dumps(session)
+        except TooLarge:
+            raise self._too_large(session, 0) from None
+        except NotSerializable as error:
+            path = error.path.replace("session", "session.data", 1)
+            raise NotSerializable(path, error.type, error.args[2]) from error.__cause__
+        token = self._sealer.seal(
+            payload,
+            serializer=self._form.number,
+            created=session._created,
+            sid=session._sid,
+            lifetime=session._lifetime,
+        )
+        if len(token) > self._max_size:
+            raise self._too_large(session, len(token))
+        if self.config.events.hooked:
+            self.config.events.tell(kind, sid=session._sid, size=len(token))
+        return token
+
+    def refresh(self, session: Session) -> str | None:
+        """Seal a session that came in and is in use again, if it is time to: its idle timeout counts from then, and a
+        fallback key goes out of use.
+
+        :returns: the token, or None if it is not time.
+        """
+        origin, interval = session._origin, self.config.refresh_interval or 0
+        if origin is None:
+            return None
+        age = self.config.clock() - origin.sealed_at
+        if age < (min(interval, _OLD_KEY_PATIENCE) if origin.by_fallback else interval):
+            return None
+        try:
+            return self.seal(session, "resealed_old_key" if origin.by_fallback else "refreshed")
+        except SealError as error:  # what came in fits no more: it goes on as it is
+            self.config.events.not_saved(error)
+            return None
+
+    def _too_large(self, session: Session, size: int) -> NotSerializable:
+        by_key = self._form.sizes(session)
+        largest = ", ".join(f"{repr(key)[:60]} {count}" for key, count in list(by_key.items())[:5])
+        return NotSerializable(
+            "session.data",
+            None,
+            f"the token would take {size or sum(by_key.values())} characters, and max_size is {self._max_size}. "
+            f"Nothing was saved. Largest keys: {largest}. Store large values elsewhere, and a reference to them here",
+        )
+
+
+# ------------------------------------------------------------------------------------------------ one for every name
+
+_managers: dict[str, tuple[TokenOptions, TokenManager]] = {}
+_making = threading.Lock()
+
+
+def manager_of(options: TokenOptions) -> TokenManager:
+    """Give the process's manager for the option `name`, made when it is first asked for.
+
+    An application function gives its options anew on every run, in every window. Keys and a connection to the store are
+    not to be made as often, and a store in memory would know nothing.
+
+    :raises ConfigError: for mistakes in the options, and when they are not those that the manager was made with.
+    """
+    unknown = [option for option in options if option not in TokenOptions.__annotations__]
+    if unknown:
+        raise ConfigError(f"unknown option {unknown[0]!r}; there are: {', '.join(TokenOptions.__annotations__)}")
+    name = options.get("name", "session")
+    if type(name) is not str:
+        raise ConfigError(f"name has to be str, and a {type(name).__name__} was given")
+    with _making:
+        known = _managers.get(name)
+        if known is None:
+            known = _managers[name] = cast(TokenOptions, dict(options)), TokenManager(TokenConfig(**options))
+    if known[0] != options:
+        differing = [option for option in TokenOptions.__annotations__ if known[0].get(option) != options.get(option)]
+        raise ConfigError(
+            f"another sealed_session of this process has the name {name!r} and other options: {', '.join(differing)}. "
+            "Give it another name; or, if it is the same one, options that are the same on every run: make functions, "
+            "registries and stores once, outside of the application function"
+        )
+    return known[1]

@@ -1,0 +1,219 @@
+"""Components of Tetra in sealed state: `install` puts it in the place of Tetra's own pickling and encryption.
+
+1. Only components that are registered with a library of Tetra are resumed, by their names there: no token names a
+   module. They hold what state of Django holds, and Tetra's uploads and blocks.
+2. A token belongs to a session and a user, as in Tetra, and is accepted for ``TETRA_STATE_MAX_AGE`` seconds.
+3. A row or an upload that is gone, or was never saved, is None in the component that is resumed, as Tetra has it, and
+   `load` runs after that. A member of an enum of choices is its value then, as in a row that is read again.
+"""
+
+from functools import cache
+from inspect import getattr_static, isroutine
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.files.uploadedfile import InMemoryUploadedFile
+from django.db.models import IntegerChoices, Model, TextChoices
+from django.db.models.fields.files import FieldFile
+from django.http import HttpRequest
+from django.template import RequestContext, TemplateDoesNotExist, engines
+from django.template.loader_tags import BlockNode
+from tetra import exceptions, state
+from tetra.components import BasicComponent, base
+from tetra.conf import get_setting
+from tetra.library import Library
+from tetra.templates import InlineOrigin
+from tetra.utils import NamedTemporaryUploadedFile, isclassmethod
+
+from sealedsession.errors import NotSerializable, StaleStateError, UnsealError
+from sealedsession.integrations.django import blocks, conf, references, shortcuts
+from sealedsession.integrations.django.values import DjangoRegistry
+from sealedsession.references import StateRegistry
+from sealedsession.state import DAY
+from sealedsession.values import ValueType
+
+_NAME_MAX = 255  # bytes, of most file systems; they have an error for longer names
+
+# Tetra answers for its own error, which it has since 0.9.
+_STALE = getattr(exceptions, "StaleComponentStateError", StaleStateError)
+
+
+def install() -> None:
+    """Have Tetra seal its components here. Call it in `ready` of an application, after values are registered.
+
+    :raises ConfigError: for a mistake in the settings, which are those of sealed state in Django.
+    """
+    options = {"max_age": getattr(settings, "TETRA_STATE_MAX_AGE", DAY), **conf.state_options()}
+    options.update(conf.state_keys(options), registry=_Values(options["registry"]), name="tetra")
+    sealer = conf.make_state_sealer(options)
+
+    def encode_component(component: Any) -> str:
+        kept, request = _of_component(component), component.request
+        session_id, user = shortcuts.begun_session_id(request), shortcuts.user(request)
+        try:
+            return sealer.seal(kept, session_id=session_id, user=user)
+        except NotSerializable as error:
+            path = type(component).__qualname__ + error.path.removeprefix("state")
+            raise NotSerializable(path, error.type, error.args[2]) from error.__cause__
+
+    def decode_component(state_token: str, request: HttpRequest) -> Any:
+        session_id, user = shortcuts.session_id(request), shortcuts.user(request)
+        try:
+            return _component(sealer.unseal(state_token, session_id=session_id, user=user))
+        except StaleStateError as error:
+            raise _STALE(str(error)) from error
+
+    modules: Any = (state, base)  # where they are defined, and where they are called
+    for module in modules:
+        module.encode_component, module.decode_component = encode_component, decode_component
+
+
+class _Values(DjangoRegistry):
+    """The values of Django, with None for rows that are gone, those that the project has registered, and Tetra's."""
+
+    def __init__(self, registry: StateRegistry) -> None:
+        super().__init__()
+        del self.by_type[BlockNode]  # Tetra finds its own, which are anywhere
+        for row in (Model, FieldFile):
+            self._families[row] = _or_none(self._families[row])
+            self._add(self._families[row])
+        for entry in [entry for code, entry in registry.by_code.items() if code not in self.by_code]:
+            self._add(entry)
+        self._families = {**registry._families, **self._families}
+        self._refer(BasicComponent, "tetra.component", lambda component: (_of_component(component),), _component, dict)
+        self._refer(BlockNode, "tetra.block", _of_block, _block, str, str, str, str)
+        self._refer(NamedTemporaryUploadedFile, "tetra.upload", _of_upload, _upload, str, str, int, str)
+        self._refer(InMemoryUploadedFile, "tetra.file", _of_file, _file, str, str, bytes)
+        for choices, value in ((TextChoices, str), (IntegerChoices, int)):
+            self._refer(choices, f"tetra.{value.__name__}", lambda choice: (choice.value,), value, value)
+
+    def _refer(self, cls: type, code: str, encode: Any, make: Any, *types: type) -> None:
+        def decode(data: Any) -> Any:
+            if type(data) is not tuple or tuple(map(type, data)) != types:
+                raise TypeError("data of another shape")
+            return data
+
+        self.register_family(cls, code, encode=encode, decode=decode, fetch=lambda data: [make(*each) for each in data])
+
+
+def _or_none(entry: ValueType) -> ValueType:
+    """The same type, where None is written for what was never saved, and comes back for what is gone."""
+
+    def encode(value: Any) -> object:
+        row = value.instance if isinstance(value, FieldFile) else value
+        return None if row.pk is None or row._state.adding else entry.encode(value)
+
+    return entry._replace(encode=encode, decode=lambda data: data and entry.decode(data), fetch=_rows)
+
+
+def _rows(wanted: list[Any]) -> list[Any]:
+    found = iter(references.fetch([reference for reference in wanted if reference], or_none=True))
+    return [next(found) if reference else None for reference in wanted]
+
+
+def _name_of(cls: Any) -> tuple[str, str, str]:
+    library = cls._library
+    if library is None or library.components.get(cls._name) is not cls:
+        raise NotSerializable(cls.__qualname__, cls, "it is not registered in a library of Tetra")
+    return library.app.label, library.name, cls._name
+
+
+def _class_of(app: str, library: str, name: str) -> Any:
+    try:
+        return Library.registry.get(app, {})[library].components[name]
+    except KeyError:
+        raise StaleStateError(f"no component {name[:60]!a} is registered in the library {library[:60]!a}") from None
+
+
+def _of_component(component: Any) -> dict[str, Any]:
+    cls, kept = component.__class__, component.__getstate__()
+    for name in _methods_of(cls).intersection(kept):
+        why = "it has the name of a method, and could not be put back"
+        raise NotSerializable(f"{cls.__qualname__}.{name}", type(kept[name]), why)
+    if kept.get("_context"):
+        kept["_context"] = _context_of(component)
+    return {"": _name_of(cls), **kept}
+
+
+def _component(kept: Any) -> Any:
+    name = kept.pop("", None) if type(kept) is dict else None
+    if type(name) is not tuple or [*map(type, name)] != [str, str, str] or {*map(type, kept)} - {str}:
+        raise UnsealError("forbidden_value", "a state of no component")
+    cls = _class_of(*name)
+    if taken := sorted(_methods_of(cls).intersection(kept)):
+        raise StaleStateError(f"a state of {cls.__qualname__} has attributes that are methods now: {taken}")
+    component = cls.__new__(cls)
+    getattr(component, "__setstate__", vars(component).update)(kept)
+    return component
+
+
+@cache
+def _methods_of(cls: Any) -> frozenset[str]:
+    """The names of methods and properties of a class. A property that is cached is kept under its own name."""
+    members = {name: getattr_static(cls, name, None) for name in dir(cls)}
+    own = (property, classmethod)
+    return frozenset(name for name, it in members.items() if isinstance(it, own) or (isroutine(it) and callable(it)))
+
+
+def _context_of(component: Any) -> dict[str, Any]:
+    """What of the context around a component neither Django nor the component will put there again."""
+    own, context = vars(component), component._context
+    layers = getattr(context, "dicts", [context])[2 if isinstance(context, RequestContext) else 0 :]
+    merged = {name: value for layer in layers for name, value in layer.items()}
+    again = _set_again(component.__class__)
+    return {name: it for name, it in merged.items() if name not in again and (name[0] == "_" or name not in own)}
+
+
+@cache
+def _set_again(cls: type) -> set[str]:
+    own = {name for name in dir(cls) if name[0] != "_" and not isclassmethod(getattr(cls, name, None))}
+    return own.union(state.keys_to_remove_from_context)
+
+
+def _of_block(block: Any) -> tuple[str, str, str, str]:
+    origin = block.origin
+    if isinstance(origin, InlineOrigin):
+        return (*_name_of(origin.component), block._path_key)
+    if origin.template_name is None:
+        raise ValueError("its template has no name that it could be found by")
+    return "", "", origin.template_name, block._path_key
+
+
+def _block(app: str, library: str, name: str, path: str) -> Any:
+    engine: Any = engines["django"]
+    try:
+        template = _class_of(app, library, name)._template if app else blocks.template_of(engine, name)
+        return template.blocks_by_key[path]
+    except (KeyError, TemplateDoesNotExist):
+        raise StaleStateError(f"the block {path[:60]!a} of {name[:60]!a} is gone") from None
+
+
+def _of_upload(upload: Any) -> tuple[str, str, int, str]:
+    path = Path(upload.temporary_file_path()).resolve()
+    if path.parent != _uploads():
+        raise ValueError(f"it is not in {_uploads()}")
+    return path.name, upload.name, upload.size, upload.content_type or ""
+
+
+def _upload(temporary: str, name: str, size: int, content_type: str) -> Any:
+    path = _uploads() / temporary
+    is_name = Path(temporary).name == temporary and len(temporary.encode(errors="replace")) <= _NAME_MAX
+    if not is_name or not path.is_file():
+        return None
+    return NamedTemporaryUploadedFile(name, content_type, size, settings.DEFAULT_CHARSET, temp_path=str(path))
+
+
+def _uploads() -> Path:
+    return Path(settings.MEDIA_ROOT, get_setting("TETRA_TEMP_UPLOAD_PATH")).resolve()
+
+
+def _of_file(upload: Any) -> tuple[str, str, bytes]:
+    content = upload.open().read()
+    upload.open()  # at the start again
+    return upload.name, upload.content_type or "", content
+
+
+def _file(name: str, content_type: str, content: bytes) -> Any:
+    return InMemoryUploadedFile(BytesIO(content), None, name, content_type, len(content), settings.DEFAULT_CHARSET)

@@ -1,0 +1,294 @@
+"""Sealed state: what a page needs at its next call travels in the page, sealed, and comes back with the call.
+
+It is the sealer of sessions, with other rules around it:
+
+1. The subkeys are those of one session and one user: a token opens for nobody else, nor after signing in as another.
+2. A token may be as long as `max_size` says. It is deflated where that makes it shorter.
+3. It says nothing about which element of a page it belongs to: of two that hold objects of one class, a user can swap
+   the tokens, or send an older one again, until `max_age` is over. What must happen once needs a database.
+4. A class goes by the code under which it was registered, and by nothing else.
+"""
+
+import inspect
+import time
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, overload
+
+from sealedsession.errors import (
+    ConfigError,
+    NotSerializable,
+    StaleStateError,
+    StateError,
+    StateTooLarge,
+    UnsealError,
+)
+from sealedsession.events import EventHook, Events
+from sealedsession.keys import Keyring, KeySource
+from sealedsession.resumable import Resumable, State, resume
+from sealedsession.seal import Sealer
+from sealedsession.state_calls import read_call, write_answer
+from sealedsession.state_form import StateForm
+from sealedsession.state_options import DAY as DAY
+from sealedsession.state_options import MAX_SIZE as MAX_SIZE
+from sealedsession.state_options import check_options, keys_of
+from sealedsession.values import Registry, default_registry
+
+SCRIPT = Path(__file__).parent / "static" / "sealedsession" / "sealed_state.js"  # the browser's part
+
+_SEALERS = 1024  # sessions whose subkeys are kept; to derive them takes as long as to seal
+_CALL = 16  # bytes of a call for each character that a token may have: 1 MiB by default
+
+
+class StateSealer:
+    """Seals values, and resumable objects, for one session and one user at a time. Threads can share it.
+
+    :param validate_key: and encrypt_key, as for sessions: a key or a list of keys, primary first; or else
+    :param keyring: ``file:PATH`` or ``env:NAME``, as for sessions.
+    :param max_age: seconds for which a token is accepted.
+    :param registry: the types, besides the built-in ones, that state can hold.
+    :param compress: deflate where that makes it shorter (see CRIME and BREACH before use).
+    :param max_size: characters that a token may have, up to 65,536.
+    :param name: part of the purpose of the subkeys: sealers of different names do not open each other's tokens.
+    :param leeway: seconds by which the clocks of two machines may differ.
+    :param on_event: a function that gets every `Event`.
+    :param clock: seconds since 1970.
+    :raises ConfigError: for every mistake in them.
+    """
+
+    def __init__(
+        self,
+        validate_key: KeySource | Sequence[KeySource] | None = None,
+        encrypt_key: KeySource | Sequence[KeySource] | None = None,
+        *,
+        keyring: str | None = None,
+        max_age: int = DAY,
+        registry: Registry = default_registry,
+        compress: bool = True,
+        max_size: int = MAX_SIZE,
+        name: str = "state",
+        leeway: int = 60,
+        on_event: EventHook | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        check_options(
+            max_age=max_age,
+            registry=registry,
+            compress=compress,
+            max_size=max_size,
+            name=name,
+            leeway=leeway,
+            on_event=on_event,
+            clock=clock,
+        )
+        self._events = Events(name, on_event, self._hash_key, "state")
+        self._keys = keys_of(validate_key, encrypt_key, keyring, self._events, clock)
+        self._clock = clock
+        self._max_size = max_size
+        self._classes: dict[str, type[Resumable]] = {}
+        self._codes: dict[type, str] = {}
+        self._form = StateForm(registry)
+
+        @lru_cache(_SEALERS)
+        def sealer_of(session_id: str, user: str) -> Sealer:
+            # The length says where the id ends, so that no two pairs make the same purpose.
+            return Sealer(
+                self._keys,
+                f"state:{name}:{len(session_id)}:{session_id}{user}",
+                idle_timeout=max_age,
+                leeway=leeway,
+                max_length=max_size,
+                compress=compress,
+                level=1,  # a page has the room; the last tenth of the bytes would take half as long again
+                clock=clock,
+            )
+
+        self._sealer_of = sealer_of
+
+    def register(self, cls: type[State], code: str | None = None) -> type[State]:
+        """Let objects of a class be resumed. It can stand as a decorator above the class.
+
+        :param code: what the class is called in tokens, its name unless given. It may never be given to another class.
+        :raises ConfigError: when it is not a `Resumable`, or class or code are registered already.
+        """
+        if not (isinstance(cls, type) and issubclass(cls, Resumable)):
+            raise ConfigError(f"{cls!r} is not a subclass of Resumable: nothing else can be resumed")
+        code = cls.__qualname__ if code is None else code
+        if type(code) is not str or not code:
+            raise ConfigError(f"the code of {cls.__qualname__} has to be a str, and not an empty one")
+        if cls in self._codes:
+            raise ConfigError(f"{cls.__qualname__} is registered already, with the code {self._codes[cls]!r}")
+        if code in self._classes:
+            raise ConfigError(f"{code!r} is the code of {self._classes[code]!r}: give {cls!r} another one")
+        self._classes[code], self._codes[cls] = cls, code
+        return cls
+
+    def seal(self, value: object, *, session_id: str, user: str = "") -> str:
+        """Make a token of a value, or of an object of a registered class.
+
+        :param session_id: whose it is, such as the id of a session. No secret.
+        :param user: the name of who is signed in, or nothing.
+        :raises NotSerializable: naming the path of the value that cannot be stored.
+        :raises StateTooLarge: when the token would be longer than ``max_size``.
+        """
+        sealer = self._sealer_of(*_owner(session_id, user))
+        code = self._code_of(value) if isinstance(value, Resumable) else None
+        try:
+            token = sealer.seal(self._form.dumps(value, code), created=int(self._clock()))
+            if len(token) > self._max_size:
+                raise StateTooLarge(len(token), self._max_size, self._form.sizes(value))
+        except StateTooLarge as error:
+            self._events.too_large(error, _sid(session_id))
+            raise
+        if self._events.hooked:
+            self._events.tell("sealed", sid=_sid(session_id), size=len(token))
+        return token
+
+    def unseal(self, token: str, *, session_id: str, user: str = "") -> Any:
+        """Open a token: a value, or an object that is resumed.
+
+        :raises UnsealError: with the reason code of what is wrong with the token.
+        :raises StaleStateError: when what it refers to is gone.
+        """
+        try:
+            content = self._open(token, session_id, user)
+            return content[1] if content[0] is None else self._resumed(content, None, None)
+        except StateError as error:
+            self._events.not_called(error, _sid(session_id))
+            raise
+
+    @overload
+    def resume(
+        self,
+        token: str,
+        *,
+        session_id: str,
+        user: str = "",
+        args: Sequence[Any] | None = None,
+        kwargs: dict[str, Any] | None = None,
+    ) -> Resumable: ...
+    @overload
+    def resume(
+        self,
+        token: str,
+        *,
+        session_id: str,
+        user: str = "",
+        cls: type[State],
+        args: Sequence[Any] | None = None,
+        kwargs: dict[str, Any] | None = None,
+    ) -> State: ...
+    def resume(
+        self,
+        token: str,
+        *,
+        session_id: str,
+        user: str = "",
+        cls: type[Resumable] = Resumable,
+        args: Sequence[Any] | None = None,
+        kwargs: dict[str, Any] | None = None,
+    ) -> Resumable:
+        """Open a token that holds an object.
+
+        :param cls: what the object has to be an instance of.
+        :param args: instead of the arguments that `load` had; ``kwargs`` are those by name, put over the ones it had.
+        :raises UnsealError: with the reason code of what is wrong with the token; ``bad_signature``, for another class.
+        :raises StaleStateError: when what it refers to is gone.
+        """
+        try:
+            content = self._open(token, session_id, user, cls)
+            return self._resumed(content, args, kwargs)
+        except StateError as error:
+            self._events.not_called(error, _sid(session_id))
+            raise
+
+    def handle(
+        self,
+        body: bytes,
+        *,
+        session_id: str,
+        user: str = "",
+        cls: type[Resumable] = Resumable,
+        args: Sequence[Any] | None = None,
+        kwargs: dict[str, Any] | None = None,
+    ) -> bytes:
+        """Answer a call of the browser module: resume the object, call its method, and seal it again.
+
+        :param body: bytes of JSON: ``{"token": str, "method": str, "args": list}``, up to 16 times ``max_size``.
+        :param cls: and the rest, as in `resume`.
+        :returns: JSON: ``{"token": str, "result": ...}``, with what the method returned.
+        :raises StateError: and UnsealError, as in `resume` and `Resumable.call`, and for a body that is not the above.
+        :raises TypeError: when the method returned what is no JSON.
+        """
+        try:
+            call = read_call(body, _CALL * self._max_size)
+            content = self._open(call.token, session_id, user, cls)
+            target = self._resumed(content, args, kwargs)
+            result = target.call(call.method, *call.args)
+        except StateError as error:
+            self._events.not_called(error, _sid(session_id))
+            raise
+        name = f"{type(target).__qualname__}.{call.method}"
+        if inspect.iscoroutine(result):
+            result.close()
+            raise TypeError(f"{name} is async, and handle() cannot await: use resume(), await call(), and seal()")
+        return write_answer(self.seal(target, session_id=session_id, user=user), name, result)
+
+    def _code_of(self, target: Resumable) -> str:
+        code = self._codes.get(type(target))
+        if code is None:
+            name = type(target).__qualname__
+            raise NotSerializable(
+                name, type(target), "its class is not registered: put register above it, as a decorator"
+            )
+        return code
+
+    def _open(self, token: str, session_id: str, user: str, cls: type[Resumable] | None = None) -> list[Any]:
+        """:param cls: what is asked for, or None for anything."""
+        sealer = self._sealer_of(*_owner(session_id, user))
+        try:
+            if not isinstance(token, str):
+                raise UnsealError("malformed", f"a {type(token).__name__} for a token")
+            content = self._form.loads(sealer.unseal(token.encode("latin-1", "replace")).payload)
+            known = object if content[0] is None else self._classes.get(content[0])
+            if cls is not None and known is not None and not issubclass(known, cls):
+                what = "a plain value" if known is object else f"a state of {known.__qualname__}"
+                raise UnsealError("bad_signature", f"{what}, where {cls.__qualname__} is due")
+        except UnsealError as error:
+            self._events.rejected(error, _sid(session_id))
+            raise
+        if self._events.hooked:
+            self._events.tell("opened", sid=_sid(session_id))
+        return content
+
+    def _resumed(self, content: list[Any], args: Sequence[Any] | None, kwargs: dict[str, Any] | None) -> Resumable:
+        code, sealed_args, sealed_kwargs, state = content
+        cls = self._classes.get(code)
+        if cls is None:
+            raise StaleStateError(f"a state of the class {code[:60]!a}, which is not registered any more")
+        return resume(cls, sealed_args if args is None else args, {**sealed_kwargs, **(kwargs or {})}, state)
+
+    def _hash_key(self) -> bytes:
+        keyring = self._keys if isinstance(self._keys, Keyring) else self._keys.current(int(self._clock()))
+        return keyring.derive("events")[0].mac
+
+
+def _owner(session_id: object, user: object) -> tuple[str, str]:
+    """Refuse what is no owner: a session that has no id yet would share its tokens with all others that have none."""
+    if type(session_id) is str and type(user) is str and session_id:
+        return session_id, user
+    for name, value in (("session_id", session_id), ("user", user)):
+        if not isinstance(value, str):
+            raise TypeError(f"{name} has to be a str, and a {type(value).__name__} was given")
+    if not session_id:
+        raise ValueError("session_id is empty: state belongs to a session, such as session.id")
+    return str(session_id), str(user)
+
+
+def _sid(session_id: str) -> bytes:
+    """What names a session in events: the same as in its own events, where the id is one of ours."""
+    try:
+        return bytes.fromhex(session_id)
+    except ValueError:
+        return session_id.encode("utf-8", "surrogatepass")

@@ -1,0 +1,100 @@
+"""A state's payload: what of a value, or of an object, is serialized.
+
+It is a list: ``[None, value]``; or for an object ``[code, args, kwargs, state]``, with the code of its class, what its
+`load` was called with, and its public attributes. Whatever else a payload holds is refused as ``forbidden_value``: a
+private name among the attributes, for one. The class is found by whoever knows the codes.
+"""
+
+import re
+from typing import Any, cast
+
+from sealedsession.errors import NotSerializable, StateTooLarge, UnsealError
+from sealedsession.limits import StateLimits, TooLarge, TooManyValues
+from sealedsession.pickling import PickleSerializer
+from sealedsession.resumable import Resumable, loaded_with
+from sealedsession.values import Registry
+
+_KINDS = [str, tuple, dict, dict]  # of the parts of an object
+_NAMES = {str}  # of the arguments and attributes
+_LIMITS = StateLimits()
+_TOO_MANY = (
+    f"it has more than the {_LIMITS.nodes} values, or the {_LIMITS.typed} of types besides the plain ones, that a "
+    "state can have. Store less, or values that say the same with fewer parts"
+)
+
+
+class StateForm:
+    """States to payloads and back.
+
+    :param registry: the types, besides the plain ones, that they can hold.
+    """
+
+    __slots__ = ("_serializer",)
+
+    def __init__(self, registry: Registry) -> None:
+        self._serializer = PickleSerializer(registry, _LIMITS)
+
+    def dumps(self, value: object, code: str | None) -> bytes:
+        """Write a value; or, with a code, an object.
+
+        :raises NotSerializable: naming the path of the value that cannot be stored.
+        :raises StateTooLarge: when the payload would be larger than any that is read.
+        """
+        content: list[object] = [None, value]
+        if code is not None:
+            target = cast(Resumable, value)
+            loading = loaded_with(target)
+            content = [code, loading.args, loading.kwargs, target.state]
+        try:
+            return self._serializer.dumps(content)
+        except TooManyValues:
+            raise NotSerializable(_path("state", value), None, _TOO_MANY) from None
+        except TooLarge:
+            sizes = self.sizes(value)
+            raise StateTooLarge(max(_LIMITS.size + 1, sum(sizes.values())), _LIMITS.size, sizes) from None
+        except NotSerializable as error:
+            raise NotSerializable(_path(error.path, value), error.type, error.args[2]) from error.__cause__
+
+    def loads(self, payload: bytes) -> list[Any]:
+        """Read a payload: the list that it is.
+
+        :raises UnsealError: ``forbidden_value``
+        """
+        content = self._serializer.loads(payload)
+        if not _is_content(content):
+            raise UnsealError("forbidden_value", "a payload that is no state")
+        return cast(list[Any], content)
+
+    def sizes(self, value: object) -> dict[object, int]:
+        """For every key or attribute the bytes that its value takes before it is compressed, largest first."""
+        parts: dict[Any, Any] = value if type(value) is dict else {"state": value}
+        if isinstance(value, Resumable):
+            loading = loaded_with(value)
+            parts = {**value.state, "load()": [loading.args, loading.kwargs]}
+        sizes = {key: self._size(part) for key, part in parts.items()}
+        return dict(sorted(sizes.items(), key=lambda item: -item[1]))
+
+    def _size(self, value: object) -> int:
+        try:
+            return len(self._serializer.dumps(value))
+        except (TooLarge, NotSerializable):  # what stands behind the place where the writer stopped may be of any kind
+            return _LIMITS.size
+
+
+def _is_content(content: Any) -> bool:
+    if type(content) is not list:
+        return False
+    if [*map(type, content)] != _KINDS:
+        return len(content) == 2 and content[0] is None
+    names = {*map(type, content[2]), *map(type, content[3])}
+    return names <= _NAMES and not any(name[:1] == "_" for name in content[3])
+
+
+def _path(path: str, value: object) -> str:
+    """Where a fault is, as the application would write it: `path` begins with the list that is sealed."""
+    if not isinstance(value, Resumable):
+        return re.sub(r"^state\[1\]", "state", path)
+    name = type(value).__qualname__
+    path = re.sub(r"^state\[3\]\['([^\W\d]\w*)'\]", rf"{name}.\1", path)
+    path = re.sub(r"^state\[[12]\]", f"{name}.load()", path)
+    return re.sub(r"^state(\[3\])?", name, path)

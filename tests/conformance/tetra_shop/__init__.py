@@ -1,0 +1,1 @@
+"""A Django application whose pages hold components of Tetra. The stories are told of it."""

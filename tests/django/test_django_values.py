@@ -1,0 +1,379 @@
+"""Other values of Django in sealed state: blocks, forms, lazy objects and text, safe strings, query strings, nobody."""
+
+from collections.abc import Callable, Iterator
+from errno import EIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django import forms
+from django.contrib.auth.models import AnonymousUser, User
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.http import QueryDict
+from django.template import Context, Engine, Template, TemplateSyntaxError, engines
+from django.template.loader_tags import BlockNode
+from django.template.loaders.filesystem import Loader as FilesystemLoader
+from django.test import override_settings
+from django.urls import reverse_lazy
+from django.utils import translation
+from django.utils.functional import SimpleLazyObject, lazystr
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext_lazy
+from forging import forged
+from testapp.models import Author, Book, Tag
+
+from sealedsession.errors import ConfigError, NotSerializable, StaleStateError, UnsealError
+from sealedsession.integrations.django.values import DjangoRegistry
+from sealedsession.state import StateSealer
+
+QueryCount = Callable[..., Any]
+Reopened = Callable[[Any], Any]
+Open = Callable[[Any], Any]
+
+# ----------------------------------------------------------------------------------------------------------- templates
+
+PAGE = """{% extends "base.html" %}
+{% block content %}
+<h1>{{ title }}</h1>
+{% if title %}{% block aside %}by {{ author }}{% endblock %}{% endif %}
+{% endblock %}
+{% block foot %}end{% endblock %}"""
+
+
+@pytest.fixture(params=[True, False], ids=["cached", "not cached"])
+def templates(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A directory of templates, whose loaders keep what they have parsed, or do not."""
+    (tmp_path / "base.html").write_text("{% block content %}{% endblock %}{% block foot %}{% endblock %}")
+    (tmp_path / "page.html").write_text(PAGE)
+    loaders = ["django.template.loaders.filesystem.Loader"]
+    options = {} if request.param else {"loaders": loaders}
+    engine = {"BACKEND": "django.template.backends.django.DjangoTemplates", "DIRS": [tmp_path], "OPTIONS": options}
+    with override_settings(TEMPLATES=[{**engine, "NAME": "pages"}]):
+        yield tmp_path
+
+
+def block(name: str, template: str = "page.html") -> Any:
+    (found,) = [
+        node
+        for node in engines["pages"].engine.get_template(template).nodelist.get_nodes_by_type(BlockNode)
+        if node.name == name
+    ]
+    return found
+
+
+def rendered(node: Any) -> str:
+    context = Context({"title": "Title", "author": "Ada"})
+    with context.bind_template(engines["pages"].engine.get_template("base.html")):
+        return str(node.render(context))
+
+
+@pytest.mark.usefixtures("templates")
+@pytest.mark.parametrize("name", ["content", "aside", "foot"])
+def test_a_block_comes_back(name: str, reopened: Reopened) -> None:
+    """A block, be it in another block and a tag, is the same block of the same template."""
+    opened = reopened({"block": block(name)})["block"]
+    assert type(opened) is BlockNode
+    assert rendered(opened) == rendered(block(name))
+
+
+def test_a_block_is_that_of_today(templates: Path, reopened: Reopened, sealer: StateSealer) -> None:
+    """The template is loaded again: with what it says now, and stale when the block or the template is gone."""
+    token = sealer.seal(block("aside"), session_id="s")
+    (templates / "page.html").write_text(PAGE.replace("by ", "of "))
+    reset_loaders()
+    assert rendered(sealer.unseal(token, session_id="s")) == "of Ada"
+    (templates / "page.html").write_text(PAGE.replace("aside", "side"))
+    reset_loaders()
+    with pytest.raises(StaleStateError, match=r"the block 'content\.aside' of the template 'page\.html': gone"):
+        sealer.unseal(token, session_id="s")
+    (templates / "page.html").unlink()
+    reset_loaders()
+    with pytest.raises(StaleStateError, match=r"page\.html"):
+        sealer.unseal(token, session_id="s")
+
+
+def reset_loaders() -> None:
+    for loader in engines["pages"].engine.template_loaders:
+        loader.reset()
+
+
+def test_a_template_that_does_not_parse(templates: Path, sealer: StateSealer) -> None:
+    """That is not stale: it is told."""
+    token = sealer.seal(block("foot"), session_id="s")
+    (templates / "page.html").write_text("{% block foot %}")
+    reset_loaders()
+    with pytest.raises(TemplateSyntaxError):
+        sealer.unseal(token, session_id="s")
+
+
+def test_an_engine_that_is_gone(templates: Path, sealer: StateSealer) -> None:
+    """It is stale."""
+    token = sealer.seal(block("foot"), session_id="s")
+    with override_settings(TEMPLATES=[]), pytest.raises(StaleStateError):
+        sealer.unseal(token, session_id="s")
+
+
+@pytest.mark.usefixtures("templates")
+def test_blocks_without_a_name(sealer: StateSealer) -> None:
+    """A block of a template that no loader has loaded is refused, and so is one of an engine of its own."""
+    inline = Template("{% block a %}{% endblock %}", engine=engines["pages"].engine)
+    alone = Engine(loaders=[("django.template.loaders.locmem.Loader", {"a.html": "{% block a %}{% endblock %}"})])
+    for template, problem in (
+        (inline, "the block 'a' is of no template that was loaded by its name"),
+        (alone.get_template("a.html"), "the block 'a' is not found in the template 'a.html', or twice"),
+    ):
+        (node,) = template.nodelist.get_nodes_by_type(BlockNode)
+        with pytest.raises(NotSerializable, match=problem):
+            sealer.seal(node, session_id="s")
+    with pytest.raises(NotSerializable, match="of no template"):
+        sealer.seal(BlockNode("a", []), session_id="s")
+
+
+@pytest.mark.usefixtures("templates")
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        (("pages", "page.html", ("none",)), StaleStateError),
+        (("pages", "page.html", ()), UnsealError),
+        (("pages", "../../etc/passwd", ("foot",)), StaleStateError),
+        (("pages", "/etc/passwd", ("foot",)), StaleStateError),
+        *[(("pages", name, ("foot",)), StaleStateError) for name in ("", ".", "..", "a" * 300, "page.html/x")],
+        (("other", "page.html", ("foot",)), StaleStateError),
+        (("pages", "page.html\0", ("foot",)), UnsealError),
+        (("pages", "page.html", "foot"), UnsealError),
+        (("pages", "page.html", (1,)), UnsealError),
+        (("pages", b"page.html", ("foot",)), UnsealError),
+        (["pages", "page.html", ("foot",)], UnsealError),
+    ],
+)
+def test_forged_blocks(data: object, error: type[Exception], open_forged: Open) -> None:
+    """No path leads out of the directories of templates; other data is refused."""
+    with pytest.raises(error):
+        open_forged(forged("dj.block", data))
+
+
+def test_a_disk_that_is_broken(templates: Path, sealer: StateSealer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not stale, whatever else a system says of names."""
+    token = sealer.seal(block("foot"), session_id="s")
+    reset_loaders()
+
+    def broken(self: object, origin: object) -> str:
+        raise OSError(EIO, "Input/output error")
+
+    monkeypatch.setattr(FilesystemLoader, "get_contents", broken)
+    with pytest.raises(OSError, match="Input/output error"):
+        sealer.unseal(token, session_id="s")
+
+
+# --------------------------------------------------------------------------------------------------------------- forms
+
+
+class Search(forms.Form):
+    """A form of an application."""
+
+    text = forms.CharField()
+    tag = forms.ModelChoiceField(Tag.objects.all(), required=False)
+    file = forms.FileField(required=False)
+
+
+class BookForm(forms.ModelForm):
+    """A form for a model."""
+
+    class Meta:
+        model = Book
+        fields = ["title", "pages", "tags"]
+
+
+@pytest.fixture
+def form_sealer(keys: dict[str, str]) -> StateSealer:
+    """A sealer whose registry knows the forms."""
+    registry = DjangoRegistry()
+    registry.register_form(Search)
+    registry.register_form(BookForm, "book form")
+    return StateSealer(**keys, registry=registry)
+
+
+@pytest.fixture
+def reopened_form(form_sealer: StateSealer) -> Reopened:
+    return lambda form: form_sealer.unseal(form_sealer.seal(form, session_id="s"), session_id="s")
+
+
+@pytest.mark.parametrize("data", [{"a-text": "x"}, QueryDict("a-text=x&a-tag=1&a-tag=2")], ids=["dict", "query string"])
+@pytest.mark.usefixtures("db")
+def test_a_bound_form_comes_back(data: Any, reopened_form: Reopened) -> None:
+    """Its data, initial values and prefix are as they were; it is validated anew."""
+    form = Search(data, initial={"text": "y", "tag": lambda: 3}, prefix="a")
+    form.is_valid()
+    opened = reopened_form(form)
+    assert type(opened) is Search
+    assert (opened.data, type(opened.data), opened.prefix) == (form.data, type(form.data), "a")
+    assert opened.initial == {"text": "y", "tag": 3}
+    assert opened.is_bound
+    assert opened.errors == form.errors
+    assert opened["text"].value() == "x"
+
+
+def test_an_unbound_form_comes_back(reopened_form: Reopened) -> None:
+    """It is not bound then either."""
+    opened = reopened_form(Search())
+    assert not opened.is_bound
+    assert (opened.data, opened.initial, opened.prefix) == ({}, {}, None)
+
+
+def test_files_are_left_out(reopened_form: Reopened) -> None:
+    """What was uploaded is not sealed."""
+    opened = reopened_form(Search({"text": "x"}, {"file": SimpleUploadedFile("a.txt", b"text")}))
+    assert opened.is_bound
+    assert not opened.files
+
+
+@pytest.mark.usefixtures("db")
+def test_a_form_for_a_row(form_sealer: StateSealer, queries: QueryCount) -> None:
+    """The row is sealed by reference, with those in the initial values; without a row there is none afterwards."""
+    book = Book.objects.create(title="A", isbn="1", author=Author.objects.create(name="Ada"))
+    book.tags.add(Tag.objects.create(name="a"))
+    token = form_sealer.seal([BookForm(instance=book), BookForm({"title": "B"})], session_id="s")
+    Book.objects.update(title="C")
+    with queries(3):  # the row, those in the initial values, and once more the latter, by Django's form
+        opened, new = form_sealer.unseal(token, session_id="s")
+    assert (opened.instance, opened.instance.title) == (book, "C")
+    assert opened.initial == {"title": "A", "pages": None, "tags": [Tag.objects.get()]}
+    assert new.instance.pk is None
+    assert new["title"].value() == "B"
+    Book.objects.all().delete()
+    with pytest.raises(StaleStateError):
+        form_sealer.unseal(token, session_id="s")
+
+
+def test_forms_have_to_be_registered(sealer: StateSealer) -> None:
+    """A form of a class that nobody has registered is refused, also if it is a subclass of one that is."""
+
+    class Deeper(Search):
+        pass
+
+    for form in (Search(), Deeper()):
+        with pytest.raises(NotSerializable):
+            sealer.seal(form, session_id="s")
+
+
+def test_what_cannot_be_registered() -> None:
+    """A class that needs more than data, initial values and prefix, and what is no class of forms, is refused."""
+
+    class Needy(forms.Form):
+        def __init__(self, user: object, **options: Any) -> None:
+            super().__init__(**options)
+
+    registry = DjangoRegistry()
+    for cls, problem in ((Needy, "cannot be made of data, initial, prefix alone"), (Book, "is not a class of forms")):
+        with pytest.raises(ConfigError, match=problem):
+            registry.register_form(cls)
+    registry.register_form(Search)
+    with pytest.raises(ConfigError, match="already"):
+        registry.register_form(Search, "again")
+
+
+# ------------------------------------------------------------------------------------------------------- lazy and safe
+
+
+@pytest.mark.usefixtures("db")
+def test_the_user_of_a_request(reopened: Reopened, queries: QueryCount) -> None:
+    """A lazy user is resolved: it comes back as the user, by reference."""
+    ada = User.objects.create(username="ada")
+    lazy = SimpleLazyObject(lambda: User.objects.get())
+    with queries(2):  # when it is sealed, and when it is opened
+        opened = reopened({"user": lazy})["user"]
+    assert type(opened) is User
+    assert opened == ada
+
+
+@pytest.mark.usefixtures("db")
+def test_users_of_requests_are_fetched_with_others(sealer: StateSealer, queries: QueryCount) -> None:
+    """What is behind lazy objects takes no query of its own."""
+    User.objects.create(username="ada")
+    bob = User.objects.create(username="bob")
+    lazy = SimpleLazyObject(lambda: User.objects.get(username="ada"))
+    token = sealer.seal([lazy, bob, SimpleLazyObject(lambda: lazy)], session_id="s")
+    with queries(1):
+        assert [user.username for user in sealer.unseal(token, session_id="s")] == ["ada", "bob", "ada"]
+
+
+def test_nobody(reopened: Reopened) -> None:
+    """AnonymousUser comes back, behind a lazy object too."""
+    for user in (AnonymousUser(), SimpleLazyObject(AnonymousUser)):
+        assert type(reopened([user])[0]) is AnonymousUser
+
+
+def test_lazy_values_of_any_kind(reopened: Reopened) -> None:
+    """A lazy object is what it wraps, None too."""
+    assert reopened([SimpleLazyObject(lambda: None), SimpleLazyObject(lambda: [1, 2])]) == [None, [1, 2]]
+
+
+def test_lazy_text(reopened: Reopened) -> None:
+    """Lazy text is text afterwards, in the language in which it was sealed."""
+    with translation.override("de"):
+        opened = reopened([gettext_lazy("Monday"), lazystr("x")])
+    assert opened == ["Montag", "x"]
+    assert [*map(type, opened)] == [str, str]
+
+
+@override_settings(ROOT_URLCONF=())
+def test_a_lazy_value_that_fails(sealer: StateSealer) -> None:
+    """What it says when it is resolved is the reason why it cannot be sealed."""
+    with pytest.raises(NotSerializable, match="'nowhere' is not a valid view function"):
+        sealer.seal(reverse_lazy("nowhere"), session_id="s")
+
+
+def test_safe_strings(reopened: Reopened) -> None:
+    """A safe string is safe afterwards, also as a key, and other strings are not."""
+    opened = reopened({mark_safe("<b>"): [mark_safe("<i>"), "<u>"]})
+    ((key, (safe, plain)),) = opened.items()
+    assert [type(key), type(safe), type(plain)] == [SafeString, SafeString, str]
+    assert (key, safe, plain) == ("<b>", "<i>", "<u>")
+
+
+def test_query_strings(reopened: Reopened) -> None:
+    """A QueryDict comes back with all its values, and cannot be changed."""
+    opened = reopened(QueryDict("a=1&a=2&b="))
+    assert opened == QueryDict("a=1&a=2&b=")
+    with pytest.raises(AttributeError, match="immutable"):
+        opened["a"] = "3"
+
+
+@pytest.mark.parametrize(
+    ("code", "data"),
+    [
+        ("dj.safe", b"x"),
+        ("dj.safe", ["x"]),
+        ("dj.querydict", {"a": "1"}),
+        ("dj.querydict", {1: ["1"]}),
+        ("dj.querydict", [("a", ["1"])]),
+        ("dj.anonymous", "ada"),
+        ("dj.raw", "SELECT 1"),
+        ("dj.raw", None),
+    ],
+)
+def test_forged_values(code: str, data: object, open_forged: Open) -> None:
+    """Data of another form is refused."""
+    with pytest.raises(UnsealError, match="forbidden_value"):
+        open_forged(forged(code, data))
+
+
+def test_forged_forms(form_sealer: StateSealer, keys: dict[str, str]) -> None:
+    """A form is made of nothing but data of the right types."""
+    forging = DjangoRegistry()
+
+    class Forged(tuple[Any, ...]):
+        __slots__ = ()
+
+    forging.register(Forged, "book form", encode=tuple, decode=Forged)
+    forger = StateSealer(**keys, registry=forging)
+    for sealed in (
+        (None, {}, None),
+        ("a=1", {}, None, None),
+        (None, None, None, None),
+        (None, {}, 1, None),
+        (None, {}, None, 1),
+        (None, {}, None, AnonymousUser()),
+    ):
+        with pytest.raises(UnsealError, match="forbidden_value"):
+            form_sealer.unseal(forger.seal(Forged(sealed), session_id="s"), session_id="s")

@@ -1,0 +1,102 @@
+"""The sections of docs/django.rst about values are true: what recipes say, what they do not, and the examples."""
+
+import json
+import re
+import textwrap
+from typing import Any
+
+import pytest
+from django.contrib.sessions.backends.db import SessionStore
+from django.db.models import QuerySet
+from django.test import RequestFactory
+from test_docs import ROOT, blocks, literals, rows, section
+from test_querysets import EVERY, UNSAYABLE
+from testapp.models import Book
+
+from sealedsession.errors import StaleStateError
+from sealedsession.integrations.django import conf, querysets, shortcuts
+from sealedsession.integrations.django.operands import AGGREGATES
+from sealedsession.integrations.django.recipes import _STEPS
+from sealedsession.integrations.django.values import registry
+
+PAGE = (ROOT / "docs" / "django.rst").read_text()
+# Steps that are called otherwise by who makes a queryset.
+CALLED = {"sticky": "filter", "flat": "values_list", "named": "values_list", "select_all_related": "select_related"}
+
+
+def block_of(name: str) -> dict[str, Any]:
+    """What a file of the page's project defines."""
+    (code,) = re.findall(rf":caption: {name}\n\n((?:   .*\n|\n)+)", PAGE)
+    namespace: dict[str, Any] = {"__name__": name.removesuffix(".py").replace("/", ".")}
+    exec(textwrap.dedent(code), namespace)
+    return namespace
+
+
+@pytest.mark.usefixtures("shop")
+def test_rows_and_query_sets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The classes with a row and with a query set do what the page says, from call to call."""
+    monkeypatch.setattr(conf, "_classes", {})
+    classes = block_of("shop/shelves.py")
+    request = RequestFactory().get("/")
+    request.session = SessionStore()
+
+    def called(token: str, name: str, *args: object) -> tuple[str, Any]:
+        request._body = json.dumps({"token": token, "method": name, "args": args}).encode()
+        request.method = "POST"
+        answer = json.loads(shortcuts.handle(request).content)
+        return answer["token"], answer["result"]
+
+    book = Book.objects.get(title="B")
+    line, shelf = (shortcuts.seal(it, request) for it in (classes["Line"](book), classes["Shelf"](Book.objects.all())))
+    line, _ = called(line, "rename", "Book of B")
+    Book.objects.filter(title="A").update(title="Book of A")
+    shelf, found = called(shelf, "narrow", "book")
+    assert sorted(found) == ["Book of A", "Book of B"]
+    assert called(shelf, "narrow", "b")[1] == found
+    assert called(shelf, "narrow", "of b")[1] == ["Book of B"]
+    book.delete()
+    with pytest.raises(StaleStateError):
+        called(line, "rename", "again")
+
+
+def test_the_table_of_recipes_has_every_step() -> None:
+    """Each step is in the table of what recipes say, and each name there is a step, or what steps are made of."""
+    table = list(rows(section(PAGE, "Query sets")))
+    named = {name for cell, *_ in table for name in literals(cell)}
+    assert named - {"exclude", "Q", "using"} == {CALLED.get(step, step) for step in _STEPS}
+    (described,) = [cell for part, cell in table if "annotate" in part]
+    assert set(AGGREGATES) <= set(literals(described))
+
+
+def test_what_recipes_do_not_say_is_tested() -> None:
+    """Each part that the page says is refused is in one of the querysets that are."""
+    (refused,) = re.findall(r"which names the path in the state and the part of the query:\n(.+?)\n\n", PAGE, re.DOTALL)
+    source = (ROOT / "tests" / "django" / "test_querysets.py").read_text()
+    (tested,) = re.findall(r"UNSAYABLE: .+?\n}\n", source, re.DOTALL)
+    names = set(literals(refused)) - {"QuerySet", "load", "OuterRef"}
+    assert {name for name in names if not re.search(rf"\b{name}[(=]", tested)} == set()
+    assert "OuterRef" in {part for _, part in UNSAYABLE.values()}
+
+
+@pytest.mark.usefixtures("shop")
+def test_the_recipe_of_the_page() -> None:
+    """The recipe that is shown is what comes of such a query set."""
+    (shown,) = [code for code in blocks(section(PAGE, "Query sets"), "python") if "shop.Book" in code]
+    recipe: Any = eval(shown)  # a tuple
+    found = querysets.encode(EVERY["relations: foreign"]().order_by("-title")[:10])
+    assert found == ("testapp.Book", "objects", *recipe[2:])
+    assert type(querysets.fetch([("testapp.Book", *recipe[1:])])[0]) is QuerySet
+
+
+def test_the_table_of_values_has_every_type() -> None:
+    """Each of Django's types that the registry has is in the table of what is sealed."""
+    cells = " ".join(cell for cell, *_ in rows(section(PAGE, "What is sealed")))
+    types = {entry.cls.__name__ for code, entry in registry.by_code.items() if code.startswith("dj.")}
+    said = {"Model": "Model instance", "BlockNode": "Block of a template", "Promise": "Lazy text"}
+    assert {name for name in types if said.get(name, name) not in cells} == {"RawQuerySet"}  # which is refused
+
+
+def test_the_form_of_the_page() -> None:
+    """The form that the page registers can be sealed."""
+    form = block_of("shop/forms.py")["Search"]
+    assert registry.by_type.pop(form) is registry.by_code.pop("Search")

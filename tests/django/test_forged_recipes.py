@@ -1,0 +1,389 @@
+"""Recipes that were forged with the real keys: nothing in them can be SQL, a call, an import or an attribute."""
+
+import itertools
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from pathlib import PurePosixPath
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.models import QuerySet
+from django.test.utils import CaptureQueriesContext
+from forging import forged
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from testapp.models import Author, Book
+
+from sealedsession.errors import StaleStateError, UnsealError
+from sealedsession.integrations.django.recipes import _STEPS
+from sealedsession.integrations.django.values import registry
+
+Open = Callable[[object], Any]
+
+BOOK = "testapp.Book"
+INJECTIONS = [
+    "1=1) --",
+    'x" OR "1"="1',
+    "title;DROP TABLE testapp_book",
+    "title'",
+    "x y",
+    "testapp_book.title",
+    "a/*",
+    "",
+]
+
+
+def recipe(*steps: Any, label: Any = BOOK, manager: Any = "", using: Any = None) -> Any:
+    return forged("dj.queryset", (label, manager, using, list(steps)))
+
+
+def nested(levels: int) -> Any:
+    """A condition of that many levels."""
+    condition: Any = ("title__exact", "A")
+    for _ in range(levels):
+        condition = ["AND", True, condition]
+    return condition
+
+
+def arithmetic(levels: int) -> Any:
+    expression: Any = ("value", 1)
+    for _ in range(levels):
+        expression = ("+", expression, ("value", 1))
+    return expression
+
+
+def unions(levels: int) -> Any:
+    inner: Any = (BOOK, "", None, [])
+    for _ in range(levels):
+        inner = (BOOK, "", None, [("union", False, [inner])])
+    return inner[3][0]
+
+
+def doubled(step: str, times: int) -> list[tuple[Any, ...]]:
+    """Annotations of which each mentions the one before twice."""
+    names = [f"x{number}" for number in range(times)]
+    sums = [(step, name, ("+", ("F", before), ("F", before))) for before, name in itertools.pairwise(names)]
+    return [(step, "x0", ("F", "pages")), *sums]
+
+
+def alternatives(levels: int) -> Any:
+    """XOR within XOR."""
+    condition: Any = ("isbn", "x")
+    for _ in range(levels):
+        condition = ["XOR", False, ["AND", True, condition, ("isbn", "z")], ("title", "b"), ("title", "c")]
+    return condition
+
+
+def in_every_place(name: str) -> list[tuple[Any, ...]]:
+    """Steps with this for a name, wherever names are."""
+    return [
+        (name,),
+        ("filter", (name, 1)),
+        ("filter", [name, False, ("title", 1)]),
+        ("filter", ("title", name, 1)),
+        ("filter", ("title", "x", (name, 1))),
+        ("filter", ("title", "x", ("F", name))),
+        ("filter", ("title", "x", (name, ("value", 1), ("value", 1)))),
+        ("annotate", name, ("value", 1)),
+        ("alias", name, ("value", 1)),
+        ("annotate", "x", ("F", name)),
+        ("annotate", "x", (name, ("F", "title"), {})),
+        ("annotate", "x", ("Count", ("F", "title"), {name: True})),
+        ("order_by", [name]),
+        ("order_by", [(name, ("F", "title"), False, None, None)]),
+        ("fetch_mode", name),
+        *[(step, [name]) for step in ("distinct", "only", "defer", "select_related", "prefetch_related")],
+        *[(step, [name]) for step in ("values", "values_list", "flat", "named")],
+    ]
+
+
+MALFORMED: dict[str, Any] = {
+    **{f"{name!r} in {step!r}": recipe(step) for name in INJECTIONS for step in in_every_place(name)},
+    "no tuple": forged("dj.queryset", [BOOK, "", None, []]),
+    "too short": forged("dj.queryset", (BOOK, "", [])),
+    "a query": forged("dj.queryset", {"where": "1=1"}),
+    "label of another type": recipe(label=b"testapp.Book"),
+    "manager of another type": recipe(manager=None),
+    "database of another type": recipe(using=1),
+    "steps of another type": forged("dj.queryset", (BOOK, "", None, (("none",),))),
+    "step of another type": recipe(["none"]),
+    "empty step": recipe(()),
+    "step without its argument": recipe(("filter",)),
+    "step with one too many": recipe(("none", 1)),
+    "method that is no step": recipe(("delete",)),
+    "other methods": recipe(("update", {"title": "x"})),
+    "raw": recipe(("raw", "SELECT 1")),
+    "extra": recipe(("extra", ["1=1"])),
+    "own method of the class": recipe(("cheap",), manager="objects"),
+    "private step": recipe(("_others", [])),
+    "take": recipe(("take", ("none",))),
+    "unhashable step": recipe((["none"],)),
+    "connector": recipe(("filter", ["OR 1=1 OR", False, ("title", 1)])),
+    "unhashable connector": recipe(("filter", [["OR"], False, ("title", 1)])),
+    "negation of another type": recipe(("filter", ["OR", 1, ("title", 1)])),
+    "condition of another type": recipe(("filter", {"title": 1})),
+    "condition of four": recipe(("filter", ("title", "v", 1, 2))),
+    "path of another type": recipe(("filter", (b"title", 1))),
+    "row for a value": recipe(("filter", ("author", forged("dj.row", ("testapp.Author", 1, "default"))))),
+    "row in a value": recipe(("filter", ("author__in", [forged("dj.row", ("testapp.Author", 1, "default"))]))),
+    "row in a dict": recipe(("filter", ("notes", {"a": forged("dj.row", ("testapp.Author", 1, "default"))}))),
+    "queryset for a value": recipe(("filter", ("author__in", recipe(label="testapp.Author")))),
+    "value of an annotation": recipe(("annotate", "x", ("value", recipe()))),
+    "default": recipe(("annotate", "x", ("Sum", ("F", "pages"), {"default": recipe()}))),
+    "count of all with an option": recipe(("annotate", "x", ("Count", ("*",), {"distinct": 1}))),
+    "options of another type": recipe(("annotate", "x", ("Count", ("*",), [("distinct", True)]))),
+    "template of an aggregate": recipe(("annotate", "x", ("Count", ("*",), {"template": "1); --"}))),
+    "function of an aggregate": recipe(("annotate", "x", ("Count", ("*",), {"function": "pg_sleep"}))),
+    "an expression of Django": recipe(("annotate", "x", ("RawSQL", "1", ()))),
+    "a function of Django": recipe(("annotate", "x", ("Lower", ("F", "title"), {}))),
+    "operator": recipe(("annotate", "x", ("|| 1 ||", ("F", "title"), ("F", "title")))),
+    "nulls of another type": recipe(("order_by", [("order", ("F", "title"), False, 1, None)])),
+    "direction of another type": recipe(("order_by", [("order", ("F", "title"), 1, None, None)])),
+    "slice of another type": recipe(("slice", "0", 1)),
+    "negative slice": recipe(("slice", -1, 1)),
+    "slice backwards": recipe(("slice", 3, 1)),
+    "bool for a number": recipe(("slice", False, True)),
+    "others of another type": recipe(("union", False, recipe())),
+    "union with all of another type": recipe(("union", "ALL", [])),
+    "deep conditions": recipe(("filter", nested(40))),
+    "deep expressions": recipe(("annotate", "x", arithmetic(40))),
+    "deep unions": recipe(unions(40)),
+}
+STALE: dict[str, tuple[Any, str]] = {
+    "model": (recipe(label="testapp.Scroll"), "the model 'testapp.Scroll', which is not installed any more"),
+    "application": (recipe(label="papyrus.Scroll"), "the model 'papyrus.Scroll'"),
+    "no label": (recipe(label="Book"), "the model 'Book'"),
+    "manager": (recipe(manager="rare"), "the manager 'rare' of testapp.Book"),
+    "manager of another kind": (recipe(manager="__class__"), "the manager '__class__'"),
+    "database": (recipe(using="archive"), "the database 'archive', which is not in DATABASES any more"),
+    "field": (recipe(("filter", ("colour__exact", 1))), "Cannot resolve keyword 'colour' into field"),
+    "lookup": (recipe(("filter", ("title__sounds_like", 1))), "Unsupported lookup 'sounds_like'"),
+    "relation": (recipe(("filter", ("author__shelf__exact", 1))), "Unsupported lookup 'shelf__exact'"),
+    "ordered by": (recipe(("order_by", ["colour"])), "Cannot resolve keyword 'colour'"),
+    "ordered by an expression": (recipe(("order_by", [("F", "colour")])), "Cannot resolve keyword 'colour'"),
+    "only": (recipe(("only", ["colour"])), "has no field named 'colour'"),
+    "defer": (recipe(("defer", ["colour"])), "has no field named 'colour'"),
+    "select_related": (recipe(("select_related", ["shelf"])), "Invalid field name"),
+    "prefetch_related": (recipe(("prefetch_related", ["shelf"])), "'shelf' is no relation"),
+    "prefetch an attribute": (recipe(("prefetch_related", ["delete"])), "'delete' is no relation"),
+    "prefetch a private name": (recipe(("prefetch_related", ["_state__db"])), "'_state' is no relation"),
+    "values": (recipe(("values", ["colour"])), "Cannot resolve keyword 'colour'"),
+    "count": (recipe(("annotate", "n", ("Count", ("F", "shelf"), {}))), "Cannot resolve keyword 'shelf'"),
+    "field of another type": (recipe(("filter", ("pages__exact", "many"))), "ValueError"),
+    "value that is no list": (recipe(("filter", ("pages__in", 1))), "TypeError"),
+    "row of another type": (recipe(("filter", ("author__exact", [1, 2]))), "TypeError"),
+    "annotation called as a field": (recipe(("annotate", "title", ("value", 1))), "ValueError"),
+    "steps in no order": (recipe(("slice", 0, 1), ("filter", ("title", 1))), "TypeError"),
+    "what the database cannot do": (recipe(("distinct", ["title"])), "NotSupportedError"),
+    "mode that there is not": (recipe(("values", []), ("only", ["title"])), "TypeError"),
+}
+
+
+SOURCE = ("testapp.Author", 1, "default")
+INSIDE: dict[str, Any] = {
+    "range": range(3),
+    "slice": slice(3),
+    "deque": deque([1]),
+    "ordered dict": OrderedDict(a=1),
+    "path": PurePosixPath("a"),
+    "class": list,
+    "bytearray": bytearray(b"a"),
+    "complex": 1j,
+    "row in a deque": deque([forged("dj.row", SOURCE)]),
+    "queryset in a deque": deque([recipe()]),
+    "queryset in an ordered dict": OrderedDict(a=recipe()),
+    "file": forged("dj.file", ("testapp.Book", 1, "default", "sample")),
+    "lazy queryset": forged("dj.lazy", recipe()),
+}
+BOUNDS: dict[str, tuple[Any, str]] = {
+    "annotations of annotations": (recipe(*doubled("annotate", 20)), "nodes"),
+    "aliases of aliases in a filter": (recipe(*doubled("alias", 11), *[("filter", ("x10__gt", 1))] * 9), "nodes"),
+    "aliases of aliases in an operand": (
+        recipe(*doubled("alias", 11), *[("filter", ("pages", "x", ("F", "x10")))] * 9),
+        "nodes",
+    ),
+    "aliases of aliases in an order": (recipe(*doubled("alias", 9), ("order_by", ["-x8"] * 40)), "nodes"),
+    "aliases of aliases in values": (recipe(*doubled("alias", 9), ("values_list", ["x8"] * 40)), "nodes"),
+    "name with a separator": (
+        recipe(("alias", "a__b", arithmetic(30)), ("order_by", ["a__b"] * 300), ("order_by", ["a__b__c"] * 200)),
+        "nodes",
+    ),
+    "a value in annotations": (
+        recipe(("alias", "x", ("value", "y" * 9999)), ("order_by", ["x"] * 30)),
+        "nodes",
+    ),
+    "alternatives in alternatives": (recipe(("filter", alternatives(13))), "nodes"),
+    "queries in alternatives": (
+        recipe(("filter", ["XOR", False, ("pk__in", "q", (BOOK, "", None, [("filter", alternatives(10))]))])),
+        "nodes",
+    ),
+    "many recipes": ([recipe(("filter", alternatives(9)))] * 4, "nodes"),
+    "filters": (recipe(*[("filter", ("tags__name", "x"))] * 1500), "128 steps"),
+    "recipes in a recipe": (recipe(("union", False, [(BOOK, "", None, [])] * 200)), "128 steps"),
+    "long names": (
+        recipe(*[("filter", ("pupils__" * 55 + "name", "x"))] * 60, label="testapp.Author"),
+        "512 names",
+    ),
+    "names in one filter": (
+        recipe(("filter", ["OR", False, *[("author__mentor__books__title", "x")] * 200])),
+        "512 names",
+    ),
+    "names of relations": (recipe(("select_related", ["author" + "__mentor" * 50] * 20)), "512 names"),
+}
+HIDING = ["delete", "save", "pk", "_state", "_prefetched_objects_cache", "__class__", "__dict__"]
+
+
+@pytest.mark.usefixtures("db")
+@pytest.mark.parametrize("name", INSIDE)
+@pytest.mark.parametrize("place", ["a filter", "a list", "a dict", "an annotation", "a default"])
+def test_a_value_is_plain_data(name: str, place: str, open_forged: Open) -> None:
+    """A container that computes its members, or hides what asks a database, is no value to compare with."""
+    value = INSIDE[name]
+    step = {
+        "a filter": ("filter", ("title__in", value)),
+        "a list": ("filter", ("title__in", ["x", value])),
+        "a dict": ("filter", ("notes", {"a": (value,)})),
+        "an annotation": ("annotate", "x", ("value", value)),
+        "a default": ("annotate", "x", ("Sum", ("F", "pages"), {"default": value})),
+    }[place]
+    with pytest.raises((UnsealError, StaleStateError)) as caught, CaptureQueriesContext(connection) as queries:
+        open_forged(recipe(step))
+    is_row = "file" in name or "row" in name  # whose own row is asked for, and is gone
+    assert type(caught.value) is (StaleStateError if is_row else UnsealError)
+    assert len(queries) == is_row
+
+
+@pytest.mark.usefixtures("db")
+@pytest.mark.parametrize("name", BOUNDS)
+def test_a_recipe_that_costs_too_much(name: str, open_forged: Open) -> None:
+    """A few characters cannot ask for a query that takes seconds to write: it is refused before it is written."""
+    value, problem = BOUNDS[name]
+    with pytest.raises(UnsealError, match=f"a recipe with more than .*{problem}"):
+        open_forged(value)
+
+
+@pytest.mark.usefixtures("db")
+@pytest.mark.parametrize("name", HIDING)
+def test_an_annotation_hides_nothing_of_a_row(name: str, open_forged: Open) -> None:
+    """Rows keep their methods, properties and private attributes; an alias sets nothing, and may have any name."""
+    kind: Any = UnsealError if name.startswith("_") else StaleStateError  # a method can have come since
+    with pytest.raises(kind, match=f"the annotation '{name}', "):
+        open_forged(recipe(("annotate", name, ("value", 1))))
+    assert list(open_forged(recipe(("alias", name, ("value", 1))))) == []
+
+
+@pytest.fixture
+def author(db: None) -> Any:
+    """The row that forged recipes refer to."""
+    return Author.objects.create(pk=1, name="Ada")
+
+
+@pytest.mark.usefixtures("author")
+@pytest.mark.parametrize("name", MALFORMED)
+def test_what_is_no_recipe_is_refused(name: str, open_forged: Open) -> None:
+    """Data of any other form is refused as a forgery, wherever it is in the recipe, and the model is not asked."""
+    with CaptureQueriesContext(connection) as queries, pytest.raises(UnsealError) as caught:
+        open_forged(MALFORMED[name])
+    assert caught.value.code == "forbidden_value"
+    assert not any("testapp_book" in query["sql"] for query in queries)
+
+
+@pytest.mark.usefixtures("db")
+@pytest.mark.parametrize("name", STALE)
+def test_what_the_models_do_not_take_is_stale(name: str, open_forged: Open) -> None:
+    """A recipe that was right for other models is stale, and the error says what is gone."""
+    forged_recipe, problem = STALE[name]
+    with pytest.raises(StaleStateError, match=problem):
+        open_forged(forged_recipe)
+
+
+# ------------------------------------------------------------------------------------------------------ anything else
+
+GOOD: list[Any] = [
+    [
+        ("filter", ["OR", False, ("title__exact", "A"), ["AND", True, ("tags__name__in", ["old"])]]),
+        ("order_by", ["-pk"]),
+    ],
+    [("filter", ("author__in", "q", ("testapp.Author", "", None, [("values_list", ["pk"]), ("slice", 0, 3)])))],
+    [("annotate", "n", ("Count", ("F", "tags"), {"distinct": True, "filter": ("tags__name__gt", "a")}))],
+    [("annotate", "x", ("+", ("F", "pages"), ("value", 1))), ("filter", ("pages__lt", "x", ("F", "x")))],
+    [("filter", ("pages__range", "l", [("v", 1), ("x", ("F", "rating"))])), ("values", ["title"]), ("distinct", [])],
+    [("union", True, [("testapp.Book", "", None, [("none",)])]), ("order_by", ["title"]), ("slice", 1, None)],
+    [
+        ("only", ["title", "author"]),
+        ("select_related", ["author__mentor"]),
+        ("prefetch_related", ["tags"]),
+        ("reverse",),
+    ],
+]
+NAMES = ["title", "author__mentor__name", "tags", "pages", "notes", "pk", "-title", "?", "x", "v", "q", "l", "AND", "F"]
+scalars: st.SearchStrategy[Any] = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.binary(max_size=3) | st.dates()
+)
+words = st.sampled_from([*NAMES, *_STEPS, "value", "order", "Count", "Sum", "+", "*", "distinct", "filter", "default"])
+anything: st.SearchStrategy[Any] = st.recursive(
+    scalars | words,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.lists(inner, max_size=4).map(tuple) | st.dictionaries(words, inner, max_size=2)
+    ),
+    max_leaves=8,
+)
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> Any:
+    """Steps of a good recipe, of which one part is another."""
+    steps = draw(st.sampled_from(GOOD))
+    return replaced(steps, draw(st.integers(0, size(steps) - 1)), draw(anything))
+
+
+def size(data: Any) -> int:
+    members = data.values() if type(data) is dict else data if type(data) in (list, tuple) else ()
+    return 1 + sum(map(size, members))
+
+
+def replaced(data: Any, place: int, part: Any) -> Any:
+    """The same data but for what is met there, when it is walked through."""
+    if place == 0:
+        return part
+    if type(data) is dict:
+        return dict(zip(data, replaced(list(data.values()), place, part), strict=True))
+    place -= 1
+    members = []
+    for member in data:
+        is_here = 0 <= place < size(member)
+        members.append(replaced(member, place, part) if is_here else member)
+        place -= size(member)
+    return type(data)(members)
+
+
+@pytest.mark.usefixtures("db")
+@pytest.mark.parametrize("steps", GOOD, ids=range(len(GOOD)))
+def test_the_good_ones_are(steps: Any, open_forged: Open) -> None:
+    """What is damaged below is whole before."""
+    assert list(open_forged(recipe(*steps))) == []
+
+
+@pytest.mark.usefixtures("db")
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=damaged() | st.lists(anything, max_size=3))
+def test_any_forgery_is_refused_stale_or_a_queryset(steps: Any, open_forged: Open) -> None:
+    """No data makes another error than the two that have responses, and none makes a query."""
+    with CaptureQueriesContext(connection) as queries:
+        try:
+            opened = open_forged(forged("dj.queryset", (BOOK, "", None, steps)))
+        except (UnsealError, StaleStateError):
+            opened = Book.objects.none()
+    assert type(opened) is QuerySet or type(opened) is type(Book.objects.none())
+    assert len(queries) == 0
+
+
+@pytest.mark.usefixtures("db")
+def test_codes_of_django_are_all_forged(open_forged: Open) -> None:
+    """Nonsense under each code of Django's types is refused."""
+    codes = {code for code in registry.by_code if code.startswith("dj.")}
+    assert len(codes) == 10
+    for code in codes - {"dj.lazy", "dj.text"}:  # which become their data, whatever it is
+        with pytest.raises(UnsealError, match="forbidden_value"):
+            open_forged(forged(code, 7.5))

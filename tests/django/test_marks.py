@@ -1,0 +1,94 @@
+"""The net under recipes: what makes another query, or other rows, is told from the query, and is not sealed."""
+
+from typing import Any
+
+import pytest
+from django.db.models import Count, F, FloatField, Q, Sum, Value
+from testapp.models import Author, Book, Tag
+
+from sealedsession.errors import NotSerializable
+from sealedsession.integrations.django import querysets
+from sealedsession.integrations.django.marks import mark_of
+from sealedsession.state import StateSealer
+
+books, authors = Book.objects, Author.objects
+
+DIFFERENT: dict[str, tuple[Any, Any]] = {
+    "value": (books.filter(title="A"), books.filter(title="B")),
+    "type of a value": (books.annotate(x=Value(1)), books.annotate(x=Value("1"))),
+    "bool for an int": (books.annotate(x=Value(1)), books.annotate(x=Value(True))),
+    "places of a decimal": (books.filter(price=1), books.filter(price="1.00")),
+    "negation": (books.filter(pages=1), books.exclude(pages=1)),
+    "connector": (books.filter(Q(pages=1) | Q(rating=1)), books.filter(Q(pages=1) & Q(rating=1))),
+    "rows": (
+        books.filter(tags__name="a", tags__id=1),
+        books.filter(tags__name="a").filter(tags__id=1),
+    ),
+    "relation": (books.filter(author__name="A"), books.filter(editor__name="A")),
+    "relations of which one is joined twice": (
+        books.filter(tags__name="a").filter(tags__name="b").filter(tags__id=1, tags__name="b"),
+        books.filter(tags__name="a").filter(tags__name="b", tags__id=1).filter(tags__name="b"),
+    ),
+    "kind of join": (
+        books.filter(editor__name="A"),
+        books.filter(Q(editor__name="A") | Q(editor__name="A")),
+    ),
+    "order": (books.order_by("title"), books.order_by("-title")),
+    "part": (books.all()[:3], books.all()[:4]),
+    "columns": (books.only("title"), books.only("pages")),
+    "class of the rows": (books.values("title"), books.values_list("title")),
+    "form of the rows": (books.values_list("title"), books.values_list("title", flat=True)),
+    "names in the rows": (books.values_list("title", named=True), books.values_list("title")),
+    "order of values": (books.values_list("title", "pages"), books.values_list("pages", "title")),
+    "what is selected": (authors.annotate(n=Count("books")), authors.alias(n=Count("books"))),
+    "name of an annotation": (books.annotate(x=F("title")), books.annotate(y=F("title"))),
+    "type of an annotation": (
+        authors.annotate(x=Sum("books__pages")),
+        authors.annotate(x=Sum("books__pages", output_field=FloatField())),
+    ),
+    "what comes along": (books.select_related("author"), books.all()),
+    "database": (books.all(), books.using("other")),
+    "class": (books.all(), Tag.objects.all()),
+    "queries within": (
+        books.filter(author__in=authors.filter(name="A")),
+        books.filter(author__in=authors.filter(name="B")),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DIFFERENT)
+def test_two_that_are_not_the_same(name: str) -> None:
+    """What finds other rows, or finds them in another form, has another mark."""
+    one, other = DIFFERENT[name]
+    assert mark_of(one) != mark_of(other)
+    assert mark_of(one) == mark_of(one.all())
+
+
+def test_the_order_of_joins_makes_no_difference() -> None:
+    """A query that was compiled before it was filtered has its joins in another order, and is the same."""
+    ordered = books.order_by("author__name")
+    assert "author" in str(ordered.query)  # joined now
+    conditions = Q(publisher__name="A") & Q(author__name="B")
+    one, other = books.filter(conditions), ordered.order_by().filter(conditions).order_by()
+    assert str(one.query) != str(other.query)
+    assert mark_of(one) == mark_of(other)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [],
+        [("filter", ("title__exact", "B"))],
+        [("filter", ("title__iexact", "A"))],
+        [("filter", ("title__exact", "A")), ("order_by", ["title"])],
+        [("filter", ("title__exact", "A")), ("values", ["title"])],
+        [("filter", ("colour__exact", "A"))],
+    ],
+)
+def test_what_was_misread_is_not_sealed(steps: Any, sealer: StateSealer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is read from a query, it is sealed only if it makes that query."""
+    queryset = books.filter(title="A")
+    assert sealer.seal(queryset, session_id="s")
+    monkeypatch.setattr(querysets, "explanations", lambda *_: iter([steps]))
+    with pytest.raises(NotSerializable, match="the way in which its filters, annotations and values were put together"):
+        sealer.seal(queryset, session_id="s")

@@ -1,0 +1,636 @@
+"""Requests: whose session and user state belongs to, calls of the browser module, and errors as responses."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from http.cookies import SimpleCookie
+from typing import Any
+
+import httpx
+import pytest
+import webtest
+from asgiref.sync import iscoroutinefunction, sync_to_async
+from django.contrib.auth import authenticate, get_user_model, login, logout
+from django.contrib.sessions.backends.signed_cookies import SessionStore as SignedCookies
+from django.contrib.sessions.models import Session
+from django.core.asgi import get_asgi_application
+from django.core.wsgi import get_wsgi_application
+from django.db import OperationalError, transaction
+from django.http import HttpRequest, HttpResponse
+from django.test import AsyncClient, Client, RequestFactory, override_settings
+from django.urls import path
+
+from sealedsession.asgi import SessionMiddleware as AsgiSessions
+from sealedsession.errors import ConfigError, NotPublicError, StaleStateError, StateError, StoreError, UnsealError
+from sealedsession.integrations.django import conf
+from sealedsession.integrations.django.apps import MIDDLEWARE
+from sealedsession.integrations.django.middleware import StateErrorsMiddleware
+from sealedsession.integrations.django.shortcuts import (
+    begun_session_id,
+    handle,
+    register,
+    resume,
+    seal,
+    session_id,
+    unseal,
+    user,
+)
+from sealedsession.resumable import Resumable, public
+from sealedsession.revocation import MemoryStore
+from sealedsession.wsgi import SessionMiddleware as WsgiSessions
+
+ERRORS: dict[str, Exception] = {
+    "stale": StaleStateError("the row is gone"),
+    "not_public": NotPublicError("no such method"),
+    "call": StateError("no such argument"),
+    "malformed": UnsealError("malformed", "not a token"),
+    "expired": UnsealError("expired_idle", "an hour ago"),
+    "foreign": UnsealError("bad_signature", "another session's"),
+    "down": OperationalError("the database is down"),
+    "other": ValueError("a mistake"),
+}
+RESPONSES = [
+    ("stale", 410, "StaleState"),
+    ("not_public", 403, "NotPublic"),
+    ("call", 400, "BadCall"),
+    ("malformed", 400, "MalformedState"),
+    ("expired", 403, "ExpiredState"),
+    ("foreign", 403, "ForeignState"),
+]
+
+
+class Counter(Resumable):
+    """What the pages here hold."""
+
+    stale_on = (LookupError,)
+    fault: Exception | None = None  # of its load
+    count = 0
+
+    def load(self, name: str = "") -> None:
+        if self.fault is not None:
+            raise self.fault
+        self.name = name
+
+    @public
+    def add(self, number: int) -> int:
+        self.count += number
+        return self.count
+
+
+class Other(Resumable):
+    """Another class."""
+
+
+@pytest.fixture(autouse=True)
+def project(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A project with the views below, and two classes that can be resumed."""
+    monkeypatch.setattr(conf, "_classes", {})
+    register(Counter)
+    register(Other)
+    middleware = [
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        "django.middleware.csrf.CsrfViewMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+        MIDDLEWARE,
+    ]
+    with override_settings(
+        ROOT_URLCONF=__name__,
+        MIDDLEWARE=middleware,
+        ALLOWED_HOSTS=["*"],
+        SESSION_ENGINE="django.contrib.sessions.backends.cache",
+        PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],  # the fastest
+    ):
+        yield
+
+
+def page(request: HttpRequest) -> HttpResponse:
+    """A page with a token."""
+    return HttpResponse(seal(Counter(), request))
+
+
+async def async_page(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(await sync_to_async(seal)(Counter(), request))
+
+
+def failing(request: HttpRequest, error: str) -> HttpResponse:
+    raise ERRORS[error]
+
+
+async def async_failing(request: HttpRequest, error: str) -> HttpResponse:
+    raise ERRORS[error]
+
+
+@transaction.atomic
+def half_done(request: HttpRequest) -> HttpResponse:
+    get_user_model().objects.create(username="half done")
+    raise ERRORS["stale"]
+
+
+def sign_in(request: HttpRequest, name: str) -> HttpResponse:
+    login(request, authenticate(request, username=name, password="secret"))
+    return HttpResponse("in")
+
+
+def sign_out(request: HttpRequest) -> HttpResponse:
+    logout(request)
+    return HttpResponse("out")
+
+
+def put(request: HttpRequest) -> HttpResponse:
+    request.session["kept"] = "yes"
+    return HttpResponse(seal("state", request))
+
+
+def get(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(request.session["kept"])
+
+
+urlpatterns = [
+    path("page/", page),
+    path("async_page/", async_page),
+    path("state/", handle),
+    path("other/", handle, {"cls": Other}),
+    path("fail/<error>/", failing),
+    path("async_fail/<error>/", async_failing),
+    path("half_done/", half_done),
+    path("sign_in/<name>/", sign_in),
+    path("sign_out/", sign_out),
+    path("put/", put),
+    path("get/", get),
+]
+
+
+def token_of(client: Client) -> str:
+    return str(client.get("/page/").content.decode())
+
+
+def add(client: Client, token: str, number: object = 1, *, to: str = "/state/", **headers: str) -> Any:
+    """Call the method `add` as the browser module does."""
+    body = {"token": token, "method": "add", "args": [number]}
+    return client.post(to, body, content_type="application/json", headers=headers)
+
+
+def code_of(response: Any) -> tuple[int, str]:
+    return response.status_code, response.json()["error"]["code"]
+
+
+FOREIGN = (403, "ForeignState")
+
+
+def test_calls() -> None:
+    """A call brings what the method returned, and the token of the object as it is then. Nobody may store it."""
+    client = Client()
+    token = token_of(client)
+    for total in (2, 4, 6):
+        response = add(client, token, 2)
+        assert response.status_code == 200
+        assert response["Content-Type"] == "application/json"
+        assert response["Cache-Control"] == "no-store"
+        answer = response.json()
+        assert answer["result"] == total
+        token = answer["token"]
+
+
+def test_a_page_varies_by_cookie() -> None:
+    """A page with a token belongs to one session, and says so to caches."""
+    assert "Cookie" in Client().get("/page/")["Vary"]
+
+
+def test_async_views() -> None:
+    """An async view seals in a thread, and calls are answered under ASGI too."""
+
+    async def visit() -> Any:
+        client = AsyncClient()
+        token = (await client.get("/async_page/")).content.decode()
+        body = {"token": token, "method": "add", "args": [3]}
+        return await client.post("/state/", body, content_type="application/json")
+
+    assert asyncio.run(visit()).json()["result"] == 3
+
+
+def test_csrf() -> None:
+    """Calls work with Django's CSRF protection, by the header that the browser module sends, and not without it."""
+    client = Client(enforce_csrf_checks=True)
+    token = token_of(client)
+    secret = "a" * 32
+    client.cookies["csrftoken"] = secret
+    refused = add(client, token)
+    assert refused.status_code == 403
+    assert refused["Content-Type"].startswith("text/html")
+    assert add(client, token, **{"X-CSRFToken": secret}).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["get", "put", "delete"])
+def test_other_methods(method: str) -> None:
+    """What is no POST is no call."""
+    response = getattr(Client(), method)("/state/")
+    assert response.status_code == 405
+    assert response["Allow"] == "POST"
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b'"token"', b"{}", b'{"token": 1, "method": "add"}', b'{"token":"t"}', b"\xff"]
+)
+def test_bodies(body: bytes) -> None:
+    """A body that is no call is told so."""
+    response = Client().post("/state/", body, content_type="application/json")
+    assert code_of(response) == (400, "BadCall")
+
+
+def test_bad_calls() -> None:
+    """A token that is none, one that was changed, a method that is not public, arguments that do not fit, another
+    class: each has its code, and the token is as good as before.
+    """
+    client = Client()
+    token = token_of(client)
+    changed = token[:-4] + ("AAAA" if token[-4:] != "AAAA" else "BBBB")
+    assert code_of(add(client, "token")) == (400, "MalformedState")
+    assert code_of(add(client, changed)) == FOREIGN
+    assert code_of(add(client, token, to="/other/")) == FOREIGN
+    for body, answer in (
+        ({"token": token, "method": "load"}, (403, "NotPublic")),
+        ({"token": token, "method": "__init__"}, (403, "NotPublic")),
+        ({"token": token, "method": "add"}, (400, "BadCall")),
+        ({"token": token, "method": "add", "args": [1, 2]}, (400, "BadCall")),
+    ):
+        assert code_of(client.post("/state/", body, content_type="application/json")) == answer
+    assert add(client, token).json()["result"] == 1
+
+
+@pytest.mark.parametrize(("fault", "status"), [(KeyError("row"), 410), (OperationalError("database"), 500)])
+def test_what_load_raises(fault: Exception, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is gone is 410; a database that is down is a server error and not taken for that."""
+    client = Client(raise_request_exception=False)
+    token = token_of(client)
+    monkeypatch.setattr(Counter, "fault", fault)
+    assert add(client, token).status_code == status
+
+
+def session_of(client: Client) -> Any:
+    """The session that a client begins with its first token."""
+    token_of(client)
+    return client.session
+
+
+@pytest.mark.parametrize(("error", "status", "code"), RESPONSES)
+@pytest.mark.parametrize("view", ["fail", "async_fail"])
+@pytest.mark.parametrize("server", ["wsgi", "asgi"])
+def test_errors(server: str, view: str, error: str, status: int, code: str) -> None:
+    """The middleware answers for views of both kinds, under servers of both kinds, and says nothing of the inside."""
+    if server == "wsgi":
+        response = Client().get(f"/{view}/{error}/")
+    else:
+        response = asyncio.run(AsyncClient().get(f"/{view}/{error}/"))
+    assert code_of(response) == (status, code)
+    assert response["Content-Type"] == "application/json"
+    assert response["Cache-Control"] == "no-store"
+    assert str(ERRORS[error]) not in response.content.decode()
+
+
+@pytest.mark.parametrize("error", ["down", "other"])
+@pytest.mark.parametrize("view", ["fail", "async_fail"])
+def test_other_errors(view: str, error: str) -> None:
+    """Other errors are server errors, and are reported as ever."""
+    with pytest.raises(type(ERRORS[error])):
+        Client().get(f"/{view}/{error}/")
+    assert Client(raise_request_exception=False).get(f"/{view}/{error}/").status_code == 500
+
+
+def test_the_middleware_is_of_both_kinds() -> None:
+    """It is a coroutine function where what is below it is one: Django then puts no thread between."""
+
+    async def below(request: HttpRequest) -> HttpResponse:
+        return HttpResponse()
+
+    assert StateErrorsMiddleware.sync_capable
+    assert StateErrorsMiddleware.async_capable
+    assert iscoroutinefunction(StateErrorsMiddleware(below))
+    assert not iscoroutinefunction(StateErrorsMiddleware(lambda request: HttpResponse()))
+
+
+@pytest.mark.usefixtures("db")
+def test_transactions() -> None:
+    """What a view had written in its transaction is not kept, when it meets something stale."""
+    assert code_of(Client().get("/half_done/")) == (410, "StaleState")
+    assert not get_user_model().objects.filter(username="half done").exists()
+
+
+# ------------------------------------------------------------------------------------------------------------ sessions
+
+ENGINES = ["db", "cache", "cached_db", "file"]
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest, tmp_path: Any, db: None) -> Iterator[str]:
+    """Each of Django's engines whose sessions have a key."""
+    with override_settings(
+        SESSION_ENGINE=f"django.contrib.sessions.backends.{request.param}", SESSION_FILE_PATH=str(tmp_path)
+    ):
+        yield request.param
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_session_begins_with_the_first_token() -> None:
+    """A visitor without a session gets one with the first token, and keeps it."""
+    client = Client()
+    token = token_of(client)
+    assert "sessionid" in client.cookies
+    key = client.session.session_key
+    assert add(client, token).status_code == 200
+    assert add(client, token_of(client)).status_code == 200
+    assert client.session.session_key == key
+
+
+@pytest.mark.usefixtures("engine")
+def test_what_is_in_a_new_session_is_kept() -> None:
+    """What a view has put into a session before it seals is there at the next request."""
+    client = Client()
+    client.get("/put/")
+    assert client.get("/get/").content == b"yes"
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_session_key_that_names_no_session() -> None:
+    """A key of a session that is over, or that somebody has made up, is not what a token is sealed for."""
+    client = Client()
+    client.cookies = SimpleCookie({"sessionid": "a" * 32})
+    token = token_of(client)
+    assert client.session.session_key != "a" * 32
+    assert add(client, token).status_code == 200
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_session_that_is_over() -> None:
+    """A token ends with its session."""
+    client = Client()
+    token = token_of(client)
+    client.session.flush()
+    assert code_of(add(client, token)) == FOREIGN
+
+
+@pytest.mark.usefixtures("db")
+@override_settings(SESSION_ENGINE="django.contrib.sessions.backends.db")
+def test_calls_without_a_session_begin_none() -> None:
+    """Whoever sends a token without a session is refused, by its reason, and nothing is stored for that."""
+    token = token_of(Client())
+    before = Session.objects.count()
+    assert before == 1
+    visitor = Client()
+    assert code_of(add(visitor, token)) == FOREIGN
+    assert code_of(add(visitor, "token")) == (400, "MalformedState")
+    assert Session.objects.count() == before
+    assert not visitor.cookies
+
+
+@pytest.mark.usefixtures("engine")
+def test_tokens_of_another_session() -> None:
+    """A token of somebody else's session does not open."""
+    mine, yours = Client(), Client()
+    token = token_of(mine)
+    token_of(yours)
+    assert code_of(add(yours, token)) == FOREIGN
+    assert add(mine, token).status_code == 200
+
+
+@pytest.fixture
+def users(db: None) -> None:
+    for name in ("ann", "bob"):
+        get_user_model().objects.create_user(name, password="secret")
+
+
+@pytest.mark.usefixtures("engine", "users")
+def test_signing_in_and_out() -> None:
+    """What was sealed before signing in is refused after it, and so it is after signing out, and as another user."""
+    client = Client()
+    tokens = []
+    for there in ("/page/", "/sign_in/ann/", "/sign_out/", "/sign_in/bob/"):
+        client.get(there)
+        assert [code_of(add(client, token)) for token in tokens] == [FOREIGN] * len(tokens)
+        tokens.append(token_of(client))
+        assert add(client, tokens[-1]).status_code == 200
+
+
+@pytest.mark.usefixtures("users")
+def test_another_user_of_the_same_session() -> None:
+    """The user's name is a part of it: with the same session key, another user's token does not open."""
+    request = RequestFactory().get("/")
+    request.session = session_of(Client())
+    ann, bob = (get_user_model().objects.get(username=name) for name in ("ann", "bob"))
+    request.user = ann
+    token = seal("state", request)
+    assert unseal(token, request) == "state"
+    request.user = bob
+    with pytest.raises(UnsealError) as caught:
+        unseal(token, request)
+    assert caught.value.code == "bad_signature"
+
+
+def test_without_users() -> None:
+    """A site without accounts needs no AuthenticationMiddleware."""
+    request = RequestFactory().get("/")
+    request.session = session_of(Client())
+    assert not hasattr(request, "user")
+    assert unseal(seal("state", request), request) == "state"
+
+
+@pytest.mark.parametrize("ours", [False, True])
+@pytest.mark.parametrize(("given", "kind"), [(None, "NoneType"), ("a state", "str")])
+def test_what_is_no_request(given: Any, kind: str, ours: bool) -> None:
+    """Arguments that were swapped, or are missing, are told, whose sessions it may be."""
+    with override_settings(SEALEDSESSION={"SESSION_ID": "sealedsession" if ours else "django"}):
+        for shortcut in (seal, unseal, lambda token, request: resume(token, request, Counter)):
+            with pytest.raises(TypeError, match=f"request has to be an HttpRequest, and a {kind} was given"):
+                shortcut("token", given)
+
+
+def test_requests_around_a_request() -> None:
+    """What stands for a request, and hands on what it has, is one: frameworks for APIs have such."""
+
+    class Wrapped:
+        def __init__(self, request: HttpRequest) -> None:
+            self.request = request
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.request, name)
+
+    request = RequestFactory().get("/")
+    request.session = session_of(Client())
+    wrapped: Any = Wrapped(request)
+    assert unseal(seal("state", wrapped), request) == "state"
+
+
+@pytest.mark.usefixtures("users")
+def test_a_sealer_of_your_own() -> None:
+    """Session and user as a sealer takes them: a session is begun to seal, and never to open."""
+    request = RequestFactory().get("/")
+    request.session = type(session_of(Client()))()
+    nobodys = session_id(request)
+    assert request.session.session_key is None
+    assert begun_session_id(request) == session_id(request) == request.session.session_key != nobodys
+    assert user(request) == ""
+    request.user = get_user_model().objects.get(username="ann")
+    assert user(request) == "ann"
+    assert unseal(conf.get_state_sealer().seal(7, session_id=session_id(request), user=user(request)), request) == 7
+
+
+def test_resume() -> None:
+    """The shortcut `resume` takes a class, and other arguments of `load`, as the sealer does."""
+    request = RequestFactory().get("/")
+    request.session = session_of(Client())
+    token = seal(Counter("name"), request)
+    assert resume(token, request, Counter).name == "name"
+    assert resume(token, request, Counter, args=["other"]).name == "other"
+    token = seal(Counter(name="name"), request)
+    assert resume(token, request, Counter, kwargs={"name": "other"}).name == "other"
+    with pytest.raises(UnsealError):
+        resume(token, request, Other)
+
+
+@pytest.mark.parametrize("came", [False, True], ids=["new", "with a cookie"])
+def test_sessions_in_signed_cookies(came: bool) -> None:
+    """Sessions without an id are refused with what to do, whether one came or not, and so are subclasses of them."""
+
+    class Subclass(SignedCookies):
+        pass
+
+    for kind in (SignedCookies, Subclass):
+        request = RequestFactory().get("/")
+        request.session = kind("cookie" if came else None)
+        for shortcut in (seal, unseal):
+            with pytest.raises(ConfigError, match="SESSION_ENGINE keeps in signed cookies have no id"):
+                shortcut("state", request)
+
+
+def test_an_engine_that_gives_no_key() -> None:
+    """So are sessions that have none after they were begun."""
+
+    class Keyless(type(session_of(Client()))):  # type: ignore[misc]
+        def create(self) -> None:
+            self.modified = True
+
+    request = RequestFactory().get("/")
+    request.session = Keyless()
+    with pytest.raises(ConfigError, match="have no id"):
+        seal("state", request)
+
+
+def test_without_sessions() -> None:
+    """A project without sessions is told which middleware is missing."""
+    with pytest.raises(ConfigError, match="SessionMiddleware into MIDDLEWARE"):
+        seal("state", RequestFactory().get("/"))
+
+
+# -------------------------------------------------------------------------------------------- sessions of this package
+
+
+@pytest.fixture
+def ours() -> Iterator[None]:
+    """The settings of a project that uses none of Django's sessions."""
+    with override_settings(SEALEDSESSION={"SESSION_ID": "sealedsession"}, MIDDLEWARE=[MIDDLEWARE]):
+        yield
+
+
+class Visitor:
+    """A browser at an application that either door has wrapped."""
+
+    def __init__(self, door: str, **options: Any) -> None:
+        self.cookies: dict[str, str] = {}
+        if door == "wsgi":
+            self._request = self._wsgi(WsgiSessions(get_wsgi_application(), **options))
+        else:
+            self._request = self._asgi(AsgiSessions(get_asgi_application(), **options))
+
+    def _wsgi(self, application: Any) -> Callable[..., Any]:
+        def request(method: str, url: str, body: bytes) -> tuple[int, bytes]:
+            headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())}
+            app = webtest.TestApp(application, extra_environ={"wsgi.url_scheme": "https"}, cookiejar=None)
+            app.reset()
+            response = app.request(url, method=method, body=body, headers=headers, expect_errors=True)
+            self._keep(response.headers.getall("Set-Cookie"))
+            return response.status_int, response.body
+
+        return request
+
+    def _asgi(self, application: Any) -> Callable[..., Any]:
+        async def visit(method: str, url: str, body: bytes) -> httpx.Response:
+            transport = httpx.ASGITransport(application)
+            options: Any = {"base_url": "https://a.org", "cookies": self.cookies}
+            async with httpx.AsyncClient(transport=transport, **options) as browser:
+                return await browser.request(method, url, content=body)
+
+        def request(method: str, url: str, body: bytes) -> tuple[int, bytes]:
+            response = asyncio.run(visit(method, url, body))
+            self._keep(response.headers.get_list("Set-Cookie"))
+            return response.status_code, response.content
+
+        return request
+
+    def _keep(self, set_cookies: list[str]) -> None:
+        for header in set_cookies:
+            name, _, value = header.partition(";")[0].partition("=")
+            self.cookies[name] = value
+
+    def token(self) -> str:
+        status, body = self._request("GET", "/page/", b"")
+        assert status == 200
+        return str(body.decode())
+
+    def add(self, token: str) -> tuple[int, Any]:
+        body = json.dumps({"token": token, "method": "add", "args": [1]}).encode()
+        status, answer = self._request("POST", "/state/", body)
+        return status, json.loads(answer)
+
+
+@pytest.mark.parametrize("door", ["wsgi", "asgi"])
+@pytest.mark.usefixtures("ours")
+def test_our_session(door: str, keys: dict[str, str], other_keys: dict[str, str]) -> None:
+    """State belongs to the session that a middleware of this package keeps: it begins with the first token, another
+    session's tokens do not open, and an old cookie that is refused is replaced.
+    """
+    mine, yours = Visitor(door, **keys), Visitor(door, **keys)
+    token = mine.token()
+    assert list(mine.cookies) == ["__Host-session"]
+    assert mine.add(token)[0] == 200
+    assert yours.add(token)[0] == 403
+    yours.token()
+    status, answer = yours.add(token)
+    assert (status, answer["error"]["code"]) == FOREIGN
+    assert mine.add(token)[1]["result"] == 1
+
+    moved = Visitor(door, **other_keys)
+    moved.cookies = dict(mine.cookies)
+    assert moved.add(moved.token())[0] == 200
+
+
+class DownStore(MemoryStore):
+    """A revocation store that can be down."""
+
+    is_down = False
+
+    def find(self, keys: Any) -> Any:
+        if self.is_down:
+            raise StoreError("down")
+        return super().find(keys)
+
+
+@pytest.mark.parametrize("door", ["wsgi", "asgi"])
+@pytest.mark.usefixtures("ours")
+def test_our_session_while_its_store_is_down(door: str, keys: dict[str, str]) -> None:
+    """A page that is seen while the revocation store is down does not cost the session: state of before opens when the
+    store is back.
+    """
+    store = DownStore()
+    visitor = Visitor(door, **keys, revocation=store)
+    token = visitor.token()
+    store.is_down = True
+    assert visitor.add(visitor.token())[0] == 403
+    store.is_down = False
+    assert visitor.add(token)[0] == 200
+
+
+@pytest.mark.parametrize("get", [Client().get, lambda path: asyncio.run(AsyncClient().get(path))], ids=["wsgi", "asgi"])
+@pytest.mark.usefixtures("ours")
+def test_without_our_session(get: Callable[[str], Any]) -> None:
+    """Where nothing has put such a session there, the error says what to wrap."""
+    with pytest.raises(ConfigError, match=r"wrap the application, in wsgi\.py or asgi\.py, into SessionMiddleware"):
+        get("/page/")

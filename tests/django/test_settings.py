@@ -1,0 +1,322 @@
+"""The settings: keys made of SECRET_KEY, options, what the system check says of them, and the static file."""
+
+import hashlib
+import hmac
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.contrib.staticfiles import finders
+from django.core import checks
+from django.core.management import call_command
+from django.templatetags.static import static
+from django.test import modify_settings, override_settings
+from django.utils.safestring import SafeString, mark_safe
+
+from sealedsession import default_registry
+from sealedsession.errors import ConfigError, NotSerializable, UnsealError
+from sealedsession.events import Event
+from sealedsession.integrations.django import conf
+from sealedsession.integrations.django.apps import MIDDLEWARE
+from sealedsession.integrations.django.conf import get_state_sealer, register
+from sealedsession.resumable import Resumable
+from sealedsession.state import SCRIPT, StateSealer
+
+SECRET = "kq8mX2vRzL0tYc7nWb5sJd1hGf4pQe9aUi6oT3rE-_wZxCvBnM"
+OTHER_SECRET = "0PzOyNxMwLvKuJtIsHrGqFpEoDnCmBlAk9j8i7h6g5f4e3d2c1b"
+SID = "session"
+
+events: list[Event] = []
+
+
+@pytest.fixture(autouse=True)
+def project() -> Iterator[None]:
+    """A project whose settings are all right."""
+    events.clear()
+    with override_settings(SECRET_KEY=SECRET, SECRET_KEY_FALLBACKS=[], SEALEDSESSION={}, MIDDLEWARE=[MIDDLEWARE]):
+        yield
+
+
+@pytest.fixture
+def classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test registers is gone after it."""
+    monkeypatch.setattr(conf, "_classes", dict(conf._classes))
+    monkeypatch.setattr(conf, "_sealer", None)
+
+
+def faults() -> list[tuple[str, str]]:
+    """What the system check finds: ids and messages."""
+    return [(fault.id, fault.msg) for fault in checks.run_checks(tags=["sealedsession"])]
+
+
+def opens(token: str) -> bool:
+    try:
+        return bool(get_state_sealer().unseal(token, session_id=SID) == "state")
+    except UnsealError as error:
+        return error.code not in ("unknown_key", "bad_signature")
+
+
+def hkdf(secret: str, label: str) -> bytes:
+    """HKDF-SHA256 of RFC 5869 for 32 bytes, written out."""
+    prk = hmac.digest(bytes(32), secret.encode(), hashlib.sha256)
+    return hmac.digest(prk, label.encode() + b"\1", hashlib.sha256)
+
+
+def test_keys_are_made_of_the_secrets() -> None:
+    """Each secret gives two independent keys by HKDF with labels of their own, the present secret first: pages sealed
+    by another version of this package have to open.
+    """
+    with override_settings(SECRET_KEY_FALLBACKS=[OTHER_SECRET]):
+        keys = conf.state_keys({})
+    assert keys == {
+        option: [hkdf(secret, f"sealedsession django v1 {option}") for secret in (SECRET, OTHER_SECRET)]
+        for option in ("validate_key", "encrypt_key")
+    }
+    token = get_state_sealer().seal("state", session_id=SID)
+    own = StateSealer(**{option: both[0] for option, both in keys.items()})
+    assert own.unseal(token, session_id=SID) == "state"
+
+
+def test_rotation() -> None:
+    """A token opens while its secret is one of the fallbacks, and not after."""
+    token = get_state_sealer().seal("state", session_id=SID)
+    with override_settings(SECRET_KEY=OTHER_SECRET, SECRET_KEY_FALLBACKS=[SECRET]):
+        assert opens(token)
+        new = get_state_sealer().seal("state", session_id=SID)
+    with override_settings(SECRET_KEY=OTHER_SECRET):
+        assert not opens(token)
+        assert opens(new)
+    assert not opens(new)
+
+
+@pytest.mark.parametrize("again", [SECRET, SECRET.encode()], ids=["str", "bytes"])
+def test_a_secret_that_is_a_fallback_too(again: str | bytes) -> None:
+    """The present secret among the fallbacks is no mistake to Django, and none here; bytes are the same as str."""
+    token = get_state_sealer().seal("state", session_id=SID)
+    with override_settings(SECRET_KEY_FALLBACKS=[again]):
+        assert opens(token)
+    with override_settings(SECRET_KEY=again):
+        assert opens(token)
+
+
+@pytest.mark.parametrize("secret", ["short-secret", "0123456789abcdef" * 2, "abc" * 20, b"\0" * 50])
+@pytest.mark.parametrize("setting", ["SECRET_KEY", "SECRET_KEY_FALLBACKS[0]"])
+def test_weak_secrets_are_refused(setting: str, secret: str) -> None:
+    """A secret that is no random key is refused by name, by its content never, and with both cures."""
+    weak: dict[str, Any] = {"SECRET_KEY": secret} if setting == "SECRET_KEY" else {"SECRET_KEY_FALLBACKS": [secret]}
+    with override_settings(**weak):
+        with pytest.raises(ConfigError) as caught:
+            get_state_sealer()
+        assert faults() == [("sealedsession.E002", str(caught.value))]
+    message = str(caught.value)
+    assert message.startswith(f"{setting} ")
+    assert str(secret) not in message
+    assert "python -m sealedsession keygen" in message
+    assert 'validate_key and encrypt_key in SEALEDSESSION["STATE"]' in message
+
+
+def test_no_secret() -> None:
+    """Without a SECRET_KEY the check says what Django says, and nothing breaks."""
+    with override_settings(SECRET_KEY=""):
+        ((number, message),) = faults()
+    assert number == "sealedsession.E002"
+    assert "SECRET_KEY" in message
+
+
+def test_given_keys(keys: dict[str, str], other_keys: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys that are given are used instead of the secrets, which can then be anything; as one, as a list, by name."""
+    monkeypatch.setenv("TEST_VALIDATE_KEY", keys["validate_key"])
+    token = StateSealer(**keys).seal("state", session_id=SID)
+    named = {**keys, "validate_key": "env:TEST_VALIDATE_KEY"}
+    both = {option: [other_keys[option], keys[option]] for option in keys}
+    for options in (keys, named, both):
+        with override_settings(SECRET_KEY="short", SEALEDSESSION={"STATE": options}):
+            assert faults() == []
+            assert opens(token)
+
+
+def test_options() -> None:
+    """The entries of STATE are the sealer's options; its functions can be named, as settings.py cannot import them."""
+    options = {"max_age": 100, "max_size": 300, "clock": f"{__name__}.clock", "on_event": f"{__name__}.note"}
+    with override_settings(SEALEDSESSION={"STATE": options}):
+        assert faults() == []
+        token = get_state_sealer().seal("state", session_id=SID)
+        assert opens(token)
+    with (
+        override_settings(SEALEDSESSION={"STATE": {**options, "clock": lambda: clock() + 161}}),
+        pytest.raises(UnsealError) as caught,
+    ):
+        get_state_sealer().unseal(token, session_id=SID)
+    assert caught.value.code == "expired_idle"
+    assert [event.kind for event in events] == ["sealed", "opened", "rejected"]
+
+
+def test_the_registry() -> None:
+    """States hold Django's values, unless another registry is given."""
+    safe = mark_safe("<b>bold</b>")
+    token = get_state_sealer().seal(safe, session_id=SID)
+    assert isinstance(get_state_sealer().unseal(token, session_id=SID), SafeString)
+    for other in (default_registry, "sealedsession.default_registry"):
+        with (
+            override_settings(SEALEDSESSION={"STATE": {"registry": other}}),
+            pytest.raises(NotSerializable, match="SafeString"),
+        ):
+            get_state_sealer().seal(safe, session_id=SID)
+
+
+def clock() -> float:
+    return 1_800_000_000.0
+
+
+def note(event: Event) -> None:
+    events.append(event)
+
+
+@pytest.mark.parametrize(
+    ("sealedsession", "number", "words"),
+    [
+        ([], "E001", ["SEALEDSESSION has to be a dict", "list was given"]),
+        ({"STATES": {}}, "E001", ["SEALEDSESSION has", "'STATES'", "did you mean 'STATE'?"]),
+        ({"max_age": 1}, "E001", ["SEALEDSESSION has", "'max_age'", "there are: SESSION_ID, STATE"]),
+        ({"STATE": 3600}, "E001", ['SEALEDSESSION["STATE"] has to be a dict', "int was given"]),
+        ({"STATE": {"MAX_AGE": 1}}, "E001", ['SEALEDSESSION["STATE"]', "'MAX_AGE'", "did you mean 'max_age'?"]),
+        ({"STATE": {1: 1}}, "E001", ["unknown entry 1", "there are: validate_key, encrypt_key, keyring"]),
+        ({"STATE": {"on_event": "nowhere.note"}}, "E001", ["on_event", "'nowhere.note'", "cannot be imported"]),
+        ({"SESSION_ID": "cookie"}, "E001", ['SEALEDSESSION["SESSION_ID"]', '"django" or "sealedsession"']),
+        ({"SESSION_ID": ["django"]}, "E001", ['SEALEDSESSION["SESSION_ID"]']),
+        ({"STATE": {"validate_key": "v" * 40}}, "E002", ['SEALEDSESSION["STATE"]: ', "encrypt_key is missing"]),
+        ({"STATE": {"validate_key": "v", "encrypt_key": "e"}}, "E002", ["STATE", "validate_key is 1 bytes long"]),
+        ({"STATE": {"keyring": "env:NOT_SET"}}, "E002", ["STATE", "NOT_SET"]),
+        ({"STATE": {"max_age": "3600"}}, "E003", ['SEALEDSESSION["STATE"]: max_age has to be an int']),
+        ({"STATE": {"max_size": 10**9}}, "E003", ["max_size"]),
+        ({"STATE": {"compress": None}}, "E003", ["compress"]),
+        ({"STATE": {"registry": dict}}, "E003", ["registry"]),
+    ],
+    ids=str,
+)
+def test_mistakes(sealedsession: Any, number: str, words: list[str]) -> None:
+    """Every mistake is one fault of the system check with a stable id, and an error in the same words at first use."""
+    with override_settings(SEALEDSESSION=sealedsession):
+        ((found, message),) = faults()
+        assert found == f"sealedsession.{number}"
+        for word in words:
+            assert word in message
+        used = conf.uses_django_sessions if "SESSION_ID" in sealedsession else get_state_sealer
+        with pytest.raises(ConfigError) as caught:
+            used()
+        assert str(caught.value) == message
+
+
+def test_no_mistakes() -> None:
+    """A project that sets nothing has no fault, and neither has one that chooses the other session."""
+    assert faults() == []
+    with override_settings(SEALEDSESSION={"SESSION_ID": "sealedsession", "STATE": {}}):
+        assert faults() == []
+
+
+def test_the_example_has_no_mistakes() -> None:
+    """Neither has examples/django_todo, for Django nor for us."""
+    example = Path(__file__).parents[2] / "examples" / "django_todo"
+    command = [sys.executable, "manage.py", "check", "--fail-level", "WARNING"]
+    env = {**os.environ, "DJANGO_SETTINGS_MODULE": "settings"}
+    run = subprocess.run(command, cwd=example, env=env, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert "no issues" in run.stdout
+
+
+def test_missing_middleware() -> None:
+    """Without the middleware there is a warning."""
+    with override_settings(MIDDLEWARE=[]):
+        ((number, message),) = faults()
+    assert number == "sealedsession.W001"
+    assert MIDDLEWARE in message
+
+
+def test_sessions_in_signed_cookies() -> None:
+    """An engine whose sessions have no id is refused, where state is to belong to its sessions."""
+    with override_settings(SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies"):
+        ((number, message),) = faults()
+        assert number == "sealedsession.E004"
+        assert "SESSION_ENGINE" in message
+        with override_settings(SEALEDSESSION={"SESSION_ID": "sealedsession"}):
+            assert faults() == []
+
+
+def test_the_sealer_is_made_once() -> None:
+    """It is the same one at every call, until a setting that it is made of changes; others do not matter."""
+    sealer = get_state_sealer()
+    with override_settings(TIME_ZONE="UTC", DEBUG=True):
+        assert get_state_sealer() is sealer
+    with override_settings(SEALEDSESSION={"STATE": {"max_age": 1}}):
+        other = get_state_sealer()
+        assert other is not sealer
+        assert get_state_sealer() is other
+    assert get_state_sealer() is not other
+
+
+@pytest.mark.usefixtures("classes")
+def test_register() -> None:
+    """A class can be registered before and after the sealer is made, whatever the settings, and stays registered when
+    they change.
+    """
+    with override_settings(SECRET_KEY="short"):  # nothing is made of it yet
+
+        @register
+        class Early(Resumable):
+            pass
+
+    sealer = get_state_sealer()
+
+    class Late(Resumable):
+        pass
+
+    assert register(Late, "late") is Late
+    assert get_state_sealer() is not sealer
+    for cls in (Early, Late):
+        token = get_state_sealer().seal(cls(), session_id=SID)
+        with override_settings(SEALEDSESSION={"STATE": {"max_age": 60}}):
+            assert type(get_state_sealer().resume(token, session_id=SID)) is cls
+
+
+@pytest.mark.usefixtures("classes")
+def test_register_mistakes() -> None:
+    """A class or a code that is registered already is refused where it is registered; so is what cannot be resumed."""
+
+    class Thing(Resumable):
+        pass
+
+    class Other(Resumable):
+        pass
+
+    register(Thing, "thing")
+    for cls, code in ((Thing, "thing"), (Thing, "other"), (Other, "thing")):
+        with pytest.raises(ConfigError, match="is registered already"):
+            register(cls, code)
+    with pytest.raises(ConfigError, match="not a subclass of Resumable"):
+        register(dict)  # type: ignore[type-var]
+    assert list(conf._classes.values()).count(Thing) == 1
+
+
+def test_the_browser_module_is_a_static_file(tmp_path: Path) -> None:
+    """Finders find the one copy in the package, collectstatic collects it, and templates name it."""
+    name = "sealedsession/sealed_state.js"
+    assert Path(finders.find(name)) == SCRIPT
+    with (
+        modify_settings(INSTALLED_APPS={"append": "django.contrib.staticfiles"}),
+        override_settings(STATIC_ROOT=str(tmp_path), STATIC_URL="static/"),
+    ):
+        call_command("collectstatic", interactive=False, verbosity=0)
+        assert static(name) == f"/static/{name}"
+    assert (tmp_path / name).read_bytes() == SCRIPT.read_bytes()
+
+
+def test_the_application() -> None:
+    """The application has a label that says whose it is, and no models."""
+    config = apps.get_app_config("sealedsession")
+    assert config.name == "sealedsession.integrations.django"
+    assert list(config.get_models()) == []

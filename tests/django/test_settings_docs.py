@@ -1,0 +1,120 @@
+"""The section of docs/django.rst about settings and middleware is true: its project runs, its tables are the code's."""
+
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from test_docs import ROOT, block_with, blocks, literals, rows, section
+
+from sealedsession.errors import NotPublicError, Reason, StaleStateError, StateError, UnsealError
+from sealedsession.integrations.django import apps, shortcuts
+from sealedsession.state_responses import response_to
+
+SECTION = section((ROOT / "docs" / "django.rst").read_text(), "Settings and middleware")
+
+# Visits the page and calls it twice, as its script does; prints the results, and the events of the audit.
+VISIT = """
+import re, webtest, mysite.wsgi
+
+browser = webtest.TestApp(mysite.wsgi.application, extra_environ={"wsgi.url_scheme": "https"})
+browser.extra_environ["HTTP_HOST"] = "localhost"
+page = browser.get("/")
+find = lambda pattern: re.search(pattern, page.text)[1]
+token, url = find('state="([^"]+)"'), find('url="([^"]+)"')
+headers = {"X-CSRFToken": find('content="([^"]+)"'), "Referer": "https://localhost/"}
+assert find('from "([^"]+)"') == "/static/sealedsession/sealed_state.js"
+for _ in range(2):
+    answer = browser.post_json(url, {"token": token, "method": "add", "args": []}, headers=headers).json
+    token = answer["token"]
+    print(answer["result"])
+print(browser.post_json(url, {"token": token, "method": "gone", "args": []}, headers=headers, status=403).json)
+import shop.audit
+print(shop.audit.kinds[:2])
+"""
+
+
+@pytest.mark.parametrize("session_id", ["django", "sealedsession"])
+def test_the_project_counts(session_id: str, tmp_path: Path, keys: dict[str, str]) -> None:
+    """The project of the section counts as it is typed, with Django's session and with the one around the application.
+
+    Where the page has ``...``, that is what startproject has put there.
+    """
+    captioned = re.findall(r"^\.\. code-block:: .+\n   :caption: (.+)\n\n((?:   .*\n|\n)+)", SECTION, re.MULTILINE)
+    files = {name: textwrap.dedent(code) for name, code in captioned}
+    assert len(files) == len(captioned) == 7
+    own = re.sub(r"^(\w+) = \[\n    \.\.\.,$", r"\1 = [\n    *\1,", files.pop("mysite/settings.py"), flags=re.MULTILINE)
+    assert "..." not in own
+    own += block_with(SECTION, "SEALEDSESSION").replace('"django"', f'"{session_id}"')
+    if session_id == "django":
+        del files["mysite/wsgi.py"]  # that of startproject will do
+    files["shop/audit.py"] = "kinds = []\ndef note(event):\n    kinds.append(event.kind)\n"
+    env = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    env |= {f"SESSION_{option.upper()}": key for option, key in keys.items()} | {"PYTHONPATH": str(ROOT)}
+
+    def run(directory: Path, *words: str) -> str:
+        done = subprocess.run([sys.executable, *words], cwd=directory, env=env, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    made, started = (block.strip().splitlines() for block in blocks(SECTION, "sh"))
+    install, startproject, change, startapp = made
+    assert (install, change) == ("pip install 'sealedsession[django]'", "cd mysite")
+    project = tmp_path / "mysite"
+    run(tmp_path, "-m", "django", *startproject.removeprefix("django-admin ").split())
+    run(project, *startapp.removeprefix("python ").split())
+    with (project / "mysite" / "settings.py").open("a") as settings:
+        settings.write(own)
+    for name, content in files.items():
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text(content)
+    migrate, runserver = started
+    assert runserver == "python manage.py runserver"
+    run(project, *migrate.removeprefix("python ").split())
+    run(project, "manage.py", "check", "--fail-level", "WARNING")
+    assert run(project, "-c", VISIT).splitlines() == [
+        "1",
+        "2",
+        "{'error': {'code': 'NotPublic', 'message': 'There is no such public method.'}}",
+        "['sealed', 'opened']",
+    ]
+
+
+def test_the_table_of_checks() -> None:
+    """The system checks are those of the code, with the same numbers."""
+    source = Path(apps.__file__).read_text()
+    used = re.findall(r'id="(sealedsession\.[EW]\d+)"', source)
+    assert len(set(used)) == len(used)
+    described = [literals(name)[0] for name, *_ in rows(section(SECTION, "Settings")) if "sealedsession." in name]
+    assert described == re.findall(r"^(sealedsession\.[EW]\d+)  ", source, re.MULTILINE) == sorted(used)
+
+
+def test_the_table_of_errors() -> None:
+    """Every error has the status and the code that the table says."""
+    errors = [row for row in rows(section(SECTION, "Errors")) if row[1].isdigit()]
+    table = {tuple(literals(error)): (int(status), *literals(code)) for error, status, code, _ in errors}
+    others = table.pop(("UnsealError",))
+    for kind in (StaleStateError, NotPublicError, StateError):
+        assert answer_to(kind("")) == table.pop((kind.__name__,))
+    for reason in {*get_args(Reason)} - {"expired_absolute", "revoked", "store_error"}:  # those are of sessions
+        assert answer_to(UnsealError(reason, "")) == table.pop(("UnsealError", reason), others)
+    assert not table
+
+
+def answer_to(error: StateError | UnsealError) -> tuple[int, str]:
+    status, body = response_to(error)
+    return status, re.findall(rb'"code": "(\w+)"', body)[0].decode()
+
+
+def test_the_shortcuts() -> None:
+    """Every function of the module is described."""
+    text = section(SECTION, "In views")
+    own = (shortcuts.__name__, shortcuts.register.__module__)
+    functions = {name for name, thing in vars(shortcuts).items() if getattr(thing, "__module__", None) in own}
+    public = {name for name in functions if not name.startswith("_")}
+    assert public == {"seal", "unseal", "resume", "handle", "register", "session_id", "begun_session_id", "user"}
+    assert public <= set(re.findall(r"``(\w+)", text))

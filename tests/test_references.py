@@ -1,0 +1,431 @@
+"""Families of types, and values kept by reference: what is written, when it is fetched, and whose errors are whose."""
+
+import collections
+import dataclasses
+
+import pytest
+
+from sealedsession.config import SessionConfig
+from sealedsession.errors import ConfigError, NotSerializable, StaleStateError, UnsealError
+from sealedsession.limits import StateLimits
+from sealedsession.pickling import PickleSerializer
+from sealedsession.references import StateRegistry
+from sealedsession.values import Registry
+
+
+class Shape:
+    """The base of a family."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __eq__(self, other):
+        return type(other) is type(self) and other.name == self.name
+
+    def __hash__(self):
+        return hash(self.name)
+
+
+class Circle(Shape):
+    """Of the family."""
+
+
+class Disc(Circle):
+    """Deeper in the family."""
+
+
+class Square(Shape):
+    """Of the family, and registered itself by who likes."""
+
+
+SHAPES = {cls.__name__: cls for cls in (Shape, Circle, Disc)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A row of a table, kept by its number."""
+
+    number: int
+    note: object = None
+
+
+class Author(Row):
+    """A row of another table, with the same fetch."""
+
+
+class Table:
+    """A table that is asked for rows, and counts how often."""
+
+    def __init__(self):
+        self.asked = []
+        self.error = None
+
+    def fetch(self, numbers):
+        self.asked.append(numbers)
+        if self.error:
+            raise self.error
+        return [Row(*number) if type(number) is tuple else Row(number) for number in numbers]
+
+
+def is_int(data):
+    if type(data) is not int:
+        raise TypeError("a number is an int")
+    return data
+
+
+def family(registry):
+    registry.register_family(
+        Shape,
+        "shape",
+        encode=lambda shape: (type(shape).__name__, shape.name),
+        decode=lambda data: SHAPES[data[0]](data[1]),
+    )
+    return registry
+
+
+def serializer(registry):
+    return PickleSerializer(registry, StateLimits())
+
+
+@pytest.fixture
+def table():
+    return Table()
+
+
+@pytest.fixture
+def rows(table):
+    """A serializer with rows by reference, and the family."""
+    registry = family(StateRegistry())
+    registry.register_family(Row, "row", encode=lambda row: row.number, decode=is_int, fetch=table.fetch)
+    return serializer(registry)
+
+
+def wire(code, data):
+    """The payload of one typed value, as a forger would write it."""
+    body = PickleSerializer().dumps(data)[:-1]
+    return b"\x8c" + bytes((len(code),)) + code.encode() + body + b"\x86Q."
+
+
+# ------------------------------------------------------------------------------------------------------------- families
+
+
+@pytest.mark.parametrize("cls", SHAPES.values(), ids=SHAPES)
+def test_a_family_has_its_subclasses(cls):
+    """Instances of the base and of every subclass are stored under one code, the first time and later."""
+    form = serializer(family(StateRegistry()))
+    for _ in range(2):
+        payload = form.dumps([cls("a"), {"k": cls("b")}])
+        assert form.loads(payload) == [cls("a"), {"k": cls("b")}]
+        assert payload.count(b"\x05shape") == 2
+
+
+def test_several_new_subclasses_at_once():
+    """One value may have several subclasses that were not met before, beside values of other types."""
+    form = serializer(family(StateRegistry()))
+    value = [Disc("a"), {1, 2}, Circle("b"), Shape("c"), range(3)]
+    assert form.loads(form.dumps(value)) == value
+
+
+def test_the_closest_family_counts():
+    """Of two families the closer base counts, and what is registered itself is no matter of families."""
+    registry = family(StateRegistry())
+    registry.register_family(Circle, "circle", encode=lambda circle: circle.name, decode=Disc)
+    registry.register(Square, "square", encode=lambda square: square.name, decode=Square)
+    form = serializer(registry)
+    assert b"circle" in form.dumps(Disc("a"))
+    assert b"shape" in form.dumps(Shape("a"))
+    assert b"shape" not in form.dumps(Square("a"))
+    assert form.loads(form.dumps(Square("a"))) == Square("a")
+
+
+def test_a_registry_adopts_its_own_types_only():
+    """A type that is of no family is refused, and the error names the registry's method."""
+    form = serializer(family(StateRegistry()))
+    with pytest.raises(
+        NotSerializable, match=r"Row are not stored in states.*: registry\.register_dataclass\(Row, 'row'"
+    ):
+        form.dumps([Shape("a"), Row(1)])
+    with pytest.raises(
+        NotSerializable, match=r"Shape are not stored in states.*: sealedsession\.default_registry\.reg"
+    ):
+        serializer(Registry()).dumps([Shape("a")])
+
+
+def test_families_differ_between_registries():
+    """A registry's families are its own."""
+    family(StateRegistry())
+    with pytest.raises(NotSerializable):
+        serializer(StateRegistry()).dumps(Shape("a"))
+
+
+@pytest.mark.parametrize("data", [("Row", 1), ("nothing", "a"), 5, None, ["Circle", []], "Circle"], ids=repr)
+def test_a_decoder_that_refuses(data):
+    """Whatever a family's decoder raises, or makes that is not of the family, refuses the payload."""
+    registry = StateRegistry()
+    registry.register_family(
+        Shape,
+        "shape",
+        encode=vars,
+        decode=lambda data: {**SHAPES, "Row": Row}[data[0]](data[1] if data[1] else data[2]),
+    )
+    with pytest.raises(UnsealError) as caught:
+        serializer(registry).loads(wire("shape", data))
+    assert caught.value.code == "forbidden_value"
+
+
+def test_what_cannot_be_read_back_is_not_written():
+    """A value of a family that its own decoder refuses is found when it is written."""
+    registry = StateRegistry()
+    registry.register_family(Shape, "shape", encode=lambda shape: shape.name, decode=lambda data: data)
+    with pytest.raises(
+        NotSerializable, match=r"state\[0\]: this .*Disc is beyond what a state takes: .*'shape' made a str"
+    ):
+        serializer(registry).dumps([Disc("a")])
+
+
+# ------------------------------------------------------------------------------------------------------ by reference
+
+
+def test_references_are_fetched_together(rows, table):
+    """All references of a payload that have one fetch are fetched by one call, in their order, wherever they stand."""
+    value = [
+        Row(1),
+        {"k": (Row(2), [Row(1)])},
+        collections.OrderedDict(x=Row(3)),
+        {Row(4), Row(4)},
+        collections.deque([Row(5)]),
+    ]
+    payload = rows.dumps(value)
+    assert table.asked == []
+    assert rows.loads(payload) == value
+    assert table.asked == [[1, 2, 1, 3, 4, 5]]
+
+
+def test_reading_asks_once_each_time(rows, table):
+    """Every reading fetches anew: nothing of the one before is kept."""
+    payload = rows.dumps([Row(1)])
+    assert rows.loads(payload) == rows.loads(payload)
+    assert table.asked == [[1], [1]]
+
+
+def test_nothing_is_fetched_without_references(rows, table):
+    """A payload without references asks nobody, other deferred values or not."""
+    value = [1, Circle("a"), slice(1, 2)]
+    assert rows.loads(rows.dumps(value)) == value
+    assert table.asked == []
+
+
+def test_families_with_one_fetch(table):
+    """Families that share a fetch are fetched together, those with another one apart."""
+    other = Table()
+    registry = StateRegistry()
+    registry.register_family(Row, "row", encode=lambda row: row.number, decode=is_int, fetch=table.fetch)
+    registry.register_family(
+        Author, "author", encode=lambda row: row.number, decode=lambda n: (n, "a"), fetch=table.fetch
+    )
+    registry.register_family(Shape, "shape", encode=lambda shape: len(shape.name), decode=is_int, fetch=other.fetch)
+    form = serializer(registry)
+    value = form.loads(form.dumps([Row(1), Shape("ab"), Author(2), Row(3)]))
+    assert value == [Row(1), Row(2), Row(2, "a"), Row(3)]
+    assert (table.asked, other.asked) == ([[1, (2, "a"), 3]], [[2]])
+
+
+def test_a_reference_in_another_values_data(rows, table):
+    """A value that holds references is made when they are there, and they are fetched with the others."""
+    value = {"in": collections.defaultdict(list, a=[Row(1)]), "set": frozenset([Row(2)]), "own": Row(3)}
+    assert rows.loads(rows.dumps(value)) == value
+    assert table.asked == [[1, 2, 3]]
+
+
+def test_a_reference_whose_data_has_references(table):
+    """A reference that is made of other deferred values is fetched after those, alone."""
+    registry = StateRegistry()
+    registry.register_family(
+        Row,
+        "row",
+        encode=lambda row: row.number if row.note is None else (row.number, row.note),
+        decode=lambda data: data,
+        fetch=table.fetch,
+    )
+    form = serializer(registry)
+    value = [Row(1, Row(2)), Row(3), Row(4, slice(1))]
+    assert form.loads(form.dumps(value)) == value
+    assert table.asked == [[2, 3], [(1, Row(2))], [(4, slice(1))]]
+
+
+def test_none_is_a_value_too():
+    """A fetch may give None for a reference: it is asked for once, and None is what stands there."""
+    asked = []
+    registry = StateRegistry()
+    registry.register_family(
+        Row,
+        "row",
+        encode=lambda row: row.number,
+        decode=is_int,
+        fetch=lambda numbers: asked.append(1) or [None] * len(numbers),
+    )
+    form = serializer(registry)
+    assert form.loads(form.dumps([Row(1), Row(2)])) == [None, None]
+    assert asked == [1]
+
+
+def test_a_fetch_that_gives_an_iterator():
+    """A fetch may give its values one by one."""
+    registry = StateRegistry()
+    registry.register_family(Row, "row", encode=lambda row: row.number, decode=is_int, fetch=lambda n: map(Row, n))
+    form = serializer(registry)
+    assert form.loads(form.dumps([Row(1), Row(2)])) == [Row(1), Row(2)]
+
+
+@pytest.mark.parametrize("values", [[], [1, 2, 3], None, 5], ids=repr)
+def test_a_fetch_that_gives_something_else(values):
+    """A fetch that does not give one value for each reference is the application's fault, and no forged payload."""
+    registry = StateRegistry()
+    registry.register_family(Row, "row", encode=lambda row: row.number, decode=is_int, fetch=lambda numbers: values)
+    form = serializer(registry)
+    payload = form.dumps([Row(1), Row(2)])
+    with pytest.raises(TypeError, match=r"values for 2 references|not iterable"):
+        form.loads(payload)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        StaleStateError("row 1 is gone"),
+        ConnectionError("the database is down"),
+        TypeError(),
+        UnsealError("revoked", "x"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize("nested", [False, True])
+def test_what_fetch_raises_passes(rows, table, error, nested):
+    """What fetch raises leaves the reader as it is, with its cause: gone is not forged, and down is not gone."""
+    table.error = error
+    cause = error.__cause__ = KeyError("the cause")
+    payload = rows.dumps(collections.deque([Row(1)]) if nested else [Row(1)])
+    with pytest.raises(type(error)) as caught:
+        rows.loads(payload)
+    assert caught.value is error
+    assert caught.value.__cause__ is cause
+    assert not isinstance(caught.value.__context__, UnsealError)
+
+
+def test_what_a_late_fetch_raises_passes(table):
+    """The same holds for a reference that is fetched after those in its data."""
+    registry = StateRegistry()
+    registry.register_family(
+        Row, "row", encode=lambda row: (row.number, row.note), decode=lambda data: data, fetch=table.fetch
+    )
+    form = serializer(registry)
+    payload = form.dumps([Row(1, slice(1))])
+    table.error = StaleStateError("gone")
+    with pytest.raises(StaleStateError) as caught:
+        form.loads(payload)
+    assert caught.value is table.error
+
+
+@pytest.mark.parametrize("data", ["1", None, [1], (1, 2), {"pk": 1}, 1.0, True], ids=repr)
+def test_hostile_references_are_not_fetched(rows, table, data):
+    """A reference that its decoder refuses is a forged payload, and nothing is asked for."""
+    with pytest.raises(UnsealError) as caught:
+        rows.loads(wire("row", data))
+    assert caught.value.code == "forbidden_value"
+    assert table.asked == []
+
+
+def test_nothing_is_fetched_before_all_is_read(rows, table):
+    """A payload that is good in its first part and forged in its last asks nobody."""
+    good, bad = wire("row", 1)[:-1], wire("unknown", 1)[:-1]
+    with pytest.raises(UnsealError):
+        rows.loads(b"](" + good + bad + b"e.")
+    assert table.asked == []
+
+
+def test_sealing_checks_references(table):
+    """A reference that could not be read back is found when it is written, and nothing is fetched for that."""
+    registry = StateRegistry()
+    registry.register_family(Row, "row", encode=lambda row: str(row.number), decode=is_int, fetch=table.fetch)
+    with pytest.raises(
+        NotSerializable, match=r"state\['a'\]: this .*Row is beyond what a state takes: a number is an int"
+    ):
+        serializer(registry).dumps({"a": Row(1)})
+    assert table.asked == []
+
+
+def test_sealing_checks_what_stands_beside_references(rows, table):
+    """Other values are checked as ever where references stand beside them."""
+
+    @dataclasses.dataclass
+    class Price:
+        cents: int
+
+    rows._registry.register_dataclass(Price, "price")
+    assert rows.loads(rows.dumps([Row(1), Price(5)])) == [Row(1), Price(5)]
+    with pytest.raises(NotSerializable, match=r"state\[1\]"):
+        rows.dumps([Row(1), Price("five")])
+    with pytest.raises(NotSerializable, match=r"state\[1\]\['a'\]"):
+        rows.dumps([Row(1), collections.OrderedDict(a=collections.deque([Price("five")]))])
+    assert table.asked == [[1]]
+
+
+def test_what_encode_raises(table):
+    """What an encoder says of a value is the error, with the path: an unsaved row, for one."""
+
+    def encode(row):
+        raise ValueError("it is not saved yet, and has no number")
+
+    registry = StateRegistry()
+    registry.register_family(Row, "row", encode=encode, decode=is_int, fetch=table.fetch)
+    with pytest.raises(NotSerializable, match=r"state\[0\]: this .*Row cannot be stored: it is not saved yet"):
+        serializer(registry).dumps([Row(1)])
+
+
+def test_references_are_no_keys(rows):
+    """What is made after the reading cannot be a key, nor in one; the error names it."""
+    for key in (Row(1), (1, Row(1)), Circle("a"), frozenset([Row(1)])):
+        with pytest.raises(NotSerializable, match=r"\(the key\): a value of type (Row|Circle) cannot be a key"):
+            rows.dumps({"a": {key: 1}})
+
+
+def test_references_nest_to_the_limit_of_depth(rows, table):
+    """References stand as deep as other values may, and no deeper."""
+    value = Row(1)
+    for _ in range(StateLimits().depth - 1):
+        value = [value]
+    assert rows.loads(rows.dumps(value)) == value
+    with pytest.raises(NotSerializable, match="nested more than 256 deep"):
+        rows.dumps([[[value]]])
+
+
+# --------------------------------------------------------------------------------------------------------- registration
+
+
+def test_registration_is_checked():
+    """A family is registered by the rules of all types, and its fetch has to be a function."""
+    registry = family(StateRegistry())
+    ok = {"encode": vars, "decode": vars}
+    for args, options, message in [
+        ((Shape, "other"), ok, "hold Shape already"),
+        ((Row, "shape"), ok, "code 'shape' is that of Shape"),
+        ((Row, ""), ok, "1 to 32 characters"),
+        ((Row, 5), ok, "1 to 32 characters"),
+        (("Row", "row"), ok, "takes a class"),
+        ((dict, "row"), ok, "hold dict already"),
+        ((Row, "row"), {**ok, "encode": None}, "have to be functions"),
+        ((Row, "row"), {**ok, "fetch": "fetch"}, "fetch of the code 'row' has to be a function"),
+    ]:
+        with pytest.raises(ConfigError, match=message):
+            registry.register_family(*args, **options)
+    registry.register_family(Row, "row", **ok)  # nothing of the attempts before is left
+
+
+def test_sessions_do_not_take_it(keys):
+    """A session's registry is a plain one: opening a session asks no database."""
+    with pytest.raises(ConfigError, match="registry has to be a Registry"):
+        SessionConfig(**keys, registry=StateRegistry())
+
+
+def test_a_plain_registry_adopts_nothing():
+    """A plain registry means exactly the types that were registered."""
+    assert not Registry().adopt(int)

@@ -1,0 +1,716 @@
+"""Resumable objects: what of them is kept, what is loaded again, and what a client may call."""
+
+import abc
+import copy
+import dataclasses
+import functools
+import re
+import threading
+from types import MappingProxyType
+
+import pytest
+
+from sealedsession.errors import ConfigError, NotPublicError, NotSerializable, StaleStateError, StateError
+from sealedsession.resumable import Resumable, loaded_with, public, resume
+
+
+class Gone(Exception):
+    """What a class may mean by stale_on."""
+
+
+class Item(Resumable):
+    """An item of a list, with a default, an attribute that is loaded, and one that a method keeps."""
+
+    stale_on = (Gone, LookupError)
+    text = "new"
+    loads = 0
+
+    def load(self, number, *, shop=None):
+        self.title = f"item {number}"
+        self.shop = shop
+
+    @public
+    def rename(self, text, times=1):
+        self.text = text * times
+        return self.text
+
+    def delete(self):
+        raise AssertionError("not public")
+
+    @public
+    def _hidden(self):
+        raise AssertionError("private")
+
+    @property
+    def shown(self):
+        return f"{self.title}: {self.text}"
+
+
+def again(target, args=None, kwargs=None):
+    """The object that comes back for one that is sealed."""
+    loading = loaded_with(target)
+    return resume(type(target), loading.args if args is None else args, kwargs or loading.kwargs, target.state)
+
+
+# ------------------------------------------------------------------------------------------------------- load and state
+
+
+def test_load_runs_when_it_is_made_and_when_it_is_resumed():
+    """The arguments of the class are those of load, which runs with them when the object is made, and when resumed."""
+    item = Item(7, shop="corner")
+    assert (item.title, item.shop) == ("item 7", "corner")
+    back = again(item)
+    assert type(back) is Item
+    assert (back.title, back.shop) == ("item 7", "corner")
+    assert loaded_with(back).args == (7,)
+    assert loaded_with(back).kwargs == {"shop": "corner"}
+
+
+def test_what_is_in_a_state():
+    """The state is what was set on the object, but for private names, and for what load has set."""
+    item = Item(7)
+    assert item.state == {}
+    item.text, item._cache, item.note = "milk", "private", None
+    assert item.state == {"text": "milk", "note": None}
+    back = again(item)
+    assert (back.text, back.note, back.state) == ("milk", None, item.state)
+    assert not hasattr(back, "_cache")
+
+
+def test_what_load_sets_is_left_out_for_good():
+    """An attribute that load has set stays out of the state, whoever changes it later: load makes it anew."""
+    item = Item(7)
+    item.title = "changed"
+    assert "title" not in item.state
+    assert again(item).title == "item 7"
+
+
+def test_what_load_calls_is_tracked():
+    """What functions and other methods set while load runs is left out like what it sets itself."""
+
+    def helper(target):
+        target.by_helper = 1
+
+    class Outer(Resumable):
+        def load(self):
+            self.prepare()
+            setattr(self, "by_name", 3)  # noqa: B010
+
+        def prepare(self):
+            helper(self)
+            self.by_method = 2
+
+    assert vars(Outer()).keys() >= {"by_helper", "by_method", "by_name"}
+    assert Outer().state == {}
+
+
+def test_what_the_class_before_it_sets_is_tracked():
+    """A load that calls super().load() leaves out what that one sets, and goes on leaving out."""
+
+    class Below(Item):
+        def load(self, number):
+            super().load(number)
+            self.after = 1
+
+    assert Below(7).state == {}
+
+
+def test_load_finds_the_state():
+    """When an object is resumed, load finds in place what the state has kept."""
+
+    class Search(Resumable):
+        text = ""
+
+        def load(self):
+            self.found = [word for word in ("apple", "pear") if self.text and self.text in word]
+
+    search = Search()
+    assert search.found == []
+    search.text = "pp"
+    assert again(search).found == ["apple"]
+
+
+def test_a_deleted_attribute_is_not_kept():
+    """What was deleted is not in the state, and the class's default shows again."""
+    item = Item(7)
+    item.text = "milk"
+    item = again(item)
+    del item.text
+    assert item.state == {}
+    assert again(item).text == "new"
+
+
+def test_what_load_deletes_is_gone():
+    """Load can delete what the state had."""
+
+    class Once(Resumable):
+        note = ""
+
+        def load(self):
+            vars(self).pop("note", None)
+
+    once = Once()
+    once.note = "read me"
+    assert again(once).state == {}
+
+
+def test_a_change_in_place_is_kept():
+    """A list in the state that a method changes in place is sealed as it is then."""
+
+    class Basket(Resumable):
+        def __init__(self):
+            self.items = []
+            super().__init__()
+
+    basket = Basket()
+    basket.items.append("milk")
+    back = again(basket)
+    back.items.append("tea")
+    assert back.state == {"items": ["milk", "tea"]}
+
+
+def test_an_init_runs_once():
+    """An __init__ sets what the state begins with, gives load its arguments, and does not run again."""
+    ran = []
+
+    class Basket(Resumable):
+        def __init__(self, owner, first):
+            ran.append(owner)
+            self.items = [first]
+            super().__init__(owner, shop="corner")
+            self.after = "load"
+
+        def load(self, owner, shop):
+            self.greeting = f"{owner} at {shop} with {self.items}"
+
+    basket = Basket("ann", "milk")
+    assert basket.state == {"items": ["milk"], "after": "load"}
+    back = again(basket)
+    assert ran == ["ann"]
+    assert back.greeting == "ann at corner with ['milk']"
+    assert back.state == basket.state
+
+
+def test_an_init_that_does_not_load():
+    """An object whose __init__ never calls that of Resumable cannot be sealed, and the error says what to call."""
+
+    @dataclasses.dataclass
+    class Point(Resumable):
+        x: int
+
+    for ask in (lambda point: point.state, loaded_with):
+        with pytest.raises(NotSerializable, match=r"Point.__init__ does not call super\(\).__init__\(\)") as caught:
+            ask(Point(1))
+        assert caught.value.type is Point
+
+
+def test_a_dataclass():
+    """A dataclass loads from __post_init__, and its fields are the state."""
+
+    @dataclasses.dataclass
+    class Point(Resumable):
+        x: int
+        tags: list = dataclasses.field(default_factory=list)
+
+        def __post_init__(self):
+            super().__init__()
+
+        def load(self):
+            self.double = 2 * self.x
+
+    point = Point(3)
+    assert point.state == {"x": 3, "tags": []}
+    assert again(point) == point
+    assert again(point).double == 6
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy], ids=["copy", "deepcopy"])
+def test_copies(copied):
+    """A copy has the same state and arguments, and load does not run for it."""
+    item = Item(7)
+    item.text = "milk"
+    vars(item)["title"] = "as it was"
+    made = copied(item)
+    assert (made.state, loaded_with(made).args, made.title) == (item.state, (7,), "as it was")
+
+
+def test_objects_do_not_share_what_was_tracked():
+    """Two objects, and two threads, track what their own load sets, and nothing of each other."""
+    both = threading.Barrier(2, timeout=10)
+
+    class Slow(Resumable):
+        def load(self, name):
+            both.wait()
+            setattr(self, name, 1)
+            both.wait()
+
+    made = {}
+    threads = [threading.Thread(target=lambda name=name: made.update({name: Slow(name)})) for name in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    made["a"].b, made["b"].a = 2, 3
+    assert (made["a"].state, made["b"].state) == ({"b": 2}, {"a": 3})
+
+
+def test_tracking_ends_when_load_fails():
+    """After a load that raised, attributes are no longer taken for loaded ones."""
+
+    class Fails(Resumable):
+        def __init__(self):
+            try:
+                super().__init__()
+            except Gone:
+                self.note = "failed"
+
+        def load(self):
+            self.half = 1
+            raise Gone
+
+    assert Fails().state == {"note": "failed"}
+
+
+def test_cached_properties_are_computed_again():
+    """What a cached_property has stored in the object is no part of the state."""
+
+    class Report(Resumable):
+        @functools.cached_property
+        def total(self):
+            return 5
+
+    report = Report()
+    assert report.total == vars(report)["total"] == 5
+    assert report.state == {}
+
+
+@pytest.mark.parametrize("name", ["rename", "delete", "load", "shown", "state", "call"])
+def test_an_attribute_with_the_name_of_a_method(name):
+    """What stands in an object under the name of a method cannot be sealed: it would shadow that one for good."""
+    item = Item(7)
+    vars(item)[name] = 1
+    with pytest.raises(NotSerializable, match=f"Item.{name}: it has the name of a method") as caught:
+        _ = item.state
+    assert (caught.value.path, caught.value.type) == (f"Item.{name}", int)
+
+
+def test_names_that_are_no_identifiers():
+    """Attributes with any public name are kept, also those that only setattr can make."""
+    item = Item(7)
+    for name in ("", "a b", "ü", "class"):
+        setattr(item, name, name)
+    assert again(item).state == {"": "", "a b": "a b", "ü": "ü", "class": "class"}
+
+
+def test_descriptors_that_store_in_the_object():
+    """A descriptor with a __set__ of its own, that keeps the value under its own name, is an attribute like others."""
+
+    class Positive:
+        def __set_name__(self, owner, name):
+            self.name = name
+
+        def __get__(self, instance, owner=None):
+            return self if instance is None else vars(instance)[self.name]
+
+        def __set__(self, instance, value):
+            assert value > 0
+            vars(instance)[self.name] = value
+
+    class Counter(Resumable):
+        count = Positive()
+
+    counter = Counter()
+    counter.count = 5
+    assert counter.state == {"count": 5}
+    assert again(counter).count == 5
+
+
+# --------------------------------------------------------------------------------------------------------------- resume
+
+
+@pytest.mark.parametrize("name", ["load", "rename", "delete", "shown", "call", "state", "cached", "of_class", "static"])
+def test_a_state_does_not_shadow_a_method(name):
+    """A state with an attribute that is a method of the class now is stale, and the method is the class's."""
+
+    class Changed(Item):
+        cached = functools.cached_property(lambda self: 1)
+        of_class = classmethod(lambda cls: 1)
+        static = staticmethod(lambda: 1)
+
+    with pytest.raises(StaleStateError, match=re.escape(f"attributes that are methods now: {[name]}")):
+        resume(Changed, (7,), {}, {"text": "kept", name: "shadow"})
+    assert resume(Changed, (7,), {}, {"text": "kept"}).text == "kept"
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs"),
+    [((), {}), ((7, 8), {}), ((7,), {"number": 8}), ((7,), {"colour": 1}), ((), {"shop": 1})],
+    ids=["none", "too many", "twice", "unknown", "missing"],
+)
+def test_arguments_that_no_longer_fit(args, kwargs):
+    """A state whose arguments load does not take any more is stale, and says what load misses."""
+    with pytest.raises(StaleStateError, match=r"Item.load takes other arguments now: .*load\(\)"):
+        resume(Item, args, kwargs, {})
+
+
+@pytest.mark.parametrize("args", [(7,), ("7",)])
+def test_a_type_error_within_load(args):
+    """A TypeError that load itself raises is the application's own, and no stale state."""
+
+    class Broken(Resumable):
+        def load(self, number):
+            raise TypeError("a fault of the application")
+
+    with pytest.raises(TypeError, match="a fault of the application"):
+        resume(Broken, args, {}, {})
+
+
+def test_a_type_error_of_what_load_calls():
+    """A wrong call within load is the application's fault too, though it looks like a wrong call of load."""
+
+    class Broken(Resumable):
+        def load(self, number):
+            Item().load()
+
+    with pytest.raises(TypeError, match="missing 1 required positional argument"):
+        resume(Broken, (7,), {}, {})
+
+
+@pytest.mark.parametrize(
+    "error", [Gone("secret"), KeyError("secret"), IndexError("secret")], ids=lambda e: type(e).__name__
+)
+def test_stale_on(error):
+    """What load raises of stale_on, subclasses included, is a stale state that keeps the cause, and not its text."""
+
+    class Row(Item):
+        def load(self):
+            raise error
+
+    with pytest.raises(StaleStateError) as caught:
+        resume(Row, (), {}, {})
+    assert caught.value.__cause__ is error
+    assert str(caught.value).endswith(f"Row: what it needs is gone: {type(error).__name__}")
+
+
+def test_stale_on_may_have_type_error():
+    """A class may count TypeError among what means stale."""
+
+    class Row(Resumable):
+        stale_on = (TypeError,)
+
+        def load(self):
+            raise TypeError
+
+    with pytest.raises(StaleStateError, match="what it needs is gone: TypeError"):
+        resume(Row, (), {}, {})
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("down"), ConnectionError("down"), StaleStateError("gone"), StateError("wrong"), KeyboardInterrupt()],
+    ids=lambda error: type(error).__name__,
+)
+def test_other_errors_of_load_pass(error):
+    """What else load raises passes as it is: a database that is down is no stale state."""
+
+    class Row(Item):
+        def load(self):
+            raise error
+
+    with pytest.raises(type(error)) as caught:
+        resume(Row, (), {}, {})
+    assert caught.value is error
+
+
+def test_stale_on_is_for_resuming():
+    """Where the object is made, load's own error passes: there is no state yet."""
+
+    class Row(Item):
+        def load(self):
+            raise Gone
+
+    with pytest.raises(Gone):
+        Row()
+
+
+def test_stale_on_of_a_state_is_nothing():
+    """Only the class says what stale means: an attribute of that name in a state has no say."""
+
+    class Row(Resumable):
+        def load(self):
+            raise KeyError("a fault")
+
+    with pytest.raises(KeyError):
+        resume(Row, (), {}, {"stale_on": (KeyError,)})
+
+
+# ----------------------------------------------------------------------------------------------------------------- call
+
+
+def test_call():
+    """A public method is called with a client's arguments, and its result given back."""
+    item = Item(7)
+    assert item.call("rename", "milk") == "milk"
+    assert item.call("rename", "ab", times=2) == "abab"
+    assert item.text == "abab"
+
+
+NOT_PUBLIC = [
+    "delete", "shown", "load", "state", "call", "text", "title", "nothing", "_hidden", "__init__", "__class__", "",
+    "rename ", "RENAME", "rename.__globals__", "mro", "_sealedsession_public", "\udc80", "x" * 10_000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NOT_PUBLIC, ids=lambda name: f"{name[:20]!a}")
+def test_not_public(name):
+    """What is not marked, no function, private or not there is refused in the same words, which end somewhere."""
+    with pytest.raises(NotPublicError) as caught:
+        Item(7).call(name)
+    assert str(caught.value) == f"Item has no public method {name[:60]!a}"
+
+
+def test_an_attribute_is_no_method():
+    """An object's attribute is not called, whatever it is."""
+    item = Item(7)
+    item.helper = public(lambda self: 1)
+    with pytest.raises(NotPublicError):
+        item.call("helper")
+
+
+def test_an_inherited_method():
+    """A public method is inherited, and an override without the mark takes the right away again."""
+
+    class Inherits(Item):
+        pass
+
+    class Overrides(Item):
+        def rename(self, text):
+            raise AssertionError("not public")
+
+    class MarksAgain(Overrides):
+        @public
+        def rename(self, text):
+            return "again"
+
+    class Removes(Item):
+        rename = None
+
+    assert Inherits(7).call("rename", "milk") == "milk"
+    assert MarksAgain(7).call("rename", "milk") == "again"
+    for cls in (Overrides, Removes):
+        with pytest.raises(NotPublicError):
+            cls(7).call("rename", "milk")
+
+
+def test_methods_of_a_class_that_is_not_resumable():
+    """A mixin's methods follow the same rule: only marked ones are called."""
+
+    class Mixin:
+        def plain(self):
+            raise AssertionError("not public")
+
+        @public
+        def marked(self):
+            return "called"
+
+    class Mixed(Mixin, Resumable):
+        pass
+
+    assert Mixed().call("marked") == "called"
+    with pytest.raises(NotPublicError):
+        Mixed().call("plain")
+
+
+def test_wrapped_methods():
+    """A decorator that keeps what functools.wraps copies can stand on either side of the mark."""
+
+    def counted(method):
+        @functools.wraps(method)
+        def counting(self, *args):
+            self.calls = getattr(self, "calls", 0) + 1
+            return method(self, *args)
+
+        return counting
+
+    class Wrapped(Resumable):
+        @public
+        @counted
+        def outside(self, value):
+            return value
+
+        @counted
+        @public
+        def inside(self, value):
+            return value
+
+    wrapped = Wrapped()
+    assert (wrapped.call("outside", 1), wrapped.call("inside", 2), wrapped.calls) == (1, 2, 2)
+    with pytest.raises(StateError, match="outside takes other arguments"):
+        wrapped.call("outside")
+
+
+def test_class_methods_and_static_methods():
+    """A classmethod or staticmethod is not called, even around a marked function: it is none of the object."""
+
+    class Odd(Resumable):
+        @classmethod
+        @public
+        def of_class(cls):
+            raise AssertionError("called")
+
+        @staticmethod
+        @public
+        def static():
+            raise AssertionError("called")
+
+    for name in ("of_class", "static"):
+        with pytest.raises(NotPublicError):
+            Odd().call(name)
+
+
+@pytest.mark.parametrize(
+    "what",
+    [classmethod(len), staticmethod(len), property(len), functools.partial(len), len, Item, 5],
+    ids=lambda what: type(what).__name__,
+)
+def test_public_marks_functions(what):
+    """The mark is for functions: on anything else it would do nothing, and says so."""
+    with pytest.raises(
+        ConfigError, match=f"@public marks the methods of a class, and a {type(what).__name__} was given"
+    ):
+        public(what)
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs"),
+    [((), {}), (("a", 2, 3), {}), (("a",), {"text": "b"}), (("a",), {"unknown": 1})],
+    ids=["missing", "too many", "twice", "unknown"],
+)
+def test_arguments_that_do_not_fit(args, kwargs):
+    """A client's arguments that the method does not take are its fault, in words that name the method."""
+    with pytest.raises(StateError, match=r"Item\.rename takes other arguments: ") as caught:
+        Item(7).call("rename", *args, **kwargs)
+    assert type(caught.value) is StateError
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TypeError("a fault"),
+        Gone("gone"),
+        LookupError("gone"),
+        StaleStateError("gone"),
+        StateError("too long"),
+        ValueError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_errors_of_a_method_pass(error):
+    """What a method raises passes as it is, also what stale_on has: that is for load. It may raise StaleStateError."""
+
+    class Raises(Item):
+        @public
+        def fail(self):
+            raise error
+
+    with pytest.raises(type(error)) as caught:
+        Raises(7).call("fail")
+    assert caught.value is error
+
+
+def test_a_wrong_call_within_a_method():
+    """A wrong call within a method is the application's fault, though it looks like a wrong call of the method."""
+
+    class Raises(Item):
+        @public
+        def fail(self, text):
+            self.rename()
+
+    with pytest.raises(TypeError, match="missing 1 required positional argument"):
+        Raises(7).call("fail", "x")
+
+
+# ---------------------------------------------------------------------------------------- classes that cannot come back
+
+
+def make(**members):
+    return type("Odd", (Resumable,), members)
+
+
+async def load_later(self):
+    """Load, some time."""
+
+
+SLOTTED = type("Slotted", (), {"__slots__": ("count",)})
+
+
+@pytest.mark.parametrize(
+    ("attempt", "message"),
+    [
+        (lambda: make(call=lambda self: 1), "Odd.call: Resumable has this name for itself"),
+        (lambda: make(state=""), "Odd.state: Resumable has this name for itself"),
+        (lambda: make(state=property(lambda self: {})), "Odd.state: Resumable has this name for itself"),
+        (lambda: type("Odd", (type("Mixin", (), {"call": 1}), Resumable), {}), "Odd.call: Resumable has this name"),
+        (lambda: make(load=load_later), "Odd.load has to be an ordinary method, neither async nor a function"),
+        (lambda: make(load=classmethod(len)), "Odd.load has to be an ordinary method, neither async nor a classmethod"),
+        (lambda: make(load=None), "Odd.load has to be an ordinary method, neither async nor a NoneType"),
+        (lambda: make(stale_on=KeyError), r"Odd.stale_on has to be a tuple of exceptions, such as \(KeyError,\)"),
+        (lambda: make(stale_on=[KeyError]), "Odd.stale_on has to be a tuple of exceptions"),
+        (lambda: make(stale_on=(KeyError, "gone")), "Odd.stale_on has to be a tuple of exceptions"),
+        (lambda: make(stale_on=(KeyError, int)), "Odd.stale_on has to be a tuple of exceptions"),
+        (lambda: make(stale_on=(KeyboardInterrupt,)), "Odd.stale_on has to be a tuple of exceptions"),
+        (lambda: make(__slots__=("count",)), "Odd.count is one of __slots__, which no state has"),
+        (lambda: type("Odd", (SLOTTED, Resumable), {}), "Odd.count is one of __slots__"),
+        (lambda: make(items=[]), "Odd.items is a list that all users would share: set it in __init__"),
+        (lambda: make(items={}), "Odd.items is a dict that all users would share"),
+        (lambda: make(items=set()), "Odd.items is a set that all users would share"),
+    ],
+)
+def test_a_class_that_cannot_be_resumed(attempt, message):
+    """A class whose objects would not come back as they were is refused where it is defined."""
+    with pytest.raises(ConfigError, match=message):
+        attempt()
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"items": (), "names": frozenset(), "by_name": MappingProxyType({})},
+        {"_cache": {}, "__annotations__": {"items": list}},
+        {"stale_on": ()},
+        {"__slots__": ()},
+        {"Meta": type("Meta", (), {"names": []})},
+    ],
+    ids=lambda members: next(iter(members)),
+)
+def test_a_class_that_can_be_resumed(members):
+    """What only looks alike is fine: what nobody can change, private names, empty slots, and classes within."""
+    assert again(make(**members)()).state == {}
+
+
+def test_other_kinds_of_classes():
+    """Abstract classes and class arguments work as anywhere."""
+
+    class Named(Resumable, abc.ABC):
+        def __init_subclass__(cls, name="", **kwargs):
+            super().__init_subclass__(**kwargs)
+            cls.called = name
+
+        @abc.abstractmethod
+        def show(self): ...
+
+    class Concrete(Named, name="concrete"):
+        def show(self):
+            return self.called
+
+    assert again(Concrete()).show() == "concrete"
+    with pytest.raises(TypeError, match="abstract"):
+        Named()
+
+
+def test_resumable_itself():
+    """The base class is an object like any: it loads nothing and has no state."""
+    bare = Resumable(1, a=2)
+    assert bare.state == {}
+    with pytest.raises(NotPublicError):
+        bare.call("load")

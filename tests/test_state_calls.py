@@ -1,0 +1,141 @@
+"""The calls of the browser module as JSON: what is read, what is refused, and what is answered."""
+
+import json
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from sealedsession.errors import StateError
+from sealedsession.state_calls import read_call, write_answer
+
+CALL = '{"token": "t", "method": "m", "args": [1, "ä", null]}'
+MOST = 2000
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+def test_a_call():
+    """A call is a token, the name of a method, and its arguments."""
+    assert read_call(CALL.encode(), MOST) == ("t", "m", [1, "ä", None])
+
+
+def test_a_call_without_arguments():
+    """The arguments may be left out."""
+    assert read_call(b'{"method": "m", "token": "t"}', MOST).args == []
+
+
+@given(token=st.text(), method=st.text(), args=st.lists(json_values))
+def test_every_call_is_read(token, method, args):
+    """Whatever JSON a browser makes of texts and arguments is read as it was."""
+    for ascii_only in (True, False):
+        body = json.dumps({"token": token, "method": method, "args": args}, ensure_ascii=ascii_only)
+        assert read_call(body.encode(), 10**9) == (token, method, args)
+
+
+BAD_CALLS = {
+    "nothing": b"",
+    "no JSON": b"token=t&method=m",
+    "cut off": CALL.encode()[:-1],
+    "more behind": CALL.encode() + b"}",
+    "no object": b'["t", "m", []]',
+    "a text": b'"token method args"',
+    "null": b"null",
+    "no token": b'{"method": "m", "args": []}',
+    "no method": b'{"token": "t", "args": []}',
+    "token is no text": b'{"token": 5, "method": "m"}',
+    "token is null": b'{"token": null, "method": "m"}',
+    "method is no text": b'{"token": "t", "method": ["m"]}',
+    "args is an object": b'{"token": "t", "method": "m", "args": {"0": 1}}',
+    "args is null": b'{"token": "t", "method": "m", "args": null}',
+    "args is a text": b'{"token": "t", "method": "m", "args": "ab"}',
+    "something else": b'{"token": "t", "method": "m", "kwargs": {}}',
+    "twice": b'{"token": "t", "token": "t", "method": "m"}',
+    "twice inside": b'{"token": "t", "method": "m", "args": [{"a": 1, "a": 2}]}',
+    "NaN": b'{"token": "t", "method": "m", "args": [NaN]}',
+    "Infinity": b'{"token": "t", "method": "m", "args": [Infinity]}',
+    "-Infinity": b'{"token": "t", "method": "m", "args": [-Infinity]}',
+    "1e999": b'{"token": "t", "method": "m", "args": [1e999]}',
+    "-1e999": b'{"token": "t", "method": "m", "args": [[-1.5e999]]}',
+    "a huge int": b'{"token": "t", "method": "m", "args": [1' + b"0" * 10_000 + b"]}",
+    "no UTF-8": b'{"token": "\xff", "method": "m"}',
+    "cut UTF-8": b'{"token": "t", "method": "\xc3"}',
+    "UTF-8 of a surrogate": b'{"token": "\xed\xa0\x80", "method": "m"}',
+    "a byte order mark": b"\xef\xbb\xbf" + CALL.encode(),
+    "UTF-16": CALL.encode("utf-16"),
+    "UTF-32": CALL.encode("utf-32-le"),
+    "nested too deep": b'{"token": "t", "method": "m", "args": ' + b"[" * 200_000 + b"]" * 200_000 + b"}",
+}
+
+
+@pytest.mark.parametrize("body", BAD_CALLS.values(), ids=BAD_CALLS)
+def test_what_is_no_call(body):
+    """What is no call of exactly that form is refused with one error, which quotes nothing of it."""
+    with pytest.raises(StateError, match="a call has to be JSON such as ") as caught:
+        read_call(body, 10**6)
+    assert type(caught.value) is StateError
+    assert len(str(caught.value)) < 120
+
+
+@given(body=st.binary() | st.text().map(str.encode) | json_values.map(json.dumps).map(str.encode))
+@example(body=b'{"token": "t", "method": "m"}')
+def test_any_body(body):
+    """Any bytes are a call, or the one error."""
+    try:
+        token, method, args = read_call(body, MOST)
+    except StateError:
+        return
+    assert (type(token), type(method), type(args)) == (str, str, list)
+
+
+@pytest.mark.parametrize("half", [r"\ud83d", r"\uDE00", r"\ude00\ud83d"])
+def test_half_a_character(half):
+    """Half of a surrogate pair, which no database and no file takes, is refused; both halves are a character."""
+    with pytest.raises(StateError, match="UnicodeEncodeError"):
+        read_call(f'{{"token": "t", "method": "m", "args": [{{"a": "{half}"}}]}}'.encode(), MOST)
+    assert read_call(rb'{"token": "t", "method": "m", "args": ["\ud83d\ude00"]}', MOST).args == ["\U0001f600"]
+
+
+@pytest.mark.parametrize("body", ["{}", {}, None])
+def test_a_body_that_is_no_bytes(body):
+    """What is no bytes is the application's mistake, and the error says so."""
+    with pytest.raises(TypeError, match="the body of a call has to be bytes, and a"):
+        read_call(body, MOST)
+
+
+def test_a_long_call():
+    """A call of more bytes than are allowed is refused unread, and one of exactly as many is read."""
+    body = CALL.encode()
+    assert read_call(body, len(body))
+    with pytest.raises(StateError, match=f"a call of {len(body)} bytes, and {len(body) - 1} is the most"):
+        read_call(body, len(body) - 1)
+    with pytest.raises(StateError, match="a call of 9 bytes, and 8 is the most"):
+        read_call(b"\xff" * 9, 8)
+
+
+@given(result=json_values)
+def test_an_answer(result):
+    """An answer is JSON, in ASCII, of the new token and the result."""
+    answer = write_answer("t", "C.m", result)
+    assert answer.isascii()
+    assert json.loads(answer, parse_constant=pytest.fail) == {"token": "t", "result": result}
+
+
+LOOP = []
+LOOP.append(LOOP)
+
+
+@pytest.mark.parametrize(
+    "result",
+    [object(), {1, 2}, b"bytes", {"a": [float("nan")]}, float("inf"), {(1, 2): 3}, LOOP],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_result_that_is_no_json(result):
+    """A result that JSON has no form for is an error of the application that names the method; browsers read no NaN."""
+    with pytest.raises(TypeError, match=r"Counter\.add returned what JSON cannot say, .*: ") as caught:
+        write_answer("t", "Counter.add", result)
+    assert caught.value.__cause__ is not None

@@ -1,0 +1,125 @@
+"""What users of sealed state write, for mypy --strict and pyright: it is type-checked and never run."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, assert_type
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from webob.exc import WSGIHTTPException
+
+from sealedsession import (
+    Event,
+    NotPublicError,
+    SealError,
+    StaleStateError,
+    StateError,
+    StateTooLarge,
+    UnsealError,
+    default_registry,
+)
+from sealedsession.references import StateRegistry
+from sealedsession.resumable import Resumable, public
+from sealedsession.state import SCRIPT, StateSealer
+from sealedsession.state_responses import AsgiStateErrors, StateErrors, http_error, response_to
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+registry = StateRegistry()
+
+
+@dataclass
+class Article:
+    number: int
+
+
+def fetch_articles(numbers: list[int]) -> list[Article]:
+    return [Article(number) for number in numbers]
+
+
+def number_of(article: Article) -> int:
+    return article.number
+
+
+registry.register_family(Article, "article", encode=number_of, decode=int, fetch=fetch_articles)
+
+
+def note(event: Event) -> None:
+    assert_type(event.session, str | None)
+
+
+states = StateSealer("env:VALIDATE", "env:ENCRYPT", max_age=3600, registry=registry, name="shop", on_event=note)
+others = StateSealer(keyring="file:ring.json", registry=default_registry, compress=False, max_size=4096, leeway=0)
+StateSealer(["env:NEW", "env:OLD"], ("env:NEW_2", "env:OLD_2"), clock=lambda: 0.0)
+
+
+@states.register
+class Counter(Resumable):
+    stale_on = (KeyError, LookupError)
+    count = 0
+
+    def __init__(self, step: int) -> None:
+        self.names: list[str] = []
+        super().__init__(step)
+
+    def load(self, step: int) -> None:
+        self.step = step
+
+    @public
+    def add(self, times: int = 1) -> int:
+        self.count += times * self.step
+        return self.count
+
+
+others.register(Counter, "counter")
+others.register(Counter, code="counter")
+
+token = states.seal(Counter(2), session_id="4f1c", user="ann")
+assert_type(token, str)
+assert_type(states.unseal(token, session_id="4f1c"), Any)
+assert_type(states.resume(token, session_id="4f1c"), Resumable)
+counter = states.resume(token, session_id="4f1c", cls=Counter, args=(3,), kwargs={"a": 1})
+assert_type(counter, Counter)
+assert_type(counter.add(), int)
+assert_type(counter.state, dict[str, Any])
+assert_type(counter.call("add", 1), Any)
+assert_type(states.handle(b"{}", session_id="4f1c", user="ann", cls=Counter, args=[1], kwargs={}), bytes)
+assert_type(SCRIPT, Path)
+
+# Each of these is a mistake. mypy reports an ignored error that is none.
+states.seal(1)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+states.unseal(token.encode(), session_id="4f1c")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+states.handle("{}", session_id="4f1c")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+states.register(int)  # type: ignore[type-var] # pyright: ignore[reportArgumentType]
+StateSealer("a", "b", max_ages=5)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+public(5)  # type: ignore[type-var] # pyright: ignore[reportArgumentType]
+
+
+def too_large(error: StateTooLarge) -> SealError:
+    assert_type(error.size, int)
+    assert_type(error.limit, int)
+    return error
+
+
+def answer(request: Request, error: StateError | UnsealError) -> Response:
+    status, body = response_to(error)
+    return Response(body, status, media_type="application/json")
+
+
+def refuse(error: StaleStateError | NotPublicError) -> None:
+    assert_type(http_error(error), WSGIHTTPException)
+    raise http_error(error)
+
+
+def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+    return http_error(StaleStateError("gone"))(environ, start_response)
+
+
+wsgi: "WSGIApplication" = StateErrors(application)
+asgi = Starlette(middleware=[Middleware(AsgiStateErrors)])
+as_a_server_takes_it = AsgiStateErrors(asgi)
