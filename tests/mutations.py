@@ -44,6 +44,7 @@ CONFIG = "tests/test_config.py"
 KEYRING_FILE = "tests/test_keyring_file.py"
 SESSION = "tests/test_session.py"
 STORES = "tests/test_revocation_stores.py"
+RECIPES = "tests/django/test_forged_recipes.py tests/django/test_querysets.py"
 REFERENCES = "tests/test_references.py"
 RESUMABLE = "tests/test_resumable.py"
 STATE = "tests/test_state.py"
@@ -1003,7 +1004,7 @@ MUTATIONS = [
     ),
     # ------------------------------------------------------------------------------------ recipes of QuerySets
     *(
-        Mutation(name, f"integrations/django/{file}", old, new, "tests/django")
+        Mutation(name, f"integrations/django/{file}", old, new, RECIPES)
         for name, file, old, new in [
             ("a recipe says the same", "querysets.py", "        if _is_made_by(recipe, mark):", "        if True:"),
             ("the alphabet of paths", "operands.py", r're.compile(r"[\w-]{1,500}")', r're.compile(r"(?s:.){1,500}")'),
