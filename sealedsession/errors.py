@@ -47,6 +47,10 @@ class SealError(SealedSessionError):
     """A session or a state cannot be stored. The browser keeps the cookie it has, and the page its state."""
 
 
+def _largest(by_key: Mapping[object, int]) -> str:
+    return ", ".join(f"{repr(key)[:60]} {count} bytes" for key, count in list(by_key.items())[:5]) or "none"
+
+
 class CookieTooLarge(SealError):
     """The sealed session does not fit the bytes that a browser keeps for a cookie (RFC 6265bis, 5.7).
 
@@ -64,10 +68,9 @@ class CookieTooLarge(SealError):
         self.by_key = by_key
 
     def __str__(self) -> str:
-        largest = ", ".join(f"{repr(key)[:60]} {count} bytes" for key, count in list(self.by_key.items())[:5])
         return (
             f"session cookie {self.name!r} would take {self.size} bytes, and browsers drop a cookie over {self.limit}. "
-            f"Largest keys: {largest or 'none'}. Nothing was sent and the browser keeps the session it had: "
+            f"Largest keys: {_largest(self.by_key)}. Nothing was sent and the browser keeps the session it had: "
             "store large values elsewhere and keep a reference to them in the session, "
             "or set oversize= to a function that trims it."
         )
@@ -132,11 +135,10 @@ class StateTooLarge(SealError):
         self.by_key = by_key
 
     def __str__(self) -> str:
-        largest = ", ".join(f"{repr(key)[:60]} {count} bytes" for key, count in list(self.by_key.items())[:5])
         return (
             f"a sealed state would take {self.size} bytes, and {self.limit} is the most. Largest parts, before "
-            f"compression: {largest or 'none'}. Set them during load, which leaves them out, or keep a reference to "
-            "what is stored elsewhere."
+            f"compression: {_largest(self.by_key)}. Set them during load, which leaves them out, or keep a reference "
+            "to what is stored elsewhere."
         )
 
 

@@ -47,6 +47,8 @@ class SessionManager(Generic[Request, Text]):
     :param text: makes a header's value of the server's kind of str.
     :param header_name: the same for its name, which ASGI wants in lower case.
     :param awaits: whether whoever calls this awaits a revocation store that blocks.
+    :param purpose: what the tokens are for: with the configured name, the purpose of their subkeys.
+    :param max_length: characters that a token may have, or None: those that a cookie has for it.
     """
 
     def __init__(
@@ -58,26 +60,28 @@ class SessionManager(Generic[Request, Text]):
         text: Callable[[str], Text],
         header_name: Callable[[str], Text],
         awaits: bool = False,
+        purpose: str = "cookie",
+        max_length: int | None = None,
     ) -> None:
         self.config = config
         self._plain_http_host = plain_http_host
         self._watch_transport = config.secure
         self._loopback: str | None = None
-        sealer = Sealer(
+        self._sealer = Sealer(
             config.keys,
-            f"cookie:{config.name}",
+            f"{purpose}:{config.name}",
             idle_timeout=config.timeouts.idle,
             absolute_timeout=config.timeouts.absolute,
             leeway=config.leeway,
-            max_length=LIMIT - len(str(config.name)),
+            max_length=LIMIT - len(str(config.name)) if max_length is None else max_length,
             compress=config.compress,
             pad=config.pad,
             clock=config.clock,
             random_bytes=config.random_bytes,
         )
-        form = SessionForm(config)
-        self._incoming = Incoming(config, sealer, form, cookie_header)
-        self._outgoing = Outgoing(config, sealer, form)
+        self._form = SessionForm(config)
+        self._incoming = Incoming(config, self._sealer, self._form, cookie_header)
+        self._outgoing = Outgoing(config, self._sealer, self._form)
         self._headers: SessionHeaders[Text] = SessionHeaders(text, header_name, config.cache_control)
         self.revokes = config.store is not None
         self.awaits = awaits and config.store is not None and config.store.blocks

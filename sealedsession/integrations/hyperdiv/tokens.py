@@ -17,14 +17,10 @@ from typing import ClassVar, TypedDict, cast
 from sealedsession.config import SessionConfig
 from sealedsession.errors import NOT_FINAL, ConfigError, NotSerializable, SealError
 from sealedsession.events import EventHook, Kind
-from sealedsession.form import SessionForm
-from sealedsession.incoming import Incoming
 from sealedsession.keys import Keyring, KeySource
 from sealedsession.limits import Limits, StateLimits, TooLarge
 from sealedsession.manager import SessionManager
-from sealedsession.outgoing import Outgoing
 from sealedsession.revocation import RevocationStore
-from sealedsession.seal import Sealer
 from sealedsession.session import Session
 from sealedsession.state_options import MAX_SIZE
 from sealedsession.values import Registry
@@ -105,24 +101,16 @@ class TokenManager(SessionManager[str, str]):
             # The finder of cookies hands on what stands before a semicolon; no token of ours has one.
             return f"{config.name}={token.replace(';', '?')}" if token else None
 
-        super().__init__(config, cookie_header=as_cookie, plain_http_host=lambda _: None, text=str, header_name=str)
-        self._max_size = config.max_size
-        self._sealer = Sealer(
-            config.keys,
-            f"hyperdiv:{config.name}",
-            idle_timeout=config.timeouts.idle,
-            absolute_timeout=config.timeouts.absolute,
-            leeway=config.leeway,
+        super().__init__(
+            config,
+            cookie_header=as_cookie,
+            plain_http_host=lambda _: None,
+            text=str,
+            header_name=str,
+            purpose="hyperdiv",
             max_length=config.max_size,
-            compress=config.compress,
-            pad=config.pad,
-            clock=config.clock,
-            random_bytes=config.random_bytes,
         )
-        self._form = SessionForm(config)
-        self._incoming = Incoming(config, self._sealer, self._form, as_cookie)
-        self._outgoing = Outgoing(config, self._sealer, self._form)
-        self.load = self._incoming.open
+        self._max_size = config.max_size
 
     def opened(self, token: str) -> Session:
         """Give the session that a token holds: a new and empty one, unless the token is accepted now."""
