@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = (
@@ -17,7 +17,9 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-TIMEOUT = 5000  # milliseconds for any one step
+TIMEOUT = 15_000  # milliseconds for any one step, also on a busy machine
+
+expect.set_options(timeout=TIMEOUT)
 
 
 # A module's, not the session's: while it lives, an event loop runs in this thread, and asyncio.run() refuses to.

@@ -67,6 +67,15 @@ def status(page: Page) -> Locator:
     return page.get_by_role("status")
 
 
+def rename(page: Page, old: str, new: str) -> None:
+    """Give an item another title, and wait for the server to have it: the box shows it before."""
+    title = item(page, old).get_by_label("Title")
+    title.fill(new)
+    with page.expect_response("**/state/") as response:
+        title.press("Enter")
+    assert response.value.json()["result"] == new
+
+
 def is_alive(page: Page, title: str) -> None:
     """A click on another item works, and the line at the end has nothing to say of it."""
     box = done(item(page, title))
@@ -97,10 +106,7 @@ def test_mark_and_rename(page: Page, url: str) -> None:
     for is_done in (True, False, True):
         box.click()
         expect(box).to_be_checked(checked=is_done)
-    title = item(page, "Buy milk").get_by_label("Title")
-    title.fill("Buy <b>oat</b> milk")
-    title.press("Enter")
-    expect(title).to_have_value("Buy <b>oat</b> milk")
+    rename(page, "Buy milk", "Buy <b>oat</b> milk")
     page.reload()
     assert page.locator("b").count() == 0
     expect(done(item(page, "Buy <b>oat</b> milk"))).to_be_checked()
@@ -164,10 +170,7 @@ def test_search(page: Page, other_page: Page, url: str) -> None:
     expect(item(page, "Paint the fence")).to_be_visible()
     expect(item(page, "Paint the door")).to_be_visible()
 
-    title = item(other_page, "Read").get_by_label("Title")
-    title.fill("Paint nothing")
-    title.press("Enter")
-    expect(title).to_have_value("Paint nothing")
+    rename(other_page, "Read", "Paint nothing")
     box.fill("paint ")
     expect(item(page, "Read")).to_be_visible()
     box.fill("")
