@@ -12,7 +12,6 @@ Rules:
 """
 
 import json
-import logging
 import os
 import re
 import stat
@@ -23,7 +22,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from sealedsession.errors import ConfigError
-from sealedsession.keys import KEY_BYTES, KeyPair, Keyring, State, strong
+from sealedsession.keys import KEY_BYTES, KeyPair, Keyring, State, is_no_key, strong, warn_if_open
 
 SIZE_LIMIT = 1 << 20  # bytes, for thousands of keys: a path given by mistake does not fill the memory
 KEY_LIMIT = 1024  # characters: the search for patterns in a key takes the square of its length
@@ -186,9 +185,7 @@ class KeyringFile:
     def _read(self) -> tuple[Keyring, tuple[int, ...] | None]:
         content, status = read_file(self._path, self._source)
         keyring = _ring(parse(content, self._source), self._source)
-        if os.name == "posix" and status.st_mode & 0o007 and not self._warned:
-            self._warned = True
-            logging.getLogger("sealedsession").warning("everybody here can open the keys: chmod o-rwx %s", self._path)
+        self._warned = self._warned or warn_if_open(self._path, status)
         return keyring, _fingerprint(status)
 
 
@@ -281,8 +278,8 @@ def _state(where: str, values: dict[str, str]) -> State:
 
 
 def _key(where: str, text: str) -> bytes:
-    if text.startswith(("env:", "file:")):
-        raise ConfigError(f"{where} has to be the key itself; env: and file: are not looked up in a keyring")
+    if is_no_key(text):
+        raise ConfigError(f"{where} has to be the key itself; env:, file:, paths and names are not looked up there")
     if len(text) > KEY_LIMIT:
         raise ConfigError(f"{where} has {len(text)} characters, and {KEY_LIMIT} are more than enough for a key")
     try:

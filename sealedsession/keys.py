@@ -9,15 +9,18 @@ Rules:
 3. The MAC subkey depends on the encrypt key: a wrong encrypt key fails at the MAC, before any parser.
 4. One pair of keys is primary and the only one that seals. Fallback pairs were primary once, staged pairs will be:
    both are accepted. What a fallback pair has sealed is due for sealing again.
-5. No key appears in an error, a log or a repr.
+5. Text that is plainly no key, such as a path without ``file:``, is refused: it would be a key that others know.
+6. No key appears in an error, a log or a repr.
 """
 
+import logging
 import os
+import re
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import pairwise
-from pathlib import Path
 from typing import Literal, Self
 
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -28,6 +31,14 @@ from sealedsession.errors import ConfigError
 DIFFERENT_BYTES = 10  # 64 random hexadecimal digits have fewer once in 100 million
 KEY_BYTES = 32  # 256 bits: the strength of AES-256 and of HMAC-SHA256
 _CURE = "make one with: python -m sealedsession keygen"
+# How text begins that is a setting gone wrong: quoted, not expanded, a source misspelled or one that names another,
+# or Django's default. None of it can be base64, nor hexadecimal.
+_SETTING = re.compile(r"""["'$~]|\.{1,2}/|%\(|[a-z]:[/\\]|\s*(env|file)\s*:|django-insecure-""", re.IGNORECASE)
+_VARIABLE = re.compile("[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")  # of 43 characters of base64 it is all once in 10**10
+_PATH = re.compile(r"[\w./-]*/[\w./-]*")
+_SUFFIXES = (".key", ".pem", ".txt", ".json", ".secret")
+
+_SOURCES = "write 'file:PATH' or 'env:NAME' (without quotes in ini files) for where it is"
 
 KeySource = str | bytes
 
@@ -177,36 +188,83 @@ def _resolve(option: str, source: object) -> bytes:
     if isinstance(source, bytes):
         return strong(option, source)
     if source.startswith("env:"):
-        return strong(f"{option} (from {source!r})", _from_environment(option, source[4:]))
+        name, where = source[4:], f"{option} (from {source!r})"
+        return strong(where, os.fsencode(_refuse_no_key(where, _from_environment(option, name))))
     if source.startswith("file:"):
-        return strong(f"{option} (from {source!r})", _from_file(option, source[5:]))
+        return _from_file(option, source[5:])
     try:
-        return strong(option, source.encode())
+        return strong(option, _refuse_no_key(option, source).encode())
     except UnicodeEncodeError:
         raise ConfigError(f"{option} holds a character that UTF-8 cannot encode; {_CURE}") from None
 
 
-def _from_environment(option: str, name: str) -> bytes:
+def _from_environment(option: str, name: str) -> str:
     try:
-        return os.fsencode(os.environ[name])
+        return os.environ[name]
     except (KeyError, ValueError):
-        raise ConfigError(f"{option} is 'env:{name}', and the environment variable {name} is not set") from None
+        if not name:
+            raise ConfigError(f"{option} is 'env:' without a name: write 'env:NAME', of a variable") from None
+        raise ConfigError(
+            f"{option} is {'env:' + name!r}, and the environment variable {name!r} is not set: set it for this process"
+        ) from None
 
 
 def _from_file(option: str, path: str) -> bytes:
     try:
-        content = Path(path).read_bytes()
+        with open(path, "rb") as file:
+            content = file.read()
+            status = os.fstat(file.fileno())
     except (OSError, ValueError) as error:
         cause = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-        raise ConfigError(f"{option} is 'file:{path}', and that file cannot be read: {cause}") from None
+        raise ConfigError(f"{option} is {'file:' + path!r}, and that file cannot be read: {cause}") from None
+    warn_if_open(path, status)
+    where = f"{option} (from {'file:' + path!r})"
     text = content.rstrip(b"\r\n")  # editors and echo end the line
-    return text if text.isascii() else content  # raw bytes may end in anything
+    if not text.isascii():
+        return strong(where, content)  # raw bytes may begin and end in anything
+    _refuse_no_key(where, text.decode())
+    return strong(where, text)
+
+
+def warn_if_open(path: str, status: os.stat_result) -> bool:
+    """Log a warning if everybody on this machine can read a file of keys.
+
+    :returns: whether they can.
+    """
+    is_open = os.name == "posix" and stat.S_ISREG(status.st_mode) and bool(status.st_mode & 0o007)
+    if is_open:
+        logging.getLogger("sealedsession").warning("everybody here can open the keys: chmod o-rwx %s", path)
+    return is_open
+
+
+def is_no_key(text: str) -> bool:
+    """Whether text is plainly no key but a path, a variable's name, a command or a placeholder.
+
+    No random bytes in hexadecimal, or in base64 of either alphabet, are mistaken for it.
+    """
+    if _SETTING.match(text) or _VARIABLE.fullmatch(text) or text.endswith(_SUFFIXES) or os.path.exists(text):
+        return True
+    # Base64 has "/" or "-" and "_", never both and no dot; and is all lower case once in 10**9, of 43 characters.
+    is_path = _PATH.fullmatch(text) is not None
+    return is_path and (text == text.lower() or (text[0] == "/" and any(mark in text for mark in "._-")))
+
+
+def _refuse_no_key(option: str, text: str) -> str:
+    if is_no_key(text):
+        raise ConfigError(
+            f"{option} looks like a path, a variable's name, a command or a placeholder, and not like a key: "
+            f"{_SOURCES}, or {_CURE}"
+        )
+    return text
 
 
 def strong(option: str, key: bytes) -> bytes:
     """Refuse what is no random key. What passes may still be weak: nothing can prove randomness."""
     if len(key) < KEY_BYTES:
-        raise ConfigError(f"{option} is {len(key)} bytes long and has to be at least {KEY_BYTES}; {_CURE}")
+        raise ConfigError(
+            f"{option} is {len(key)} bytes long and has to be at least {KEY_BYTES}; {_CURE}. If that is no key but a "
+            f"path or a variable's name, {_SOURCES}"
+        )
     if len(key) < 2 * KEY_BYTES and all(byte in b"0123456789abcdefABCDEF" for byte in key):
         raise ConfigError(
             f"{option} is {len(key)} hexadecimal digits, which hold {len(key) // 2} bytes of key, "

@@ -654,6 +654,24 @@ MUTATIONS = [
             ("one primary key", "if primaries != 1:", "if False:"),
             ("all encrypt, or none", "if len({pair.encrypt is None for pair in pairs}) != 1:", "if False:"),
             ("keys are there once", "if len(set(every_key)) != len(every_key):", "if False:"),
+            ("settings are no keys", "_SETTING.match(text) or ", ""),
+            ("names are no keys", "_VARIABLE.fullmatch(text) or ", ""),
+            ("suffixes are no keys", "text.endswith(_SUFFIXES) or ", ""),
+            ("files are no keys", " or os.path.exists(text):", ":"),
+            ("paths are no keys", "is_path = _PATH.fullmatch(text) is not None", "is_path = False"),
+            (
+                "base64 in capitals and slashes is a key",
+                'text[0] == "/" and any(mark in text',
+                'text[0] == "/" or any(mark in text',
+            ),
+            (
+                "what a variable holds is looked at",
+                "os.fsencode(_refuse_no_key(where, _from_environment(option, name)))",
+                "os.fsencode(_from_environment(option, name))",
+            ),
+            ("what a file holds is looked at", "    _refuse_no_key(where, text.decode())\n", ""),
+            ("raw bytes are not looked at", "if not text.isascii():", "if False:"),
+            ("files open to everybody", "    warn_if_open(path, status)\n", ""),
             ("the primary key comes first", 'sorted(pairs, key=lambda pair: pair.state != "primary")', "list(pairs)"),
         ]
     ),
@@ -672,6 +690,7 @@ MUTATIONS = [
             ),
         ]
     ),
+    Mutation("a keyring holds keys themselves", "keyring_file.py", "if is_no_key(text):", "if False:", KEYRING_FILE),
     Mutation("keys are no ids", "keyring_file.py", "[A-Za-z0-9._-]{1,31}", "[A-Za-z0-9._-]{1,64}", KEYRING_FILE),
     Mutation(
         "no url in a repr",

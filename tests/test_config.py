@@ -189,7 +189,7 @@ def test_unknown_option_lists_the_options():
         ({"encrypt_key": [ENCRYPT_KEY, OLD_ENCRYPT_KEY]}, "validate_key has 1 keys and encrypt_key has 2"),
         ({"encrypt_key": "short"}, "encrypt_key is 5 bytes long"),
         ({"validate_key": "k" * 32}, "validate_key .*no.* random key"),
-        ({"validate_key": "env:SEALEDSESSION_TEST_UNSET"}, "SEALEDSESSION_TEST_UNSET is not set"),
+        ({"validate_key": "env:SEALEDSESSION_TEST_UNSET"}, "'SEALEDSESSION_TEST_UNSET' is not set"),
         ({"validate_key": "file:/no/such/file"}, "'file:/no/such/file', and that file cannot be read"),
     ],
 )

@@ -190,6 +190,7 @@ def test_utc():
         (document(entry(1, encrypt_key="x" * 50)), "'k1': encrypt_key has only 1 different bytes"),
         (document(entry(1, validate_key=key_text(1) + "\ud800")), "'k1': validate_key holds a character"),
         (document(entry(1, validate_key="env:SESSION_VALIDATE_KEY_OF_THE_SHOP")), "has to be the key itself"),
+        (document(entry(1, validate_key="/run/secrets/session_validate_key_of_the_shop")), "has to be the key itself"),
         (document(entry(1, encrypt_key="file:/run/secrets/session_encrypt_key")), "has to be the key itself"),
         (document(entry(1, validate_key=key_text(1) * 25)), "has 1075 characters"),
         (document(entry(1, staged_at="2026-11-21T12:00:00Z", fallback_at="2026-11-21T12:00:00Z")), "later state"),

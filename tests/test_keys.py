@@ -3,9 +3,9 @@
 import hmac
 import os
 import traceback
-from base64 import urlsafe_b64encode
+from base64 import b64encode, urlsafe_b64encode
 from dataclasses import replace
-from hashlib import sha256
+from hashlib import sha256, sha512
 from itertools import permutations
 
 import pytest
@@ -13,7 +13,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sealedsession.errors import ConfigError
-from sealedsession.keys import KeyPair, Keyring
+from sealedsession.keys import KeyPair, Keyring, is_no_key
 
 KEY, KEY_2, KEY_3, KEY_4 = (sha256(b"key %d" % n).digest() for n in range(4))
 KEY_TEXT = urlsafe_b64encode(KEY).decode().rstrip("=")
@@ -108,6 +108,102 @@ def test_random_keys_pass(key):
         Keyring(spelling)
 
 
+# What people write when they have forgotten how a key is named, and what becomes of it on the way.
+SETTINGS = [
+    "/etc/myapp/secrets/session-validate.key",
+    "/run/secrets/session_validate_key_of_app",
+    "/run/secrets/myapp/sessionvalidatekey",
+    "/srv/MyApp/keys/session.validate.current",
+    "instance/secrets/session_validate_key",
+    "./secrets/SessionValidateKeyOfProduction",
+    "../secrets/SessionValidateKeyOfProduction",
+    "~/secrets/SessionValidateKeyOfProduction",
+    "C:\\ProgramData\\MyApp\\SessionValidateKey",
+    "secretsOfTheSession/ValidateKeyV1.pem",
+    "SessionValidateKeyOfProduction.V1.txt",
+    "MYAPPLICATION_SESSION_VALIDATE_KEY_V1",
+    "ENV:MYAPPLICATION_SESSION_VALIDATE_KEY",
+    " env:MYAPPLICATION_SESSION_VALIDATE_KEY",
+    "File:/etc/myapp/session/ValidateKeyV1",
+    "\tfile:/etc/myapp/session/ValidateKeyV1",
+    "$(python -m sealedsession keygen)",
+    "${MYAPPLICATION_SESSION_VALIDATE_KEY}",
+    "%(here)s/SessionValidateKeyOfProduction",
+    f'"{KEY_TEXT}"',
+    f"'{KEY_TEXT}'",
+    '"file:%(here)s/validate.key"' + KEY_TEXT,
+    "django-insecure-9a8s" + KEY_TEXT,
+]
+
+
+@pytest.mark.parametrize("text", SETTINGS)
+def test_text_that_is_plainly_no_key(text):
+    """A path, a variable's name, a command and a placeholder are refused, unshown, with the way to name a key."""
+    for keys in ((text,), ([KEY, text],)):
+        message = refusal(*keys)
+        assert text not in message
+        for part in ("validate_key", "looks like a path, a variable's name", "'file:PATH'", "'env:NAME'", "keygen"):
+            assert part in message
+
+
+@pytest.mark.parametrize("text", [*SETTINGS, f"env:{KEY_TEXT}", f"file:{KEY_TEXT}"])
+def test_no_key_where_a_key_was_named(text, tmp_path, monkeypatch):
+    """A variable or a file that holds such text, or the name of another source, is refused as the text itself is."""
+    monkeypatch.setenv("SESSION_KEY", text)
+    (tmp_path / "key").write_text(text + "\n")
+    (tmp_path / "key").chmod(0o600)
+    for source in ("env:SESSION_KEY", f"file:{tmp_path / 'key'}"):
+        message = refusal(source)
+        assert f"validate_key (from '{source}') looks like" in message
+        assert text not in message
+
+
+def test_a_path_that_exists(tmp_path, monkeypatch):
+    """The path of a file is refused though it could be base64."""
+    monkeypatch.chdir(tmp_path)
+    path = "Secrets/SessionValidateKeyOfProductionV1"
+    Keyring(path)
+    (tmp_path / "Secrets").mkdir()
+    (tmp_path / path).touch()
+    assert "looks like a path" in refusal(path)
+
+
+def test_a_short_key_may_be_a_name():
+    """The error for a short key says how a path or a variable is written."""
+    assert "write 'file:PATH' or 'env:NAME'" in refusal("SessionKey")
+
+
+@settings(deadline=None, max_examples=1000)
+@given(
+    st.binary(min_size=32, max_size=66).map(lambda seed: (sha256(seed).digest() + sha512(seed).digest())[: len(seed)])
+)
+def test_no_random_key_is_mistaken(key):
+    """Random bytes are taken for no path and no name, in base64 of both alphabets, padded or not, and hexadecimal."""
+    standard, urlsafe = b64encode(key).decode(), urlsafe_b64encode(key).decode()
+    spellings = (standard, urlsafe, standard.rstrip("="), urlsafe.rstrip("="), key.hex(), key.hex().upper())
+    assert not any(is_no_key(spelling) for spelling in spellings)
+
+
+@pytest.mark.parametrize("first", "\"'$~ ./%")
+def test_raw_bytes_are_not_mistaken(first, tmp_path):
+    """Bytes in code and in a file may begin with anything."""
+    key = first.encode() + b"\xff" + KEY
+    (tmp_path / "key").write_bytes(key)
+    assert Keyring(f"file:{tmp_path / 'key'}").derive(PURPOSE) == Keyring(key).derive(PURPOSE)
+
+
+@pytest.mark.parametrize(("mode", "count"), [(0o600, 0), (0o640, 0), (0o644, 1), (0o604, 1)])
+def test_a_key_file_that_is_open_to_everybody(tmp_path, caplog, mode, count):
+    """A key file that others on the machine can read is a warning with the cure, as a keyring's is."""
+    path = tmp_path / "key"
+    path.write_text(KEY_TEXT)
+    path.chmod(mode)
+    Keyring(f"file:{path}")
+    assert [record.getMessage() for record in caplog.records] == [
+        f"everybody here can open the keys: chmod o-rwx {path}"
+    ] * count
+
+
 @pytest.mark.parametrize(
     "keys",
     [
@@ -193,7 +289,7 @@ def test_environment_without_the_variable(monkeypatch):
     monkeypatch.delenv("SESSION_KEY", raising=False)
     message = refusal(KEY, "env:SESSION_KEY")
     assert "encrypt_key" in message
-    assert "SESSION_KEY is not set" in message
+    assert "'SESSION_KEY' is not set" in message
 
 
 def test_weak_key_in_the_environment(monkeypatch):
@@ -208,6 +304,22 @@ def test_environment_that_is_no_utf8(monkeypatch):
     """A variable is taken by its bytes, whether or not they are UTF-8."""
     monkeypatch.setenv("SESSION_KEY", os.fsdecode(b"\xff" + KEY_TEXT.encode()))
     assert Keyring("env:SESSION_KEY").derive(PURPOSE) == Keyring(b"\xff" + KEY_TEXT.encode()).derive(PURPOSE)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("env:", "validate_key is 'env:' without a name: write 'env:NAME'"),
+        (
+            "env:SESSION_KEY ",
+            "validate_key is 'env:SESSION_KEY ', and the environment variable 'SESSION_KEY ' is not set",
+        ),
+        ("file:/no/such/file ", "validate_key is 'file:/no/such/file ', and that file cannot be read"),
+    ],
+)
+def test_a_source_is_quoted(source, message):
+    """The error for a source that is not there shows it in quotes, with the blank that is to blame."""
+    assert message in refusal(source)
 
 
 @pytest.mark.parametrize("source", ["env:", "env:\ud800", "env:A\0B", "env:A=B", "file:\ud800", "file:\0", "file:"])

@@ -147,7 +147,7 @@ def test_coercion(load, line, option, value):
         (FILES + "name =", "name is blank"),
         (FILES + "leeway = 5\nsession.leeway = 6", "'leeway' is given twice"),
         ("validate_key = file:%(here)s/absent.key", r"absent\.key.* cannot be read"),
-        ("validate_key = env:SESSION_TEST_ABSENT", "SESSION_TEST_ABSENT is not set"),
+        ("validate_key = env:SESSION_TEST_ABSENT", "'SESSION_TEST_ABSENT' is not set"),
         ("validate_key = short", "validate_key is 5 bytes long"),
     ],
 )
