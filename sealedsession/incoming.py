@@ -56,7 +56,7 @@ class Incoming:
                     revoked = self._is_revoked(session, keys, self._store.find(keys))
                 except Exception as error:  # noqa: BLE001  # StoreError, or anything that somebody's store raises
                     if not self._goes_without_store(session, error):
-                        break
+                        return self._begin(session, session._came_under)
                     revoked = False
                 if revoked:
                     continue
@@ -77,7 +77,7 @@ class Incoming:
                     revoked = self._is_revoked(session, keys, await store.afind(keys))
                 except Exception as error:  # noqa: BLE001  # StoreError, or anything that somebody's store raises
                     if not self._goes_without_store(session, error):
-                        break
+                        return self._begin(session, session._came_under)
                     revoked = False
                 if revoked:
                     continue
@@ -127,9 +127,13 @@ class Incoming:
         session._came_under = session._root or sid
         return data
 
-    def _begin(self, session: Session) -> dict[Any, Any]:
-        """Make it a new session."""
-        session._origin = session._sid = session._root = session._came_under = None
+    def _begin(self, session: Session, came_under: bytes | None = None) -> dict[Any, Any]:
+        """Make it a new session.
+
+        :param came_under: the root of what was refused only because the store did not answer: it can be revoked yet.
+        """
+        session._origin = session._sid = session._root = None
+        session._came_under = came_under
         session._lifetime = session._subject = None
         session._created = int(self._clock())
         return {}

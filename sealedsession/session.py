@@ -65,7 +65,7 @@ class Session(dict[Any, Any]):
     # _origin: what the cookie held, or None. What follows _invalidated belongs to the session that will be sealed.
     # _headers_gone: set on an unopened session only, whose opening then gives a closed one.
     # _root: the first id, under which all that `regenerate` makes of it is revoked, or None while it is the id itself.
-    # _came_under: the root that came in.
+    # _came_under: the root that came in, also of a session that was refused because the store did not answer.
     # _opened_at: when it was looked up in the store, or None; what it becomes later in the request is no younger.
     # _fetched and _pending: where the store is awaited, what the cookie held, and what it will be told.
     __slots__ = (
@@ -233,7 +233,7 @@ class Session(dict[Any, Any]):
 
     def _change_id(self) -> None:
         """Take a new id, under the root of the one that came in. What this request revokes does not concern it."""
-        if self._keeper.revokes and not self._invalidated:
+        if self._origin is not None and self._keeper.revokes and not self._invalidated:
             self._root = self._came_under
         self._sid = self._keeper.new_sid()
         if self._subject is not None and self._subject in self._revoked_subjects:

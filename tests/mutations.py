@@ -568,13 +568,18 @@ MUTATIONS = [
             ("a new id keeps the root", "            self._root = self._came_under\n", "            pass\n"),
             (
                 "a session begun again has no root",
-                "if self._keeper.revokes and not self._invalidated:",
-                "if self._keeper.revokes:",
+                "self._keeper.revokes and not self._invalidated:",
+                "self._keeper.revokes:",
             ),
             (
                 "no root without a store",
-                "if self._keeper.revokes and not self._invalidated:",
-                "if not self._invalidated:",
+                "self._keeper.revokes and not self._invalidated:",
+                "not self._invalidated:",
+            ),
+            (
+                "no root of a session that was refused",
+                "if self._origin is not None and self._keeper",
+                "if self._keeper",
             ),
             ("invalidate() drops the root", "self._sid = self._root = self._lifetime", "self._sid = self._lifetime"),
             (
@@ -593,6 +598,12 @@ MUTATIONS = [
     *(
         Mutation(name, file, old, new, REVOCATION)
         for name, file, old, new in [
+            (
+                "a root that could not be looked up is kept",
+                "incoming.py",
+                "session._came_under = came_under",
+                "session._came_under = None",
+            ),
             ("a day for requests under way", "manager.py", "(0 if self.config.timeouts.absolute else DAY)", "0"),
             (
                 "what was not told is kept",

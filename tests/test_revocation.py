@@ -883,6 +883,55 @@ def test_revoke_fails(fake, events, browser, caplog, error, act):
     assert "what was to be revoked is not" in caplog.text
 
 
+@pytest.mark.parametrize("act", [methodcaller("logout"), methodcaller("revoke")])
+@pytest.mark.parametrize("when", ["before the headers", "after them"])
+@pytest.mark.parametrize("blocks", [True, False])
+def test_revoking_what_the_store_could_not_answer_for(fake, events, browser, caplog, act, when, blocks):
+    """A logout during an outage, of a session that was refused for it, is told as one that did not reach the store."""
+    events.clear()
+    fake.blocks = blocks  # whether ASGI awaits it
+    fake.find_error = fake.revoke_error = StoreError("down")
+    session = browser.visit(act) if when == "before the headers" else browser.visit(after=act)
+    assert session.rejected == "store_error"
+    details = [event.detail for event in events if event.kind == "store_error"]
+    assert len(details) == 2
+    assert details[1].startswith("what was to be revoked is not: ")
+    assert "what was to be revoked is not" in caplog.text
+
+
+def test_revoking_everywhere_while_the_store_does_not_answer(fake, events, browser):
+    """revoke_subject() during an outage is told once as what did not reach the store, also if the session is refused."""
+    events.clear()
+    fake.find_error = fake.revoke_error = StoreError("down")
+    browser.visit(methodcaller("revoke_subject", SUBJECT))
+    details = [event.detail for event in events if event.kind == "store_error"]
+    assert [detail.startswith("what was to be revoked is not: ") for detail in details] == [False, True]
+
+
+@pytest.mark.parametrize("times", [0, 2])
+def test_a_logout_after_the_store_has_recovered(fake, events, browser, times):
+    """A session that was refused while the store was down is revoked if the store takes it by then."""
+    regenerate_often(browser, times)
+    copy = browser.cookie
+    fake.find_error = StoreError("down")
+    events.clear()
+    browser.visit(methodcaller("logout"))
+    assert [event.kind for event in events] == ["store_error", "rejected", "revoked"]
+    assert browser.cookie is None
+    fake.find_error = None
+    assert browser.visit(cookie=copy).rejected == "revoked"
+
+
+def test_signing_in_while_the_store_does_not_answer(fake, browser):
+    """Who signs in with a session that was refused for an outage has one of a root of its own."""
+    copy = browser.cookie
+    fake.find_error = StoreError("down")
+    browser.visit(lambda session: sign_in(session, "user:7"))
+    fake.find_error = None
+    browser.visit(methodcaller("revoke"), cookie=copy)
+    assert browser.visit().subject == "user:7"
+
+
 def test_a_failed_logout_signs_out_here(fake, browser):
     """Where the store fails, logout() still empties the session and deletes the cookie."""
     fake.revoke_error = StoreError("down")
