@@ -620,6 +620,15 @@ MUTATIONS = [
         ]
     ),
     *(
+        Mutation(name, "revocation/sqlite.py", old, new, f"{STORES} -k sqlite")
+        for name, old, new in [
+            ("a directory that exists", "if not os.path.isdir(directory):", "if False:"),
+            ("a file, where there is something", "os.path.exists(real) and not os.path.isfile(real)", "False"),
+            ("what can be written", "not _is_writable(each)", "False"),
+            ("of a link its target", "real = os.path.realpath(path)", "real = path"),
+        ]
+    ),
+    *(
         Mutation(name, "revocation/redis.py", old, new, f"{STORES} -k redis")
         for name, old, new in [
             ("replicas are left", "(redis.ConnectionError, redis.ReadOnlyError)", "(redis.ConnectionError,)"),

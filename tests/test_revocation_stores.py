@@ -15,14 +15,14 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import pytest
 from redis_server import RedisServer
 
 from sealedsession.errors import ConfigError, StoreError
-from sealedsession.revocation import CachedStore, Entry, MemoryStore, RedisStore, RevocationStore, SQLiteStore
+from sealedsession.revocation import CachedStore, Entry, MemoryStore, RedisStore, RevocationStore, SQLiteStore, store_of
 from sealedsession.revocation.memory import LEAST_SWEPT
 from sealedsession.revocation.store import ALWAYS, key_of_session, key_of_subject
 
@@ -449,24 +449,44 @@ def test_sqlite_locked_exclusively(path, call):
     assert call(store, "find", [KEY]) == [ENTRY]
 
 
-def test_sqlite_missing_directory(tmp_path, call):
-    """A directory that does not exist stops no process; when it is made, the store works."""
-    store = SQLiteStore(tmp_path / "missing" / "revoked.db")
-    with fails(str(tmp_path / "missing"), "unable to open database file", "directory"):
+def test_sqlite_missing_directory(tmp_path):
+    """A directory that does not exist is refused at start, by name, with the cure: also where the option names it."""
+    path = tmp_path / "missing" / "revoked.db"
+    for make in (lambda: SQLiteStore(path), lambda: store_of(f"sqlite:{path}")):
+        with pytest.raises(ConfigError, match=r"^revocation .*revoked\.db'.*missing' does not exist: make it"):
+            make()
+
+
+def test_sqlite_directory_that_goes(tmp_path, call):
+    """A directory that is removed stops no process; when it is made again, the store works."""
+    directory = tmp_path / "missing"
+    directory.mkdir()
+    store = SQLiteStore(directory / "revoked.db")
+    directory.rmdir()
+    with fails(str(directory), "unable to open database file", "directory"):
         call(store, "find", [KEY])
-    (tmp_path / "missing").mkdir()
+    directory.mkdir()
     assert call(store, "find", [KEY]) == [None]
 
 
-def test_sqlite_directory_as_path(tmp_path, call):
-    """A path that is a directory's is an error."""
-    with fails(str(tmp_path), "unable to open database file"):
-        call(SQLiteStore(tmp_path), "find", [KEY])
+def test_sqlite_directory_as_path(tmp_path):
+    """A path that is a directory's is refused at start."""
+    with pytest.raises(ConfigError, match=r"^revocation .*that is no file"):
+        SQLiteStore(tmp_path)
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_sqlite_link(tmp_path, linked):
+    """Of a symbolic link, the directory of its target counts."""
+    (tmp_path / "target").mkdir() if linked else None
+    (tmp_path / "revoked.db").symlink_to(tmp_path / "target" / "revoked.db")
+    with nullcontext() if linked else pytest.raises(ConfigError, match="target' does not exist"):
+        SQLiteStore(tmp_path / "revoked.db").revoke(KEY, ENTRY, TTL)
 
 
 @pytest.mark.parametrize("existing", [True, False])
 def test_sqlite_read_only(call, existing):
-    """A file, or directory, that may not be written is an error, until it may be."""
+    """A file, or directory, that may not be written is refused at start, and later an error, until it may be."""
     directory = Path(tempfile.mkdtemp())  # one that others than root may look into
     directory.chmod(0o755)
     path = directory / "revoked.db"
@@ -478,10 +498,16 @@ def test_sqlite_read_only(call, existing):
         directory.chmod(0o555)
         with without_root(), fails(str(path), "readonly" if existing else "unable to open", "writable"):
             store.revoke(KEY, ENTRY, TTL)
+        for mode in (0o555, 0o777) if existing else (0o555,):
+            directory.chmod(mode)
+            found = path if mode == 0o777 else directory
+            with without_root(), pytest.raises(ConfigError, match=f"'{found}' cannot be written: make the file and"):
+                SQLiteStore(path)
         directory.chmod(0o777)
         path.chmod(0o666) if existing else None
         with without_root():
             store.revoke(KEY, ENTRY, TTL)
+            SQLiteStore(path)
         assert call(store, "find", [KEY]) == [ENTRY]
     finally:
         shutil.rmtree(directory)

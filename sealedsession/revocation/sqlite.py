@@ -50,7 +50,8 @@ class SQLiteStore(RevocationStore):
     :param path: a file of the store's own, on a local disk. It is made on first use; its directory is not.
     :param timeout: seconds to wait for others to finish writing.
     :param clock: gives seconds since 1970; a test's own.
-    :raises ConfigError: when an option is wrong. A file that is does not stop the process: calls raise `StoreError`.
+    :raises ConfigError: when an option is wrong, or nothing can be written at that path. What goes wrong with the file
+        later, or inside it, does not stop the process: calls raise `StoreError`.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class SQLiteStore(RevocationStore):
         check_seconds("timeout", timeout)
         check_clock(clock)
         self._path = os.path.abspath(name)  # as a server may change its directory later
+        _check_place(self._path)
         self._timeout = timeout
         self._clock = clock
         self._idle: list[Opened] = []
@@ -139,6 +141,24 @@ class SQLiteStore(RevocationStore):
             status = os.stat(self._path)
             return status.st_dev, status.st_ino
         return None
+
+
+def _check_place(path: str) -> None:
+    """Refuse a path that can never become a store: every request with a session would be signed out."""
+    real = os.path.realpath(path)  # SQLite puts its other two files beside the target of a link
+    directory, problem = os.path.dirname(real), None
+    if not os.path.isdir(directory):
+        problem = f"the directory {directory!r} does not exist: make it, writable for this process"
+    elif os.path.exists(real) and not os.path.isfile(real):
+        problem = "that is no file: give the path of one, which is made on first use"
+    elif unwritable := [each for each in (directory, real) if os.path.exists(each) and not _is_writable(each)]:
+        problem = f"{unwritable[0]!r} cannot be written: make the file and its directory writable for this process"
+    if problem:
+        raise ConfigError(f"revocation cannot be kept in {path!r}: {problem}")
+
+
+def _is_writable(path: str) -> bool:
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _close(idle: list[Opened]) -> None:
