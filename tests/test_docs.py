@@ -6,11 +6,13 @@ import json
 import os
 import pickle
 import re
+import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -170,14 +172,44 @@ def test_both_quickstarts_open_the_same_cookie() -> None:
     ("page", "code"), [(name, code) for name, text in PAGES.items() for code in blocks(text, "python")]
 )
 def test_every_python_block_of_the_docs_runs(
-    page: str, code: str, monkeypatch: pytest.MonkeyPatch, keys: dict[str, str]
+    page: str, code: str, monkeypatch: pytest.MonkeyPatch, keys: dict[str, str], tmp_path: Path
 ) -> None:
-    """Every block of Python in docs/ runs by itself, where the two variables are the only ones of their prefix."""
-    for name in [name for name in os.environ if name.startswith("SESSION_")]:
+    """Every block of Python in docs/ runs by itself, where both keys are in the environment and directories exist."""
+    for name in [name for name in os.environ if name.startswith("SEALEDSESSION_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("SESSION_VALIDATE_KEY", keys["validate_key"])
+    for option, key in keys.items():
+        monkeypatch.setenv(f"SESSION_{option.upper()}", key)
+        monkeypatch.setenv(f"SEALEDSESSION_{option.upper()}", key)
+    run(code.replace("/var/lib/app", str(tmp_path)))
+
+
+def test_options_from_variables_need_the_encrypt_key(monkeypatch: pytest.MonkeyPatch, keys: dict[str, str]) -> None:
+    """The block that reads all options from the environment does not go on without encryption, but with a keyring."""
+    code = block_with(PAGES["options"], "SEALEDSESSION_")
     monkeypatch.setenv("SESSION_ENCRYPT_KEY", keys["encrypt_key"])
-    run(code)
+    monkeypatch.setenv("SEALEDSESSION_VALIDATE_KEY", keys["validate_key"])
+    with pytest.raises(SystemExit, match="SEALEDSESSION_ENCRYPT_KEY"):
+        run(code)
+    monkeypatch.delenv("SEALEDSESSION_VALIDATE_KEY")
+    ring = {"version": 1, "keys": [{"state": "primary", **keys}]}
+    monkeypatch.setenv("TEST_KEYRING", json.dumps(ring))
+    monkeypatch.setenv("SEALEDSESSION_KEYRING", "env:TEST_KEYRING")
+    assert run(code)["config"].keys.pairs[0].encrypt == keys["encrypt_key"].encode()
+
+
+@pytest.mark.parametrize("page", ["README", *PAGES])
+def test_no_command_of_the_docs_is_broken(page: str) -> None:
+    """No line of a shell block goes on in the next one without a backslash: pasted, it would fail."""
+    for block in blocks({"README": README, **PAGES}[page], "sh"):
+        for before, line in pairwise(block.splitlines()):
+            assert before.endswith("\\") or not re.match(r"\s*(-|[|]|&&)", line), line
+
+
+def test_the_setting_that_old_tetra_needs_lets_it_start() -> None:
+    """What docs/tetra.rst has at the top of the settings brings what Tetra 0.7.1 imports on a Python without it."""
+    code = textwrap.dedent(re.search(r"above all else\n\n((?:   .*\n|\n)+)", PAGES["tetra"])[1])
+    script = f"import warnings\nvars(warnings).pop('deprecated', None)\n{code}\nfrom warnings import deprecated\n"
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
 
 def test_the_commands_are_those_of_the_makefile() -> None:
