@@ -900,7 +900,7 @@ def test_revoking_what_the_store_could_not_answer_for(fake, events, browser, cap
 
 
 def test_revoking_everywhere_while_the_store_does_not_answer(fake, events, browser):
-    """revoke_subject() during an outage is told once as what did not reach the store, also if the session is refused."""
+    """revoke_subject() during an outage is told once, though the session it is called on is refused."""
     events.clear()
     fake.find_error = fake.revoke_error = StoreError("down")
     browser.visit(methodcaller("revoke_subject", SUBJECT))
