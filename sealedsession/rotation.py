@@ -176,7 +176,12 @@ def _editing(path: str) -> Iterator[str]:
                 fcntl.flock(directory, fcntl.LOCK_EX)
         yield real
     except OSError as error:
-        raise ConfigError(f"keyring {path!r} cannot be written: {error.strerror}; run this as its owner") from None
+        cure = "see that a file can be made in its directory"
+        if isinstance(error, FileNotFoundError | NotADirectoryError):
+            cure = "make its directory first"
+        elif isinstance(error, PermissionError):
+            cure = "run this as its owner"
+        raise ConfigError(f"keyring {path!r} cannot be written: {error.strerror}; {cure}") from None
     finally:
         if directory is not None:
             with suppress(OSError):  # some file systems cannot promise that a new name outlives a power cut

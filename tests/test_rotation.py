@@ -381,8 +381,33 @@ def test_broken_file(path):
     assert path.read_text() == "{}"
     with pytest.raises(ConfigError, match=r"cannot be read: No such file"):
         rotation.edit(str(path.parent / "missing"), add("new"))
-    with pytest.raises(ConfigError, match=r"cannot be written: No such file"):
-        rotation.create(str(path.parent / "missing" / "keys.json"), [stored("new")])
+
+
+@pytest.mark.parametrize(
+    ("error", "cure"),
+    [
+        (FileNotFoundError(2, "No such file or directory"), "make its directory first"),
+        (NotADirectoryError(20, "Not a directory"), "make its directory first"),
+        (PermissionError(13, "Permission denied"), "run this as its owner"),
+        (OSError(28, "No space left on device"), "see that a file can be made in its directory"),
+    ],
+)
+def test_a_file_that_cannot_be_written(path, monkeypatch, error, cure):
+    """The error for a file that cannot be written tells the cause, and the cure for that one."""
+
+    def refuse(*_, **__):
+        raise error
+
+    monkeypatch.setattr("sealedsession.rotation.tempfile.mkstemp", refuse)
+    with pytest.raises(ConfigError, match=rf"keys.json' cannot be written: {error.strerror}; {cure}$"):
+        rotation.edit(str(path), add("new"))
+
+
+def test_a_directory_that_does_not_exist(path):
+    """A new file in a directory that is not there is refused, with the cure."""
+    for directory, cause in (("missing", "No such file"), ("keys.json", "Not a directory")):
+        with pytest.raises(ConfigError, match=rf"cannot be written: {cause}.*; make its directory first"):
+            rotation.create(str(path.parent / directory / "new.json"), [stored("new")])
 
 
 def test_editors_wait_for_each_other(path):
