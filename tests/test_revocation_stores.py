@@ -1010,7 +1010,7 @@ except ConfigError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "pip install sealedsession[redis]" in done.stdout
+    assert "pip install 'sealedsession[redis]'" in done.stdout
 
 
 def test_redis_py_is_not_imported_early():

@@ -5,9 +5,13 @@
 Labels have few values, as counters want them: no session, no size, no detail.
 """
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter
-
 from sealedsession.events import Event
+from sealedsession.integrations import not_installed
+
+try:
+    from prometheus_client import REGISTRY, CollectorRegistry, Counter
+except ModuleNotFoundError as error:
+    raise not_installed(error, "prometheus") from error
 
 
 class EventCounter:

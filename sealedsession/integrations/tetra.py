@@ -20,19 +20,24 @@ from django.db.models.fields.files import FieldFile
 from django.http import HttpRequest
 from django.template import RequestContext, TemplateDoesNotExist, engines
 from django.template.loader_tags import BlockNode
-from tetra import exceptions, state
-from tetra.components import BasicComponent, base
-from tetra.conf import get_setting
-from tetra.library import Library
-from tetra.templates import InlineOrigin
-from tetra.utils import NamedTemporaryUploadedFile, isclassmethod
 
 from sealedsession.errors import NotSerializable, StaleStateError, UnsealError
+from sealedsession.integrations import not_installed
 from sealedsession.integrations.django import blocks, conf, references, shortcuts
 from sealedsession.integrations.django.values import DjangoRegistry
 from sealedsession.references import StateRegistry
 from sealedsession.state import DAY
 from sealedsession.values import ValueType
+
+try:
+    from tetra import exceptions, state
+    from tetra.components import BasicComponent, base
+    from tetra.conf import get_setting
+    from tetra.library import Library
+    from tetra.templates import InlineOrigin
+    from tetra.utils import NamedTemporaryUploadedFile, isclassmethod
+except ModuleNotFoundError as error:
+    raise not_installed(error, "tetra") from error
 
 _NAME_MAX = 255  # bytes, of most file systems; they have an error for longer names
 

@@ -53,7 +53,7 @@ class RedisStore(RevocationStore):
         try:  # here, because the import takes 0.1 s, and the other stores do without
             redis: Any = import_module("redis")
         except ImportError as error:
-            raise ConfigError("RedisStore needs redis-py: pip install sealedsession[redis]") from error
+            raise ConfigError("RedisStore needs redis-py: pip install 'sealedsession[redis]'") from error
         try:
             given = {*redis.connection.parse_url(url), *(client_options or {})}
         except ValueError:  # without the cause: of a password with a "/", it has the part before that

@@ -10,4 +10,9 @@
 The plugin is in plugin.py, what it asks of the rest of the package in tokens.py, and the browser's part in assets/.
 """
 
-from sealedsession.integrations.hyperdiv.plugin import sealed_session as sealed_session
+from sealedsession.integrations import not_installed
+
+try:
+    from sealedsession.integrations.hyperdiv.plugin import sealed_session as sealed_session
+except ModuleNotFoundError as error:
+    raise not_installed(error, "hyperdiv") from error
