@@ -15,7 +15,7 @@ from typing import Any, Unpack
 from sealedsession.config import SessionConfig
 from sealedsession.errors import SessionClosed
 from sealedsession.manager import SessionManager
-from sealedsession.options import SessionOptions
+from sealedsession.options import SessionOptions, check_application
 from sealedsession.session import Session
 from sealedsession.session_states import UNOPENED_CONTENT, ClosedSession, UnopenedSession
 
@@ -33,12 +33,13 @@ class SessionMiddleware:
     :param app: the application. It finds the session, a dict, in ``scope["session"]``.
     :param config: a `SessionConfig`, or else
     :param options: the options of one.
-    :raises ConfigError: at start, for every mistake in them.
+    :raises ConfigError: at start, for every mistake in them, and for an application of the other kind.
     """
 
     def __init__(
         self, app: ASGIApplication, config: SessionConfig | None = None, **options: Unpack[SessionOptions]
     ) -> None:
+        check_application(app, "ASGI")
         self.app = app
         self.config = SessionConfig.of_arguments(config, options)
         self._manager = SessionManager[Any, bytes](

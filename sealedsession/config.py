@@ -6,7 +6,6 @@ names the option, the kind of what was given (never a key's value) and the cure.
 same options as strings, from an ini file or the environment.
 """
 
-import difflib
 import os
 import time
 import types
@@ -16,14 +15,14 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 from sealedsession.cookie import CookiePolicy
-from sealedsession.errors import ConfigError
+from sealedsession.errors import ConfigError, given
 from sealedsession.events import EventHook, Events
-from sealedsession.ini import coerce
+from sealedsession.ini import coerce, whole_number
 from sealedsession.keyring_file import KeyringFile, keyring_of
 from sealedsession.keys import Keyring, KeySource
 from sealedsession.lifetimes import DEFAULT_ABSOLUTE, DEFAULT_IDLE, HOUR, Timeouts, timeouts_of
 from sealedsession.limits import DEFAULT_LIMITS, Limits
-from sealedsession.options import Binding, Oversize
+from sealedsession.options import Binding, Oversize, refuse_unknown
 from sealedsession.revocation import RevocationStore, store_of
 from sealedsession.values import Registry, default_registry
 
@@ -130,12 +129,7 @@ class SessionConfig:
         :raises ConfigError: for unknown options too.
         """
         for option in options:
-            if option not in _HINTS:
-                close = difflib.get_close_matches(option, _HINTS, 1)
-                raise ConfigError(
-                    f"unknown option {option!r}"
-                    + (f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(_HINTS)}")
-                )
+            refuse_unknown(option, option, _HINTS)
         return cls(**options)
 
     @classmethod
@@ -147,7 +141,7 @@ class SessionConfig:
         if config is None:
             return cls.of(options)
         if not isinstance(config, cls):
-            raise ConfigError(f"config has to be a {cls.__name__}, and a {type(config).__name__} was given")
+            raise ConfigError(f"config has to be a {cls.__name__}{given(config)}")
         if options:
             raise ConfigError(f"config and {', '.join(options)} are given: set the options in the config")
         return config
@@ -166,8 +160,8 @@ class SessionConfig:
             option = key.removeprefix(prefix)
             if option in options:
                 raise ConfigError(f"{option!r} is given twice, with and without {prefix!r}: delete one")
-            is_text = isinstance(value, str) and option in _HINTS
-            options[option] = coerce(option, str(value), _kinds(_HINTS[option])) if is_text else value
+            refuse_unknown(option, key, _HINTS)
+            options[option] = coerce(option, value, _kinds(_HINTS[option])) if isinstance(value, str) else value
         return cls.of(options)
 
     def bind(self, request: Any) -> bytes:
@@ -206,12 +200,13 @@ class SessionConfig:
             value = getattr(self, option)
             if type(value) not in kinds:
                 expected = " or ".join("None" if kind is types.NoneType else kind.__name__ for kind in kinds)
-                raise ConfigError(f"{option} has to be {expected}, and a {type(value).__name__} was given")
+                number = f", {whole_number(option)}" if int in kinds else ""
+                raise ConfigError(f"{option} has to be {expected}{number}{given(value)}")
         for option in ("clock", "random_bytes", "binding", "on_event"):
             value, or_none = getattr(self, option), types.NoneType in _kinds(_HINTS[option])
             if not callable(value) and not (value is None and or_none):
                 expected = "a function or None" if or_none else "a function"
-                raise ConfigError(f"{option} has to be {expected}, and a {type(value).__name__} was given")
+                raise ConfigError(f"{option} has to be {expected}{given(value)}")
 
     def _check_times(self) -> None:
         timeouts = timeouts_of(self.lifetimes, self.idle_timeout, self.absolute_timeout)
@@ -234,9 +229,8 @@ class SessionConfig:
 
     def _check_rest(self) -> None:
         if self.oversize not in ("raise", "keep") and not callable(self.oversize):
-            raise ConfigError(
-                "oversize has to be 'raise', 'keep' or a function of session and error" + _given(self.oversize)
-            )
+            shown = f", and {self.oversize!r} was given" if isinstance(self.oversize, str) else given(self.oversize)
+            raise ConfigError(f"oversize has to be 'raise', 'keep' or a function of session and error{shown}")
         self._check_serializers()
         self._check_revocation()
         if self.persistent and self.max_age is not None:
@@ -253,26 +247,25 @@ class SessionConfig:
     def _check_revocation(self) -> None:
         if self.revocation is not None and not isinstance(self.revocation, RevocationStore | str):
             raise ConfigError(
-                "revocation has to be a RevocationStore, or a str that names one, "
-                f"and a {type(self.revocation).__name__} was given"
+                f"revocation has to be a RevocationStore, or a str that names one{given(self.revocation)}"
             )
         if self.on_store_error not in ("reject", "allow"):
             raise ConfigError(f"on_store_error={self.on_store_error!r} has to be 'reject' or 'allow'")
 
     def _check_serializers(self) -> None:
-        accepted = self.accept_serializers
+        accepted, names = self.accept_serializers, " or ".join(map(repr, SERIALIZERS))
+        if self.serializer not in SERIALIZERS:
+            raise ConfigError(f"serializer={self.serializer!r} has to be {names}")
         if not isinstance(accepted, list | tuple) or any(name not in SERIALIZERS for name in accepted):
-            raise ConfigError(f"accept_serializers has to be a list of {' and '.join(map(repr, SERIALIZERS))}")
+            raise ConfigError(f"accept_serializers has to be a list of {names}, or both, such as ['json']")
         if self.serializer not in accepted:
             raise ConfigError(
                 f"serializer={self.serializer!r} is none of accept_serializers: what is sealed could not be read again"
             )
-        if type(self.registry) is not Registry or type(self.limits) is not Limits:
-            raise ConfigError("registry has to be a Registry, and limits to be Limits: both are given in code")
-
-
-def _given(value: object) -> str:
-    return f", and {value!r} was given" if isinstance(value, str) else f", and a {type(value).__name__} was given"
+        if type(self.registry) is not Registry:
+            raise ConfigError(f"registry has to be a Registry, given in code{given(self.registry)}")
+        if type(self.limits) is not Limits:
+            raise ConfigError(f"limits has to be Limits, such as Limits(size=2048), given in code{given(self.limits)}")
 
 
 def _is_header_value(text: str) -> bool:

@@ -34,9 +34,13 @@ def coerce(option: str, text: str, kinds: tuple[type, ...]) -> object:
     if int in kinds:
         if re.fullmatch("-?[0-9]{1,15}", stripped):
             return int(stripped)
-        unit = "bytes" if option == "pad" else "seconds"
-        raise ConfigError(f"{option} = {stripped} has to be a whole number of {unit}" + _none_too(kinds))
+        raise ConfigError(f"{option} = {stripped} has to be {whole_number(option)}" + _none_too(kinds))
     return stripped
+
+
+def whole_number(option: str) -> str:
+    """Say what an int stands for."""
+    return f"a whole number of {'bytes' if option == 'pad' else 'seconds'}"
 
 
 def _none_too(kinds: tuple[type, ...]) -> str:

@@ -26,7 +26,7 @@ from typing import Literal, Self
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from sealedsession.errors import ConfigError
+from sealedsession.errors import ConfigError, given
 
 DIFFERENT_BYTES = 10  # 64 random hexadecimal digits have fewer once in 100 million
 KEY_BYTES = 32  # 256 bits: the strength of AES-256 and of HMAC-SHA256
@@ -174,9 +174,7 @@ def _resolve_all(option: str, sources: object) -> list[bytes]:
     if isinstance(sources, str | bytes):
         sources = [sources]
     if not isinstance(sources, list | tuple):
-        raise ConfigError(
-            f"{option} has to be a key or a list of keys (str or bytes), and a {type(sources).__name__} was given"
-        )
+        raise ConfigError(f"{option} has to be a key or a list of keys (str or bytes){given(sources)}")
     if not sources:
         raise ConfigError(f"{option} is an empty list: it needs at least the primary key; {_CURE}")
     return [_resolve(option if len(sources) == 1 else f"{option}[{i}]", source) for i, source in enumerate(sources)]
@@ -184,7 +182,7 @@ def _resolve_all(option: str, sources: object) -> list[bytes]:
 
 def _resolve(option: str, source: object) -> bytes:
     if not isinstance(source, str | bytes):
-        raise ConfigError(f"{option} has to be str or bytes, and a {type(source).__name__} was given")
+        raise ConfigError(f"{option} has to be str or bytes{given(source)}")
     if isinstance(source, bytes):
         return strong(option, source)
     if source.startswith("env:"):

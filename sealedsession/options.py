@@ -1,9 +1,14 @@
-"""The options' names and types, for type checkers: the keyword arguments of `SessionConfig` and of both middlewares."""
+"""What the middlewares are given: the options' names and types, for type checkers, and an application.
 
-from collections.abc import Callable, Sequence
+What is neither is refused here: a name that is unknown, and an application that is called in another way.
+"""
+
+import difflib
+import inspect
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Literal, TypedDict
 
-from sealedsession.errors import CookieTooLarge
+from sealedsession.errors import ConfigError, CookieTooLarge, given
 from sealedsession.events import EventHook
 from sealedsession.keys import KeySource
 from sealedsession.limits import Limits
@@ -51,3 +56,58 @@ class SessionOptions(TypedDict, total=False):
     environ_key: str
     clock: Callable[[], float]
     random_bytes: Callable[[int], bytes]
+
+
+# What other libraries call them: Beaker, Starlette, Flask, Pyramid.
+_ALIASES = {
+    "secret": ("validate_key", "encrypt_key"),
+    "secret_key": ("validate_key", "encrypt_key"),
+    "key": ("name",),
+    "cookie_name": ("name",),
+    "session_cookie": ("name",),
+    "timeout": ("idle_timeout",),
+    "expires": ("idle_timeout",),
+    "https_only": ("secure",),
+    "cookie_secure": ("secure",),
+}
+
+
+def refuse_unknown(option: str, written: str, known: Collection[str]) -> None:
+    """Refuse what is no option, and tell which was probably meant.
+
+    :param written: the option as it was written, perhaps with a prefix.
+    :raises ConfigError: unless it is known.
+    """
+    if option in known:
+        return
+    meant = _ALIASES.get(option.lower()) or difflib.get_close_matches(option, known, 1)
+    hint = f"did you mean {' and '.join(map(repr, meant))}?" if meant else f"there are: {', '.join(known)}"
+    raise ConfigError(f"unknown option {written!r}; {hint}")
+
+
+_CALLS = {
+    "WSGI": (("environ", "start_response"), "for ASGI there is sealedsession.asgi.SessionMiddleware"),
+    "ASGI": (("scope", "receive", "send"), "for WSGI there is sealedsession.wsgi.SessionMiddleware"),
+}
+
+
+def check_application(app: object, kind: Literal["WSGI", "ASGI"]) -> None:
+    """Refuse what cannot be called as a server calls an application.
+
+    :raises ConfigError: for what certainly is no such application.
+    """
+    arguments, other = _CALLS[kind]
+    wanted = f"app has to be one of {kind}, a function of {', '.join(arguments)}"
+    if not callable(app):
+        raise ConfigError(wanted + given(app))
+    try:
+        signature = inspect.signature(app)
+    except (TypeError, ValueError, NameError):  # one in C, or with annotations that name nothing: it does not tell
+        return
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        raise ConfigError(f"{wanted}; {other}") from None
+    call = app if inspect.isroutine(app) else type(app).__call__
+    if kind == "WSGI" and inspect.iscoroutinefunction(call):
+        raise ConfigError(f"{wanted}, and not async; {other}")

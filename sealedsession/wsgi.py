@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from sealedsession.config import SessionConfig
 from sealedsession.manager import SessionManager
-from sealedsession.options import SessionOptions
+from sealedsession.options import SessionOptions, check_application
 from sealedsession.session_states import UNOPENED_CONTENT, UnopenedSession
 
 if TYPE_CHECKING:
@@ -25,12 +25,13 @@ class SessionMiddleware:
     :param app: the application. It finds the session, a dict, in ``environ["sealedsession.session"]``.
     :param config: a `SessionConfig`, or else
     :param options: the options of one.
-    :raises ConfigError: at start, for every mistake in them.
+    :raises ConfigError: at start, for every mistake in them, and for an application of the other kind.
     """
 
     def __init__(
         self, app: WSGIApplication, config: SessionConfig | None = None, **options: Unpack[SessionOptions]
     ) -> None:
+        check_application(app, "WSGI")
         self.app = app
         self.config = SessionConfig.of_arguments(config, options)
         self._key = self.config.environ_key

@@ -720,6 +720,16 @@ MUTATIONS = [
         CONFIG,
     ),
     Mutation("what is sealed can be read", "config.py", "if self.serializer not in accepted:", "if False:", CONFIG),
+    Mutation("serializers that exist", "config.py", "if self.serializer not in SERIALIZERS:", "if False:", CONFIG),
+    *(
+        Mutation(name, "options.py", old, new, "tests/test_options.py")
+        for name, old, new in [
+            ("applications can be called", "if not callable(app):", "if False:"),
+            ("applications are called by their arguments", "signature.bind(*arguments)", "pass"),
+            ("WSGI awaits nothing", "inspect.iscoroutinefunction(call)", "False"),
+            ("what does not tell is taken", "except (TypeError, ValueError, NameError):", "except NameError:"),
+        ]
+    ),
     Mutation(
         "the window is wide enough",
         "plaintext.py",

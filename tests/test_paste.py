@@ -140,7 +140,10 @@ def test_coercion(load, line, option, value):
     [
         ("encrypt_key = none", "validate_key is missing"),
         (FILES + "idle_timeuot = 5", r"unknown option 'idle_timeuot'; did you mean 'idle_timeout'\?"),
-        (FILES + "session.colour = red", "unknown option 'colour'"),
+        (FILES + "session.colour = red", r"unknown option 'session\.colour'; there are"),
+        (FILES + "session.secret_key = x", r"unknown option 'session\.secret_key'; did you mean 'validate_key' and"),
+        ("validate_key = %(here)s/validate.key", "validate_key looks like a path"),
+        ('validate_key = "file:%(here)s/validate.key"', "validate_key looks like a path.*without quotes in ini files"),
         (FILES + "secure = maybe", "secure = maybe has to be true or false"),
         (FILES + "max_age = 1h", "max_age = 1h has to be a whole number of seconds or none"),
         (FILES + "leeway = none", "leeway = none has to be a whole number of seconds"),
@@ -159,7 +162,7 @@ def test_mistakes(load, lines, message):
 
 def test_unknown_option_in_the_default_section(load):
     """A misspelt option is refused in [DEFAULT] too."""
-    with pytest.raises(ConfigError, match="unknown option 'idle_timeuot'"):
+    with pytest.raises(ConfigError, match=r"unknown option 'session\.idle_timeuot'"):
         load(FILES, "session.idle_timeuot = 5")
 
 

@@ -14,7 +14,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
-from sealedsession.errors import ConfigError
+from sealedsession.errors import ConfigError, given
 from sealedsession.revocation.store import Entry, RevocationStore, check_clock, check_seconds
 
 
@@ -38,7 +38,7 @@ class CachedStore(RevocationStore):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if not isinstance(store, RevocationStore):
-            raise ConfigError(f"store has to be a RevocationStore, and a {type(store).__name__} was given")
+            raise ConfigError(f"store has to be a RevocationStore{given(store)}")
         check_seconds("staleness", staleness)
         if type(size) is not int or size < 1:
             raise ConfigError(f"size has to be a number of keys of at least 1, and {size!r} was given")

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
-from sealedsession.errors import ConfigError
+from sealedsession.errors import ConfigError, given
 
 SUBJECT_LENGTH = 255  # characters
 OF_SESSION, OF_SUBJECT = b"s", b"u"  # how keys begin
@@ -42,7 +42,7 @@ def checked_subject(subject: str) -> str:
     :raises TypeError: when it is no str; ValueError, when it is empty or too long.
     """
     if type(subject) is not str:
-        raise TypeError(f"a subject has to be a str, such as 'user:42', and a {type(subject).__name__} was given")
+        raise TypeError(f"a subject has to be a str, such as 'user:42'{given(subject)}")
     if not 0 < len(subject) <= SUBJECT_LENGTH:
         raise ValueError(f"a subject has to be 1 to {SUBJECT_LENGTH} characters long, and this one has {len(subject)}")
     return subject
@@ -79,7 +79,7 @@ def check_clock(clock: object) -> None:
     :raises ConfigError: unless it is a function.
     """
     if not callable(clock):
-        raise ConfigError(f"clock has to be a function, and a {type(clock).__name__} was given")
+        raise ConfigError(f"clock has to be a function{given(clock)}")
 
 
 class RevocationStore(ABC):

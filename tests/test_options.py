@@ -1,0 +1,84 @@
+"""What the middlewares refuse of applications: those of the other kind, and what is none."""
+
+from functools import partial
+
+import pytest
+
+from sealedsession import asgi, wsgi
+from sealedsession.errors import ConfigError
+from sealedsession.options import check_application
+
+
+def wsgi_app(environ, start_response):
+    return []
+
+
+async def asgi_app(scope, receive, send):
+    pass
+
+
+async def awaited(environ, start_response):
+    return []
+
+
+class WsgiApp:
+    def __call__(self, environ, start_response):
+        return []
+
+    def method(self, environ, start_response):
+        return []
+
+
+class AsgiApp:
+    async def __call__(self, scope, receive, send):
+        pass
+
+    async def method(self, scope, receive, send):
+        pass
+
+
+class Awaited:
+    async def __call__(self, *arguments):
+        pass
+
+
+class Silent:
+    """Of an object with a signature that cannot be told."""
+
+    __signature__ = "none"
+
+    def __call__(self, *arguments):
+        pass
+
+
+WSGI_APPS = [wsgi_app, WsgiApp(), WsgiApp().method, partial(wsgi_app), lambda *arguments: []]
+ASGI_APPS = [asgi_app, AsgiApp(), AsgiApp().method, partial(asgi_app), lambda *arguments: asgi_app(*arguments)]
+
+
+@pytest.mark.parametrize(("kind", "apps"), [("WSGI", WSGI_APPS), ("ASGI", [*ASGI_APPS, Awaited()])])
+def test_applications(kind, apps):
+    """Functions, methods, objects and partial functions are taken, and so is what does not tell how it is called."""
+    for app in [*apps, Silent(), dict]:
+        check_application(app, kind)
+
+
+@pytest.mark.parametrize("app", [*ASGI_APPS[:4], awaited, Awaited()])
+def test_asgi_applications_in_wsgi(app, keys):
+    """An application that WSGI cannot call, or whose answer it cannot iterate, is refused at start, with the cure."""
+    with pytest.raises(ConfigError, match=r"^app has to be one of WSGI, .*; for ASGI there is sealedsession\.asgi"):
+        wsgi.SessionMiddleware(app, **keys)
+
+
+@pytest.mark.parametrize("app", WSGI_APPS[:4])
+def test_wsgi_applications_in_asgi(app, keys):
+    """An application that ASGI cannot call is refused at start, with the cure."""
+    with pytest.raises(ConfigError, match=r"^app has to be one of ASGI, .*; for WSGI there is sealedsession\.wsgi"):
+        asgi.SessionMiddleware(app, **keys)
+
+
+@pytest.mark.parametrize("middleware", [wsgi.SessionMiddleware, asgi.SessionMiddleware])
+@pytest.mark.parametrize("app", [None, "visits:application", {}])
+def test_what_is_no_application(middleware, app, keys):
+    """What cannot be called is refused by its type."""
+    with pytest.raises(ConfigError, match=f"^app has to be one of .* and a {type(app).__name__} was given"):
+        middleware(app, **keys)
