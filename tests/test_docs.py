@@ -205,6 +205,14 @@ def test_no_command_of_the_docs_is_broken(page: str) -> None:
             assert before.endswith("\\") or not re.match(r"\s*(-|[|]|&&)", line), line
 
 
+def test_key_files_are_made_for_their_owner_alone() -> None:
+    """Wherever a page or an example writes a key to a file, nobody else can read it."""
+    sources = [README, *PAGES.values(), *(path.read_text() for path in (ROOT / "examples").rglob("*.ini"))]
+    lines = [line for source in sources for line in source.splitlines() if "keygen >" in line]
+    assert len(lines) == 3
+    assert all("(umask 077; " in line for line in lines)
+
+
 def test_the_setting_that_old_tetra_needs_lets_it_start() -> None:
     """What docs/tetra.rst has at the top of the settings brings what Tetra 0.7.1 imports on a Python without it."""
     code = textwrap.dedent(re.search(r"above all else\n\n((?:   .*\n|\n)+)", PAGES["tetra"])[1])
