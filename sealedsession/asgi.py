@@ -58,7 +58,8 @@ class SessionMiddleware:
             return
         session = scope["session"] = UnopenedSession(UNOPENED_CONTENT)
         session._keeper = self._manager
-        session._request = scope
+        session._cookies = scope["headers"]
+        session._request = scope if self._manager.binds else None
         session._headers_gone = False
         if self._manager.awaits:
             await self._call_with_store(scope, receive, send, session)
@@ -108,7 +109,7 @@ class SessionMiddleware:
         current = scope.get("session", session)
         if current is not session:
             self._manager.adopt(session, current)
-        sent = self._manager.close(session, status, headers)
+        sent = self._manager.close(session, scope, status, headers)
         return message if sent is headers else {**message, "headers": sent}
 
     def _close_without_headers(self, scope: Any, session: Session, message: str) -> None:
@@ -130,13 +131,13 @@ def _spec_version(scope: Any) -> tuple[int, ...]:
     return tuple(map(int, versions.get("spec_version", "2.0").split(".")))
 
 
-def _cookie_header(scope: Any) -> bytes | None:
+def _cookie_header(headers: Any) -> bytes | None:
     """All Cookie headers in one: HTTP/2 sends several (RFC 9113, 8.2.3)."""
     header: bytes | None = None
-    for name, value in scope["headers"]:
+    for name, value in headers:
         if name == b"cookie":
             if header is not None:
-                return b"; ".join([value for name, value in scope["headers"] if name == b"cookie"])
+                return b"; ".join([value for name, value in headers if name == b"cookie"])
             header = value
     return header
 

@@ -20,8 +20,8 @@ else:
 _MISSING_PADDING = (b"", b"", b"==", b"=")  # by length modulo 4
 # The last character carries 2 or 4 unused bits. Only the spelling in which they are zero is accepted.
 _CANONICAL_END = (None, frozenset[int](), frozenset(b"AQgw"), frozenset(b"AEIMQUYcgkosw048"))
-# To the standard alphabet. What base64url does not have becomes a byte that no decoder takes.
-_TO_STANDARD = bytes.maketrans(b"-_+/=", b"+/\0\0\0")
+# What decoders take besides.
+_PLUS, _SLASH, _PADDING = b"+/="
 _TO_URL = bytes.maketrans(b"+/", b"-_")
 
 
@@ -41,6 +41,10 @@ def decode(text: bytes) -> bytes:
     end = _CANONICAL_END[len(text) & 3]
     if end is not None and text[-1] not in end:
         raise ValueError("it does not end as base64url does")
-    standard = text.translate(_TO_STANDARD) + _MISSING_PADDING[len(text) & 3]
-    data: bytes = a2b_base64(standard, strict_mode=True) if _b64decode is None else _b64decode(standard, None, True)
+    if _PLUS in text or _SLASH in text or _PADDING in text:
+        raise ValueError("it has characters that base64url does not have")
+    padded = text + _MISSING_PADDING[len(text) & 3]
+    if _b64decode is None:
+        return a2b_base64(padded.replace(b"-", b"+").replace(b"_", b"/"), strict_mode=True)
+    data: bytes = _b64decode(padded, b"-_", True)
     return data

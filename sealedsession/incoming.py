@@ -20,7 +20,7 @@ from sealedsession.session import Session
 class Incoming:
     """Opens the sessions of requests, by one configuration.
 
-    :param cookie_header: gives the Cookie header of a request, str (latin-1) or bytes, or None.
+    :param cookie_header: gives the Cookie header, or None, of what a session has as `_cookies`.
     """
 
     __slots__ = (
@@ -33,7 +33,7 @@ class Incoming:
         config: SessionConfig,
         sealer: Sealer,
         form: SessionForm,
-        cookie_header: Callable[[Any], str | bytes | None],
+        cookie_header: Callable[[Any], bytes | None],
     ) -> None:
         self._cookie_header = cookie_header
         self._find = CookieFinder(str(config.name))
@@ -93,10 +93,10 @@ class Incoming:
         session._save = session._invalidated = False
         session._revoked_subjects = ()
         session._opened_at = None if self._store is None else self._clock() - self._store.staleness
-        header = self._cookie_header(session._request)
+        header = self._cookie_header(session._cookies) if session._cookies else None
         if not header:
             return ()
-        tokens = self._find(header if isinstance(header, bytes) else header.encode("latin-1", "replace"))
+        tokens = self._find(header)
         if len(tokens) > 1:
             self._events.ambiguous(len(tokens))
         binding = self._bind(session._request) if self._bind is not None and tokens else b""

@@ -40,9 +40,11 @@ class _Revocation(NamedTuple):
 class SessionManager(Generic[Request, Text]):
     """Opens and closes sessions by one configuration. One manager serves all requests and threads.
 
-    The doors make the sessions: unopened, with the manager as keeper, and the request.
+    The doors make the sessions: unopened, with the manager as keeper, and of the request what is needed to open it. Not
+    the request itself, unless it `binds`: the request holds the session, and if the session held the request, neither
+    would be freed before the next garbage collection.
 
-    :param cookie_header: gives the Cookie header of a request, str (latin-1) or bytes, or None.
+    :param cookie_header: gives the Cookie header, or None, of what a door has put in its session as `_cookies`.
     :param plain_http_host: gives the host that a request was made to if that was by plain http, or None.
     :param text: makes a header's value of the server's kind of str.
     :param header_name: the same for its name, which ASGI wants in lower case.
@@ -55,7 +57,7 @@ class SessionManager(Generic[Request, Text]):
         self,
         config: SessionConfig,
         *,
-        cookie_header: Callable[[Request], str | bytes | None],
+        cookie_header: Callable[[Any], bytes | None],
         plain_http_host: Callable[[Request], str | None],
         text: Callable[[str], Text],
         header_name: Callable[[str], Text],
@@ -83,16 +85,20 @@ class SessionManager(Generic[Request, Text]):
         self._incoming = Incoming(config, self._sealer, self._form, cookie_header)
         self._outgoing = Outgoing(config, self._sealer, self._form)
         self._headers: SessionHeaders[Text] = SessionHeaders(text, header_name, config.cache_control)
+        self.binds = config.binding is not None
         self.revokes = config.store is not None
         self.awaits = awaits and config.store is not None and config.store.blocks
         # On first touch: what the cookie holds.
         self.load: Callable[[Session], dict[Any, Any]] = _fetched if self.awaits else self._incoming.open
 
-    def close(self, session: Session, status: int, headers: list[tuple[Text, Text]]) -> list[tuple[Text, Text]]:
+    def close(
+        self, session: Session, request: Request, status: int, headers: list[tuple[Text, Text]]
+    ) -> list[tuple[Text, Text]]:
         """Close a session before the response's headers go out.
 
         It may be called again, when the application replaces a response that has not been sent.
 
+        :param request: the one that the session was made for.
         :param status: the response's status code.
         :param headers: the application's; left as they are.
         :returns: the headers to send, the same object where nothing is to be added.
@@ -102,10 +108,10 @@ class SessionManager(Generic[Request, Text]):
             session._headers_gone = True
             return headers
         session.__class__ = Session  # open, so that a function given as `oversize` can trim it, the second time too
-        set_cookie = self._outgoing.set_cookie(session, status)
+        set_cookie = self._outgoing.set_cookie(session, request, status)
         session.__class__ = ClosedSession
         if set_cookie is not None and self._watch_transport:
-            self._warn_of_plain_http(session)
+            self._warn_of_plain_http(request)
         return self._headers.add(headers, set_cookie)
 
     def adopt(self, session: Session, current: object) -> None:
@@ -211,8 +217,8 @@ class SessionManager(Generic[Request, Text]):
         except Exception as error:  # noqa: BLE001  # StoreError, or anything that somebody's store raises
             self.config.events.store_error(error, _NOT_REVOKED)
 
-    def _warn_of_plain_http(self, session: Session) -> None:
-        host = self._plain_http_host(session._request)
+    def _warn_of_plain_http(self, request: Request) -> None:
+        host = self._plain_http_host(request)
         if host is None or host == self._loopback:
             return
         if is_loopback(host):

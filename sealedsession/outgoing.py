@@ -40,7 +40,7 @@ class Outgoing:
         self._attributes = config.cookie.attributes
         self._deletion = config.cookie.deletion
 
-    def set_cookie(self, session: Session, status: int) -> str | None:
+    def set_cookie(self, session: Session, request: Any, status: int) -> str | None:
         """The value of the Set-Cookie header, or None.
 
         :param status: the response's status code.
@@ -49,7 +49,7 @@ class Outgoing:
         if status >= 500 and not self._config.save_on_error:
             return None
         try:
-            return self._cookie_for(session)
+            return self._cookie_for(session, request)
         except SealError as error:
             if isinstance(error, CookieTooLarge):
                 self._events.too_large(error, session._sid)
@@ -64,7 +64,7 @@ class Outgoing:
                 self._events.not_saved(error)
                 return None
             self._config.oversize(session, error)
-            return self._cookie_for(session)
+            return self._cookie_for(session, request)
 
     def is_modified(self, session: Session) -> bool:
         """Whether the session differs from what came in."""
@@ -86,7 +86,7 @@ class Outgoing:
         except TooLarge:
             return self._estimate(self._form.sizes(session))
 
-    def _cookie_for(self, session: Session) -> str | None:
+    def _cookie_for(self, session: Session, request: Any) -> str | None:
         origin = session._origin
         is_empty = not session and session._subject is None
         if origin is None and is_empty and not session._save:
@@ -122,7 +122,7 @@ class Outgoing:
             by_key = self._form.sizes(session)
             raise CookieTooLarge(self._name, self._estimate(by_key), LIMIT, by_key) from None
         sid = session._keeper.new_sid() if self._needs_sid and session._sid is None else session._sid
-        token = self._seal(session, payload, sid)
+        token = self._seal(session, payload, sid, self._config.bind(request))
         size = len(self._name) + len(token)
         if size > LIMIT:
             raise CookieTooLarge(self._name, size, LIMIT, self._form.sizes(session))
@@ -142,14 +142,14 @@ class Outgoing:
             return False
         return self._form.loads(origin) == (session, session._subject, session._root)
 
-    def _seal(self, session: Session, payload: bytes, sid: bytes | None) -> str:
+    def _seal(self, session: Session, payload: bytes, sid: bytes | None, binding: bytes = b"") -> str:
         return self._sealer.seal(
             payload,
             serializer=self._form.number,
             created=session._created,
             sid=sid,
             lifetime=session._lifetime,
-            binding=self._config.bind(session._request),
+            binding=binding,
         )
 
     def _estimate(self, by_key: dict[Any, int]) -> int:

@@ -69,13 +69,15 @@ class _Source:
     """A C unpickler without a memo, and the file it reads from: kept and lent as a `_Writer` is, for the same reason.
 
     An unpickler may read one pickle after another. One that has failed, somewhere in the middle, is not given back.
+
+    :ivar fill: starts the file anew with the bytes of one pickle, which it takes over without a copy.
     """
 
-    __slots__ = ("load", "reader", "seek", "truncate", "write")
+    __slots__ = ("fill", "load", "reader")
 
     def __init__(self, reader_class: type[pickle.Unpickler]) -> None:
         file = BytesIO()
-        self.seek, self.write, self.truncate = file.seek, file.write, file.truncate
+        self.fill: Callable[[bytes], None] = file.__init__  # type: ignore[misc]
         self.reader: Any = reader_class(file)
         self.load: Callable[[], object] = self.reader.load
 
@@ -215,10 +217,7 @@ class PickleSerializer:
             source = self._sources.pop()
         except IndexError:
             source = _Source(self._Reader)
-        source.seek(0)
-        source.write(_frame(_FRAME_OPCODE, len(payload)) + payload)
-        source.truncate()
-        source.seek(0)
+        source.fill(_frame(_FRAME_OPCODE, len(payload)) + payload)
         try:
             value = source.load()
             if source.reader.deferred:

@@ -47,7 +47,10 @@ SEALED, SIGNED = b"\x01", b"\x02"  # heads
 
 _HEAD, _NONCE, _TAG = 3, 16, 32  # bytes; the head is version and key id
 _NO_BINDING = U32.pack(0)
-_SID_AT, _SID_END = TIMES.size, TIMES.size + SID_BYTES  # in a plaintext that has no other optional part
+# Parts, made once: of an envelope, and of a plaintext that has no other optional part.
+_HEAD_PART, _UNTAGGED_PART, _TAG_PART = slice(_HEAD), slice(-_TAG), slice(-_TAG, None)
+_SID_END = TIMES.size + SID_BYTES
+_AFTER_TIMES, _SID_PART, _AFTER_SID = slice(TIMES.size, None), slice(TIMES.size, _SID_END), slice(_SID_END, None)
 
 
 class Unsealed(NamedTuple):
@@ -75,16 +78,18 @@ _unsealed = tuple.__new__  # what Unsealed() calls, without a frame in between
 class _Key:
     """One key pair made ready: nothing is derived or set up per token."""
 
-    __slots__ = ("algorithm", "contexts", "fallback", "head", "mac_copy", "plaintext_start")
+    __slots__ = ("algorithm", "contexts", "fallback", "head", "least", "mac_copy", "nonce_part", "text_part")
 
     def __init__(self, subkeys: Subkeys) -> None:
         self.fallback = subkeys.state == "fallback"
         self.head = (SIGNED if subkeys.encrypt is None else SEALED) + subkeys.key_id
-        self.plaintext_start = _HEAD + (0 if subkeys.encrypt is None else _NONCE)
+        start = _HEAD + (0 if subkeys.encrypt is None else _NONCE)
+        self.nonce_part, self.text_part = slice(_HEAD, start), slice(start, -_TAG)  # of an envelope, as is `least`
+        self.least = start + TIMES.size + _TAG
         self.algorithm: Any = None if subkeys.encrypt is None else AES(subkeys.encrypt)
         self.mac_copy = HMAC(subkeys.mac, SHA256()).copy
-        # Free CTR contexts. reset_nonce and update must not interleave between threads: a context
-        # is taken out by pop, atomically, and belongs to one caller until append gives it back.
+        # Free CTR contexts. reset_nonce and update must not interleave between threads: a context is taken out by pop,
+        # atomically, and belongs to one caller until append gives it back.
         self.contexts: list[Any] = []
 
     def crypt(self, nonce: bytes, data: bytes) -> bytes:
@@ -232,9 +237,9 @@ class Sealer:
             envelope = base64url.decode(token)
         except ValueError:
             raise UnsealError("malformed", "a token that is not strict base64url without padding") from None
-        signed = envelope[:-_TAG] + (binding + U32.pack(len(binding)) if binding else _NO_BINDING)
-        tag = envelope[-_TAG:]
-        for key in keys.by_head.get(envelope[:_HEAD], ()):
+        signed = envelope[_UNTAGGED_PART] + (binding + U32.pack(len(binding)) if binding else _NO_BINDING)
+        tag = envelope[_TAG_PART]
+        for key in keys.by_head.get(envelope[_HEAD_PART], ()):
             mac = key.mac_copy()
             mac.update(signed)
             if compare_digest(mac.finalize(), tag):
@@ -242,17 +247,16 @@ class Sealer:
         else:
             raise _unverified(keys, envelope)
         # The MAC has verified: from here on only our own mistakes and stolen keys can be at fault.
-        start = key.plaintext_start
-        if len(envelope) < start + TIMES.size + _TAG:
+        if len(envelope) < key.least:
             raise UnsealError("forbidden_value", "a plaintext too short for its times")
-        plaintext = envelope[start:-_TAG]
+        plaintext = envelope[key.text_part]
         if keys.sealed:
-            plaintext = key.crypt(envelope[_HEAD:start], plaintext)
+            plaintext = key.crypt(envelope[key.nonce_part], plaintext)
         flags, created, sealed_at = TIMES.unpack_from(plaintext)
         if flags <= JSON:
-            payload, lifetime, sid = plaintext[_SID_AT:], None, None
+            payload, lifetime, sid = plaintext[_AFTER_TIMES], None, None
         elif flags <= SID | JSON and flags & SID and len(plaintext) >= _SID_END:
-            payload, lifetime, sid = plaintext[_SID_END:], None, plaintext[_SID_AT:_SID_END]
+            payload, lifetime, sid = plaintext[_AFTER_SID], None, plaintext[_SID_PART]
         else:
             payload, lifetime, sid = unpack_optional(flags, plaintext)
         if not (  # what keeps to all times without any leeway, as nearly all do, needs no closer look

@@ -62,6 +62,7 @@ class Keeper(Protocol):
 class Session(dict[Any, Any]):
     """A session: a dict that is sealed into a cookie when it has changed."""
 
+    # _cookies: the Cookie header, or all headers, as the door has it. _request: the request, where a binding asks it.
     # _origin: what the cookie held, or None. What follows _invalidated belongs to the session that will be sealed.
     # _headers_gone: set on an unopened session only, whose opening then gives a closed one.
     # _root: the first id, under which all that `regenerate` makes of it is revoked, or None while it is the id itself.
@@ -69,10 +70,12 @@ class Session(dict[Any, Any]):
     # _opened_at: when it was looked up in the store, or None; what it becomes later in the request is no younger.
     # _fetched and _pending: where the store is awaited, what the cookie held, and what it will be told.
     __slots__ = (
-        "_came_under", "_created", "_fetched", "_headers_gone", "_invalidated", "_keeper", "_lifetime", "_opened_at",
-        "_origin", "_pending", "_rejected", "_request", "_revoked_subjects", "_root", "_save", "_sid", "_subject",
+        "_came_under", "_cookies", "_created", "_fetched", "_headers_gone", "_invalidated", "_keeper", "_lifetime",
+        "_opened_at", "_origin", "_pending", "_rejected", "_request", "_revoked_subjects", "_root", "_save", "_sid",
+        "_subject",
     )  # fmt: skip
     _keeper: Keeper
+    _cookies: Any
     _request: Any
     _headers_gone: bool
     _origin: Unsealed | None

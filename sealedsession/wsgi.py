@@ -8,6 +8,7 @@ does late, and taken again when it calls it again with exc_info.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any, Unpack
 
 from sealedsession.config import SessionConfig
@@ -17,6 +18,8 @@ from sealedsession.session_states import UNOPENED_CONTENT, UnopenedSession
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+_as_bytes = methodcaller("encode", "latin-1", "replace")  # a header of WSGI is text that means bytes (PEP 3333)
 
 
 class SessionMiddleware:
@@ -36,14 +39,15 @@ class SessionMiddleware:
         self.config = SessionConfig.of_arguments(config, options)
         self._key = self.config.environ_key
         self._manager = SessionManager[dict[str, Any], str](
-            self.config, cookie_header=_cookie_header, plain_http_host=_plain_http_host, text=str, header_name=str
+            self.config, cookie_header=_as_bytes, plain_http_host=_plain_http_host, text=str, header_name=str
         )
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         key = self._key
         session = environ[key] = UnopenedSession(UNOPENED_CONTENT)
         session._keeper = self._manager
-        session._request = environ
+        session._cookies = environ.get("HTTP_COOKIE")
+        session._request = environ if self._manager.binds else None
         session._headers_gone = False
 
         def sealing_start_response(
@@ -55,15 +59,10 @@ class SessionMiddleware:
             else:
                 if current is not session:
                     self._manager.adopt(session, current)
-                headers = self._manager.close(session, int(status[:3]), headers)
+                headers = self._manager.close(session, environ, int(status[:3]), headers)
             return start_response(status, headers, exc_info)
 
         return self.app(environ, sealing_start_response)
-
-
-def _cookie_header(environ: WSGIEnvironment) -> str | None:
-    header: str | None = environ.get("HTTP_COOKIE")
-    return header
 
 
 def _plain_http_host(environ: WSGIEnvironment) -> str | None:

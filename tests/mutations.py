@@ -404,8 +404,11 @@ MUTATIONS = [
         Mutation(name, "base64url.py", old, new, "tests/test_base64url.py")
         for name, old, new in [
             ("base64: strict", "strict_mode=True", "strict_mode=False"),
-            ("base64: strict, pybase64", "(standard, None, True)", "(standard, None, False)"),
-            ("base64: one alphabet", 'b"-_+/=", b"+/\\0\\0\\0"', 'b"-_+/=", b"+/+/="'),
+            ("base64: strict, pybase64", '(padded, b"-_", True)', '(padded, b"-_", False)'),
+            ("base64: one alphabet", "if _PLUS in text or _SLASH in text or", "if"),
+            ("base64: no plus", "if _PLUS in text or", "if"),
+            ("base64: no slash", " or _SLASH in text", ""),
+            ("base64: no padding", " or _PADDING in text:", ":"),
             ("base64: the last character", "if end is not None and text[-1] not in end:", "if False:"),
         ]
     ),

@@ -1,8 +1,10 @@
 """The ASGI door keeps to ASGI 3, http and websocket, and leaves alone what it has no business with."""
 
 import asyncio
+import gc
 import inspect
 import warnings
+import weakref
 from operator import methodcaller
 from typing import NamedTuple
 
@@ -532,3 +534,34 @@ def test_starlette(keys, make):
         with client.websocket_connect("/chat", headers={"cookie": cookies}) as socket:  # its jar keeps Secure from wss
             assert socket.receive_json() == {"visits": 2}
         assert client.get("/").json() == {"visits": 3}
+
+
+class Canary:
+    """Something in a request, to see when it is freed."""
+
+
+@pytest.mark.parametrize("act", [None, len, count], ids=["untouched", "read", "written"])
+def test_a_request_is_freed_with_its_last_reference(keys, act):
+    """A request and its session do not hold each other: both are gone when the server lets go, without a collection."""
+
+    async def app(scope, receive, send):
+        if act is not None:
+            act(scope["session"])
+        await send(start())
+        await send(BODY)
+
+    async def send(message):
+        pass
+
+    wrapped = SessionMiddleware(app, **keys)
+    scope = http(cookie_of(talk(wrap(keys, count), http())[0]))
+    canary = scope["canary"] = Canary()
+    freed = weakref.ref(canary)
+    gc.disable()
+    try:
+        with pytest.raises(StopIteration):
+            wrapped(scope, None, send).send(None)
+        del scope, canary
+        assert freed() is None
+    finally:
+        gc.enable()

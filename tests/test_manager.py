@@ -37,7 +37,7 @@ class Browser:
         self.config = SessionConfig(clock=clock, **options)
         self.manager = SessionManager(
             self.config,
-            cookie_header=lambda request: request,
+            cookie_header=str.encode,
             plain_http_host=lambda request: host,
             text=str,
             header_name=str,
@@ -47,9 +47,10 @@ class Browser:
 
     def visit(self, act=len, *, status=200, headers=(), cookie=None):
         """Make one request, and return the session and the headers of the response."""
-        session = open_session(self.manager, self.cookie if cookie is None else cookie)
+        request = self.cookie if cookie is None else cookie
+        session = open_session(self.manager, request)
         act(session)
-        sent = self.manager.close(session, status, list(headers))
+        sent = self.manager.close(session, request, status, list(headers))
         for value in header(sent, "Set-Cookie"):
             self.cookie = value.partition(";")[0]
         return session, sent
@@ -148,7 +149,7 @@ def test_an_untouched_session_changes_no_header(browser, cookie):
     """The application's own list of headers comes back when nobody looked into the session."""
     session = open_session(browser.manager, browser.cookie if cookie is None else cookie)
     headers = [("Content-Type", "text/plain")]
-    assert browser.manager.close(session, 200, headers) is headers
+    assert browser.manager.close(session, "", 200, headers) is headers
     assert headers == [("Content-Type", "text/plain")]
 
 
@@ -545,10 +546,10 @@ def test_not_serializable_leaves_the_session_open(browser):
     session = open_session(browser.manager, browser.cookie)
     session["cart"].append({"price": object()})
     with pytest.raises(NotSerializable, match=r"session\['cart'\]\[1\]\['price'\].*object"):
-        browser.manager.close(session, 200, [])
+        browser.manager.close(session, "", 200, [])
     session["cart"].pop()
     session["user"] = "bob"
-    assert len(header(browser.manager.close(session, 200, []), "Set-Cookie")) == 1
+    assert len(header(browser.manager.close(session, "", 200, []), "Set-Cookie")) == 1
 
 
 # ----------------------------------------------------------------------------------------------------------------- size
@@ -591,7 +592,7 @@ def test_too_large_tells_what_to_do(browser, count):
     session = open_session(browser.manager, browser.cookie)
     session.update(small="s" * 10, huge="h" * count, large="l" * 2500)
     with pytest.raises(CookieTooLarge) as caught:
-        browser.manager.close(session, 200, [])
+        browser.manager.close(session, "", 200, [])
     error = caught.value
     by_size = sorted(error.by_key, key=error.by_key.get, reverse=True)
     assert list(error.by_key) == by_size
@@ -601,7 +602,7 @@ def test_too_large_tells_what_to_do(browser, count):
     for part in (NAME, str(error.size), "4096", "'huge'", f"{error.by_key['large']} bytes"):
         assert part in str(error)
     del session["huge"], session["large"]
-    assert len(header(browser.manager.close(session, 200, []), "Set-Cookie")) == 1
+    assert len(header(browser.manager.close(session, "", 200, []), "Set-Cookie")) == 1
 
 
 def test_oversize_keep(clock, keys, caplog):
@@ -684,7 +685,7 @@ def test_the_headers_given_are_left_alone(browser):
     given = [("Set-Cookie", "a=1"), ("Vary", "Accept"), ("Set-Cookie", "b=2")]
     session = open_session(browser.manager, browser.cookie)
     session.save()
-    sent = browser.manager.close(session, 200, given)
+    sent = browser.manager.close(session, "", 200, given)
     assert given == [("Set-Cookie", "a=1"), ("Vary", "Accept"), ("Set-Cookie", "b=2")]
     assert sent[:3] == [("Set-Cookie", "a=1"), ("Vary", "Accept, Cookie"), ("Set-Cookie", "b=2")]
     assert len(header(sent, "Set-Cookie")) == 3
@@ -726,7 +727,7 @@ def test_what_took_the_sessions_place(browser, act, current, content):
     session = open_session(browser.manager, browser.cookie)
     act(session)
     browser.manager.adopt(session, current)
-    headers = browser.manager.close(session, 200, [])
+    headers = browser.manager.close(session, "", 200, [])
     [value] = header(headers, "Set-Cookie")
     assert (value == browser.config.cookie.deletion) == (content == {})
     assert dict(browser.visit(cookie=value.partition(";")[0])[0]) == content
@@ -739,7 +740,7 @@ def test_a_view_of_the_session_in_its_place_loses_nothing(browser, touch, view):
     session = open_session(browser.manager, browser.cookie)
     touch(session)
     browser.manager.adopt(session, view(session))
-    assert header(browser.manager.close(session, 200, []), "Set-Cookie") == []
+    assert header(browser.manager.close(session, "", 200, []), "Set-Cookie") == []
     assert dict(session) == {"user": "ann", "cart": ["apple"]}
 
 
@@ -748,7 +749,7 @@ def test_a_session_of_another_middleware_changes_nothing(browser, clock, other_k
     inner = open_session(Browser(clock, **other_keys).manager, "")
     session = open_session(browser.manager, browser.cookie)
     browser.manager.adopt(session, inner)
-    assert browser.manager.close(session, 200, []) == []
+    assert browser.manager.close(session, "", 200, []) == []
 
 
 # ---------------------------------------------------------------------------------------- serializers and registries

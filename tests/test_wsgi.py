@@ -1,7 +1,9 @@
 """The WSGI door keeps to PEP 3333, and leaves alone what it has no business with."""
 
+import gc
 import io
 import sys
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from http.cookies import SimpleCookie
 from operator import methodcaller
@@ -447,3 +449,30 @@ def test_neighbours_do_not_matter(keys, before, after):
     before, after = before.replace(NAME, ""), after.replace(NAME, "")
     cookie = request(SessionMiddleware(plain_app, **keys)).cookies
     assert request(SessionMiddleware(plain_app, **keys), f"{before}; {cookie}; {after}").body == b"2"
+
+
+class Canary:
+    """Something in a request, to see when it is freed."""
+
+
+@pytest.mark.parametrize("act", [None, len, count], ids=["untouched", "read", "written"])
+def test_a_request_is_freed_with_its_last_reference(keys, act):
+    """A request and its session do not hold each other: both are gone when the server lets go, without a collection."""
+
+    def app(environ, start_response):
+        if act is not None:
+            act(environ[KEY])
+        start_response("200 OK", [TEXT])
+        return []
+
+    wrapped = SessionMiddleware(app, **keys)
+    environ = environ_of(request(SessionMiddleware(plain_app, **keys)).cookies)
+    canary = environ["test.canary"] = Canary()
+    freed = weakref.ref(canary)
+    gc.disable()
+    try:
+        wrapped(environ, lambda status, headers, exc_info=None: None)
+        del environ, canary
+        assert freed() is None
+    finally:
+        gc.enable()

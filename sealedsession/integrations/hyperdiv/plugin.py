@@ -196,7 +196,7 @@ class sealed_session(hd.Plugin):  # type: ignore[misc]  # noqa: N801  # named as
         in_run = StateAccessFrame.current() is self._run
         with _lock():
             token, consent = self._message()[1:]
-            if in_run and self._opened is not None and self._opened._request == token:
+            if in_run and self._opened is not None and self._opened._cookies == token:
                 return self._opened
             session = self._manager.opened(token)
             if self._manager.is_final(session):

@@ -97,9 +97,9 @@ class TokenManager(SessionManager[str, str]):
     """Opens, seals and revokes sessions in tokens. One manager serves all threads."""
 
     def __init__(self, config: TokenConfig) -> None:
-        def as_cookie(token: str) -> str | None:
+        def as_cookie(token: str) -> bytes:
             # The finder of cookies hands on what stands before a semicolon; no token of ours has one.
-            return f"{config.name}={token.replace(';', '?')}" if token else None
+            return f"{config.name}={token.replace(';', '?')}".encode("latin-1", "replace")
 
         super().__init__(
             config,
@@ -116,7 +116,8 @@ class TokenManager(SessionManager[str, str]):
         """Give the session that a token holds: a new and empty one, unless the token is accepted now."""
         session = Session()
         session._keeper = self
-        session._request = token
+        session._cookies = token
+        session._request = None
         session.update(self.load(session))
         return session
 
