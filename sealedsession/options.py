@@ -101,7 +101,7 @@ def check_application(app: object, kind: Literal["WSGI", "ASGI"]) -> None:
     if not callable(app):
         raise ConfigError(wanted + given(app))
     try:
-        signature = inspect.signature(app)
+        signature = inspect.signature(app, follow_wrapped=False)  # of what is called, and not of what it wraps
     except (TypeError, ValueError, NameError):  # one in C, or with annotations that name nothing: it does not tell
         return
     try:

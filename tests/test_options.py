@@ -1,6 +1,6 @@
 """What the middlewares refuse of applications: those of the other kind, and what is none."""
 
-from functools import partial
+from functools import partial, update_wrapper
 
 import pytest
 
@@ -51,6 +51,11 @@ class Silent:
         pass
 
 
+def decorated(function, call):
+    """What decorators of frameworks make of a function of their own request: it is called in another way."""
+    return update_wrapper(call, function)
+
+
 WSGI_APPS = [wsgi_app, WsgiApp(), WsgiApp().method, partial(wsgi_app), lambda *arguments: []]
 ASGI_APPS = [asgi_app, AsgiApp(), AsgiApp().method, partial(asgi_app), lambda *arguments: asgi_app(*arguments)]
 
@@ -60,6 +65,12 @@ def test_applications(kind, apps):
     """Functions, methods, objects and partial functions are taken, and so is what does not tell how it is called."""
     for app in [*apps, Silent(), dict]:
         check_application(app, kind)
+
+
+def test_a_decorated_function():
+    """What counts is how an application is called, and not the function that it says it wraps."""
+    check_application(decorated(lambda request: [], lambda environ, start_response: []), "WSGI")
+    check_application(decorated(lambda request: [], lambda scope, receive, send: None), "ASGI")
 
 
 @pytest.mark.parametrize("app", [*ASGI_APPS[:4], awaited, Awaited()])
