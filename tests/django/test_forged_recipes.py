@@ -79,9 +79,9 @@ def alternatives(levels: int) -> Any:
     return condition
 
 
-def negations(number: int) -> Any:
+def alternatives_of(number: int) -> Any:
     """A condition of that many."""
-    return ["OR", False, *[["OR", True, ("pages", 1)]] * number]
+    return ["OR", False, *[("pages", 1)] * number]
 
 
 def in_every_place(name: str) -> list[tuple[Any, ...]]:
@@ -237,9 +237,10 @@ BOUNDS: dict[str, tuple[Any, str]] = {
         recipe(("filter", ["XOR", False, ["XOR", False, *[["AND", False]] * 4500]])),
         "nodes",
     ),
-    "copies": (recipe(("filter", negations(600)), *[("reverse",)] * 100), "nodes"),
+    "negations": (recipe(("filter", ["OR", True, *[["OR", False, ("tags", 1)]] * 1000])), "nodes"),
+    "copies": (recipe(("filter", alternatives_of(1000)), *[("reverse",)] * 100), "nodes"),
     "copies of what was combined": (
-        recipe(("filter", negations(300)), *[("union", True, [(BOOK, "", None, [])])] * 25),
+        recipe(("filter", alternatives_of(600)), *[("union", True, [(BOOK, "", None, [])])] * 25),
         "nodes",
     ),
     "many recipes": ([recipe(("filter", alternatives(9)))] * 4, "nodes"),

@@ -45,6 +45,7 @@ _NAMES = 512  # joined by __: each looks for its join among all others. Database
 _WEIGHT = 16384  # nodes that Django compiles: about a second. As much plain data as state may hold has fewer.
 _MEMBERS = 16  # members or characters of a value that weigh as much as a node
 _COPIED = 8  # nodes that a step copies in the time in which one is compiled
+_EXCLUDED = 16  # nodes that a negated condition weighs besides, which is a query of its own where it is on many rows
 _CONNECTORS = ("AND", "OR", "XOR")
 # Fields, lookups, and keys in JSON. Django writes some into SQL, between quotation marks: there are none among these.
 _PATH = re.compile(r"[\w-]{1,500}")
@@ -56,12 +57,14 @@ class Budget:
 
     :param weight: nodes of SQL that are left for it.
     :ivar times: how often Django writes what is read now.
+    :ivar negations: those around what is read now.
     :ivar nodes: those that are there, to be copied.
     """
 
     def __init__(self, weight: int = _WEIGHT) -> None:
         self.weight = weight
         self.times = 1
+        self.negations = 0
         self._steps, self._names = _STEPS, _NAMES
         self.nodes = 0
 
@@ -77,6 +80,11 @@ class Budget:
         self.nodes += weight * self.times
         self._pay(weight * self.times)
 
+    def condition(self) -> None:
+        """Pay for what a condition may become where it is negated."""
+        if self.negations:
+            self._pay(_EXCLUDED * self.times)
+
     def names(self, number: int) -> None:
         """Pay for names on the way to a column."""
         self._names -= number
@@ -87,8 +95,8 @@ class Budget:
         self.weight -= weight
         if self.weight < 0:
             refuse(
-                f"more than {_WEIGHT} nodes: annotations count wherever they are mentioned, XOR counts twice, and "
-                f"each step counts for an {_COPIED}th of what is there"
+                f"more than {_WEIGHT} nodes: annotations count wherever they are mentioned, XOR counts twice, negated "
+                f"conditions for {_EXCLUDED}, and each step for an {_COPIED}th of what is there"
             )
 
 
@@ -181,9 +189,12 @@ class Operands:
                 refuse("a connector that there is not")
             written = 2 if connector == "XOR" else 1
             self._budget.times *= written
+            self._budget.negations += exactly(negated, bool)
             made = [self._condition(child, depth + 1) for child in children]
+            self._budget.negations -= negated
             self._budget.times //= written
-            return Q(*made, _connector=connector, _negated=exactly(negated, bool))
+            return Q(*made, _connector=connector, _negated=negated)
+        self._budget.condition()
         name, *operand = exactly(data, tuple)
         kind, value = operand if len(operand) == 2 else ("v", *exactly(operand, list, length=1))
         return self.path(name), self._operand(kind, value, depth + 1)
