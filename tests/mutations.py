@@ -1075,7 +1075,6 @@ MUTATIONS = [
                 "test_rows.py",
             ),
             ("whose errors rows have", "references.py", "except _NOT_IN_COLUMN as", "except _NO_PK as", "test_rows.py"),
-            ("columns of a pk", "references.py", "if type(pk) is not tuple:", "if False:", "test_rows.py"),
             ("long names", "blocks.py", " or len(name) > _LONGEST", "", "test_django_values.py"),
             ("names not found", "blocks.py", "        _forget(backend.engine, name)\n", "", "test_django_values.py"),
             (

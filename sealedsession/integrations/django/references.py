@@ -147,8 +147,6 @@ def _prepared(model: Any, pk: Any) -> Any:
     key = model._meta.pk
     if not isinstance(key, CompositePrimaryKey):
         return _of_field(key, pk)
-    if type(pk) is not tuple:
-        raise TypeError(f"its pk: a {type(pk).__name__} for {len(key.fields)} columns")
     return tuple(_of_field(field, part) for field, part in zip(key.fields, pk, strict=True))
 
 
