@@ -163,16 +163,18 @@ class FaultFinder:
             raise TooManyValues
         entry = self._registry.by_type.get(kind)
         if entry is None:
-            return NotSerializable(
-                path,
-                kind,
-                f"values of type {name} are not stored in {self._limits.what}s. Store plain values (str, int, list, "
-                f"dict, datetime ...), or register the type: {self._registry.written_as}.{_call_to_add(kind)}",
+            cure = self._registry.cure_for(kind) or (
+                "Store plain values (str, int, list, dict, datetime ...), or register the type: "
+                f"{self._registry.written_as}.{_call_to_add(kind)}"
             )
+            return NotSerializable(path, kind, f"values of type {name} are not stored in {self._limits.what}s. {cure}")
         try:
             data: Any = entry.encode(value)
         except Exception as error:  # noqa: BLE001  # an encoder is anybody's code, and its complaint is the message
             return NotSerializable(path, kind, f"this {name} cannot be stored: {error}")
+        if entry.plain and (late := self._late_within(data)):
+            problem = f"this {name} cannot be stored with a value of type {late.__qualname__} in it: take plain data"
+            return NotSerializable(path, kind, problem)
         if kind in _INSIDE and type(data) is tuple:
             inside = (*inside, id(data))
             data_inside = data[_INSIDE[kind]]
@@ -185,6 +187,14 @@ class FaultFinder:
         except Exception as error:  # noqa: BLE001  # likewise
             return NotSerializable(path, kind, f"this {name} is beyond what a {self._limits.what} takes: {error}")
         return None
+
+    def _late_within(self, data: Any) -> type | None:
+        """The type of the first value, in what `plain` speaks of, that is made after the reading."""
+        members = data.values() if type(data) is dict else data if type(data) in (list, tuple) else ()
+        entry = self._registry.by_type.get(type(data))
+        if entry is not None and entry.deferred:
+            return type(data)
+        return next(filter(None, map(self._late_within, members)), None)
 
     def _in_int(self, value: int, path: str) -> NotSerializable | None:
         if self._limits.takes_int(value):

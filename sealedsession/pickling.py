@@ -139,6 +139,8 @@ class PickleSerializer:
                 entry = by_code(code)
                 if entry is None:
                     raise _Refused(f"a value of the type {code[:32]!a}, which is not registered")
+                if entry.plain and holds_deferred(data):
+                    raise _Refused(f"a value of the type {code!a}, in whose data there is one that is made afterwards")
                 if entry.deferred or (self.deferred and holds_deferred(data)):
                     self.deferred = True
                     return Deferred(entry, data)

@@ -36,6 +36,7 @@ class StateRegistry(Registry):
         encode: Callable[[Any], object],
         decode: Callable[[Any], Any],
         fetch: Callable[[list[Any]], list[Any]] | None = None,
+        plain: bool = False,
     ) -> None:
         """Let state hold instances of a class and of all its subclasses.
 
@@ -48,6 +49,7 @@ class StateRegistry(Registry):
         :param fetch: gets what ``decode`` made, in a list, for all instances in a payload, and gives as many values, in
             the same order. Families that have the same function are fetched together. A reference whose data holds
             values that are made afterwards, such as references, is fetched alone.
+        :param plain: refuse such data, for where ``fetch`` has to get all instances of a payload at once.
         :raises ConfigError: when the type or the code is taken, or the code is not a short string.
         """
         if fetch is not None and not callable(fetch):
@@ -55,7 +57,7 @@ class StateRegistry(Registry):
         self.register(base, code, encode=encode, decode=decode)
         # `register` demands exactly one type of what is decoded, which a family is not, and a reference even less.
         made = decode if fetch is not None else _of_family(base, code, decode)
-        self._families[base] = ValueType(base, code, encode, made, True, fetch)
+        self._families[base] = ValueType(base, code, encode, made, True, fetch, plain)
         self._add(self._families[base])
 
     def adopt(self, cls: type, /) -> bool:

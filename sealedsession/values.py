@@ -41,6 +41,7 @@ class ValueType(NamedTuple):
 
     :param deferred: whether instances may only be made after the whole payload has been read.
     :param fetch: given what `decode` made for all instances in a payload, gets the values; see references.py.
+    :param plain: whether data is refused that holds what is made after the reading, and so would be fetched alone.
     """
 
     cls: type
@@ -49,6 +50,7 @@ class ValueType(NamedTuple):
     decode: Callable[[Any], object]
     deferred: bool
     fetch: Callable[[list[Any]], list[Any]] | None = None
+    plain: bool = False
 
 
 class Registry:
@@ -153,6 +155,10 @@ class Registry:
             return next(filter(None, map(self.late_in, key)), None)
         entry = self.by_type.get(kind)
         return kind if entry is not None and entry.deferred else None
+
+    def cure_for(self, _: type, /) -> str | None:
+        """What to do about a value of a type that is not registered, for errors; None where that is to register it."""
+        return None
 
     def _register(self, cls: type[Any], code: str, codec: shapes.Codec) -> None:
         self.register(cls, code, encode=codec.encode, decode=codec.decode)

@@ -45,6 +45,7 @@ KEYRING_FILE = "tests/test_keyring_file.py"
 SESSION = "tests/test_session.py"
 STORES = "tests/test_revocation_stores.py"
 RECIPES = "tests/django/test_forged_recipes.py tests/django/test_querysets.py"
+SETTINGS = "test_settings.py -k not(example)"  # which is not copied
 REFERENCES = "tests/test_references.py"
 RESUMABLE = "tests/test_resumable.py"
 STATE = "tests/test_state.py"
@@ -1066,7 +1067,84 @@ MUTATIONS = [
             ("nodes are counted", "operands.py", "        if self.weight < 0:", "        if False:"),
             ("names are counted", "operands.py", "        if self._names < 0:", "        if False:"),
             ("XOR counts twice", "operands.py", 'written = 2 if connector == "XOR" else 1', "written = 1"),
+            ("no annotation is descending", "operands.py", 'if path(name).startswith("-"):', "if path(name) is None:"),
+            ("lists are nodes", "operands.py", "            self._budget.node()\n            conn", "            conn"),
+            ("negations weigh more", "operands.py", "        if self.negations:", "        if False:"),
+            ("copies are paid", "operands.py", "self._pay(copied // _COPIED)", "pass"),
+            ("what unions keep is copied", "recipes.py", "self._budget.nodes += own", "pass"),
+            (
+                "all of an intersection",
+                "recipes.py",
+                "exactly(every, bool)\n        return self.queryset.i",
+                "return self.queryset.i",
+            ),
+            (
+                "all of a difference",
+                "recipes.py",
+                "exactly(every, bool)\n        return self.queryset.d",
+                "return self.queryset.d",
+            ),
+            (
+                "one spelling of a label",
+                "recipes.py",
+                "if model is None or model._meta.label != label:",
+                "if model is None:",
+            ),
+            ("related rows", "recipes.py", 'or hasattr(member, "__set__")', "or isinstance(member, property)"),
+            ("errors of managers", "recipes.py", "raise ManagerError(error) from None", "raise"),
+            ("no content type is written", "querysets.py", 'if sql.startswith("INSERT"):', "if False:"),
+            ("none is followed alone", "values.py", "plain=base not in _LAZY", "plain=False"),
             ("relations only", "recipes.py", "        if name not in relations:", "        if False:"),
+        ]
+    ),
+    Mutation(
+        "references in plain data", "pickling.py", "if entry.plain and holds_deferred(data):", "if False:", REFERENCES
+    ),
+    Mutation("late values in plain data", "limits.py", "if entry.plain and (late", "if False and (late", REFERENCES),
+    # ------------------------------------------------------------------------------------ other values of Django
+    *(
+        Mutation(name, f"integrations/django/{file}", old, new, f"tests/django/{tests}")
+        for name, file, old, new, tests in [
+            (
+                "pks are checked first",
+                "references.py",
+                "            _check_spelling(model, pk, db.connections[using])",
+                "            pass",
+                "test_rows.py",
+            ),
+            (
+                "pks can be sent",
+                "references.py",
+                "        field.get_db_prep_value(part, connection)",
+                "        pass",
+                "test_rows.py",
+            ),
+            (
+                "pks without NUL",
+                "references.py",
+                'if type(part) is str and "\\0" in part:',
+                "if False:",
+                "test_rows.py",
+            ),
+            ("whose errors rows have", "references.py", "except _NOT_IN_COLUMN as", "except _NO_PK as", "test_rows.py"),
+            ("long names", "blocks.py", " or len(name) > _LONGEST", "", "test_django_values.py"),
+            ("names not found", "blocks.py", "        _forget(backend.engine, name)\n", "", "test_django_values.py"),
+            (
+                "errors of forms",
+                "values.py",
+                "decode=codec.decode, deferred=True, fetch=make",
+                "",
+                "test_django_values.py",
+            ),
+            ("frames with keys", "conf.py", ".with_traceback(_of_others(failure.__traceback__))", "", SETTINGS),
+            ("contexts with keys", "conf.py", "    failure.__context__ = None\n", "", SETTINGS),
+            (
+                "classes after the sealer",
+                "conf.py",
+                "_sealer.register(cls, code)  #",
+                "forget_state_sealer()  #",
+                SETTINGS,
+            ),
         ]
     ),
 ]

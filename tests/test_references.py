@@ -429,3 +429,27 @@ def test_sessions_do_not_take_it(keys):
 def test_a_plain_registry_adopts_nothing():
     """A plain registry means exactly the types that were registered."""
     assert not Registry().adopt(int)
+
+
+@pytest.mark.parametrize("note", [slice(3), [("x", {"y": slice(3)})], Shape("a")], ids=["late", "deeper", "family"])
+def test_plain_data_only(note):
+    """Where it is demanded, what is made after the reading is refused in data, and named when it would be sealed."""
+    table = Table()
+    registry = family(StateRegistry())
+    registry.register_family(
+        Row, "row", encode=lambda row: (row.number, row.note), decode=tuple, fetch=table.fetch, plain=True
+    )
+    form = serializer(registry)
+    assert form.loads(form.dumps([Row(1, [{"a": (1, b"b")}])])) == [Row(1, [{"a": (1, b"b")}])]
+    late = Shape if type(note) is Shape else slice
+    with pytest.raises(NotSerializable, match=f"with a value of type {late.__name__} in it: take plain data") as caught:
+        form.dumps([Row(1, note)])
+    assert caught.value.path == "state[0]"
+    forger = family(StateRegistry())
+    forger.register_family(Row, "row", encode=lambda row: (row.number, row.note), decode=tuple, fetch=table.fetch)
+    payload = serializer(forger).dumps([Row(1, note)])
+    with pytest.raises(
+        UnsealError, match="a value of the type 'row', in whose data there is one that is made afterwards"
+    ):
+        form.loads(payload)
+    assert len(table.asked) == 1

@@ -9,6 +9,7 @@ import pytest
 from django import forms
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import OperationalError
 from django.http import QueryDict
 from django.template import Context, Engine, Template, TemplateSyntaxError, engines
 from django.template.loader_tags import BlockNode
@@ -137,7 +138,9 @@ def test_blocks_without_a_name(sealer: StateSealer) -> None:
         (("pages", "page.html", ()), UnsealError),
         (("pages", "../../etc/passwd", ("foot",)), StaleStateError),
         (("pages", "/etc/passwd", ("foot",)), StaleStateError),
-        *[(("pages", name, ("foot",)), StaleStateError) for name in ("", ".", "..", "a" * 300, "page.html/x")],
+        *[(("pages", name, ("foot",)), StaleStateError) for name in ("", ".", "..", "ä" * 255, "page.html/x")],
+        (("pages", "a" * 256, ("foot",)), UnsealError),
+        (("pages", "page.html", ("a" * 256,)), UnsealError),
         (("other", "page.html", ("foot",)), StaleStateError),
         (("pages", "page.html\0", ("foot",)), UnsealError),
         (("pages", "page.html", "foot"), UnsealError),
@@ -150,6 +153,26 @@ def test_forged_blocks(data: object, error: type[Exception], open_forged: Open) 
     """No path leads out of the directories of templates; other data is refused."""
     with pytest.raises(error):
         open_forged(forged("dj.block", data))
+
+
+def test_names_of_tokens_are_not_kept(templates: Path, open_forged: Open) -> None:
+    """A name that no loader has found takes no memory afterwards; what was found is kept."""
+    kept = [getattr(loader, "get_template_cache", {}) for loader in engines["pages"].engine.template_loaders]
+    block("foot")
+    before = [dict(cache) for cache in kept]
+    for number in range(3):
+        with pytest.raises(StaleStateError):
+            open_forged(forged("dj.block", ("pages", f"{number}.html", ("foot",))))
+    assert kept == before
+
+
+def test_a_template_with_a_long_name(templates: Path, sealer: StateSealer) -> None:
+    """One that would be refused when it is opened is not sealed."""
+    directory = "/".join("a" * 60 for _ in range(5))
+    (templates / directory).mkdir(parents=True)
+    (templates / directory / "page.html").write_text("{% block foot %}{% endblock %}")
+    with pytest.raises(NotSerializable, match="a name of a template or a block has at most 255 characters"):
+        sealer.seal(block("foot", f"{directory}/page.html"), session_id="s")
 
 
 def test_a_disk_that_is_broken(templates: Path, sealer: StateSealer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,6 +277,40 @@ def test_forms_have_to_be_registered(sealer: StateSealer) -> None:
     for form in (Search(), Deeper()):
         with pytest.raises(NotSerializable):
             sealer.seal(form, session_id="s")
+
+
+def test_how_forms_are_registered(sealer: StateSealer) -> None:
+    """The error for a form says how, and the one for a manager, which is nothing to register, what to seal."""
+    ada = Author(pk=1)
+    ours = r"sealedsession\.integrations\.django\.values\.registry"
+    for value, problem in (
+        (Search(), rf"Register its class: {ours}\.register_form\(Search\)$"),
+        (Book.objects, r"Seal its query set: \.all\(\)$"),
+        (ada.books, r"Seal its query set: \.all\(\)$"),
+        (1j.conjugate, rf"or register the type: {ours}\.register\("),
+    ):
+        with pytest.raises(NotSerializable, match=problem):
+            sealer.seal([value], session_id="s")
+
+
+@pytest.mark.parametrize("error", [OperationalError, KeyError])
+def test_a_form_that_fails(error: type[Exception], keys: dict[str, str]) -> None:
+    """What its class raises passes, be it that the database is down: the token is not to blame."""
+    works = True
+
+    class Choosing(forms.Form):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            if not works:
+                raise error("down")
+
+    registry = DjangoRegistry()
+    registry.register_form(Choosing, "choosing")
+    sealer = StateSealer(**keys, registry=registry)
+    token = sealer.seal([Choosing()], session_id="s")
+    works = False
+    with pytest.raises(error, match="down"):
+        sealer.unseal(token, session_id="s")
 
 
 def test_what_cannot_be_registered() -> None:

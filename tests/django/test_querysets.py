@@ -37,7 +37,7 @@ from django.db.models import (
     Window,
 )
 from django.db.models.expressions import RawSQL
-from django.db.models.functions import Coalesce, Lower, RowNumber
+from django.db.models.functions import Abs, Coalesce, ExtractYear, Length, Lower, RowNumber
 from django.db.models.lookups import Exact
 from django.db.models.sql import Query
 from django.test import override_settings
@@ -186,6 +186,7 @@ TREES: Queries = {
     "not of the same row": lambda: authors().filter(Q(books__pages=100) & ~Q(books__title="A")).distinct(),
     "then exclude": lambda: authors().filter(books__pages=100).exclude(books__title="A").distinct(),
     "queries by or": lambda: books().filter(pages=100) | books().filter(author__name="Bob"),
+    "queries by and, of many and one": lambda: books().filter(tags__name="old") & books().filter(pages=100),
     "queries by and": lambda: books().filter(pages=100) & books().filter(title="D"),
 }
 SHAPES: Queries = {
@@ -385,6 +386,15 @@ UNSAYABLE: dict[str, tuple[Callable[[], Any], str]] = {
     "extra": (lambda: books().extra(where=["1 = 1"]), r"extra\(\)"),
     "extra select": (lambda: books().extra(select={"x": "1"}), r"extra\(\)"),
     "function": (lambda: books().annotate(x=Lower("title")), "the expression Lower, in the annotation 'x'"),
+    "order by a function": (lambda: books().order_by(Lower("title")), "the expression Lower"),
+    "order by a length": (lambda: books().order_by(Length("title").desc()), "the expression Length"),
+    "order by a part": (lambda: books().order_by(ExtractYear("added")), "the expression ExtractYear"),
+    "order by a function of arithmetic": (lambda: books().order_by(Abs(F("pages") - 1)), "the expression Abs"),
+    "order by a function of a function": (lambda: books().order_by(Lower(Lower("title"))), "the expression Lower"),
+    "queries by and, of many": (
+        lambda: books().filter(tags__name="old") & books().filter(tags__name="new"),
+        "the way in which its filters, annotations and values were put together",
+    ),
     "any function": (lambda: books().annotate(x=Func("title", function="RANDOM")), "the expression Func"),
     "raw expression": (lambda: books().annotate(x=RawSQL("SELECT 1", [])), "the expression RawSQL"),
     "raw value": (lambda: books().filter(pages__gt=RawSQL("SELECT 1", [])), "the expression RawSQL"),
@@ -492,6 +502,14 @@ BEYOND: dict[str, tuple[Callable[[], Any], str]] = {
     "annotations of annotations": (_doubled, "more than 16384 nodes"),
     "alternatives": (lambda: books().filter(_alternatives(11)), "more than 16384 nodes"),
     "joins": (lambda: _joined(150), "more than 128 steps"),
+    "descending annotation": (
+        lambda: books().annotate(**{"-x": F("pages")}),
+        "an annotation whose name begins with a minus",
+    ),
+    "related rows": (
+        lambda: books().annotate(page_set=Value(1)),
+        "the annotation 'page_set', which would hide what rows of testapp.Book have",
+    ),
     "names": (
         lambda: books().filter(functools.reduce(operator.or_, [Q(author__name=str(n)) for n in range(300)])),
         "more than 512 names joined by __",
@@ -525,6 +543,11 @@ WITHIN: Queries = {
     "names": lambda: books().filter(functools.reduce(operator.or_, [Q(title=str(n)) for n in range(200)])),
     "joins": lambda: _joined(60),
     "annotations": lambda: books().annotate(**{f"n{number}": F("pages") + number for number in range(100)}),
+    "a union of many": lambda: books().filter(pk=0).union(*[books().filter(pk=number) for number in range(1, 40)]),
+    "unions of unions": lambda: functools.reduce(
+        lambda queryset, number: queryset.union(books().filter(pk=number)), range(15), books().filter(pages=1)
+    ),
+    "steps": lambda: functools.reduce(lambda queryset, number: queryset.exclude(pk=number), range(100), books()),
     "name of a field of another model": lambda: books().annotate(name=F("author__name")),
 }
 

@@ -4,12 +4,15 @@ import datetime
 import uuid
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from decimal import InvalidOperation
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
 from django.core.files.base import ContentFile
 from django.db import OperationalError, connections, models
+from django.db.models.signals import post_init
 from django.test.utils import isolate_apps
 from forging import forged
 from testapp.models import (
@@ -254,48 +257,90 @@ def test_a_database_that_is_down(sealer: StateSealer, tmp_path: Any, monkeypatch
     del connections["down"]
 
 
-WRONG_PKS: dict[str, tuple[str, Any]] = {
-    "text for an int": ("testapp.Tag", "one"),
-    "bytes for an int": ("testapp.Tag", b"1"),
-    "list for an int": ("testapp.Tag", [1]),
-    "dict": ("testapp.Tag", {"pk": 1}),
-    "none": ("testapp.Tag", None),
-    "too large": ("testapp.Tag", 2**200),
-    "too small": ("testapp.Tag", -(2**63) - 1),
-    "not finite": ("testapp.Tag", float("inf")),
-    "not a number": ("testapp.Tag", float("nan")),
-    "text for a uuid": ("testapp.Ticket", "x"),
-    "int for a uuid": ("testapp.Ticket", -1),
-    "text for a date": ("testapp.Holiday", "yesterday"),
-    "int for a date": ("testapp.Holiday", 20261225),
-    "text with a zero": ("testapp.Country", "a\0"),
-    "one column": ("testapp.Page", 1),
-    "three columns": ("testapp.Page", (1, 2, 3)),
-    "no column": ("testapp.Page", (1, None)),
-    "text for columns": ("testapp.Page", "[1, 2]"),
-    "columns of another type": ("testapp.Page", ("x", [])),
-    "nested columns": ("testapp.Page", ((1,), (2,))),
-    "tuple for an int": ("testapp.Tag", (1,)),
-    "queryset": ("testapp.Tag", forged("dj.queryset", ("testapp.Tag", "", None, []))),
-    "row": ("testapp.Tag", forged("dj.row", ("testapp.Author", 1, "default"))),
-    "class": ("testapp.Tag", int),
-    "no such model": ("testapp.Scroll", 1),
-    "no such application": ("papyrus.Scroll", 1),
-    "no label": ("Tag", 1),
-    "empty label": ("", 1),
-    "label of three": ("a.b.c", 1),
-    "abstract": ("auth.AbstractUser", 1),
+STALE, REFUSED = StaleStateError, UnsealError
+WRONG_PKS: dict[str, tuple[str, Any, type[Exception]]] = {
+    "text for an int": ("testapp.Tag", "one", STALE),
+    "bytes for an int": ("testapp.Tag", b"1", STALE),
+    "list for an int": ("testapp.Tag", [1], REFUSED),
+    "dict": ("testapp.Tag", {"pk": 1}, REFUSED),
+    "none": ("testapp.Tag", None, REFUSED),
+    "too large": ("testapp.Tag", 2**200, STALE),
+    "too small": ("testapp.Tag", -(2**63) - 1, STALE),
+    "not finite": ("testapp.Tag", float("inf"), STALE),
+    "not a number": ("testapp.Tag", float("nan"), STALE),
+    "text for a uuid": ("testapp.Ticket", "x", STALE),
+    "int for a uuid": ("testapp.Ticket", -1, STALE),
+    "text for a date": ("testapp.Holiday", "yesterday", STALE),
+    "int for a date": ("testapp.Holiday", 20261225, STALE),
+    "text with a zero": ("testapp.Country", "a\0", REFUSED),
+    "one column": ("testapp.Page", 1, STALE),
+    "three columns": ("testapp.Page", (1, 2, 3), STALE),
+    "no column": ("testapp.Page", (1, None), REFUSED),
+    "text for columns": ("testapp.Page", "[1, 2]", STALE),
+    "columns of another type": ("testapp.Page", ("x", []), REFUSED),
+    "nested columns": ("testapp.Page", ((1,), (2,)), REFUSED),
+    "tuple for an int": ("testapp.Tag", (1,), STALE),
+    "queryset": ("testapp.Tag", forged("dj.queryset", ("testapp.Tag", "", None, [])), REFUSED),
+    "row": ("testapp.Tag", forged("dj.row", ("testapp.Author", 1, "default")), REFUSED),
+    "class": ("testapp.Tag", int, REFUSED),
+    "label in other letters": ("testapp.tag", 1, STALE),
+    "no such model": ("testapp.Scroll", 1, STALE),
+    "no such application": ("papyrus.Scroll", 1, STALE),
+    "no label": ("Tag", 1, STALE),
+    "empty label": ("", 1, STALE),
+    "label of three": ("a.b.c", 1, STALE),
+    "abstract": ("auth.AbstractUser", 1, STALE),
 }
 
 
 @pytest.mark.usefixtures("shop")
 @pytest.mark.parametrize("name", WRONG_PKS)
 def test_what_is_no_pk(name: str, open_forged: Open) -> None:
-    """A pk of another type or size, an old state's or a forged one's, is stale or refused, and no server error."""
-    label, pk = WRONG_PKS[name]
+    """A pk that can be from before the key was changed is stale; one that is never written is refused. Neither is a
+    server error.
+    """
+    label, pk, error = WRONG_PKS[name]
     for value in (forged("dj.row", (label, pk, "default")), forged("dj.file", (label, pk, "default", "sample"))):
-        with pytest.raises((StaleStateError, UnsealError)):
+        with pytest.raises(error):
             open_forged([value])
+
+
+@pytest.mark.usefixtures("db")
+def test_a_pk_that_is_not_kept(sealer: StateSealer) -> None:
+    """What would be refused when it is opened is not sealed."""
+    country = Country.objects.create(code="a\0")
+    with pytest.raises(NotSerializable, match="its pk: a text with a NUL"):
+        sealer.seal(country, session_id="s")
+
+
+@pytest.mark.usefixtures("db")
+@pytest.mark.parametrize("error", [ValueError, TypeError, ValidationError])
+def test_an_error_of_the_application(error: type[Exception], sealer: StateSealer) -> None:
+    """What a receiver raises while rows are made is no fault of the pk: it passes."""
+    token = sealer.seal(Tag.objects.create(name="a"), session_id="s")
+
+    def broken(**_: Any) -> None:
+        raise error("a bug")
+
+    post_init.connect(broken, sender=Tag)
+    try:
+        with pytest.raises(error, match="a bug"):
+            sealer.unseal(token, session_id="s")
+    finally:
+        post_init.disconnect(broken, sender=Tag)
+
+
+def test_a_pk_that_cannot_be_sent(open_forged: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a field's way to the database ends, before any query, the state is stale too."""
+
+    def refuse(*_: Any) -> None:
+        raise InvalidOperation
+
+    monkeypatch.setattr(Tag._meta.pk, "get_db_prep_value", refuse)
+    monkeypatch.setattr(Page._meta.get_field("number"), "get_db_prep_value", refuse)
+    for label, pk in (("testapp.Tag", 1), ("testapp.Page", (1, 2))):
+        with pytest.raises(StaleStateError, match="InvalidOperation"):
+            open_forged(forged("dj.row", (label, pk, "default")))
 
 
 MALFORMED: list[tuple[str, object]] = [

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from django.core.management import call_command
 from django.templatetags.static import static
 from django.test import modify_settings, override_settings
 from django.utils.safestring import SafeString, mark_safe
+from django.views.debug import ExceptionReporter
 
 from sealedsession import default_registry
 from sealedsession.errors import ConfigError, NotSerializable, UnsealError
@@ -259,6 +261,40 @@ def test_the_sealer_is_made_once() -> None:
     assert get_state_sealer() is not other
 
 
+GIVEN = {"validate_key": OTHER_SECRET, "encrypt_key": OTHER_SECRET[::-1]}
+IN_REQUESTS: dict[str, dict[str, Any]] = {
+    "weak fallback": {"SECRET_KEY_FALLBACKS": [OTHER_SECRET, "short"]},
+    "weak key in a list": {
+        "SEALEDSESSION": {"STATE": {**GIVEN, "validate_key": [OTHER_SECRET, "short"], "encrypt_key": [SECRET, "x"]}}
+    },
+    "wrong option": {"SEALEDSESSION": {"STATE": {**GIVEN, "max_age": "x"}}},
+    "unknown option": {"SEALEDSESSION": {"STATE": {**GIVEN, "max_ages": 1}}},
+    "what cannot be imported": {"SEALEDSESSION": {"STATE": {**GIVEN, "clock": "nowhere.clock"}}},
+    "what fails when it is imported": {"SEALEDSESSION": {"STATE": {**GIVEN, "clock": "broken_clock.clock"}}},
+}
+
+
+@pytest.mark.parametrize("name", IN_REQUESTS)
+def test_errors_show_no_keys(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Django's page for errors shows what is in the frames of each error: there are no keys. Frames of the application
+    are there.
+    """
+    (tmp_path / "broken_clock.py").write_text("raise LookupError('no clock')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with override_settings(**IN_REQUESTS[name], DEBUG=True):
+        with pytest.raises((ConfigError, LookupError)) as caught:
+            get_state_sealer()
+        page = ExceptionReporter(None, caught.type, caught.value, caught.tb).get_traceback_html()
+    error: BaseException | None = caught.value
+    frames = []
+    while error is not None:
+        frames += [frame for frame, _ in walk_tb(error.__traceback__) if frame.f_globals is not globals()]
+        error = error.__cause__ or error.__context__
+    for key in (SECRET, *GIVEN.values()):
+        assert not any(key in text for text in (page, *(repr(frame.f_locals) for frame in frames)))
+    assert any("broken_clock" in frame.f_code.co_filename for frame in frames) == ("fails" in name)
+
+
 @pytest.mark.usefixtures("classes")
 def test_register() -> None:
     """A class can be registered before and after the sealer is made, whatever the settings, and stays registered when
@@ -276,7 +312,8 @@ def test_register() -> None:
         pass
 
     assert register(Late, "late") is Late
-    assert get_state_sealer() is not sealer
+    assert get_state_sealer() is sealer  # also where it was taken before
+    assert type(sealer.resume(sealer.seal(Late(), session_id=SID), session_id=SID)) is Late
     for cls in (Early, Late):
         token = get_state_sealer().seal(cls(), session_id=SID)
         with override_settings(SEALEDSESSION={"STATE": {"max_age": 60}}):

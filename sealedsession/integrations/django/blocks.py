@@ -11,12 +11,14 @@ from typing import Any
 from django.template import TemplateDoesNotExist, engines
 from django.template.backends.django import DjangoTemplates
 from django.template.loader_tags import BlockNode
+from django.template.loaders.cached import Loader as CachedLoader
 from django.template.utils import InvalidTemplateEngineError
 
 from sealedsession.errors import StaleStateError
 from sealedsession.integrations.django.operands import exactly
 
 # What a file system says of a name that no template can have. A disk that is broken says something else.
+_LONGEST = 255  # characters of a name, as in most file systems. Django keeps names that it did not find.
 _NO_NAME = (EISDIR, ENAMETOOLONG, ENOTDIR)
 
 
@@ -41,8 +43,8 @@ def decode(data: Any) -> tuple[str, str, tuple[str, ...]]:
     """Check the data of a reference to a block."""
     engine, template, path = exactly(data, tuple, length=3)
     for name in (engine, template, *exactly(path, tuple)):
-        if not exactly(name, str).isprintable():
-            raise ValueError("a name of a template or a block that is none")
+        if not exactly(name, str).isprintable() or len(name) > _LONGEST:
+            raise ValueError(f"a name of a template or a block has at most {_LONGEST} characters, all printable")
     return engine, template, path
 
 
@@ -63,10 +65,20 @@ def template_of(backend: Any, name: str) -> Any:
         raise TemplateDoesNotExist(name)
     try:
         return backend.engine.get_template(name)
+    except TemplateDoesNotExist:
+        _forget(backend.engine, name)
+        raise
     except OSError as error:
         if error.errno not in _NO_NAME:
             raise
         raise TemplateDoesNotExist(name) from error
+
+
+def _forget(engine: Any, name: str) -> None:
+    """Take a name that was not found out of where it would be kept for ever: a token may have named it."""
+    for loader in engine.template_loaders:
+        if isinstance(loader, CachedLoader):
+            loader.get_template_cache.pop(loader.cache_key(name), None)
 
 
 def _block(engine: str, template: str, path: tuple[str, ...]) -> Any:

@@ -15,6 +15,7 @@ import difflib
 import inspect
 import threading
 from collections.abc import Iterable
+from types import TracebackType
 from typing import Any
 
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -54,13 +55,16 @@ def get_state_sealer() -> StateSealer:
     """
     global _sealer
     with _lock:
-        if _sealer is None:
-            options = state_options()
-            sealer = make_state_sealer({**options, **state_keys(options)})
-            for code, cls in _classes.items():
-                sealer.register(cls, code)
-            _sealer = sealer
-        return _sealer
+        if _sealer is not None:
+            return _sealer
+        try:
+            _sealer = _new_sealer()
+            return _sealer
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is raised again
+            failure = error
+    # Frames have keys in them here, and Django's page for errors shows what is in frames. They are left behind.
+    failure.__context__ = None
+    raise failure.with_traceback(_of_others(failure.__traceback__))
 
 
 def forget_state_sealer() -> None:
@@ -99,9 +103,25 @@ def register(cls: type[State], code: str | None = None) -> type[State]:
                 f"{cls.__qualname__}, or another class of the code {code!r}, is registered already: give it a code of "
                 "its own, register(cls, code)"
             )
+        if _sealer is not None:
+            _sealer.register(cls, code)  # whoever has taken it already knows the class too
         _classes[code] = cls
-        forget_state_sealer()
     return cls
+
+
+def _new_sealer() -> StateSealer:
+    options = state_options()
+    sealer = make_state_sealer({**options, **state_keys(options)})
+    for code, cls in _classes.items():
+        sealer.register(cls, code)
+    return sealer
+
+
+def _of_others(traceback: TracebackType | None) -> TracebackType | None:
+    """A traceback without the frames at its start that are this package's."""
+    while traceback is not None and traceback.tb_frame.f_globals.get("__name__", "").startswith("sealedsession."):
+        traceback = traceback.tb_next
+    return traceback
 
 
 def uses_django_sessions() -> bool:

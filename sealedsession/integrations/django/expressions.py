@@ -90,7 +90,9 @@ class Expressions(Columns, ABC):
             return name
         if isinstance(expression, Transform):
             transform = getattr(expression, "key_name", None) or getattr(expression, "lookup_name", None)
-            if not isinstance(transform, str) or not expression.lhs.get_transform(transform):
+            # What order_by() was given still has F in it, which knows of no transforms.
+            is_open = any(isinstance(part, F) for part in expression.flatten())
+            if is_open or not isinstance(transform, str) or not expression.lhs.get_transform(transform):
                 raise Unsayable(f"the expression {type(expression).__name__}")
             return f"{self.path(expression.lhs, of_lookup=of_lookup)}__{transform}"
         if isinstance(expression, Col | ColPairs):

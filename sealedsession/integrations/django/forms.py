@@ -3,9 +3,11 @@
 1. Of a form there are sealed its data if it is bound, its initial values, its prefix, and of a form for a model the
    instance, by reference, if that is saved.
 2. Files are not sealed, as browsers do not give them twice; nor are errors: validation finds them again.
+3. Data is checked before a form is made of it. What its class raises then is the application's, and passes.
 """
 
 import inspect
+from collections.abc import Callable
 from typing import Any, cast
 
 from django.forms import BaseForm
@@ -17,8 +19,8 @@ from sealedsession.integrations.django.operands import exactly
 from sealedsession.shapes import Codec
 
 
-def form_codec(cls: type[Any]) -> Codec:
-    """How forms of a class become data, and forms again.
+def form_codec(cls: type[Any]) -> tuple[Codec, Callable[[list[Any]], list[Any]]]:
+    """How forms of a class become data, and arguments for the class; and what makes forms of these.
 
     :raises ConfigError: for what is no class of forms, or cannot be made of data, initial values and prefix.
     """
@@ -40,9 +42,9 @@ def form_codec(cls: type[Any]) -> Codec:
             if not isinstance(instance, model | None):
                 raise TypeError(f"a {type(instance).__name__} for the instance")
             made["instance"] = instance
-        return cls(**made)
+        return made
 
-    return Codec(_encode, decode)
+    return Codec(_encode, decode), lambda checked: [cls(**made) for made in checked]
 
 
 def _encode(form: Any) -> object:

@@ -44,6 +44,8 @@ _STEPS = 128  # and recipes: each step copies the query, with those that are com
 _NAMES = 512  # joined by __: each looks for its join among all others. Databases take about 60 joins.
 _WEIGHT = 16384  # nodes that Django compiles: about a second. As much plain data as state may hold has fewer.
 _MEMBERS = 16  # members or characters of a value that weigh as much as a node
+_COPIED = 8  # nodes that a step copies in the time in which one is compiled
+_EXCLUDED = 16  # nodes that a negated condition weighs besides, which is a query of its own where it is on many rows
 _CONNECTORS = ("AND", "OR", "XOR")
 # Fields, lookups, and keys in JSON. Django writes some into SQL, between quotation marks: there are none among these.
 _PATH = re.compile(r"[\w-]{1,500}")
@@ -51,34 +53,51 @@ _PATH = re.compile(r"[\w-]{1,500}")
 
 class Budget:
     """What a recipe may cost with all recipes in it. A few characters can ask for a query without end: Django writes an
-    annotation wherever it is mentioned, and the members of XOR twice.
+    annotation wherever it is mentioned, and the members of XOR twice; and each step copies what is there, all of it.
 
     :param weight: nodes of SQL that are left for it.
     :ivar times: how often Django writes what is read now.
+    :ivar negations: those around what is read now.
+    :ivar nodes: those that are there, to be copied.
     """
 
     def __init__(self, weight: int = _WEIGHT) -> None:
         self.weight = weight
         self.times = 1
+        self.negations = 0
         self._steps, self._names = _STEPS, _NAMES
+        self.nodes = 0
 
-    def step(self) -> None:
-        """Pay for a step, or a recipe."""
+    def step(self, copied: int = 0) -> None:
+        """Pay for a recipe; or a step, and for the nodes that it copies."""
         self._steps -= 1
         if self._steps < 0:
             refuse(f"more than {_STEPS} steps")
+        self._pay(copied // _COPIED)
 
     def node(self, weight: int = 1) -> None:
         """Pay for a node of SQL."""
-        self.weight -= weight * self.times
-        if self.weight < 0:
-            refuse(f"more than {_WEIGHT} nodes, as annotations count wherever they are mentioned, and XOR counts twice")
+        self.nodes += weight * self.times
+        self._pay(weight * self.times)
+
+    def condition(self) -> None:
+        """Pay for what a condition may become where it is negated."""
+        if self.negations:
+            self._pay(_EXCLUDED * self.times)
 
     def names(self, number: int) -> None:
         """Pay for names on the way to a column."""
         self._names -= number
         if self._names < 0:
             refuse(f"more than {_NAMES} names joined by __")
+
+    def _pay(self, weight: int) -> None:
+        self.weight -= weight
+        if self.weight < 0:
+            refuse(
+                f"more than {_WEIGHT} nodes: annotations count wherever they are mentioned, XOR counts twice, negated "
+                f"conditions for {_EXCLUDED}, and each step for an {_COPIED}th of what is there"
+            )
 
 
 class Operands:
@@ -93,7 +112,13 @@ class Operands:
         self._weights: dict[str, int] = {}  # of annotations
 
     def annotation(self, name: Any, data: Any, depth: int) -> dict[str, Any]:
-        """Make an annotation that later names can mention."""
+        """Make an annotation that later names can mention.
+
+        :raises UnsealError: for what is none, and for a name that begins with a minus, which would not be found again:
+            in an order the same says descending.
+        """
+        if path(name).startswith("-"):
+            refuse("an annotation whose name begins with a minus")
         before = self._budget.weight
         made = {path(name): self.expression(data, depth)}
         self._weights[name] = before - self._budget.weight
@@ -158,14 +183,18 @@ class Operands:
     def _condition(self, data: Any, depth: int) -> Any:
         check_depth(depth)
         if type(data) is list:
+            self._budget.node()
             connector, negated, *children = exactly(data, list, at_least=2)
             if type(connector) is not str or connector not in _CONNECTORS:
                 refuse("a connector that there is not")
             written = 2 if connector == "XOR" else 1
             self._budget.times *= written
+            self._budget.negations += exactly(negated, bool)
             made = [self._condition(child, depth + 1) for child in children]
+            self._budget.negations -= negated
             self._budget.times //= written
-            return Q(*made, _connector=connector, _negated=exactly(negated, bool))
+            return Q(*made, _connector=connector, _negated=negated)
+        self._budget.condition()
         name, *operand = exactly(data, tuple)
         kind, value = operand if len(operand) == 2 else ("v", *exactly(operand, list, length=1))
         return self.path(name), self._operand(kind, value, depth + 1)

@@ -4,12 +4,16 @@
 2. A recipe is read from the query, followed, and compiled: only if that makes the same SQL and the same parameters, it
    is sealed. What recipes cannot say is an error when it is sealed, and never a query that is another one.
 3. What a recipe may cost is bounded, see `operands`. One that would cost more is not sealed.
-4. Neither sealing nor unsealing makes a query. (Relations of contenttypes ask for their type once in a process.)
+4. Neither sealing nor unsealing makes a query. (Relations of contenttypes ask for their type once in a process. If
+   there is none, Django would write it: unsealing does not let it, and the recipe is stale.)
 """
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from django import db
+from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist, FieldError
 from django.db import models, router
 from django.db.models import QuerySet
@@ -23,6 +27,7 @@ from sealedsession.integrations.django.reading import explanations
 from sealedsession.integrations.django.recipes import (
     FETCH_MODES,
     ITERABLES,
+    ManagerError,
     check_relations,
     manager_of,
     model_of,
@@ -63,9 +68,10 @@ def fetch(recipes: list[Any]) -> list[Any]:
     """
     budget = Budget()
     querysets = []
-    for recipe in recipes:
-        budget = Budget(budget.weight)  # which is for all together: recipes are short, and so can be many
-        querysets.append(_followed(recipe, budget))
+    with _content_types_are_read():
+        for recipe in recipes:
+            budget = Budget(budget.weight)  # which is for all together: recipes are short, and so can be many
+            querysets.append(_followed(recipe, budget))
     return querysets
 
 
@@ -75,10 +81,28 @@ def _followed(recipe: Any, budget: Budget) -> Any:
         compiled(queryset)  # finds fields that are gone in order_by(), select_related() and only()
     except (UnsealError, StaleStateError, db.OperationalError, db.InterfaceError):
         raise
+    except ManagerError as error:
+        failure: Exception = error.args[0]
     except Exception as error:  # Django says in errors of many types that something does not fit
         problem = str(error) if isinstance(error, FieldError | FieldDoesNotExist) else type(error).__name__
         raise StaleStateError(f"a QuerySet of {recipe[0]!a}, which takes it no more: {problem}") from error
-    return queryset
+    else:
+        return queryset
+    raise failure  # here, where it keeps the cause that it came with
+
+
+def _content_types_are_read() -> AbstractContextManager[None]:
+    """Refuse to write a content type that is missing, which Django does when it is asked for."""
+    if not apps.is_installed("django.contrib.contenttypes"):
+        return nullcontext()
+    using = router.db_for_write(apps.get_model("contenttypes.ContentType"))
+    return db.connections[using].execute_wrapper(_without_insert)
+
+
+def _without_insert(execute: Callable[..., Any], sql: str, *arguments: Any) -> Any:
+    if sql.startswith("INSERT"):
+        raise StaleStateError("a QuerySet with a relation of contenttypes whose type there is not any more")
+    return execute(sql, *arguments)
 
 
 def _recipe_of(queryset: Any) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ for the one that routers choose), and steps. `querysets` makes recipes, and foll
 1. Data of a recipe may be hostile. A step is one of `_STEPS`; it calls a method of Django's own QuerySet, and each
    argument is checked. A forged recipe filters, joins, counts and orders as an application can, and does nothing else:
    there is no way in it to say SQL, a function, a class or an attribute.
-2. No query is made.
+2. No query is made, but for content types, see `querysets`.
 """
 
 import inspect
@@ -37,12 +37,17 @@ COMBINATORS = ("union", "intersection", "difference")
 _WEIGHT = 16  # of a recipe: columns, which Django selects by itself
 
 
+class ManagerError(Exception):
+    """Carries what a manager's own code raised: nothing in a recipe is the cause of it."""
+
+
 def queryset_of(recipe: Any, depth: int, budget: Budget) -> Any:
     """Make the QuerySet.
 
     :param depth: how deep in other recipes it is.
     :param budget: what it may cost; less is left of it afterwards.
     :raises UnsealError: for what is no recipe.
+    :raises ManagerError: when a manager does not give a QuerySet.
     :raises StaleStateError: when its model, its manager or its database is gone. What else does not fit the models is
         told by Django, in errors of many types.
     """
@@ -65,9 +70,13 @@ def model_of(label: Any) -> Any:
     :raises StaleStateError: when there is none.
     """
     try:
-        return apps.get_model(exactly(label, str))
+        model = apps.get_model(exactly(label, str))
     except (LookupError, ValueError):
-        raise StaleStateError(f"the model {label[:60]!a}, which is not installed any more") from None
+        model = None
+    # Django takes it in any case of letters, and each spelling would be a model of its own, with its own query.
+    if model is None or model._meta.label != label:
+        raise StaleStateError(f"the model {label[:60]!a}, which is not installed any more")
+    return model
 
 
 def manager_of(queryset: Any) -> str | None:
@@ -97,11 +106,18 @@ def _with_class(queryset: Any, model: Any, manager: str) -> Any:
     managers = {known.name: known for known in model._meta.managers}
     if manager not in managers:
         raise StaleStateError(f"the manager {manager[:60]!a} of {model._meta.label}, which there is not any more")
-    made = type(managers[manager].all())(model=model, query=queryset.query, using=queryset._db)
+    made = _class_of(managers[manager])(model=model, query=queryset.query, using=queryset._db)
     for attribute in ("_prefetch_related_lookups", "_iterable_class", "_fields", "_fetch_mode"):
         if hasattr(queryset, attribute):
             setattr(made, attribute, getattr(queryset, attribute))
     return made
+
+
+def _class_of(manager: Any) -> Any:
+    try:
+        return type(manager.all())
+    except Exception as error:  # noqa: BLE001  # the application's own
+        raise ManagerError(error) from None
 
 
 class _Making:
@@ -112,9 +128,11 @@ class _Making:
         self._depth = depth
         self._budget = budget
         self._operands = Operands(queryset_of, budget)
+        self._before = budget.nodes
+        self._kept = 0  # nodes that are there twice
 
     def take(self, step: Any) -> None:
-        self._budget.step()
+        self._budget.step(self._budget.nodes - self._before)
         name, *arguments = exactly(step, tuple)
         if type(name) is not str or name not in _STEPS:
             refuse("a step that there is not")
@@ -196,13 +214,19 @@ class _Making:
     def union(self, every: Any, recipes: Any) -> Any:
         return self.queryset.union(*self._others(recipes), all=exactly(every, bool))
 
-    def intersection(self, _: Any, recipes: Any) -> Any:
+    def intersection(self, every: Any, recipes: Any) -> Any:
+        exactly(every, bool)
         return self.queryset.intersection(*self._others(recipes))
 
-    def difference(self, _: Any, recipes: Any) -> Any:
+    def difference(self, every: Any, recipes: Any) -> Any:
+        exactly(every, bool)
         return self.queryset.difference(*self._others(recipes))
 
     def _others(self, recipes: Any) -> list[Any]:
+        # What was there stays beside what it is combined with, and steps from now on copy both.
+        own = self._budget.nodes - self._before - self._kept
+        self._kept += own
+        self._budget.nodes += own
         return [queryset_of(recipe, self._depth, self._budget) for recipe in exactly(recipes, list)]
 
 
@@ -216,9 +240,11 @@ _STEPS = {
 
 
 def _is_method(model: Any, name: str) -> bool:
-    """Whether rows have a method or a property of that name: an annotation would take its place."""
+    """Whether rows have a method of that name, which an annotation would hide, or a property or related rows, which it
+    would be assigned to.
+    """
     member = inspect.getattr_static(model, name, None)
-    return inspect.isroutine(member) or isinstance(member, property)
+    return inspect.isroutine(member) or hasattr(member, "__set__")
 
 
 def _accessor(field: Any) -> Any:

@@ -18,8 +18,10 @@ from sealedsession.errors import StaleStateError
 from sealedsession.integrations.django.operands import SCALARS, exactly
 from sealedsession.integrations.django.recipes import model_of
 
-# What a pk says that is none of its model, or too large for the column: an old state's, or a forged one's.
-_NO_PK = (ValueError, TypeError, ValidationError, OverflowError, db.DataError)
+# What fields say of a pk that is none of its model: an old state's, or a forged one's.
+_NO_PK = (ValueError, TypeError, ValidationError, ArithmeticError)
+# What databases say of one. The query runs code of the application too, whose errors are its own.
+_NOT_IN_COLUMN = (OverflowError, UnicodeError, db.DataError)
 
 
 class Reference(NamedTuple):
@@ -104,6 +106,8 @@ def _checked(pk: Any) -> Any:
     for part in pk if type(pk) is tuple else (pk,):
         if type(part) not in SCALARS:
             raise TypeError(f"its pk: a {type(part).__name__}, which is not kept as one")
+        if type(part) is str and "\0" in part:
+            raise ValueError("its pk: a text with a NUL, which some databases do not take")
     return pk
 
 
@@ -112,12 +116,30 @@ def _rows(label: str, using: str, pks: list[Any]) -> list[Any]:
     if using not in db.connections.settings:
         raise StaleStateError(f"a row of {label} in the database {using[:60]!a}, which is not in DATABASES any more")
     try:
-        if any(type(pk) is not type(prepared := _prepared(model, pk)) or pk != prepared for pk in pks):
-            raise TypeError("a pk in a spelling that is never written")
-        found = model._base_manager.using(using).in_bulk(set(pks))
-        return [found.get(pk) for pk in pks]
+        for pk in pks:
+            _check_spelling(model, pk, db.connections[using])
     except _NO_PK as error:
-        raise StaleStateError(f"a row of {label} whose pk it does not take: {type(error).__name__}") from error
+        raise _not_taken(label, error) from error
+    rows = model._base_manager.using(using)
+    try:
+        found = rows.in_bulk(set(pks))
+    except _NOT_IN_COLUMN as error:
+        raise _not_taken(label, error) from error
+    return [found.get(pk) for pk in pks]
+
+
+def _not_taken(label: str, error: Exception) -> StaleStateError:
+    return StaleStateError(f"a row of {label} whose pk it does not take: {type(error).__name__}")
+
+
+def _check_spelling(model: Any, pk: Any, connection: Any) -> None:
+    prepared = _prepared(model, pk)
+    if type(pk) is not type(prepared) or pk != prepared:
+        raise TypeError("a pk in a spelling that is never written")
+    key: Any = model._meta.pk
+    is_composite = isinstance(key, CompositePrimaryKey)
+    for field, part in zip(key.fields if is_composite else [key], pk if is_composite else [pk], strict=True):
+        field.get_db_prep_value(part, connection)  # which refuses what cannot be sent
 
 
 def _prepared(model: Any, pk: Any) -> Any:
@@ -125,7 +147,7 @@ def _prepared(model: Any, pk: Any) -> Any:
     key = model._meta.pk
     if not isinstance(key, CompositePrimaryKey):
         return _of_field(key, pk)
-    return tuple(_of_field(field, part) for field, part in zip(key.fields, exactly(pk, tuple), strict=True))
+    return tuple(_of_field(field, part) for field, part in zip(key.fields, pk, strict=True))
 
 
 def _of_field(field: Any, value: Any) -> Any:

@@ -15,10 +15,11 @@ AnonymousUser          as it is
 Importing this asks for no settings, and for no application.
 """
 
-from typing import Any, NoReturn, TypeVar
+from typing import Any, ClassVar, NoReturn, TypeVar
 
 from django.db.models import Model, QuerySet
 from django.db.models.fields.files import FieldFile
+from django.db.models.manager import BaseManager
 from django.db.models.query import RawQuerySet
 from django.forms import BaseForm
 from django.http import QueryDict
@@ -42,10 +43,13 @@ class DjangoRegistry(StateRegistry):
 
     __slots__ = ()
 
+    written_as: ClassVar[str] = "sealedsession.integrations.django.values.registry"
+
     def __init__(self) -> None:
         super().__init__()
         for base, code, encode, decode, fetch in _FAMILIES:
-            self.register_family(base, code, encode=encode, decode=decode, fetch=fetch)
+            # Rows are fetched by one query, and recipes share a budget: none may be fetched alone.
+            self.register_family(base, code, encode=encode, decode=decode, fetch=fetch, plain=base not in _LAZY)
         self.register(SafeString, "dj.safe", encode=str.__str__, decode=lambda data: SafeString(exactly(data, str)))
         self.register(QueryDict, "dj.querydict", encode=lambda value: dict(value.lists()), decode=_query_dict)
         # What is plain is so from the beginning: a reference around it is fetched along with the others.
@@ -61,6 +65,14 @@ class DjangoRegistry(StateRegistry):
         self.by_type[cls] = _ANONYMOUS_USER
         return True
 
+    def cure_for(self, cls: type, /) -> str | None:
+        """What to do about a form of another class, or a manager."""
+        if issubclass(cls, BaseManager):
+            return "Seal its query set: .all()"
+        if issubclass(cls, BaseForm):
+            return f"Register its class: {self.written_as}.register_form({cls.__qualname__})"
+        return None
+
     def register_form(self, cls: type[Form], code: str | None = None) -> type[Form]:
         """Let state hold forms of exactly this class. It can stand as a decorator above the class.
 
@@ -68,8 +80,10 @@ class DjangoRegistry(StateRegistry):
         :raises ConfigError: when it is no class of forms, or cannot be made of data, initial and prefix alone, and as
             `Registry.register`.
         """
-        codec = form_codec(cls)
+        codec, make = form_codec(cls)
         self._register(cls, cls.__qualname__ if code is None else code, codec)
+        # Made when rows are fetched: a class may ask the database, and what goes wrong then is no forgery.
+        self._add(self.by_type[cls]._replace(decode=codec.decode, deferred=True, fetch=make))
         return cls
 
 
@@ -117,6 +131,7 @@ _FAMILIES: tuple[tuple[type, str, Any, Any, Any], ...] = (
     (SimpleLazyObject, "dj.lazy", _wrapped, _itself, list),
     (Promise, "dj.text", _spoken, _itself, list),
 )
+_LAZY = (SimpleLazyObject, Promise)
 _PLACE = type("AnonymousUser", (), {})
 _ANONYMOUS_USER = ValueType(_PLACE, "dj.anonymous", lambda _: None, _decode_anonymous, True)
 
