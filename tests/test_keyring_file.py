@@ -11,7 +11,7 @@ from hashlib import sha256
 from itertools import count
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sealedsession.errors import ConfigError
@@ -28,8 +28,6 @@ from sealedsession.keyring_file import (
     utc,
 )
 from sealedsession.keys import KeyPair, Keyring
-
-untimed = settings(deadline=None)
 
 SOURCE = "keyring 'file:/run/keys.json'"
 NOON = 1_795_262_400  # 2026-11-21T12:00:00Z
@@ -129,7 +127,6 @@ def keyrings(draw):
     return draw(st.permutations(keys))
 
 
-@untimed
 @given(keyrings())
 def test_round_trip(keys):
     """What render writes, parse reads: the same keys, in ASCII."""
@@ -295,7 +292,6 @@ entries = st.fixed_dictionaries(
 documents = st.fixed_dictionaries({"version": st.just(1) | json_values, "keys": st.lists(entries) | json_values})
 
 
-@untimed
 @given(st.one_of(st.binary(), st.text(), json_values.map(json.dumps), documents.map(json.dumps)))
 def test_anything(content):
     """Whatever is given, parse gives keys that make a keyring, or refuses it by ConfigError."""
@@ -304,7 +300,6 @@ def test_anything(content):
     assert problem is None or problem.startswith(SOURCE)
 
 
-@untimed
 @given(st.integers(0, 2000), st.binary(max_size=4))
 def test_damaged(position, damage):
     """A keyring with some bytes replaced is read, or refused by ConfigError."""
@@ -645,11 +640,11 @@ def test_a_report_that_fails(path):
 
 def test_nobody_waits_for_the_look(path):
     """While one thread looks at the file, others get the keyring there is, at once."""
-    looking, done = threading.Event(), threading.Event()
+    looking, done, waited = threading.Event(), threading.Event(), []
 
     def report(error):
         looking.set()
-        done.wait(20)
+        waited.append(done.wait(60))
 
     write(path, document(entry(1)))
     keyring = KeyringFile(str(path), report)
@@ -657,12 +652,11 @@ def test_nobody_waits_for_the_look(path):
     write(path, "{}")
     thread = threading.Thread(target=keyring.current, args=(2,))
     thread.start()
-    assert looking.wait(20)
-    begin = time.monotonic()
+    assert looking.wait(60)
     assert keyring.current(3) is old
-    assert time.monotonic() - begin < 4
     done.set()
     thread.join()
+    assert waited == [True]
 
 
 def test_threads(path, reports):
@@ -684,7 +678,7 @@ def test_threads(path, reports):
     rings = [[entry(number), entry(number - 1, "fallback")] for number in range(2, 9)]
     for written, entries_now in enumerate(rings, start=1):
         write(path, document(*entries_now))
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while len(reports) < written and time.monotonic() < deadline:
             time.sleep(0.001)
     stop.set()
