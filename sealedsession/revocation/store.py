@@ -4,7 +4,8 @@ Rules:
 
 1. An entry lives as long as a cookie of that session, or subject, could: the size of a store is the number of logouts
    within the absolute timeout, not of sessions.
-2. A store that cannot answer raises `StoreError`, soon: it has timeouts, and never hangs.
+2. A store that cannot answer raises `StoreError`, soon: it has timeouts, and never hangs. They count from when a thread
+   has the question, which asyncio's default executor may let wait for others.
 3. Keys are bytes: a letter, and a session's first id or the SHA-256 of a subject. A store holds no session data and no
    names.
 """
