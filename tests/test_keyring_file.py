@@ -6,7 +6,9 @@ import os
 import threading
 import time
 import traceback
+import warnings
 from base64 import urlsafe_b64encode
+from contextlib import suppress
 from hashlib import sha256
 from itertools import count
 
@@ -657,6 +659,41 @@ def test_nobody_waits_for_the_look(path):
     done.set()
     thread.join()
     assert waited == [True]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+def test_fork_during_a_look(path):
+    """A fork, made while another thread looks at the file, reads it again when it changes."""
+    looking, done = threading.Event(), threading.Event()
+
+    def report(error):
+        if threading.current_thread() is thread:
+            looking.set()
+            done.wait(60)
+
+    write(path, document(entry(1)))
+    keyring = KeyringFile(str(path), report)
+    write(path, document(entry(2)))
+    thread = threading.Thread(target=keyring.current, args=(1,))
+    thread.start()
+    assert looking.wait(60)
+    child = fork()
+    if child == 0:
+        status = 1
+        with suppress(BaseException):
+            write(path, document(entry(3)))
+            status = 0 if primary(keyring.current(2)) == 3 else 1
+        os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
+    done.set()
+    thread.join()
+
+
+def fork():
+    """Fork, although there are threads: Python 3.12 warns of that, and applications' servers do it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
 
 
 def test_threads(path, reports):

@@ -5,6 +5,7 @@ import gc
 import os
 import resource
 import shutil
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -1139,6 +1140,22 @@ def test_cached_size(clock, call):
     assert sorted(store._answers) == [b"a", b"c", b"d"]
     assert call(store, "find", [b"%d" % number for number in range(10)]) == [None] * 10
     assert len(store._answers) == 3
+
+
+@pytest.mark.parametrize("kind", [MemoryStore, lambda: CachedStore(MemoryStore())], ids=["memory", "cached"])
+def test_fork_while_a_thread_revokes(kind):
+    """A fork, made while another thread revokes, can revoke and does not wait for that thread, which it has not."""
+    store = kind()
+    with store._lock:  # as the other thread would hold it
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)  # ends a fork that waits for ever
+            status = 1
+            with suppress(BaseException):
+                store.revoke(KEY, ENTRY, TTL)
+                status = 0 if store.find([KEY]) == [ENTRY] else 1
+            os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_staleness_of_a_cache_over_a_cache():

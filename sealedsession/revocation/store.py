@@ -12,11 +12,14 @@ Rules:
 
 import asyncio
 import math
+import os
+import threading
 import time
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sealedsession.errors import ConfigError
 
@@ -81,6 +84,19 @@ def check_clock(clock: object) -> None:
     """
     if not callable(clock):
         raise ConfigError(f"clock has to be a function, and a {type(clock).__name__} was given")
+
+
+def give_lock(store: Any) -> None:
+    """Give a store a lock as its ``_lock``, and another one in every fork: who held it there is not in the fork."""
+    store._lock = threading.Lock()
+    known = weakref.ref(store)
+
+    def renew() -> None:
+        if (alive := known()) is not None:
+            alive._lock = threading.Lock()
+
+    if hasattr(os, "register_at_fork"):  # not on Windows
+        os.register_at_fork(after_in_child=renew)
 
 
 class RevocationStore(ABC):
