@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     init = steps.add_parser("init", help="make a keyring of one primary key")
     init.add_argument("--signed-only", action="store_true", help="make no encrypt_key: clients can read sessions")
     add = steps.add_parser("add", help="add a staged key, which is accepted and does not seal yet")
-    promote = steps.add_parser("promote", help="make a staged key primary, and the primary one a fallback")
+    promote = steps.add_parser("promote", help="make a staged key primary, and that one a fallback; or take it back")
     retire = steps.add_parser("retire", help="remove a fallback key whose sessions are over, or a staged key")
     listing = steps.add_parser("list", help="show states and what may be done next, and no keys")
 

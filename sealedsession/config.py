@@ -12,6 +12,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from inspect import iscoroutinefunction
 from typing import Any, Self
 
 from sealedsession.cookie import CookiePolicy
@@ -207,6 +208,8 @@ class SessionConfig:
             if not callable(value) and not (value is None and or_none):
                 expected = "a function or None" if or_none else "a function"
                 raise ConfigError(f"{option} has to be {expected}{given(value)}")
+            if iscoroutinefunction(value):
+                raise ConfigError(f"{option} has to be a function without async: nobody awaits what it returns")
 
     def _check_times(self) -> None:
         timeouts = timeouts_of(self.lifetimes, self.idle_timeout, self.absolute_timeout)

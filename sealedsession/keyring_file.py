@@ -15,7 +15,6 @@ import json
 import os
 import re
 import stat
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -134,13 +133,13 @@ class KeyringFile:
     :raises ConfigError: if it cannot be read now, or holds no keyring.
     """
 
-    __slots__ = ("_checked", "_keyring", "_lock", "_path", "_problem", "_report", "_seen", "_source", "_warned")
+    __slots__ = ("_checked", "_keyring", "_looking", "_path", "_problem", "_report", "_seen", "_source", "_warned")
 
     def __init__(self, path: str, report: Callable[[Exception | None], object]) -> None:
         self._source = f"keyring {'file:' + path!r}"
         self._path = os.path.abspath(path)  # the working directory may change
         self._report = report
-        self._lock = threading.Lock()
+        self._looking: dict[int, object] = {}  # by process: the look of another thread does not go on in a fork
         self._warned = False
         self._problem: str | None = None
         self._checked: int | None = None
@@ -151,12 +150,12 @@ class KeyringFile:
 
         :param second: the time. The file is looked at once in it, even if clocks went back to it.
         """
-        if second != self._checked and self._lock.acquire(blocking=False):
+        if second != self._checked and self._looking.setdefault(os.getpid(), me := object()) is me:
             try:
                 self._checked = second
                 self._look()
             finally:
-                self._lock.release()
+                self._looking.pop(os.getpid(), None)
         return self._keyring
 
     def _look(self) -> None:
@@ -164,7 +163,7 @@ class KeyringFile:
             if self._seen == _fingerprint(os.stat(self._path)):
                 return
         try:
-            keyring, self._seen = self._read()
+            keyring, seen = self._read()
             if (keyring.pairs[0].encrypt is None) != (self._keyring.pairs[0].encrypt is None):
                 raise ConfigError(f"{self._source} has changed between encrypted and signed only: restart for that")
         except BeingWritten:
@@ -175,12 +174,13 @@ class KeyringFile:
                 self._problem = str(error)
                 self._report(error)
             return
-        if keyring.pairs != self._keyring.pairs:
+        changed = keyring.pairs != self._keyring.pairs
+        if changed:
             self._keyring = keyring
-        elif self._problem is None:
-            return
-        self._problem = None
-        self._report(None)
+        self._seen = seen  # after the keys: a fork may come in between
+        if changed or self._problem is not None:
+            self._problem = None
+            self._report(None)
 
     def _read(self) -> tuple[Keyring, tuple[int, ...] | None]:
         content, status = read_file(self._path, self._source)

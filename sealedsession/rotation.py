@@ -62,20 +62,21 @@ def add(keys: Sequence[StoredKey], name: str | None, now: int, random_text: Rand
 def promote(
     keys: Sequence[StoredKey], name: str | None, now: int, reload_interval: int = RELOAD_INTERVAL, *, force: bool
 ) -> Step:
-    """Make a staged key primary, and the primary one a fallback.
+    """Make a staged key primary, and the primary one a fallback. A fallback is promoted to take back a promotion.
 
-    :param name: the id of the staged key; None for the only one.
+    :param name: the id of a staged key or a fallback; None for the only staged one.
     :param reload_interval: seconds until every server has read a changed file.
     :raises ConfigError: if there is no such key; `RotationRefused` if some server may not have it yet.
     """
     chosen = _choose(keys, name, "staged", "promote")
-    if chosen.pair.state != "staged":
-        raise ConfigError(f"{chosen.id} is {chosen.pair.state}, and only a staged key can be promoted; 'add' one")
-    if not force and (obstacle := _obstacle(chosen, now, reload_interval)):
+    if chosen.pair.state == "primary":
+        raise ConfigError(f"{chosen.id} is primary, and only another key can be promoted; 'add' one")
+    has_sealed = chosen.fallback_at is not None  # so that every server has had it ever since
+    if not (force or has_sealed) and (obstacle := _obstacle(chosen, now, reload_interval)):
         raise RotationRefused(f"{chosen.id} may not be on every server yet: promote it {obstacle}, or with --force")
     old = next(key for key in keys if key.pair.state == "primary")
     changed = {
-        chosen.id: replace(chosen, pair=replace(chosen.pair, state="primary"), primary_at=now),
+        chosen.id: replace(chosen, pair=replace(chosen.pair, state="primary"), primary_at=now, fallback_at=None),
         old.id: replace(old, pair=replace(old.pair, state="fallback"), fallback_at=now),
     }
     return [changed.get(key.id, key) for key in keys], (

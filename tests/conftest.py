@@ -5,7 +5,19 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from fleet.servers import find_free_port, running
+from fleet.servers import free_port as held_port
+from fleet.servers import running
+from hypothesis import HealthCheck, settings
+
+# Hypothesis has limits in seconds for an example and for making one: a busy machine breaks them. Everything
+# else stays as it is in the profile that is in use: Hypothesis has another one for CI.
+settings.register_profile(
+    "untimed",
+    settings(),
+    deadline=None,
+    suppress_health_check={*settings().suppress_health_check, HealthCheck.too_slow},
+)
+settings.load_profile("untimed")
 
 
 class Clock:
@@ -58,6 +70,8 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., in
         yield start
 
 
-@pytest.fixture(scope="session")
-def free_port() -> int:
-    return find_free_port()
+@pytest.fixture(scope="module")
+def free_port() -> Iterator[int]:
+    """A port that nobody but the module's tests is given."""
+    with held_port() as port:
+        yield port

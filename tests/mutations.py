@@ -44,6 +44,7 @@ CONFIG = "tests/test_config.py"
 KEYRING_FILE = "tests/test_keyring_file.py"
 SESSION = "tests/test_session.py"
 STORES = "tests/test_revocation_stores.py"
+ROTATION = "tests/test_rotation.py"
 RECIPES = "tests/django/test_forged_recipes.py tests/django/test_querysets.py"
 SETTINGS = "test_settings.py -k not(example)"  # which is not copied
 REFERENCES = "tests/test_references.py"
@@ -715,6 +716,25 @@ MUTATIONS = [
         ]
     ),
     Mutation("a keyring holds keys themselves", "keyring_file.py", "if is_no_key(text):", "if False:", KEYRING_FILE),
+    *(
+        Mutation(name, "rotation.py", old, new, ROTATION)
+        for name, old, new in [
+            ("promotions are taken back", "if not (force or has_sealed) and (", "if not force and ("),
+            ("unknown fallbacks wait", "has_sealed = chosen.fallback_at is not None", "has_sealed = True"),
+            ("who seals again is no fallback", "primary_at=now, fallback_at=None)", "primary_at=now)"),
+        ]
+    ),
+    Mutation(
+        "a fork looks for itself", "keyring_file.py", "setdefault(os.getpid(), me", "setdefault(0, me", KEYRING_FILE
+    ),
+    Mutation(
+        "a fork has locks of its own",
+        "revocation/store.py",
+        "            alive._lock = threading.Lock()",
+        "            pass",
+        f"{STORES} -k fork",
+    ),
+    Mutation("nobody awaits hooks", "config.py", "if iscoroutinefunction(value):", "if False:", CONFIG),
     Mutation("keys are no ids", "keyring_file.py", "[A-Za-z0-9._-]{1,31}", "[A-Za-z0-9._-]{1,64}", KEYRING_FILE),
     Mutation(
         "no url in a repr",

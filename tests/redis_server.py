@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-PATIENCE = 10  # seconds for a server to start on a busy machine
+PATIENCE = 60  # seconds for a server to start on a busy machine
 
 
 class RedisServer:

@@ -33,6 +33,7 @@ SERVERS = {"uvicorn 1": (UVICORN, 0), "uvicorn 2": (UVICORN, 1 / 3), "gunicorn":
 CLIENTS, LANES = 300, 12
 RELOAD_INTERVAL = 1  # seconds: a server looks at the file when a second begins for it
 SPREAD = RELOAD_INTERVAL + 0.3  # seconds, until every server has looked, for certain
+SABOTAGE = 60  # seconds in which it is tried again until a client has seen it: servers may look at the same time
 ROTATION = 8  # seconds that one takes at most on a machine that is not too busy
 
 
@@ -62,6 +63,7 @@ class Client:
 
     def __init__(self, number: int, problems: Problems) -> None:
         self.cookie = ""
+        self.asked_at = 0.0  # when it sent the last request that was answered
         self._name = f"client {number}"
         self._reads = number % 2 == 1
         self._count = 0
@@ -77,6 +79,7 @@ class Client:
         return urlsafe_b64decode(self.cookie[:4])[1:3]
 
     def see(self, answer: Answer) -> None:
+        self.asked_at = answer.started
         expected = self._count if self.path == "/read/" else self._count + 1
         server = list(SERVERS)[answer.server]
         if answer.status != 200:
@@ -125,7 +128,8 @@ class Soak:
             time.sleep(SPREAD + 1)  # its dates have whole seconds
             self._step("promote", "--reload-interval", str(RELOAD_INTERVAL))
         time.sleep(SPREAD)
-        self._wait("the new key has sealed every cookie", self._is_sealed_by_primary)
+        since = time.monotonic()  # a server may still be at an answer that it has sealed with the old key
+        self._wait("the new key has sealed every cookie", lambda: self._is_sealed_by_primary(since))
         self._step("retire", old.id, "--force")
         time.sleep(SPREAD)
         for name, port in zip(SERVERS, self._ports, strict=True):
@@ -143,9 +147,10 @@ class Soak:
         keys = parse(self._keyring.read_bytes(), str(self._keyring))
         return next(key for key in keys if key.pair.state == "primary")
 
-    def _is_sealed_by_primary(self) -> bool:
+    def _is_sealed_by_primary(self, since: float = 0) -> bool:
+        """Whether all cookies are, and each has come back from a request that began after a time."""
         newest = self._primary().pair.key_id
-        return all(client.key_id == newest for client in self._clients)
+        return all(client.key_id == newest and client.asked_at >= since for client in self._clients)
 
     def _promote_what_nobody_has(self) -> None:
         """Add and promote beside the servers' file, so that they get both steps at once, each at its own time."""
@@ -197,9 +202,12 @@ def run(seconds: float, directory: Path, *, sabotage: bool) -> list[str]:
         soak = Soak(keyring, ports)
         try:
             with soak.under_load():
-                deadline = time.monotonic() + seconds
+                begin = time.monotonic()
+                deadline = begin + seconds
                 while soak.rotations == 0 or time.monotonic() + ROTATION < deadline:
                     soak.rotate(sabotage=sabotage)
+                while sabotage and not soak.problems.lines and time.monotonic() < begin + SABOTAGE:
+                    soak.rotate(sabotage=True)
                 time.sleep(max(0, deadline - time.monotonic()))
                 speed = f"{soak.load.answers} requests, {soak.load.per_second:.0f} requests/s"
             soak.check()

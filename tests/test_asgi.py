@@ -38,7 +38,7 @@ def talk(app, scope, *messages):
         communicator = ApplicationCommunicator(app, scope)
         for message in messages:
             await communicator.send_input(message)
-        await communicator.wait(5)
+        await communicator.wait(60)
         return [communicator.output_queue.get_nowait() for _ in range(communicator.output_queue.qsize())]
 
     return asyncio.run(conversation())

@@ -34,6 +34,10 @@ def kinds_of(hint):
     return kinds if hint != Sequence[str] and all(kind in plain for kind in kinds) else None
 
 
+async def nothing(*arguments):
+    """What is no function of those that options take."""
+
+
 PLAIN_OPTIONS = {name: kinds for name, hint in HINTS.items() if (kinds := kinds_of(hint))}
 SAMPLES = [None, True, 1, 1.5, "text", b"bytes", [], ("a",), {}]
 OTHER_OPTIONS = {
@@ -206,6 +210,10 @@ def test_unknown_option_lists_the_options():
         ({"pad": 256}, "pad=256 has to be 2 to 255 bytes, or 0"),
         ({"binding": "environ"}, "binding has to be a function or None, and a str was given"),
         ({"on_event": "count"}, "on_event has to be a function or None, and a str was given"),
+        *(
+            ({option: nothing}, f"{option} has to be a function without async")
+            for option in ("clock", "binding", "on_event")
+        ),
         ({"keyring": "env:SEALEDSESSION_TEST_UNSET"}, "keyring is given, and validate_key or encrypt_key too"),
         ({"max_age": 0}, r"max_age=0 .*invalidate\(\)"),
         ({"max_age": -1}, "max_age=-1"),

@@ -23,7 +23,7 @@ def _run(directory: Path, *options: str) -> tuple[subprocess.CompletedProcess[st
     """Run the command: it forks, and a process of its own has no threads that were forked away."""
     report = directory / f"{'-'.join(options)}.json"
     command = [sys.executable, "-m", "tests.corpus.run", "--json", str(report), *options]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1800)
     return done, json.loads(report.read_text())
 
 
@@ -92,7 +92,7 @@ def test_a_weak_reader_is_seen_to_do_harm(group: str, reports: Path) -> None:
 @pytest.fixture(scope="session")
 def weak_readers() -> dict[str, tuple[str, list[str]]]:
     command = [sys.executable, "-m", "tests.corpus.weak"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1800, check=True)
     return json.loads(done.stdout)
 
 

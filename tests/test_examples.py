@@ -26,7 +26,7 @@ class Visitor:
         self.cookie = ""
 
     def request(self, method, path, body=None, kind="text/plain"):
-        connection = HTTPConnection("localhost", self.port, timeout=10)
+        connection = HTTPConnection("localhost", self.port, timeout=60)
         try:
             connection.request(method, path, body, {"Cookie": self.cookie, "Content-Type": kind})
             response = connection.getresponse()

@@ -893,7 +893,7 @@ class TaskWindow(Window):
     def finish(self):
         thread = threading.Thread(target=self.task)
         thread.start()
-        thread.join(10)
+        thread.join(60)
         self.settle()
         return self.outcome.pop()
 
@@ -960,7 +960,7 @@ def test_a_task_that_signs_another_in_amid_a_run(caplog):
         hd.task(key="task").run(session.login, "user:2")
         thread = threading.Thread(target=window.runner.task_runtime.threadpool_fns.pop())
         thread.start()
-        thread.join(10)
+        thread.join(60)
         assert session.data == {}
 
     window = signed_in()
@@ -993,7 +993,7 @@ def test_many_windows_at_once():
             runner.enqueue_ui_updates([("session", "_offered", (1, "", False))])
             runner.enqueue_ui_updates([("count", "clicked", True)] * clicks)
         expected = {number: (f"user:{number}", clicks) for number in range(windows)}
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while counted != expected and time.monotonic() < deadline:
             time.sleep(0.01)
         assert counted == expected
@@ -1071,14 +1071,14 @@ def test_managers_are_made_once(monkeypatch):
     barrier, found = threading.Barrier(8), []
 
     def ask():
-        barrier.wait(10)
+        barrier.wait(60)
         found.append(tokens.manager_of({**KEYS, "revocation": "memory"}))
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert len(found) == 8
     assert len(set(map(id, found))) == 1
 
@@ -1205,7 +1205,7 @@ def test_the_task():
     for work in visitor.runner.task_runtime.threadpool_fns:
         thread = threading.Thread(target=work)
         thread.start()
-        thread.join(10)
+        thread.join(60)
     visitor.send()
     restart()
     assert Window(visitor.answer.token).data == {"count": 1, "price": 0}

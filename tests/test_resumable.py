@@ -236,7 +236,7 @@ def test_copies(copied):
 
 def test_objects_do_not_share_what_was_tracked():
     """Two objects, and two threads, track what their own load sets, and nothing of each other."""
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=60)
 
     class Slow(Resumable):
         def load(self, name):

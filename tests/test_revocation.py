@@ -4,7 +4,7 @@ Most tests run at both doors. Each door has a browser of its own kind, and both 
 """
 
 import asyncio
-import time
+import threading
 from contextlib import suppress
 from operator import methodcaller
 
@@ -1111,15 +1111,16 @@ def test_asgi_tells_when_the_session_cannot_be_sealed(fake, options, signed_in):
 def test_asgi_tells_after_a_cancelled_request(fake, options, signed_in):
     """What was revoked is told if the request is cancelled, as when a client goes away."""
 
-    async def app(scope, receive, send):
-        scope["session"].revoke()
-        await asyncio.sleep(60)
-
     async def cancelled():
+        revoked = asyncio.Event()
+
+        async def app(scope, receive, send):
+            scope["session"].revoke()
+            revoked.set()
+            await asyncio.sleep(60)
+
         task = asyncio.create_task(asgi.SessionMiddleware(app, **options)(http(signed_in), None, None))
-        while "find" not in fake.verbs:
-            await asyncio.sleep(0.001)
-        await asyncio.sleep(0.01)
+        await revoked.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -1129,74 +1130,102 @@ def test_asgi_tells_after_a_cancelled_request(fake, options, signed_in):
 
 
 class Unhurried(FakeStore):
-    """A store that takes its time to revoke, and is told only where it is left alone meanwhile."""
+    """A store that ends to revoke when a test lets it, and is told only where it is left alone meanwhile."""
+
+    def __init__(self):
+        super().__init__()
+        self.begun, self.may_end, self.told = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def arevoke(self, key, entry, ttl):
-        await asyncio.sleep(0.02)
+        self.begun.set()
+        await self.may_end.wait()
         self.calls.append(("arevoke", key))
+        self.told.set()
 
 
-async def by_timeout(work):
+async def at(moment, act):
+    await moment.wait()
+    act()
+
+
+async def by_timeout(work, moment):
+    """Do some work under a timeout that is over at a moment."""
+    now = asyncio.get_running_loop().time
     with suppress(TimeoutError):
-        async with asyncio.timeout(0.01):
+        async with asyncio.timeout(None) as timeout, asyncio.TaskGroup() as others:
+            others.create_task(at(moment, lambda: timeout.reschedule(now())))
             await work
 
 
-async def by_scope(work):
-    with anyio.move_on_after(0.01):
-        await work
+async def by_scope(work, moment):
+    """Do some work in a scope of anyio, which cancels again and again."""
+    with anyio.CancelScope() as scope:
+        async with asyncio.TaskGroup() as others:
+            others.create_task(at(moment, scope.cancel))
+            await work
 
 
 @pytest.mark.parametrize("gives_up", [by_timeout, by_scope])
 @pytest.mark.parametrize("messages", [[], [start()]], ids=["in the application", "while it is told"])
 def test_asgi_tells_though_somebody_gives_up(options, signed_in, gives_up, messages):
     """What was revoked is told, and once, by whatever the request is cancelled, however often, and wherever it was."""
-    store = options["revocation"] = Unhurried()
     sent = []
-
-    async def app(scope, receive, send):
-        scope["session"].logout()
-        for message in messages:
-            await send(message)
-        await asyncio.sleep(60)
 
     async def send(message):
         sent.append(message)
 
-    async def cancelled():
-        await gives_up(asgi.SessionMiddleware(app, **options)(http(signed_in), None, send))
-        async with asyncio.timeout(5):
-            while "arevoke" not in store.verbs:
-                await asyncio.sleep(0.005)
+    async def let_it_end(store):
+        await store.begun.wait()
+        for _ in range(20):  # turns of the loop, in which whoever gives up does it, and does it again
+            await asyncio.sleep(0)
+        store.may_end.set()
 
-    asyncio.run(cancelled())
+    async def cancelled():
+        store = options["revocation"] = Unhurried()
+        signed_out = asyncio.Event()
+
+        async def app(scope, receive, send):
+            scope["session"].logout()
+            signed_out.set()
+            for message in messages:
+                await send(message)
+            await asyncio.sleep(60)
+
+        async with asyncio.timeout(20), asyncio.TaskGroup() as others:
+            others.create_task(let_it_end(store))
+            request = asgi.SessionMiddleware(app, **options)(http(signed_in), None, send)
+            await gives_up(request, store.begun if messages else signed_out)
+            await store.told.wait()
+        return store.verbs
+
+    assert asyncio.run(cancelled()) == ["find", "arevoke"]
     assert sent == []
-    assert store.verbs == ["find", "arevoke"]
 
 
 def test_asgi_tells_though_it_is_cancelled_twice(options, signed_in):
     """A task that is cancelled once more, while the store is told, tells it all the same."""
-    store = options["revocation"] = Unhurried()
-
-    async def app(scope, receive, send):
-        scope["session"].logout()
-        await asyncio.sleep(60)
 
     async def cancelled():
-        task = asyncio.create_task(asgi.SessionMiddleware(app, **options)(http(signed_in), None, None))
-        while "find" not in store.verbs:
-            await asyncio.sleep(0.001)
-        for _ in range(2):
-            await asyncio.sleep(0.01)
-            task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        async with asyncio.timeout(5):
-            while "arevoke" not in store.verbs:
-                await asyncio.sleep(0.005)
+        store = options["revocation"] = Unhurried()
+        signed_out = asyncio.Event()
 
-    asyncio.run(cancelled())
-    assert store.verbs == ["find", "arevoke"]
+        async def app(scope, receive, send):
+            scope["session"].logout()
+            signed_out.set()
+            await asyncio.sleep(60)
+
+        async with asyncio.timeout(20):
+            task = asyncio.create_task(asgi.SessionMiddleware(app, **options)(http(signed_in), None, None))
+            for moment in signed_out, store.begun:
+                await moment.wait()
+                task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            store.may_end.set()
+            await store.told.wait()
+        return store.verbs
+
+    assert asyncio.run(cancelled()) == ["find", "arevoke"]
 
 
 def test_a_websocket_tells_before_its_next_message(fake, options, signed_in):
@@ -1243,23 +1272,25 @@ def test_other_scopes_ask_nothing(fake, options):
 
 def test_a_blocking_store_does_not_block_the_loop(options, signed_in):
     """A store that knows nothing of asyncio is asked in a thread: others are served meanwhile."""
+    both_ask = threading.Barrier(2, timeout=20)
 
     class Slow(FakeStore):
         def find(self, keys):
-            time.sleep(0.2)
+            both_ask.wait()
             return [None] * len(keys)
 
-    app = asgi.SessionMiddleware(app_of(len, start(), BODY), **{**options, "revocation": Slow()})
+    rejected = []
+    app = app_of(lambda session: rejected.append(session.rejected), start(), BODY)
+    door = asgi.SessionMiddleware(app, **{**options, "revocation": Slow()})
 
-    async def five():
-        async def send(message):
-            pass
+    async def send(message):
+        pass
 
-        begun = time.monotonic()
-        await asyncio.gather(*(app(http(signed_in), None, send) for _ in range(5)))
-        return time.monotonic() - begun
+    async def two():
+        await asyncio.gather(*(door(http(signed_in), None, send) for _ in range(2)))
 
-    assert asyncio.run(five()) < 5 * 0.2
+    asyncio.run(two())
+    assert rejected == [None, None]
 
 
 # -------------------------------------------------------------------------------------------------------------- entries

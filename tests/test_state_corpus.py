@@ -42,7 +42,7 @@ CALL_HIT = call(M, "hit")
 def records() -> list[dict[str, Any]]:
     """What happened to every case of the corpus: the command forks, and has no threads that were forked away."""
     command = [sys.executable, "-m", "tests.corpus.state"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1800, check=True)
     return json.loads(done.stdout)
 
 

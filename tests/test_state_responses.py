@@ -518,7 +518,7 @@ def test_asgi_lifespan():
         communicator = ApplicationCommunicator(app, {"type": "lifespan", "asgi": {"version": "3.0"}})
         for step in ("startup", "shutdown"):
             await communicator.send_input({"type": f"lifespan.{step}"})
-            assert await communicator.receive_output() == {"type": f"lifespan.{step}.complete"}
-        await communicator.wait()
+            assert await communicator.receive_output(60) == {"type": f"lifespan.{step}.complete"}
+        await communicator.wait(60)
 
     asyncio.run(main())

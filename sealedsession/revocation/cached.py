@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 from sealedsession.errors import ConfigError, given
-from sealedsession.revocation.store import Entry, RevocationStore, check_clock, check_seconds
+from sealedsession.revocation.store import Entry, RevocationStore, check_clock, check_seconds, give_lock
 
 
 class CachedStore(RevocationStore):
@@ -28,6 +28,8 @@ class CachedStore(RevocationStore):
     :param clock: gives seconds that never go back; a test's own.
     :raises ConfigError: when an option is of the wrong type or out of range.
     """
+
+    _lock: threading.Lock
 
     def __init__(
         self,
@@ -49,7 +51,7 @@ class CachedStore(RevocationStore):
         self._size = size
         self._clock = clock
         self._answers: OrderedDict[bytes, tuple[float, Entry | None]] = OrderedDict()  # asked, and the answer
-        self._lock = threading.Lock()
+        give_lock(self)
         self._revocations = 0
 
     def revoke(self, key: bytes, entry: Entry, ttl: int) -> None:

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from sealedsession.revocation.store import Entry, RevocationStore, check_clock
+from sealedsession.revocation.store import Entry, RevocationStore, check_clock, give_lock
 
 LEAST_SWEPT = 100  # fewer entries are not worth a sweep
 
@@ -24,12 +24,13 @@ class MemoryStore(RevocationStore):
     """
 
     blocks = False
+    _lock: threading.Lock
 
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
         check_clock(clock)
         self._clock = clock
         self._kept: dict[bytes, tuple[float, Entry]] = {}  # when it expires, and the entry
-        self._lock = threading.Lock()
+        give_lock(self)
         self._until_sweep = LEAST_SWEPT
 
     def revoke(self, key: bytes, entry: Entry, ttl: int) -> None:

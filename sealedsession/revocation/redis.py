@@ -2,7 +2,9 @@
 
 Rules:
 
-1. No call takes longer than twice the timeout. redis-py's own ten retries are off; a connection that was cut, as by a
+1. In an event loop no call takes longer than twice the timeout. In a thread no single wait does than once: for a free
+   connection, a new one, each answer while it is set up, and each piece of an answer, as redis-py knows no other limit.
+   A Redis that hangs thus costs two of them. redis-py's own ten retries are off; a connection that was cut, as by a
    restart of Redis, is replaced once, at once.
 2. One client for all threads, whose pool knows of forks; one for each event loop, closed with its loop.
 3. A value is not_before(4, big-endian) spared(0 or 16), 4 or 20 bytes. Any other string is an error, never "not
@@ -32,7 +34,7 @@ class RedisStore(RevocationStore):
 
     :param url: ``redis://``, ``rediss://`` (TLS) or ``unix://``, as redis-py reads it. A password in it never shows.
     :param prefix: what the names of all keys begin with.
-    :param timeout: seconds to wait for Redis, once for a connection and once for the answer.
+    :param timeout: seconds to wait for Redis, once for a connection and once for the answer: see rule 1.
     :param client_options: more options of redis-py's connections, such as ``{"ssl_ca_certs": path}``, or
         ``{"max_connections": 50}``, which are 16 for all threads, and for each event loop; a call waits for a free one.
     :raises ConfigError: when redis-py is not installed, or an option is wrong. That Redis is down does not stop the

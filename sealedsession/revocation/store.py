@@ -4,18 +4,22 @@ Rules:
 
 1. An entry lives as long as a cookie of that session, or subject, could: the size of a store is the number of logouts
    within the absolute timeout, not of sessions.
-2. A store that cannot answer raises `StoreError`, soon: it has timeouts, and never hangs.
+2. A store that cannot answer raises `StoreError`, soon: it has timeouts, and never hangs. They count from when a thread
+   has the question, which asyncio's default executor may let wait for others.
 3. Keys are bytes: a letter, and a session's first id or the SHA-256 of a subject. A store holds no session data and no
    names.
 """
 
 import asyncio
 import math
+import os
+import threading
 import time
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sealedsession.errors import ConfigError, given
 
@@ -80,6 +84,19 @@ def check_clock(clock: object) -> None:
     """
     if not callable(clock):
         raise ConfigError(f"clock has to be a function{given(clock)}")
+
+
+def give_lock(store: Any) -> None:
+    """Give a store a lock as its ``_lock``, and another one in every fork: who held it there is not in the fork."""
+    store._lock = threading.Lock()
+    known = weakref.ref(store)
+
+    def renew() -> None:
+        if (alive := known()) is not None:
+            alive._lock = threading.Lock()
+
+    if hasattr(os, "register_at_fork"):  # not on Windows
+        os.register_at_fork(after_in_child=renew)
 
 
 class RevocationStore(ABC):

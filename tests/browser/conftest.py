@@ -33,7 +33,7 @@ def browser() -> Iterator[Browser]:
             pytest.fail(reason)
         pytest.skip(reason)
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS, timeout=30_000)
+        launched = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS, timeout=60_000)
         yield launched
         launched.close()
 

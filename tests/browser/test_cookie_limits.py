@@ -57,7 +57,7 @@ def site() -> Iterator[Site]:
     thread.start()
     yield served
     served.server.shutdown()
-    thread.join(10)
+    thread.join(60)
     served.server.server_close()
 
 

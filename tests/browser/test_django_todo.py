@@ -41,7 +41,6 @@ def url(example: tuple[str, Path]) -> str:
 def other_page(browser: Browser) -> Iterator[Page]:
     """A tab of another profile: another session."""
     context = browser.new_context()
-    context.set_default_timeout(5000)
     yield context.new_page()
     context.close()
 

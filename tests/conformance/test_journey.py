@@ -65,7 +65,7 @@ def _answer_of_httpx(response):
 
 def network_client(port):
     def client(path, cookie):
-        connection = HTTPConnection("127.0.0.1", port, timeout=10)
+        connection = HTTPConnection("127.0.0.1", port, timeout=60)
         try:
             connection.request("GET", path, headers={"Cookie": cookie})
             response = connection.getresponse()

@@ -479,7 +479,7 @@ def test_the_good_ones_are(steps: Any, open_forged: Open) -> None:
 
 
 @pytest.mark.usefixtures("db")
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=500, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(steps=damaged() | st.lists(anything, max_size=3))
 def test_any_forgery_is_refused_stale_or_a_queryset(steps: Any, open_forged: Open) -> None:
     """No data makes another error than the two that have responses, and none makes a query."""

@@ -101,7 +101,7 @@ def composed(draw: st.DrawFn) -> Any:
     return queryset
 
 
-many = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 
 
 @pytest.mark.usefixtures("shop")

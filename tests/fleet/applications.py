@@ -1,7 +1,8 @@
 """The applications of a fleet: `wsgi` and `asgi`, which do the same.
 
 The path is /<action>/<argument>. The answer is the session as JSON, and why its cookie was rejected, in a header.
-FLEET_OPTIONS has the options of the session, as JSON; FLEET_AHEAD the seconds by which this server's clock is fast.
+FLEET_OPTIONS has the options of the session, as JSON, and as `store_timeout` the seconds that the store may take;
+FLEET_AHEAD the seconds by which this server's clock is fast.
 """
 
 import json
@@ -10,10 +11,22 @@ import time
 
 from sealedsession import asgi as asgi_door
 from sealedsession import wsgi as wsgi_door
+from sealedsession.revocation import RedisStore, SQLiteStore
 
 AHEAD = float(os.environ.get("FLEET_AHEAD", "0"))
 OPTIONS = json.loads(os.environ["FLEET_OPTIONS"])
 KEY = "sealedsession.session"
+
+
+def store_of(text, timeout):
+    """The store that the option ``revocation`` names, with a timeout of its own."""
+    if text.startswith("sqlite:"):
+        return SQLiteStore(text.removeprefix("sqlite:"), timeout=timeout)
+    return RedisStore(text, timeout=timeout)
+
+
+if "store_timeout" in OPTIONS:
+    OPTIONS["revocation"] = store_of(OPTIONS["revocation"], OPTIONS.pop("store_timeout"))
 
 
 def clock():

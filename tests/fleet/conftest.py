@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from redis_server import RedisServer
 
-from fleet.servers import GUNICORN, TESTS, UVICORN, find_free_port
+from fleet.servers import GUNICORN, TESTS, UVICORN, free_port
 
 KINDS = {
     "gunicorn": GUNICORN,
@@ -17,9 +17,9 @@ KINDS = {
 
 @pytest.fixture(scope="module")
 def start_fleet(serve: Callable[..., int], keys: dict[str, str]) -> Callable[..., list[int]]:
-    """Start servers of kinds, with options of the session besides its keys, and give their ports."""
+    """Start servers of kinds, with options for `applications` besides the keys, and give their ports."""
 
-    def start_fleet(*kinds: str, **options: str) -> list[int]:
+    def start_fleet(*kinds: str, **options: object) -> list[int]:
         env = {"FLEET_OPTIONS": json.dumps({**keys, **options})}
         return [serve(*KINDS[kind], cwd=TESTS, env=env) for kind in kinds]
 
@@ -29,6 +29,5 @@ def start_fleet(serve: Callable[..., int], keys: dict[str, str]) -> Callable[...
 @pytest.fixture(scope="module")
 def redis() -> Iterator[tuple[RedisServer, str]]:
     """A redis-server that is reached by TCP, and its URL."""
-    port = find_free_port()
-    with RedisServer("--port", str(port), "--bind", "127.0.0.1") as server:
+    with free_port() as port, RedisServer("--port", str(port), "--bind", "127.0.0.1") as server:
         yield server, f"redis://127.0.0.1:{port}/0"

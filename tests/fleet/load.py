@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 NAME = "__Host-session"
-PATIENCE = 10  # seconds without an answer, after which there is none
+PATIENCE = 60  # seconds without an answer, after which there is none, on a busy machine too
 LIMIT = 2_000_000  # requests of one load: it ends by itself, whoever forgets it
 
 

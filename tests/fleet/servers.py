@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-PATIENCE = 20  # seconds for a server to start, or to stop, on a busy machine
+PATIENCE = 60  # seconds for a server to start, or to stop, on a busy machine
 TESTS = Path(__file__).parents[1]
 # Each one process, with the applications of this package. Connections of clients that wait for others stay open.
 UVICORN = (
@@ -26,11 +26,16 @@ class DidNotStart(Exception):
     """A server ended, or took no connection in time. The message has its log."""
 
 
-def find_free_port() -> int:
-    """A port that nobody listens at."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+@contextmanager
+def free_port() -> Iterator[int]:
+    """A port that nobody listens at, and that whoever else asks for a free one is not given, until the block ends.
+
+    A socket has it that does not listen. Linux lets a server listen there all the same, as both set SO_REUSEADDR.
+    """
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
 
 
 @contextmanager
@@ -42,9 +47,13 @@ def running(
     :param words: those of ``python -m``, with ``{port}`` where it goes, or of ``python`` where the first ends in .py.
     :param directory: the server's home; its output goes to the file ``log`` there.
     :param env: variables besides those of this process, and besides HOME and PORT.
+    :param port: one of `free_port` that the caller holds; by default another one is taken.
     :raises DidNotStart: unless it takes a connection.
     """
-    port = port or find_free_port()
+    if port is None:
+        with free_port() as port, running(*words, cwd=cwd, directory=directory, env=env, port=port):
+            yield port
+        return
     how = [] if words[0].endswith(".py") else ["-m"]
     command = [sys.executable, *how, *(word.format(port=port) for word in words)]
     variables = {**os.environ, "HOME": str(directory), "PORT": str(port), **(env or {})}

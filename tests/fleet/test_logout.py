@@ -7,15 +7,16 @@ from collections.abc import Callable
 import pytest
 
 from fleet.load import visit
-from sealedsession.revocation import store_of
+from sealedsession.revocation import RedisStore, RevocationStore, SQLiteStore
 
+TIMEOUT = 30  # seconds for the store, on a busy machine: here it never fails
 SIGNED_OUT = {("revoked", None, None)}  # no new cookie, and no deletion either
 
 
 class Fleet:
     """The ports of servers that share a store."""
 
-    def __init__(self, ports: list[int], store: str) -> None:
+    def __init__(self, ports: list[int], store: RevocationStore) -> None:
         self.ports = ports
         self.store = store
 
@@ -39,12 +40,14 @@ def fleet(
 ) -> Fleet:
     """With SQLite two servers, of which one has two workers; with redis-server the same, and two of the other door."""
     if request.param == "sqlite":
-        store = f"sqlite:{tmp_path_factory.mktemp('store') / 'revoked.db'}"
+        path = tmp_path_factory.mktemp("store") / "revoked.db"
+        store, name = SQLiteStore(path, timeout=TIMEOUT), f"sqlite:{path}"
         kinds = ["gunicorn", "gunicorn with two workers"]
     else:
-        _, store = request.getfixturevalue("redis")
+        _, name = request.getfixturevalue("redis")
+        store = RedisStore(name, timeout=TIMEOUT)
         kinds = ["gunicorn", "gunicorn with two workers", "uvicorn", "uvicorn"]
-    return Fleet(start_fleet(*kinds, revocation=store), store)
+    return Fleet(start_fleet(*kinds, revocation=name, store_timeout=TIMEOUT), store)
 
 
 def signed_in(user: str) -> set[tuple[str | None, str | None, str | None]]:
@@ -114,7 +117,7 @@ def test_revoke_subject_outside_of_requests(fleet: Fleet) -> None:
     """A job revokes a user's sessions in the store; from the next second on he can sign in again."""
     old = fleet.sign_in("dave")
     assert fleet.see(old) == signed_in("dave")
-    store_of(fleet.store).revoke_subject("dave", ttl=60)
+    fleet.store.revoke_subject("dave", ttl=60)
     revoked_in = int(time.time())
     assert fleet.see(old) == SIGNED_OUT
     time.sleep(max(0.0, revoked_in + 1.01 - time.time()))
