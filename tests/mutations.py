@@ -125,7 +125,14 @@ MUTATIONS = [
         PICKLING,
     ),
     Mutation("deferral", "pickling.py", "if entry.deferred or (", "if (", PICKLING),
-    Mutation("deferral of what holds it", "pickling.py", "or (self.deferred and holds_deferred(data))", "", PICKLING),
+    Mutation(
+        "deferral of what holds it",
+        "pickling.py",
+        "or (self.deferred and entry.fetch is None and holds_deferred(data))",
+        "",
+        PICKLING,
+    ),
+    Mutation("what becomes its data is not searched", "pickling.py", "entry.fetch is None and ", "", REFERENCES),
     Mutation("deferred values are no keys", "deferred.py", "    __hash__ = None", "    pass", PICKLING),
     Mutation(
         "errors of the reader",
