@@ -3,7 +3,7 @@
 It is the sealer of sessions, with other rules around it:
 
 1. The subkeys are those of one session and one user: a token opens for nobody else, nor after signing in as another.
-2. A token may be as long as `max_size` says. It is deflated where that makes it shorter.
+2. A token may be as long as `max_size` says. A state over 1 KiB is deflated where that makes it shorter.
 3. It says nothing about which element of a page it belongs to: of two that hold objects of one class, a user can swap
    the tokens, or send an older one again, until `max_age` is over. What must happen once needs a database.
 4. A class goes by the code under which it was registered, and by nothing else.
@@ -38,6 +38,9 @@ from sealedsession.values import Registry, default_registry
 SCRIPT = Path(__file__).parent / "static" / "sealedsession" / "sealed_state.js"  # the browser's part
 
 _SEALERS = 1024  # sessions whose subkeys are kept; to derive them takes as long as to seal
+# Bytes of a state, up to which it is not deflated: that and inflating take as long as all the rest, at any level, as
+# zlib spends most of it on setting itself up. It would save a few hundred characters of a page.
+_SMALL = 1024
 _CALL = 16  # bytes of a call for each character that a token may have: 1 MiB by default
 
 
@@ -48,7 +51,7 @@ class StateSealer:
     :param keyring: ``file:PATH`` or ``env:NAME``, as for sessions.
     :param max_age: seconds for which a token is accepted.
     :param registry: the types, besides the built-in ones, that state can hold.
-    :param compress: deflate where that makes it shorter (see CRIME and BREACH before use).
+    :param compress: deflate what is over 1 KiB, where that makes it shorter (see CRIME and BREACH before use).
     :param max_size: characters that a token may have, up to 65,536.
     :param name: part of the purpose of the subkeys: sealers of different names do not open each other's tokens.
     :param leeway: seconds by which the clocks of two machines may differ.
@@ -101,6 +104,7 @@ class StateSealer:
                 max_length=max_size,
                 compress=compress,
                 level=1,  # a page has the room; the last tenth of the bytes would take half as long again
+                deflate_over=_SMALL,
                 clock=clock,
             )
 

@@ -185,6 +185,15 @@ def test_compression(keys):
     assert on.unseal(long, **ANN) == off.unseal(short, **ANN) == value
 
 
+def test_small_states_are_not_deflated(keys):
+    """A state of up to 1 KiB is left as it is; of one byte more, deflate makes less."""
+    on, off = StateSealer(**keys), StateSealer(**keys, compress=False)
+    value = "a" * (1024 - len(PickleSerializer().dumps([None, "a" * 256])) + 256)
+    assert len(PickleSerializer().dumps([None, value])) == 1024
+    assert len(on.seal(value, **ANN)) == len(off.seal(value, **ANN))
+    assert len(on.seal(value + "a", **ANN)) < 150
+
+
 def test_the_wire(keys, sealer, clock):
     """A token is one of the wire format, under the purpose that the documentation names."""
     token = forge(keys, PickleSerializer().dumps([None, {"a": 1}]), clock)
