@@ -74,7 +74,7 @@ DEFAULT_LIMITS = Limits()
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class StateLimits(Limits):
     """What a sealed state may come to. It travels in the body of a page, which has more room than a cookie. With
-    colliding keys, which take stolen keys to make, one can take up to about 0.3 s to read, and 0.6 s to write and check.
+    colliding keys, which take stolen keys to make, one can take up to about 0.3 s to read, and twice that to write.
     """
 
     what: ClassVar[str] = "state"
