@@ -825,25 +825,55 @@ MUTATIONS = [
     ),
     Mutation(
         "a class that is gone",
-        "state.py",
+        "state_classes.py",
         "if cls is None:\n            raise Stale",
         "if False:\n            raise Stale",
         STATE,
     ),
     Mutation(
         "resumable classes",
-        "state.py",
+        "state_classes.py",
         "if not (isinstance(cls, type) and issubclass(cls, Resumable)):",
         "if False:",
         STATE,
     ),
-    Mutation("a class is registered once", "state.py", "if cls in self._codes:", "if False:", STATE),
-    Mutation("a class's code is its own", "state.py", "if code in self._classes:", "if False:", STATE),
-    Mutation("a class's code is a text", "state.py", "if type(code) is not str or not code:", "if False:", STATE),
+    Mutation("a class is registered once", "state_classes.py", "if cls in self._codes:", "if False:", STATE),
+    Mutation("a class's code is its own", "state_classes.py", "if code in self._classes:", "if False:", STATE),
+    Mutation(
+        "a class's code is a text", "state_classes.py", "if type(code) is not str or not code:", "if False:", STATE
+    ),
+    Mutation("a dataclass is not loaded", "state_classes.py", "        check_made(cls)\n", "", STATE),
+    Mutation("a code is no class", "state_classes.py", "if isinstance(cls, str):", "if False:", STATE),
+    Mutation("owners are any text", "keys.py", '.encode("utf-8", "surrogatepass")', ".encode()", STATE),
     Mutation("subkeys are bounded", "state.py", "@lru_cache(_SEALERS)", "@lru_cache(None)", STATE),
     Mutation("coroutines", "state.py", "if inspect.iscoroutine(result):", "if False:", STATE),
     # ------------------------------------------------------------------------------------ sealed state: what is called
-    Mutation("methods are marked", "resumable.py", " or not vars(method).get(_PUBLIC):", ":", RESUMABLE),
+    Mutation("methods are marked", "resumable.py", "if not _is_marked(method):", "if False:", RESUMABLE),
+    Mutation(
+        "marks are not copied",
+        "resumable.py",
+        "vars(method).get(_PUBLIC) is method",
+        "vars(method).get(_PUBLIC) is not None",
+        RESUMABLE,
+    ),
+    Mutation(
+        "marks of private names",
+        "resumable.py",
+        "if marked is not None and marked is member and",
+        "if False and",
+        RESUMABLE,
+    ),
+    Mutation(
+        "marks that are hidden", "resumable.py", "if marked is not None and not any(", "if False and any(", RESUMABLE
+    ),
+    Mutation("marks without parentheses", "resumable.py", "if method is None:", "if False:", RESUMABLE),
+    Mutation(
+        "load's own first argument",
+        "resumable.py",
+        '_static(cls, "load")), (target, *args)',
+        "target.load), args",
+        RESUMABLE,
+    ),
     Mutation("private methods", "resumable.py", 'if name.startswith("_") or not', "if not", RESUMABLE),
     Mutation(
         "methods are the class's",
@@ -860,12 +890,22 @@ MUTATIONS = [
         RESUMABLE,
     ),
     Mutation(
-        "whose TypeError, in load", "resumable.py", "if _takes(target.load, args, kwargs):", "if False:", RESUMABLE
+        "whose TypeError, in load",
+        "resumable.py",
+        'if _takes(cast(Any, _static(cls, "load")), (target, *args), kwargs):',
+        "if False:",
+        RESUMABLE,
     ),
     Mutation(
         "arguments of a method", "resumable.py", "if _takes(method, (self, *args), kwargs):", "if True:", RESUMABLE
     ),
-    Mutation("arguments of load", "resumable.py", "if _takes(target.load, args, kwargs):", "if True:", RESUMABLE),
+    Mutation(
+        "arguments of load",
+        "resumable.py",
+        'if _takes(cast(Any, _static(cls, "load")), (target, *args), kwargs):',
+        "if True:",
+        RESUMABLE,
+    ),
     Mutation(
         "a state shadows no method",
         "resumable.py",
