@@ -139,7 +139,8 @@ class Keyring:
 
         :param purpose: what the tokens are for, such as ``cookie:`` and the cookie's name.
         """
-        return [pair.derive(purpose.encode()) for pair in self._pairs]
+        # The owner of a state is in its purpose, and may be any str.
+        return [pair.derive(purpose.encode("utf-8", "surrogatepass")) for pair in self._pairs]
 
     def __repr__(self) -> str:
         return f"<Keyring of {len(self._pairs)}>"
