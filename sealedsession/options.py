@@ -1,11 +1,15 @@
-"""The options' names and types, for type checkers: the keyword arguments of `SessionConfig` and of both middlewares."""
+"""The options' names and types, for type checkers: the keyword arguments of `SessionConfig` and of both middlewares.
+
+And the keys that three of them name.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypedDict
 
-from sealedsession.errors import CookieTooLarge
+from sealedsession.errors import ConfigError, CookieTooLarge
 from sealedsession.events import EventHook
-from sealedsession.keys import KeySource
+from sealedsession.keyring_file import KeyringFile, keyring_of
+from sealedsession.keys import Keyring, KeySource
 from sealedsession.limits import Limits
 from sealedsession.revocation import RevocationStore
 from sealedsession.session import Session
@@ -51,3 +55,30 @@ class SessionOptions(TypedDict, total=False):
     environ_key: str
     clock: Callable[[], float]
     random_bytes: Callable[[int], bytes]
+
+
+def find_keys(
+    validate_key: Any, encrypt_key: Any, keyring: str | None, report: Callable[[Exception | None], object]
+) -> Keyring | KeyringFile:
+    """The keys that the options name.
+
+    :param validate_key: and encrypt_key, as they were given; or both the `Keyring` that was made of them before.
+    :param report: is told what happens to the file of a keyring.
+    :raises ConfigError: for keys that are missing, refused, or given twice.
+    """
+    if keyring is not None:
+        if validate_key is not None or encrypt_key is not None:
+            raise ConfigError("keyring is given, and validate_key or encrypt_key too: a keyring holds all keys")
+        return keyring_of(keyring, report)
+    if isinstance(validate_key, Keyring) and validate_key is encrypt_key:
+        return validate_key
+    if isinstance(validate_key, Keyring) or isinstance(encrypt_key, Keyring):
+        raise ConfigError(
+            "one of validate_key and encrypt_key is replaced: give both, encrypt_key=None for signed only, as the "
+            "config has kept neither"
+        )
+    if validate_key is None:
+        raise ConfigError(
+            "validate_key is missing: nothing can be sealed without it; make one with: python -m sealedsession keygen"
+        )
+    return Keyring(validate_key, encrypt_key)

@@ -51,6 +51,7 @@ STATE = "tests/test_state.py"
 STATE_CALLS = "tests/test_state_calls.py"
 STATE_FORM = "tests/test_state_form.py"
 STATE_OPTIONS = "tests/test_state_options.py"
+HYPERDIV = "tests/test_hyperdiv.py"
 STATE_RESPONSES = "tests/test_state_responses.py"
 
 
@@ -97,6 +98,7 @@ MUTATIONS = [
     Mutation("limits are ints", "limits.py", "type(value) is not int or", "", LIMITS),
     Mutation("the search is bounded", "limits.py", "if self._left < 0:", "if False:", f"{LIMITS} -k search_is_bounded"),
     Mutation("the search sees circles", "limits.py", "if id(value) in parents:", "if False:", VALUES),
+    Mutation("code is not registered", "limits.py", "_instead_of(kind)\n                    or ", "", LIMITS),
     Mutation("the search sees depth", "limits.py", "if len(inside) > self._limits.depth:", "if False:", LIMITS),
     Mutation("the search survives recursion", "limits.py", "except RecursionError:", "except EOFError:", LIMITS),
     # ----------------------------------------------------------------------------------------- the allow-list pickle
@@ -690,6 +692,17 @@ MUTATIONS = [
         "str | None = None\n    on_store",
         CONFIG,
     ),
+    Mutation("a config keeps no key", "config.py", 'self._set("validate_key", self.keys)', "pass", CONFIG),
+    Mutation("a config keeps no encrypt_key", "config.py", 'self._set("encrypt_key", self.keys)', "pass", CONFIG),
+    Mutation(
+        "a copy is not signed only by mistake",
+        "options.py",
+        "if isinstance(validate_key, Keyring) or isinstance(encrypt_key, Keyring):",
+        "if False:",
+        CONFIG,
+    ),
+    Mutation("keys do not show", "keys.py", "    __str__ = __repr__\n", "", KEYS),
+    Mutation("subkeys do not show", "keys.py", "return SecretBytes(HKDF(", "return bytes(HKDF(", KEYS),
     Mutation("what is sealed can be read", "config.py", "if self.serializer not in accepted:", "if False:", CONFIG),
     Mutation(
         "the window is wide enough",
@@ -993,11 +1006,15 @@ MUTATIONS = [
     Mutation(
         "states have both keys",
         "state_options.py",
-        "validate_key is None or encrypt_key is None",
-        "validate_key is None",
+        "if missing := [option for option, key in pair.items() if key is None]:",
+        'if missing := ["validate_key"] * (validate_key is None):',
         STATE_OPTIONS,
     ),
     Mutation("a name has no colon", "state_options.py", ' or ":" in name', "", STATE_OPTIONS),
+    Mutation("offers", "integrations/hyperdiv/props.py", "if offer >= 0:", "if True:", HYPERDIV),
+    Mutation(
+        "what is around a token", "integrations/hyperdiv/tokens.py", "_FOREIGN.sub('?', token)", "token", HYPERDIV
+    ),
     # ---------------------------------------------------------------------------------- sealed state: what is answered
     Mutation(
         "errors of generators",
