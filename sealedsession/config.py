@@ -19,11 +19,11 @@ from sealedsession.cookie import CookiePolicy
 from sealedsession.errors import ConfigError, given
 from sealedsession.events import EventHook, Events
 from sealedsession.ini import coerce, whole_number
-from sealedsession.keyring_file import KeyringFile, keyring_of
+from sealedsession.keyring_file import KeyringFile
 from sealedsession.keys import Keyring, KeySource
 from sealedsession.lifetimes import DEFAULT_ABSOLUTE, DEFAULT_IDLE, HOUR, Timeouts, timeouts_of
 from sealedsession.limits import DEFAULT_LIMITS, Limits
-from sealedsession.options import Binding, Oversize, refuse_unknown
+from sealedsession.options import Binding, Oversize, find_keys, refuse_unknown
 from sealedsession.revocation import RevocationStore, store_of
 from sealedsession.values import Registry, default_registry
 
@@ -68,6 +68,7 @@ class SessionConfig:
     :param clock: seconds since 1970.
     :param random_bytes: a CSPRNG.
     :raises ConfigError: see above.
+    :ivar keys: made of the keys that are given. The attributes ``validate_key`` and ``encrypt_key`` do not show them.
     """
 
     validate_key: KeySource | Sequence[KeySource] | None = field(default=None, repr=False)
@@ -121,7 +122,11 @@ class SessionConfig:
         self._set("samesite", self.cookie.samesite)
         self._set("store", store_of(self.revocation) if isinstance(self.revocation, str) else self.revocation)
         self._set("events", Events(str(self.name), self.on_event, self._hash_key))
-        self._set("keys", self._find_keys())
+        self._set("keys", find_keys(self.validate_key, self.encrypt_key, self.keyring, self.events.keyring))
+        if self.keyring is None:
+            # So that no list of the options, such as asdict's, has a key in it. dataclasses.replace gives these back.
+            self._set("validate_key", self.keys)
+            self._set("encrypt_key", self.keys)
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Self:
@@ -179,18 +184,6 @@ class SessionConfig:
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)  # frozen, and these are derived here
-
-    def _find_keys(self) -> Keyring | KeyringFile:
-        if self.keyring is None:
-            if self.validate_key is None:
-                raise ConfigError(
-                    "validate_key is missing: nothing can be sealed without it; "
-                    "make one with: python -m sealedsession keygen"
-                )
-            return Keyring(self.validate_key, self.encrypt_key)
-        if self.validate_key is not None or self.encrypt_key is not None:
-            raise ConfigError("keyring is given, and validate_key or encrypt_key too: a keyring holds all keys")
-        return keyring_of(self.keyring, self.events.keyring)
 
     def _hash_key(self) -> bytes:
         keyring = self.keys if isinstance(self.keys, Keyring) else self.keys.current(int(self.clock()))

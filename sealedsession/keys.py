@@ -90,6 +90,15 @@ class Subkeys:
     state: State
 
 
+class SecretBytes(bytes):
+    """Bytes that do not show where they are printed, in what `dataclasses.asdict` makes for one."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} secret bytes>"
+
+    __str__ = __repr__
+
+
 class Keyring:
     """The configured keys: a primary pair, and any number of fallback and staged pairs.
 
@@ -150,7 +159,8 @@ class Keyring:
 
         :param purpose: what the tokens are for, such as ``cookie:`` and the cookie's name.
         """
-        return [pair.derive(purpose.encode()) for pair in self._pairs]
+        # The owner of a state is in its purpose, and may be any str.
+        return [pair.derive(purpose.encode("utf-8", "surrogatepass")) for pair in self._pairs]
 
     def __repr__(self) -> str:
         return f"<Keyring of {len(self._pairs)}>"
@@ -167,7 +177,7 @@ def _checked(pairs: list[KeyPair], option: str) -> list[KeyPair]:
 
 
 def _hkdf(key: bytes, salt: bytes, info: bytes) -> bytes:
-    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=salt, info=info).derive(key)
+    return SecretBytes(HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=salt, info=info).derive(key))
 
 
 def _resolve_all(option: str, sources: object) -> list[bytes]:
@@ -273,7 +283,7 @@ def strong(option: str, key: bytes) -> bytes:
     steps = bytes((after - before) % 256 for before, after in pairwise(key))
     if _repeats(key) or _repeats(steps):
         raise ConfigError(f"{option} is a repeated or counted-up pattern and not a random key; {_CURE}")
-    return key
+    return SecretBytes(key)
 
 
 def _repeats(data: bytes) -> bool:

@@ -4,10 +4,13 @@ import collections
 import dataclasses
 import datetime
 import enum
+import functools
+import types
 import zoneinfo
 from typing import Any, ClassVar, cast
 
 from sealedsession.errors import ConfigError, NotSerializable, UnsealError
+from sealedsession.resumable import Resumable
 from sealedsession.values import Registry
 
 _LEAST_INT_BYTES = 4  # pickle has opcodes for ints of that size
@@ -18,6 +21,16 @@ _INSIDE: dict[type, int] = {
     datetime.datetime: 2,  # the time zone
     datetime.time: 2,
 }
+# What is code, or stands for it: to register it would let a payload choose what runs.
+_LIVING = (
+    type,
+    types.ModuleType,
+    types.FunctionType,
+    types.MethodType,
+    types.BuiltinFunctionType,
+    types.MethodWrapperType,
+    functools.partial,
+)
 _SCALAR = (type(None), bool, float, str, bytes)
 
 
@@ -74,7 +87,7 @@ DEFAULT_LIMITS = Limits()
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class StateLimits(Limits):
     """What a sealed state may come to. It travels in the body of a page, which has more room than a cookie. With
-    colliding keys, which take stolen keys to make, one can take up to about 0.3 s to read.
+    colliding keys, which take stolen keys to make, one can take up to about 0.3 s to read, and twice that to write.
     """
 
     what: ClassVar[str] = "state"
@@ -163,8 +176,10 @@ class FaultFinder:
             raise TooManyValues
         entry = self._registry.by_type.get(kind)
         if entry is None:
-            cure = self._registry.cure_for(kind) or (
-                "Store plain values (str, int, list, dict, datetime ...), or register the type: "
+            cure = (
+                self._registry.cure_for(kind)
+                or _instead_of(kind)
+                or "Store plain values (str, int, list, dict, datetime ...), or register the type: "
                 f"{self._registry.written_as}.{_call_to_add(kind)}"
             )
             return NotSerializable(path, kind, f"values of type {name} are not stored in {self._limits.what}s. {cure}")
@@ -204,18 +219,29 @@ class FaultFinder:
         return NotSerializable(path, int, problem)
 
 
+def _instead_of(kind: type) -> str:
+    """What to do with a value whose type is better not registered, or nothing."""
+    if issubclass(kind, Resumable):
+        return "Seal it by itself, in a token of its own: a state holds no other object, only what names one"
+    if issubclass(kind, enum.Flag):
+        return "Store its value, an int, and make the flag of that again"
+    if issubclass(kind, _LIVING) or kind.__module__.startswith("sealedsession."):
+        return "Store what names it, such as its name or id, and find it by that"
+    return ""
+
+
 def _call_to_add(kind: type) -> str:
     """The registration that the type probably needs."""
     name, code = kind.__qualname__, repr(kind.__name__.lower())
     if issubclass(kind, zoneinfo.ZoneInfo):
         return "register_zoneinfo([...])"
-    if issubclass(kind, enum.Enum) and not issubclass(kind, enum.Flag):
+    if issubclass(kind, enum.Enum):
         return f"register_enum({name}, {code})"
     if dataclasses.is_dataclass(kind):
         return f"register_dataclass({name}, {code})"
     if issubclass(kind, tuple) and hasattr(kind, "_fields"):
         return f"register_namedtuple({name}, {code})"
-    if issubclass(kind, str | int | float | bytes) and not issubclass(kind, enum.Enum):
+    if issubclass(kind, str | int | float | bytes):
         return f"register_subclass({name}, {code})"
     return f"register({name}, {code}, encode=..., decode=...)"
 

@@ -1,6 +1,7 @@
-"""What the middlewares are given: the options' names and types, for type checkers, and an application.
+"""What the middlewares are given: options, the keys that three of them name, and an application.
 
-What is neither is refused here: a name that is unknown, and an application that is called in another way.
+The options' names and types are for type checkers. Refused here are names that are unknown, keys that are missing or
+given twice, and an application that is called in another way.
 """
 
 import difflib
@@ -10,7 +11,8 @@ from typing import Any, Literal, TypedDict
 
 from sealedsession.errors import ConfigError, CookieTooLarge, given
 from sealedsession.events import EventHook
-from sealedsession.keys import KeySource
+from sealedsession.keyring_file import KeyringFile, keyring_of
+from sealedsession.keys import Keyring, KeySource
 from sealedsession.limits import Limits
 from sealedsession.revocation import RevocationStore
 from sealedsession.session import Session
@@ -111,3 +113,30 @@ def check_application(app: object, kind: Literal["WSGI", "ASGI"]) -> None:
     call = app if inspect.isroutine(app) else type(app).__call__
     if kind == "WSGI" and inspect.iscoroutinefunction(call):
         raise ConfigError(f"{wanted}, and not async; {other}")
+
+
+def find_keys(
+    validate_key: Any, encrypt_key: Any, keyring: str | None, report: Callable[[Exception | None], object]
+) -> Keyring | KeyringFile:
+    """The keys that the options name.
+
+    :param validate_key: and encrypt_key, as they were given; or both the `Keyring` that was made of them before.
+    :param report: is told what happens to the file of a keyring.
+    :raises ConfigError: for keys that are missing, refused, or given twice.
+    """
+    if keyring is not None:
+        if validate_key is not None or encrypt_key is not None:
+            raise ConfigError("keyring is given, and validate_key or encrypt_key too: a keyring holds all keys")
+        return keyring_of(keyring, report)
+    if isinstance(validate_key, Keyring) and validate_key is encrypt_key:
+        return validate_key
+    if isinstance(validate_key, Keyring) or isinstance(encrypt_key, Keyring):
+        raise ConfigError(
+            "one of validate_key and encrypt_key is replaced: give both, encrypt_key=None for signed only, as the "
+            "config has kept neither"
+        )
+    if validate_key is None:
+        raise ConfigError(
+            "validate_key is missing: nothing can be sealed without it; make one with: python -m sealedsession keygen"
+        )
+    return Keyring(validate_key, encrypt_key)

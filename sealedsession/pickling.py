@@ -139,9 +139,10 @@ class PickleSerializer:
                 entry = by_code(code)
                 if entry is None:
                     raise _Refused(f"a value of the type {code[:32]!a}, which is not registered")
-                if entry.plain and holds_deferred(data):
+                if self.deferred and entry.plain and holds_deferred(data):
                     raise _Refused(f"a value of the type {code!a}, in whose data there is one that is made afterwards")
-                if entry.deferred or (self.deferred and holds_deferred(data)):
+                # What is not searched is its own data, and within others again: each value is searched once in all.
+                if entry.deferred or (self.deferred and entry.fetch is None and holds_deferred(data)):
                     self.deferred = True
                     return Deferred(entry, data)
                 return entry.decode(data)

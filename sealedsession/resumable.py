@@ -9,27 +9,29 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partialmethod
 from types import FunctionType, MemberDescriptorType
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 from sealedsession.errors import ConfigError, NotPublicError, NotSerializable, StaleStateError, StateError
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 State = TypeVar("State", bound="Resumable")
 
-_PUBLIC = "_sealedsession_public"
+_PUBLIC = "_sealedsession_public"  # holds the function itself: functools.wraps copies marks, and means no such thing
 _OURS = ("call", "state")
 
 
-def public(method: Method) -> Method:
+def public(method: Method | None = None, /) -> Method:
     """Let clients call a method. Its arguments are theirs: any JSON. An override is public only if it says so too.
 
     :raises ConfigError: for what is no function, such as a classmethod or a property.
     """
+    if method is None:
+        raise ConfigError("public() was called without a method: write @public, without parentheses")
     if type(method) is not FunctionType:
         raise ConfigError(f"@public marks the methods of a class, and a {type(method).__name__} was given")
-    setattr(method, _PUBLIC, True)
+    setattr(method, _PUBLIC, method)
     return method
 
 
@@ -101,8 +103,10 @@ class Resumable:
         :raises StateError: when it does not take these arguments.
         """
         method = _static(type(self), name)
-        if name.startswith("_") or not isinstance(method, FunctionType) or not vars(method).get(_PUBLIC):
+        if name.startswith("_") or not isinstance(method, FunctionType):
             raise NotPublicError(f"{type(self).__qualname__} has no public method {name[:60]!a}")
+        if not _is_marked(method):
+            raise NotPublicError(f"{type(self).__qualname__}.{name} is not marked @public")
         try:
             return method(self, *args, **kwargs)
         except TypeError as error:
@@ -138,7 +142,7 @@ def resume(cls: type[State], args: Sequence[Any], kwargs: Mapping[str, Any], sta
     except cls.stale_on as error:
         raise StaleStateError(f"{cls.__qualname__}: what it needs is gone: {type(error).__name__}") from error
     except TypeError as error:
-        if _takes(target.load, args, kwargs):
+        if _takes(cast(Any, _static(cls, "load")), (target, *args), kwargs):
             raise
         raise StaleStateError(f"{cls.__qualname__}.load takes other arguments now: {error}") from None
     return target
@@ -172,6 +176,21 @@ def _is_method(member: object) -> bool:
     return inspect.isroutine(member) or isinstance(member, property)
 
 
+def check_made(cls: type[Resumable]) -> None:
+    """Refuse a class whose objects are not loaded when they are made.
+
+    :raises ConfigError: for a dataclass whose ``__init__`` calls no other, nor ``__post_init__``, which can.
+    """
+    made = vars(cls).get("__init__")
+    if "__dataclass_fields__" not in vars(cls) or not isinstance(made, FunctionType):
+        return
+    if not {"__init__", "__post_init__"}.intersection(made.__code__.co_names):
+        raise ConfigError(
+            f"{cls.__qualname__} is a dataclass, whose __init__ does not load it: give it a __post_init__ that calls "
+            "super().__init__(), or leave @dataclass out"
+        )
+
+
 def _check(cls: type[Resumable]) -> None:
     """Refuse a class whose objects would not come back as they were."""
     name = cls.__qualname__
@@ -187,9 +206,34 @@ def _check(cls: type[Resumable]) -> None:
     for attribute in dir(cls):
         if isinstance(_static(cls, attribute), MemberDescriptorType):
             raise ConfigError(f"{name}.{attribute} is one of __slots__, which no state has; leave __slots__ out")
+        _check_mark(cls, attribute)
     for attribute, member in vars(cls).items():
         if isinstance(member, list | dict | set) and not attribute.startswith("_"):
             raise ConfigError(
                 f"{name}.{attribute} is a {type(member).__name__} that all users would share: "
                 "set it in __init__, or make it a tuple"
             )
+
+
+def _is_marked(method: Any) -> bool:
+    return vars(method).get(_PUBLIC) is method
+
+
+def _check_mark(cls: type[Resumable], name: str) -> None:
+    """Refuse a mark that would make nothing public. What has only been copied from a public method is no mistake."""
+    member: Any = _static(cls, name)
+    function = member
+    if isinstance(member, classmethod | staticmethod):
+        function = member.__func__
+    elif isinstance(member, property):
+        function = member.fget
+    elif isinstance(member, cached_property | partialmethod):
+        function = member.func
+    marked: Any = vars(function).get(_PUBLIC) if isinstance(function, FunctionType) else None
+    if marked is not None and marked is member and name[0] == "_":
+        raise ConfigError(f"{cls.__qualname__}.{name} is @public, and no client may call a name with '_': rename it")
+    if marked is not None and not any(marked is one for base in cls.__mro__ for one in vars(base).values()):
+        raise ConfigError(
+            f"{cls.__qualname__}.{name} has @public below another decorator, and what that made is not public: put "
+            "@public on top, of an ordinary method, or leave it out"
+        )

@@ -142,13 +142,14 @@ class Sealer:
     :param max_length: characters that a token may have.
     :param compress: deflate the payload where that makes it shorter (see CRIME and BREACH before use).
     :param level: 9 makes the shortest tokens, 1 takes the least time.
+    :param deflate_over: bytes, up to which a payload is left as it is.
     :param pad: pad the plaintext to a multiple of this many bytes, 2 to 255, or 0.
     :param clock: seconds since 1970.
     :param random_bytes: a CSPRNG; nonces come from it.
     """
 
     __slots__ = (
-        "_absolute_timeout", "_clock", "_compress", "_idle_timeout", "_keys", "_leeway",
+        "_absolute_timeout", "_clock", "_compress", "_deflate_over", "_idle_timeout", "_keys", "_leeway",
         "_level", "_max_length", "_pad", "_purpose", "_random_bytes", "_source",
     )  # fmt: skip
 
@@ -163,6 +164,7 @@ class Sealer:
         max_length: int = 4096,
         compress: bool = False,
         level: int = 9,
+        deflate_over: int = 0,
         pad: int = 0,
         clock: Callable[[], float] = time.time,
         random_bytes: Callable[[int], bytes] = os.urandom,
@@ -177,6 +179,7 @@ class Sealer:
         self._max_length = max_length
         self._compress = compress
         self._level = level
+        self._deflate_over = deflate_over
         self._pad = pad
         self._random_bytes = random_bytes
 
@@ -205,7 +208,7 @@ class Sealer:
         if sid is not None:
             flags |= SID
             optional += sid
-        if self._compress:
+        if self._compress and len(payload) > self._deflate_over:
             deflated = deflate(payload, self._level)
             if len(deflated) < len(payload):
                 flags |= DEFLATED

@@ -3,7 +3,7 @@
 It is the sealer of sessions, with other rules around it:
 
 1. The subkeys are those of one session and one user: a token opens for nobody else, nor after signing in as another.
-2. A token may be as long as `max_size` says. It is deflated where that makes it shorter.
+2. A token may be as long as `max_size` says. A state over 1 KiB is deflated where that makes it shorter.
 3. It says nothing about which element of a page it belongs to: of two that hold objects of one class, a user can swap
    the tokens, or send an older one again, until `max_age` is over. What must happen once needs a database.
 4. A class goes by the code under which it was registered, and by nothing else.
@@ -12,23 +12,17 @@ It is the sealer of sessions, with other rules around it:
 import inspect
 import time
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, overload
 
-from sealedsession.errors import (
-    ConfigError,
-    NotSerializable,
-    StaleStateError,
-    StateError,
-    StateTooLarge,
-    UnsealError,
-)
+from sealedsession.errors import StateError, StateTooLarge, UnsealError
 from sealedsession.events import EventHook, Events
 from sealedsession.keys import Keyring, KeySource
 from sealedsession.resumable import Resumable, State, resume
 from sealedsession.seal import Sealer
 from sealedsession.state_calls import read_call, write_answer
+from sealedsession.state_classes import ResumableClasses
 from sealedsession.state_form import StateForm
 from sealedsession.state_options import DAY as DAY
 from sealedsession.state_options import MAX_SIZE as MAX_SIZE
@@ -38,6 +32,9 @@ from sealedsession.values import Registry, default_registry
 SCRIPT = Path(__file__).parent / "static" / "sealedsession" / "sealed_state.js"  # the browser's part
 
 _SEALERS = 1024  # sessions whose subkeys are kept; to derive them takes as long as to seal
+# Bytes of a state, up to which it is not deflated: that and inflating take as long as all the rest, at any level, as
+# zlib spends most of it on setting itself up. It would save a few hundred characters of a page.
+_SMALL = 1024
 _CALL = 16  # bytes of a call for each character that a token may have: 1 MiB by default
 
 
@@ -48,7 +45,7 @@ class StateSealer:
     :param keyring: ``file:PATH`` or ``env:NAME``, as for sessions.
     :param max_age: seconds for which a token is accepted.
     :param registry: the types, besides the built-in ones, that state can hold.
-    :param compress: deflate where that makes it shorter (see CRIME and BREACH before use).
+    :param compress: deflate what is over 1 KiB, where that makes it shorter (see CRIME and BREACH before use).
     :param max_size: characters that a token may have, up to 65,536.
     :param name: part of the purpose of the subkeys: sealers of different names do not open each other's tokens.
     :param leeway: seconds by which the clocks of two machines may differ.
@@ -86,8 +83,7 @@ class StateSealer:
         self._keys = keys_of(validate_key, encrypt_key, keyring, self._events, clock)
         self._clock = clock
         self._max_size = max_size
-        self._classes: dict[str, type[Resumable]] = {}
-        self._codes: dict[type, str] = {}
+        self._classes = ResumableClasses()
         self._form = StateForm(registry)
 
         @lru_cache(_SEALERS)
@@ -101,27 +97,25 @@ class StateSealer:
                 max_length=max_size,
                 compress=compress,
                 level=1,  # a page has the room; the last tenth of the bytes would take half as long again
+                deflate_over=_SMALL,
                 clock=clock,
             )
 
         self._sealer_of = sealer_of
 
-    def register(self, cls: type[State], code: str | None = None) -> type[State]:
-        """Let objects of a class be resumed. It can stand as a decorator above the class.
+    @overload
+    def register(self, cls: type[State], code: str | None = None) -> type[State]: ...
+    @overload
+    def register(self, *, code: str) -> Callable[[type[State]], type[State]]: ...
+    def register(self, cls: Any = None, code: str | None = None) -> Any:
+        """Let objects of a class be resumed. It can stand as a decorator above the class, with ``(code=...)`` or bare.
 
         :param code: what the class is called in tokens, its name unless given. It may never be given to another class.
         :raises ConfigError: when it is not a `Resumable`, or class or code are registered already.
         """
-        if not (isinstance(cls, type) and issubclass(cls, Resumable)):
-            raise ConfigError(f"{cls!r} is not a subclass of Resumable: nothing else can be resumed")
-        code = cls.__qualname__ if code is None else code
-        if type(code) is not str or not code:
-            raise ConfigError(f"the code of {cls.__qualname__} has to be a str, and not an empty one")
-        if cls in self._codes:
-            raise ConfigError(f"{cls.__qualname__} is registered already, with the code {self._codes[cls]!r}")
-        if code in self._classes:
-            raise ConfigError(f"{code!r} is the code of {self._classes[code]!r}: give {cls!r} another one")
-        self._classes[code], self._codes[cls] = cls, code
+        if cls is None and code is not None:
+            return partial(self.register, code=code)
+        self._classes.add(cls, code)
         return cls
 
     def seal(self, value: object, *, session_id: str, user: str = "") -> str:
@@ -133,7 +127,7 @@ class StateSealer:
         :raises StateTooLarge: when the token would be longer than ``max_size``.
         """
         sealer = self._sealer_of(*_owner(session_id, user))
-        code = self._code_of(value) if isinstance(value, Resumable) else None
+        code = self._classes.code_of(value) if isinstance(value, Resumable) else None
         try:
             token = sealer.seal(self._form.dumps(value, code), created=int(self._clock()))
             if len(token) > self._max_size:
@@ -235,23 +229,14 @@ class StateSealer:
             raise TypeError(f"{name} is async, and handle() cannot await: use resume(), await call(), and seal()")
         return write_answer(self.seal(target, session_id=session_id, user=user), name, result)
 
-    def _code_of(self, target: Resumable) -> str:
-        code = self._codes.get(type(target))
-        if code is None:
-            name = type(target).__qualname__
-            raise NotSerializable(
-                name, type(target), "its class is not registered: put register above it, as a decorator"
-            )
-        return code
-
     def _open(self, token: str, session_id: str, user: str, cls: type[Resumable] | None = None) -> list[Any]:
         """:param cls: what is asked for, or None for anything."""
         sealer = self._sealer_of(*_owner(session_id, user))
         try:
             if not isinstance(token, str):
                 raise UnsealError("malformed", f"a {type(token).__name__} for a token")
-            content = self._form.loads(sealer.unseal(token.encode("latin-1", "replace")).payload)
-            known = object if content[0] is None else self._classes.get(content[0])
+            content = self._form.loads(_payload(sealer, token))
+            known = object if content[0] is None else self._classes.find(content[0])
             if cls is not None and known is not None and not issubclass(known, cls):
                 what = "a plain value" if known is object else f"a state of {known.__qualname__}"
                 raise UnsealError("bad_signature", f"{what}, where {cls.__qualname__} is due")
@@ -264,14 +249,23 @@ class StateSealer:
 
     def _resumed(self, content: list[Any], args: Sequence[Any] | None, kwargs: dict[str, Any] | None) -> Resumable:
         code, sealed_args, sealed_kwargs, state = content
-        cls = self._classes.get(code)
-        if cls is None:
-            raise StaleStateError(f"a state of the class {code[:60]!a}, which is not registered any more")
-        return resume(cls, sealed_args if args is None else args, {**sealed_kwargs, **(kwargs or {})}, state)
+        return resume(
+            self._classes.of(code), sealed_args if args is None else args, {**sealed_kwargs, **(kwargs or {})}, state
+        )
 
     def _hash_key(self) -> bytes:
         keyring = self._keys if isinstance(self._keys, Keyring) else self._keys.current(int(self._clock()))
         return keyring.derive("events")[0].mac
+
+
+def _payload(sealer: Sealer, token: str) -> bytes:
+    try:
+        return sealer.unseal(token.encode("latin-1", "replace")).payload
+    except UnsealError as error:
+        if error.code != "bad_signature":
+            raise
+        detail = "a token of another session, user or sealer's name, or one that was tampered with"
+        raise UnsealError(error.code, detail) from None
 
 
 def _owner(session_id: object, user: object) -> tuple[str, str]:

@@ -50,9 +50,17 @@ def keys_of(
 ) -> Keyring | KeyringFile:
     """The keys that the options name, with which tokens are encrypted."""
     if keyring is None:
-        if validate_key is None or encrypt_key is None:
+        pair = {"validate_key": validate_key, "encrypt_key": encrypt_key}
+        for option, key in pair.items():
+            if not isinstance(key, str | bytes | list | tuple | None):
+                raise ConfigError(
+                    f"{option} has to be a key or a list of keys (str or bytes), and a {type(key).__name__} was given. "
+                    "A StateSealer takes keys as a SessionConfig does, and no config"
+                )
+        if missing := [option for option, key in pair.items() if key is None]:
+            verb = "is" if len(missing) == 1 else "are"
             raise ConfigError(
-                "validate_key or encrypt_key is missing: state is always encrypted; "
+                f"{' and '.join(missing)} {verb} missing: state is always encrypted; "
                 "make each with: python -m sealedsession keygen"
             )
         return Keyring(validate_key, encrypt_key)

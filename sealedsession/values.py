@@ -40,7 +40,8 @@ class ValueType(NamedTuple):
     """A registered type.
 
     :param deferred: whether instances may only be made after the whole payload has been read.
-    :param fetch: given what `decode` made for all instances in a payload, gets the values; see references.py.
+    :param fetch: given what `decode` made for all instances in a payload, gets the values; see references.py. A type
+        that has one and is not deferred becomes its data: that is what `decode` gives back, whatever is in it.
     :param plain: whether data is refused that holds what is made after the reading, and so would be fetched alone.
     """
 

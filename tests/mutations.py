@@ -53,6 +53,7 @@ STATE = "tests/test_state.py"
 STATE_CALLS = "tests/test_state_calls.py"
 STATE_FORM = "tests/test_state_form.py"
 STATE_OPTIONS = "tests/test_state_options.py"
+HYPERDIV = "tests/test_hyperdiv.py"
 STATE_RESPONSES = "tests/test_state_responses.py"
 
 
@@ -99,6 +100,7 @@ MUTATIONS = [
     Mutation("limits are ints", "limits.py", "type(value) is not int or", "", LIMITS),
     Mutation("the search is bounded", "limits.py", "if self._left < 0:", "if False:", f"{LIMITS} -k search_is_bounded"),
     Mutation("the search sees circles", "limits.py", "if id(value) in parents:", "if False:", VALUES),
+    Mutation("code is not registered", "limits.py", "_instead_of(kind)\n                    or ", "", LIMITS),
     Mutation("the search sees depth", "limits.py", "if len(inside) > self._limits.depth:", "if False:", LIMITS),
     Mutation("the search survives recursion", "limits.py", "except RecursionError:", "except EOFError:", LIMITS),
     # ----------------------------------------------------------------------------------------- the allow-list pickle
@@ -127,7 +129,14 @@ MUTATIONS = [
         PICKLING,
     ),
     Mutation("deferral", "pickling.py", "if entry.deferred or (", "if (", PICKLING),
-    Mutation("deferral of what holds it", "pickling.py", "or (self.deferred and holds_deferred(data))", "", PICKLING),
+    Mutation(
+        "deferral of what holds it",
+        "pickling.py",
+        "or (self.deferred and entry.fetch is None and holds_deferred(data))",
+        "",
+        PICKLING,
+    ),
+    Mutation("what becomes its data is not searched", "pickling.py", "entry.fetch is None and ", "", REFERENCES),
     Mutation("deferred values are no keys", "deferred.py", "    __hash__ = None", "    pass", PICKLING),
     Mutation(
         "errors of the reader",
@@ -321,9 +330,11 @@ MUTATIONS = [
             ("defaultdict: a dict", "_of(dict, items)", "items"),
             ("deque: a list", "_of(list, items)", "items"),
             ("deque: maxlen", "None if maxlen is None else _int64(maxlen)", "maxlen"),
-            ("OrderedDict: a dict", "collections.OrderedDict(_of(dict, data))", "collections.OrderedDict(data)"),
-            ("set: a list", "return set(_of(list, data))", "return set(data)"),
-            ("frozenset: a list", "return frozenset(_of(list, data))", "return frozenset(data)"),
+            ("OrderedDict: a dict", "    items = _of(dict, data)\n    if len", "    items: Any = data\n    if len"),
+            ("OrderedDict: few keys that collide", "_ORDERED_KEYS = 128", "_ORDERED_KEYS = 9999"),
+            ("OrderedDict: any texts", "sum(type(key) not in (str, bytes) for key in items)", "len(items)"),
+            ("set: a list", "lambda data: set(_of(list, data))", "set"),
+            ("frozenset: a list", "lambda data: frozenset(_of(list, data))", "frozenset"),
             ("bytearray: bytes", "bytearray(_of(bytes, data))", "bytearray(data)"),
             ("UUID: bytes", "_of(bytes, data))\n\n\n# ", "bytes(data))\n\n\n# "),
             ("attributes are not lost", 'if getattr(value, "__dict__", None):', "if False:"),
@@ -708,6 +719,7 @@ MUTATIONS = [
             ("fallback keys are told apart", 'subkeys.state == "fallback"', "False"),
             ("staged keys are no fallback", 'subkeys.state == "fallback"', 'subkeys.state != "primary"'),
             ("compressed only when shorter", "if len(deflated) < len(payload):", "if True:"),
+            ("small payloads may stay as they are", " and len(payload) > self._deflate_over", ""),
             (
                 "a binding's length, sealing",
                 "mac.update(body + (binding + U32.pack(len(binding)) if binding else _NO_BINDING))",
@@ -743,6 +755,17 @@ MUTATIONS = [
         "str | None = None\n    on_store",
         CONFIG,
     ),
+    Mutation("a config keeps no key", "config.py", 'self._set("validate_key", self.keys)', "pass", CONFIG),
+    Mutation("a config keeps no encrypt_key", "config.py", 'self._set("encrypt_key", self.keys)', "pass", CONFIG),
+    Mutation(
+        "a copy is not signed only by mistake",
+        "options.py",
+        "if isinstance(validate_key, Keyring) or isinstance(encrypt_key, Keyring):",
+        "if False:",
+        CONFIG,
+    ),
+    Mutation("keys do not show", "keys.py", "    __str__ = __repr__\n", "", KEYS),
+    Mutation("subkeys do not show", "keys.py", "return SecretBytes(HKDF(", "return bytes(HKDF(", KEYS),
     Mutation("what is sealed can be read", "config.py", "if self.serializer not in accepted:", "if False:", CONFIG),
     Mutation("serializers that exist", "config.py", "if self.serializer not in SERIALIZERS:", "if False:", CONFIG),
     *(
@@ -888,25 +911,55 @@ MUTATIONS = [
     ),
     Mutation(
         "a class that is gone",
-        "state.py",
+        "state_classes.py",
         "if cls is None:\n            raise Stale",
         "if False:\n            raise Stale",
         STATE,
     ),
     Mutation(
         "resumable classes",
-        "state.py",
+        "state_classes.py",
         "if not (isinstance(cls, type) and issubclass(cls, Resumable)):",
         "if False:",
         STATE,
     ),
-    Mutation("a class is registered once", "state.py", "if cls in self._codes:", "if False:", STATE),
-    Mutation("a class's code is its own", "state.py", "if code in self._classes:", "if False:", STATE),
-    Mutation("a class's code is a text", "state.py", "if type(code) is not str or not code:", "if False:", STATE),
+    Mutation("a class is registered once", "state_classes.py", "if cls in self._codes:", "if False:", STATE),
+    Mutation("a class's code is its own", "state_classes.py", "if code in self._classes:", "if False:", STATE),
+    Mutation(
+        "a class's code is a text", "state_classes.py", "if type(code) is not str or not code:", "if False:", STATE
+    ),
+    Mutation("a dataclass is not loaded", "state_classes.py", "        check_made(cls)\n", "", STATE),
+    Mutation("a code is no class", "state_classes.py", "if isinstance(cls, str):", "if False:", STATE),
+    Mutation("owners are any text", "keys.py", '.encode("utf-8", "surrogatepass")', ".encode()", STATE),
     Mutation("subkeys are bounded", "state.py", "@lru_cache(_SEALERS)", "@lru_cache(None)", STATE),
     Mutation("coroutines", "state.py", "if inspect.iscoroutine(result):", "if False:", STATE),
     # ------------------------------------------------------------------------------------ sealed state: what is called
-    Mutation("methods are marked", "resumable.py", " or not vars(method).get(_PUBLIC):", ":", RESUMABLE),
+    Mutation("methods are marked", "resumable.py", "if not _is_marked(method):", "if False:", RESUMABLE),
+    Mutation(
+        "marks are not copied",
+        "resumable.py",
+        "vars(method).get(_PUBLIC) is method",
+        "vars(method).get(_PUBLIC) is not None",
+        RESUMABLE,
+    ),
+    Mutation(
+        "marks of private names",
+        "resumable.py",
+        "if marked is not None and marked is member and",
+        "if False and",
+        RESUMABLE,
+    ),
+    Mutation(
+        "marks that are hidden", "resumable.py", "if marked is not None and not any(", "if False and any(", RESUMABLE
+    ),
+    Mutation("marks without parentheses", "resumable.py", "if method is None:", "if False:", RESUMABLE),
+    Mutation(
+        "load's own first argument",
+        "resumable.py",
+        '_static(cls, "load")), (target, *args)',
+        "target.load), args",
+        RESUMABLE,
+    ),
     Mutation("private methods", "resumable.py", 'if name.startswith("_") or not', "if not", RESUMABLE),
     Mutation(
         "methods are the class's",
@@ -923,12 +976,22 @@ MUTATIONS = [
         RESUMABLE,
     ),
     Mutation(
-        "whose TypeError, in load", "resumable.py", "if _takes(target.load, args, kwargs):", "if False:", RESUMABLE
+        "whose TypeError, in load",
+        "resumable.py",
+        'if _takes(cast(Any, _static(cls, "load")), (target, *args), kwargs):',
+        "if False:",
+        RESUMABLE,
     ),
     Mutation(
         "arguments of a method", "resumable.py", "if _takes(method, (self, *args), kwargs):", "if True:", RESUMABLE
     ),
-    Mutation("arguments of load", "resumable.py", "if _takes(target.load, args, kwargs):", "if True:", RESUMABLE),
+    Mutation(
+        "arguments of load",
+        "resumable.py",
+        'if _takes(cast(Any, _static(cls, "load")), (target, *args), kwargs):',
+        "if True:",
+        RESUMABLE,
+    ),
     Mutation(
         "a state shadows no method",
         "resumable.py",
@@ -1016,11 +1079,15 @@ MUTATIONS = [
     Mutation(
         "states have both keys",
         "state_options.py",
-        "validate_key is None or encrypt_key is None",
-        "validate_key is None",
+        "if missing := [option for option, key in pair.items() if key is None]:",
+        'if missing := ["validate_key"] * (validate_key is None):',
         STATE_OPTIONS,
     ),
     Mutation("a name has no colon", "state_options.py", ' or ":" in name', "", STATE_OPTIONS),
+    Mutation("offers", "integrations/hyperdiv/props.py", "if offer >= 0:", "if True:", HYPERDIV),
+    Mutation(
+        "what is around a token", "integrations/hyperdiv/tokens.py", "_FOREIGN.sub('?', token)", "token", HYPERDIV
+    ),
     # ---------------------------------------------------------------------------------- sealed state: what is answered
     Mutation(
         "errors of generators",
@@ -1118,7 +1185,11 @@ MUTATIONS = [
         ]
     ),
     Mutation(
-        "references in plain data", "pickling.py", "if entry.plain and holds_deferred(data):", "if False:", REFERENCES
+        "references in plain data",
+        "pickling.py",
+        "if self.deferred and entry.plain and holds_deferred(data):",
+        "if False:",
+        REFERENCES,
     ),
     Mutation("late values in plain data", "limits.py", "if entry.plain and (late", "if False and (late", REFERENCES),
     # ------------------------------------------------------------------------------------ other values of Django

@@ -286,7 +286,8 @@ def test_illegal_values(options, message):
 def test_legal_values(options):
     """Every value at the edge of the rules is accepted and kept."""
     config = SessionConfig(**{"validate_key": KEY, **options})
-    assert {name: getattr(config, name) for name in options} == options
+    kept = {name: value for name, value in options.items() if name not in ("validate_key", "encrypt_key")}
+    assert {name: getattr(config, name) for name in kept} == kept
 
 
 @pytest.mark.parametrize("given", ["STRICT", "strict", "Strict"])
@@ -373,7 +374,6 @@ def from_strings(**options):
         ("leeway", "0", 0),
         *((option, text, None) for option in ("idle_timeout", "max_age", "domain") for text in ("none", "None ")),
         ("cache_control", "NONE", None),
-        ("encrypt_key", "none", None),
         ("path", " /app ", "/app"),
         ("name", "sid", "sid"),
         ("samesite", "none", "None"),
@@ -393,7 +393,6 @@ def from_strings(**options):
             for text in ("pickle json", " pickle,json", "pickle,\n json")
         ),
         ("accept_serializers", " pickle ", ["pickle"]),
-        ("encrypt_key", f" {ENCRYPT_KEY}\n", ENCRYPT_KEY),
     ],
 )
 def test_coercion(option, text, expected):
@@ -438,19 +437,25 @@ def test_refused_strings(option, text, message):
         from_strings(**{option: text})
 
 
+@pytest.mark.parametrize(("text", "encrypt"), [("none", None), (f" {ENCRYPT_KEY}\n", ENCRYPT_KEY.encode())])
+def test_coercion_of_a_key(text, encrypt):
+    """A key from an ini file may have space around it, or be none."""
+    assert from_strings(encrypt_key=text).keys.pairs[0].encrypt == encrypt
+
+
 def test_key_lists_are_one_key_to_a_line():
     """A multi-line string is a list of keys, primary first; blank lines and indentation do not count."""
     config = SessionConfig.from_mapping(
         {"validate_key": f"\n  {KEY}\n\n  {OLD_KEY}\n", "encrypt_key": f"{ENCRYPT_KEY}\n{OLD_ENCRYPT_KEY}"}
     )
-    assert config.validate_key == [KEY, OLD_KEY]
-    assert config.encrypt_key == [ENCRYPT_KEY, OLD_ENCRYPT_KEY]
+    pairs = [(pair.validate.decode(), pair.encrypt.decode()) for pair in config.keys.pairs]
+    assert pairs == [(KEY, ENCRYPT_KEY), (OLD_KEY, OLD_ENCRYPT_KEY)]
 
 
 def test_prefix():
     """Options are taken with the prefix, without it, and with another prefix that was asked for."""
     config = SessionConfig.from_mapping({"session.validate_key": KEY, "session.leeway": "5", "max_age": "60"})
-    assert (config.validate_key, config.leeway, config.max_age) == (KEY, 5, 60)
+    assert (config.keys.pairs[0].validate, config.leeway, config.max_age) == (KEY.encode(), 5, 60)
     assert SessionConfig.from_mapping({"WEB_validate_key": KEY, "WEB_leeway": "5"}, "WEB_").leeway == 5
 
 
@@ -510,7 +515,31 @@ def test_no_repr_shows_a_key():
     shown = repr(config) + repr(config.keys) + repr(config.keys.derive("cookie:s")) + repr(config.cookie)
     assert not [key for key in (KEY, OLD_KEY, ENCRYPT_KEY, OLD_ENCRYPT_KEY) if key in shown]
     subkeys = config.keys.derive("cookie:s")[0]
-    assert repr(subkeys.mac)[2:-1] not in shown
+    assert repr(bytes(subkeys.mac))[2:-1] not in shown
+
+
+@pytest.mark.parametrize(
+    "sources", [{"validate_key": KEY, "encrypt_key": ENCRYPT_KEY}, {"validate_key": [KEY, OLD_KEY]}]
+)
+@pytest.mark.parametrize("listed", [vars, dataclasses.asdict, dataclasses.astuple], ids=lambda listed: listed.__name__)
+def test_no_list_of_the_options_shows_a_key(listed, sources):
+    """What lists the options of a config, for a log perhaps, has no key in it."""
+    shown = repr(listed(SessionConfig(**sources)))
+    assert "Keyring" in shown
+    assert not [key for key in (KEY, OLD_KEY, ENCRYPT_KEY) if key in shown]
+
+
+def test_a_copy_has_the_same_keys():
+    """A copy of a config with other options has its keys, unless both are given anew."""
+    config = SessionConfig(validate_key=KEY, encrypt_key=ENCRYPT_KEY)
+    assert dataclasses.replace(config, leeway=5).keys is config.keys
+    other = dataclasses.replace(config, validate_key=OLD_KEY, encrypt_key=None)
+    assert other.keys.pairs == SessionConfig(validate_key=OLD_KEY).keys.pairs
+    for one in ({"validate_key": OLD_KEY}, {"encrypt_key": None}, {"encrypt_key": OLD_ENCRYPT_KEY}):
+        with pytest.raises(ConfigError, match="give both, encrypt_key=None for signed only"):
+            dataclasses.replace(config, **one)
+    with pytest.raises(ConfigError, match="keyring is given"):
+        dataclasses.replace(config, keyring="env:SEALEDSESSION_TEST_UNSET")
 
 
 def test_no_repr_shows_the_password_of_a_store():

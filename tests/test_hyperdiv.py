@@ -293,6 +293,15 @@ def test_whatever_the_browser_offers(offered):
     assert window.subject == "user:1"
 
 
+def test_offers_are_counted_from_one():
+    """An offer of a number that no browser gives is none: nothing of it is taken."""
+    token = signed_in().token
+    window = Window()
+    window.send("_offered", [-5, token, True])
+    assert not window.authenticated
+    assert window.runner.get_state("session", "_offered") == (0, "", False)
+
+
 def test_a_long_token_is_not_kept(caplog):
     """Of what is far too long to be a token the server keeps no more than it takes to refuse it."""
     window = Window()
@@ -333,7 +342,8 @@ def test_every_change_of_a_token_is_noticed():
     for at in range(len(token)):
         other.offer(token[:at] + ("A" if token[at] != "A" else "B") + token[at + 1 :])
         assert not other.authenticated
-    for changed in (token[:-1], token[1:], token + "A", token + "=", " " + token[1:], token * 2, f"; session={token}"):
+    around = (f'"{token}"', f" {token}", f"{token} ", f"{token};", f"{token}\t", f"\\{token}", f"x; session={token}")
+    for changed in (token[:-1], token[1:], token + "A", token + "=", " " + token[1:], token * 2, *around):
         other.offer(changed)
         assert not other.authenticated
     other.offer(token)
@@ -1018,7 +1028,7 @@ def test_the_options_have_the_defaults_of_sessions():
     """An option that is left out has the default that it has for the middlewares, but for the name."""
     here, there = tokens.TokenConfig(**KEYS), SessionConfig(**KEYS)
     assert (here.name, here.max_size) == ("session", 65_536)
-    for option in set(tokens.TokenOptions.__annotations__) - {"name", "max_size"}:
+    for option in set(tokens.TokenOptions.__annotations__) - {"name", "max_size", *KEYS}:
         assert getattr(here, option) == getattr(there, option), option
 
 

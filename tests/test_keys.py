@@ -4,7 +4,7 @@ import hmac
 import os
 import traceback
 from base64 import b64encode, urlsafe_b64encode
-from dataclasses import replace
+from dataclasses import asdict, astuple, replace
 from hashlib import sha256, sha512
 from itertools import permutations
 
@@ -527,3 +527,13 @@ def test_no_key_in_the_repr_of_a_pair():
     """Neither a pair nor its subkeys nor a keyring of them shows a key."""
     shown = repr([PRIMARY, PRIMARY.derive(b""), Keyring.of_pairs([PRIMARY, STAGED], "k")])
     assert not [key for key in (KEY, KEY_2, KEY_3, KEY_4) if repr(key)[2:-1] in shown or key.hex() in shown]
+
+
+def test_no_key_in_a_list_of_fields():
+    """What dataclasses makes of pairs and subkeys, and str() and format() of their keys, shows no key."""
+    (pair,) = Keyring(KEY, KEY_2).pairs
+    subkeys = pair.derive(b"")
+    shown = str([asdict(pair), astuple(subkeys), str(pair.validate), f"{subkeys.mac}"])
+    secrets = [bytes(secret) for secret in (pair.validate, pair.encrypt, subkeys.mac, subkeys.encrypt)]
+    assert not [secret for secret in secrets if repr(secret)[2:-1] in shown]
+    assert shown.count("32 secret bytes") == 6

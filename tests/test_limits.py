@@ -2,6 +2,7 @@
 
 import datetime
 import enum
+import functools
 import inspect
 import sys
 import zoneinfo
@@ -19,6 +20,8 @@ from sealedsession.errors import ConfigError, NotSerializable, UnsealError
 from sealedsession.grammar import Grammar
 from sealedsession.limits import DEFAULT_LIMITS, FaultFinder, Limits, StateLimits, TooLarge
 from sealedsession.pickling import PickleSerializer
+from sealedsession.resumable import Resumable
+from sealedsession.session import Session
 from sealedsession.tagged_json import JsonSerializer
 from sealedsession.values import Registry
 
@@ -421,8 +424,6 @@ def found(value, registry=REGISTRY, limits=DEFAULT_LIMITS):
     [
         (Color.RED, "register_enum(Color, 'color')"),
         (Level.LOW, "register_enum(Level, 'level')"),
-        (Mode.READ, "register(Mode, 'mode', encode=..., decode=...)"),
-        (Bits.LOW, "register(Bits, 'bits', encode=..., decode=...)"),
         (Price(1), "register_dataclass(Price, 'price')"),
         (PricedList(1), "register_dataclass(PricedList, 'pricedlist')"),
         (Point(1, 2), "register_namedtuple(Point, 'point')"),
@@ -442,6 +443,37 @@ def test_line_to_add(make, value, line):
     with pytest.raises(NotSerializable) as caught:
         make(REGISTRY).dumps({"a": value})
     assert str(caught.value).endswith(f"or register the type: sealedsession.default_registry.{line}")
+
+
+class Part(Resumable):
+    """An object of a page."""
+
+
+@pytest.mark.parametrize(
+    ("value", "instead"),
+    [
+        (len, "Store what names it, such as its name or id"),
+        (lambda: 1, "Store what names it"),
+        (Box().__repr__, "Store what names it"),
+        (Limits, "Store what names it"),
+        (Color, "Store what names it"),
+        (functools.partial(len), "Store what names it"),
+        (enum, "Store what names it"),
+        (Session(), "Store what names it"),
+        (Part(), "Seal it by itself, in a token of its own"),
+        (Mode.READ, "Store its value, an int"),
+        (Bits.LOW, "Store its value, an int"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+@both
+def test_what_is_better_not_registered(make, value, instead):
+    """The error for code, for an object of a page and for a flag names another cure than to register the type."""
+    with pytest.raises(NotSerializable) as caught:
+        make(REGISTRY).dumps({"a": value})
+    if value is not Limits:  # a class says of itself that it is none of those that can be stored
+        assert instead in str(caught.value)
+    assert "register" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("limits", "what"), [(Limits(), "session"), (StateLimits(), "state")])

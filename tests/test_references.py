@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import sys
 
 import pytest
 
@@ -251,6 +252,26 @@ def test_a_reference_whose_data_has_references(table):
     value = [Row(1, Row(2)), Row(3), Row(4, slice(1))]
     assert form.loads(form.dumps(value)) == value
     assert table.asked == [[2, 3], [(1, Row(2))], [(4, slice(1))]]
+
+
+def test_what_becomes_its_data_is_searched_once():
+    """However many such types stand around each other, nothing in them is searched for deferred values more than once,
+    and those that are there are made."""
+    registry = StateRegistry()
+    registry.register_family(Shape, "lazy", encode=lambda shape: shape.name, decode=lambda data: data, fetch=list)
+    registry.by_code["lazy"] = registry.by_code["lazy"]._replace(deferred=False)
+    form, content = serializer(registry), [[*range(1000)], {"a": slice(3)}]
+    plain, late = content
+    for _ in range(100):
+        plain, late = Shape(plain), Shape(late)
+    payload, searched = form.dumps([slice(1), frozenset(["a"]), plain, late]), []
+    sys.setprofile(lambda frame, event, _: searched.append(event) if frame.f_code.co_name == "holds_deferred" else 0)
+    try:
+        value = form.loads(payload)
+    finally:
+        sys.setprofile(None)
+    assert value == [slice(1), frozenset(["a"]), *content]
+    assert 0 < len(searched) < 100
 
 
 def test_none_is_a_value_too():

@@ -37,7 +37,6 @@ class Item(Resumable):
     def delete(self):
         raise AssertionError("not public")
 
-    @public
     def _hidden(self):
         raise AssertionError("private")
 
@@ -353,6 +352,18 @@ def test_arguments_that_no_longer_fit(args, kwargs):
         resume(Item, args, kwargs, {})
 
 
+def test_arguments_named_self():
+    """An argument by the name of load's own first one does not fit either, whatever else load takes by name."""
+
+    class Takes(Resumable):
+        def load(self, **names):
+            self.names = names
+
+    assert resume(Takes, (), {"it": 1}, {}).names == {"it": 1}
+    with pytest.raises(StaleStateError, match=r"Takes\.load takes other arguments now: .*'self'"):
+        resume(Takes, (), {"self": 1}, {})
+
+
 @pytest.mark.parametrize("args", [(7,), ("7",)])
 def test_a_type_error_within_load(args):
     """A TypeError that load itself raises is the application's own, and no stale state."""
@@ -456,17 +467,35 @@ def test_call():
 
 
 NOT_PUBLIC = [
-    "delete", "shown", "load", "state", "call", "text", "title", "nothing", "_hidden", "__init__", "__class__", "",
+    "shown", "state", "text", "title", "nothing", "_hidden", "__init__", "__class__", "",
     "rename ", "RENAME", "rename.__globals__", "mro", "_sealedsession_public", "\udc80", "x" * 10_000,
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NOT_PUBLIC, ids=lambda name: f"{name[:20]!a}")
 def test_not_public(name):
-    """What is not marked, no function, private or not there is refused in the same words, which end somewhere."""
+    """What is no function, private or not there is refused in the same words, which end somewhere."""
     with pytest.raises(NotPublicError) as caught:
         Item(7).call(name)
     assert str(caught.value) == f"Item has no public method {name[:60]!a}"
+
+
+@pytest.mark.parametrize("name", ["delete", "load", "call"])
+def test_not_marked(name):
+    """What only lacks the mark is refused, and the log can say so."""
+    with pytest.raises(NotPublicError, match=rf"^Item\.{name} is not marked @public$"):
+        Item(7).call(name)
+
+
+def test_a_private_name_is_not_called():
+    """No mark makes a private method one that clients call."""
+
+    class Hides(Item):
+        pass
+
+    Hides._hidden = public(lambda self: 1)
+    with pytest.raises(NotPublicError):
+        Hides(7).call("_hidden")
 
 
 def test_an_attribute_is_no_method():
@@ -521,51 +550,73 @@ def test_methods_of_a_class_that_is_not_resumable():
         Mixed().call("plain")
 
 
+def counted(method):
+    """A decorator that copies what functools.wraps does, marks of functions among it."""
+
+    @functools.wraps(method)
+    def counting(self, *args):
+        self.calls = getattr(self, "calls", 0) + 1
+        return method(self, *args)
+
+    return counting
+
+
 def test_wrapped_methods():
-    """A decorator that keeps what functools.wraps copies can stand on either side of the mark."""
-
-    def counted(method):
-        @functools.wraps(method)
-        def counting(self, *args):
-            self.calls = getattr(self, "calls", 0) + 1
-            return method(self, *args)
-
-        return counting
+    """A method is public as a decorator has made it, if the mark stands above that."""
 
     class Wrapped(Resumable):
         @public
         @counted
-        def outside(self, value):
-            return value
-
-        @counted
-        @public
-        def inside(self, value):
+        def show(self, value):
             return value
 
     wrapped = Wrapped()
-    assert (wrapped.call("outside", 1), wrapped.call("inside", 2), wrapped.calls) == (1, 2, 2)
-    with pytest.raises(StateError, match="outside takes other arguments"):
-        wrapped.call("outside")
+    assert (wrapped.call("show", 1), wrapped.calls) == (1, 1)
+    with pytest.raises(StateError, match="show takes other arguments"):
+        wrapped.call("show")
 
 
-def test_class_methods_and_static_methods():
-    """A classmethod or staticmethod is not called, even around a marked function: it is none of the object."""
+def test_a_wrapped_override():
+    """An override that is made of the public method it overrides is public only if it says so too."""
 
-    class Odd(Resumable):
-        @classmethod
-        @public
-        def of_class(cls):
-            raise AssertionError("called")
+    class Quiet(Item):
+        rename = counted(Item.rename)
+        again = functools.partialmethod(Item.rename, times=2)
 
-        @staticmethod
-        @public
-        def static():
-            raise AssertionError("called")
+    class Marked(Item):
+        rename = public(counted(Item.rename))
 
-    for name in ("of_class", "static"):
-        with pytest.raises(NotPublicError):
-            Odd().call(name)
+    assert Marked(7).call("rename", "milk") == "milk"
+    assert Item(7).call("rename", "milk") == "milk"
+    with pytest.raises(NotPublicError, match=r"Quiet\.rename is not marked @public"):
+        Quiet(7).call("rename", "milk")
+    with pytest.raises(NotPublicError):
+        Quiet(7).call("again", "milk")
+
+
+@pytest.mark.parametrize(
+    "decorator",
+    [classmethod, staticmethod, property, functools.cached_property, functools.partialmethod, counted],
+    ids=lambda decorator: decorator.__name__,
+)
+@pytest.mark.parametrize("bases", [(Resumable,), (object,)], ids=["its own", "a mixin's"])
+def test_a_mark_below_another_decorator(decorator, bases):
+    """A mark that another decorator hides makes nothing public, and is refused where the class is defined."""
+    members = {"show": decorator(public(lambda self: 1))}
+    with pytest.raises(ConfigError, match=r"Odd\.show has @public below another decorator.*: put @public on top"):
+        type("Odd", (type("Odd", bases, members), Resumable), {})
+
+
+def test_a_mark_of_a_private_name():
+    """A private method cannot be public: it is refused where the class is defined."""
+    with pytest.raises(ConfigError, match=r"Odd\._show is @public, and no client may call a name with '_': rename it"):
+        make(_show=public(lambda self: 1))
+
+
+def test_a_mark_with_parentheses():
+    """@public() says that it is written without them."""
+    with pytest.raises(ConfigError, match="write @public, without parentheses"):
+        public()
 
 
 @pytest.mark.parametrize(

@@ -261,6 +261,13 @@ def test_compression_only_where_it_helps():
     assert len(seal(deflating, bytes(500))) < len(seal(plain, bytes(500))) / 3
 
 
+def test_compression_over_a_length():
+    """A payload of up to a given length is left as it is; a deflated one of that length still opens."""
+    deflating, over = make_sealer(compress=True), make_sealer(compress=True, deflate_over=500)
+    assert len(seal(over, bytes(500))) > 4 * len(seal(over, bytes(501)))
+    assert over.unseal(seal(deflating, bytes(500))).payload == bytes(500)
+
+
 @pytest.mark.parametrize("length", [200, 249, 250, 251, 511, 512, 761, 762, 763, 1023, 4095, 8191, 16383, 32500])
 def test_compression_reaches_back(length):
     """Deflating finds what stood before as far back as deflate can, though it takes no more memory than that needs."""

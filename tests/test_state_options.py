@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from sealedsession.config import SessionConfig
 from sealedsession.errors import ConfigError
 from sealedsession.references import StateRegistry
 from sealedsession.state import StateSealer
@@ -95,8 +96,15 @@ def test_options_are_given_by_name(keys):
 def test_both_keys_are_needed(keys, missing):
     """State is always encrypted: both keys are needed, and the error says how to make one."""
     given = {name: key for name, key in keys.items() if name not in missing}
-    with pytest.raises(ConfigError, match=r"is missing: state is always encrypted; make each with: python -m"):
+    which = " and ".join(missing) + (" are" if len(missing) > 1 else " is")
+    with pytest.raises(ConfigError, match=rf"^{which} missing: state is always encrypted; make each with: python -m"):
         StateSealer(**given)
+
+
+def test_a_config_is_no_key(keys):
+    """What sessions are configured with is not taken for their keys."""
+    with pytest.raises(ConfigError, match=r"validate_key has to be a key .* a SessionConfig was given.*, and no"):
+        StateSealer(SessionConfig(**keys))
 
 
 def test_weak_keys_are_refused(keys):

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 import pytest
 
 from sealedsession.default_types import DEFAULT_TYPES, PLAIN
-from sealedsession.errors import ConfigError
+from sealedsession.errors import ConfigError, NotSerializable
 from sealedsession.limits import DEFAULT_LIMITS, FaultFinder
 from sealedsession.pickling import PickleSerializer
 from sealedsession.tagged_json import JsonSerializer
@@ -453,7 +453,7 @@ HOSTILE = {
     "...": [0, "", ()],
     "ni": [0, "", ()],
     "ba": ["x", 5, 10**9, [1, 2], bytearray(b"x")],
-    "od": [[], [("a", 1)], "ab", Counter(), OrderedDict()],
+    "od": [[], [("a", 1)], "ab", Counter(), OrderedDict(), dict.fromkeys(range(129))],
     "C": [[], "ab", {"a": 1.5}, {"a": True}, {"a": None}, {"a": "1"}, Counter("a")],
     "dd": [(), (None,), ("list", {}, {}), ["list", {}], ("eval", {}), ("Unknown", {}), (list, {}), (None, []),
            (None, [("a", 1)]), ("", {}), (5, {}), ("list", OrderedDict()), ([], {})],
@@ -486,6 +486,19 @@ def test_hostile_data(code, data):
     """Data of the wrong shape, size or spelling is refused by every default decoder."""
     with pytest.raises(REFUSALS):
         Registry().by_code[code].decode(data)
+
+
+@pytest.mark.parametrize("keys", [range(128), [*map(str, range(500)), *range(128)], [b"%d" % n for n in range(500)]])
+def test_keys_of_an_ordered_dict(keys):
+    """An OrderedDict has any number of keys that are str or bytes, and 128 of all others."""
+    form, value = PickleSerializer(), OrderedDict.fromkeys(keys)
+    assert form.loads(form.dumps(value)) == value
+
+
+def test_an_ordered_dict_of_too_many_numbers():
+    """Where it has more, the error says what keeps an order too."""
+    with pytest.raises(NotSerializable, match=r"session\['x'\]: .* over 128 keys .* a dict, which keeps its order too"):
+        PickleSerializer().dumps({"x": OrderedDict.fromkeys(range(129))})
 
 
 ENCODED_AS = {

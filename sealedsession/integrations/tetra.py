@@ -1,7 +1,7 @@
 """Components of Tetra in sealed state: `install` puts it in the place of Tetra's own pickling and encryption.
 
 1. Only components that are registered with a library of Tetra are resumed, by their names there: no token names a
-   module. They hold what state of Django holds, and Tetra's uploads and blocks.
+   module. They hold what state of Django holds, Tetra's blocks, and uploads: tetra_uploads.py.
 2. A token belongs to a session and a user, as in Tetra, and is accepted for ``TETRA_STATE_MAX_AGE`` seconds.
 3. A row or an upload that is gone, or was never saved, is None in the component that is resumed, as Tetra has it, and
    `load` runs after that. A member of an enum of choices is its value then, as in a row that is read again.
@@ -9,12 +9,9 @@
 
 from functools import cache
 from inspect import getattr_static, isroutine
-from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.files.uploadedfile import InMemoryUploadedFile
 from django.db.models import IntegerChoices, Model, TextChoices
 from django.db.models.fields.files import FieldFile
 from django.http import HttpRequest
@@ -25,6 +22,7 @@ from sealedsession.errors import NotSerializable, StaleStateError, UnsealError
 from sealedsession.integrations import not_installed
 from sealedsession.integrations.django import blocks, conf, references, shortcuts
 from sealedsession.integrations.django.values import DjangoRegistry
+from sealedsession.integrations.tetra_uploads import UPLOADS
 from sealedsession.references import StateRegistry
 from sealedsession.state import DAY
 from sealedsession.values import ValueType
@@ -32,14 +30,11 @@ from sealedsession.values import ValueType
 try:
     from tetra import exceptions, state
     from tetra.components import BasicComponent, base
-    from tetra.conf import get_setting
     from tetra.library import Library
     from tetra.templates import InlineOrigin
-    from tetra.utils import NamedTemporaryUploadedFile, isclassmethod
+    from tetra.utils import isclassmethod
 except ModuleNotFoundError as error:
     raise not_installed(error, "tetra") from error
-
-_NAME_MAX = 255  # bytes, of most file systems; they have an error for longer names
 
 # Tetra answers for its own error, which it has since 0.9.
 _STALE = getattr(exceptions, "StaleComponentStateError", StaleStateError)
@@ -89,8 +84,8 @@ class _Values(DjangoRegistry):
         self._families = {**registry._families, **self._families}
         self._refer(BasicComponent, "tetra.component", lambda component: (_of_component(component),), _component, dict)
         self._refer(BlockNode, "tetra.block", _of_block, _block, str, str, str, str)
-        self._refer(NamedTemporaryUploadedFile, "tetra.upload", _of_upload, _upload, str, str, int, str)
-        self._refer(InMemoryUploadedFile, "tetra.file", _of_file, _file, str, str, bytes)
+        for upload in UPLOADS:
+            self._refer(*upload)
         for choices, value in ((TextChoices, str), (IntegerChoices, int)):
             self._refer(choices, f"tetra.{value.__name__}", lambda choice: (choice.value,), value, value)
 
@@ -193,32 +188,3 @@ def _block(app: str, library: str, name: str, path: str) -> Any:
         return template.blocks_by_key[path]
     except (KeyError, TemplateDoesNotExist):
         raise StaleStateError(f"the block {path[:60]!a} of {name[:60]!a} is gone") from None
-
-
-def _of_upload(upload: Any) -> tuple[str, str, int, str]:
-    path = Path(upload.temporary_file_path()).resolve()
-    if path.parent != _uploads():
-        raise ValueError(f"it is not in {_uploads()}")
-    return path.name, upload.name, upload.size, upload.content_type or ""
-
-
-def _upload(temporary: str, name: str, size: int, content_type: str) -> Any:
-    path = _uploads() / temporary
-    is_name = Path(temporary).name == temporary and len(temporary.encode(errors="replace")) <= _NAME_MAX
-    if not is_name or not path.is_file():
-        return None
-    return NamedTemporaryUploadedFile(name, content_type, size, settings.DEFAULT_CHARSET, temp_path=str(path))
-
-
-def _uploads() -> Path:
-    return Path(settings.MEDIA_ROOT, get_setting("TETRA_TEMP_UPLOAD_PATH")).resolve()
-
-
-def _of_file(upload: Any) -> tuple[str, str, bytes]:
-    content = upload.open().read()
-    upload.open()  # at the start again
-    return upload.name, upload.content_type or "", content
-
-
-def _file(name: str, content_type: str, content: bytes) -> Any:
-    return InMemoryUploadedFile(BytesIO(content), None, name, content_type, len(content), settings.DEFAULT_CHARSET)

@@ -1,6 +1,6 @@
 """Cases that go for memory, time or the C stack: the memo, nesting, lengths, colliding keys, amplification."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from tests.corpus.assembler import call, data, dic, lst, num, o, text, tup, typed
@@ -9,6 +9,8 @@ from tests.corpus.collisions import COLLIDING, fill
 
 MAX_BYTES = 8 * 1024
 MAX_DEPTH = 256
+TYPED = 255
+ORDERED_KEYS = 128
 SPREAD = 40  # doublings: a trillion members
 
 
@@ -156,22 +158,34 @@ def length() -> Iterator[Case]:
     yield s.refused("global-line", "a name that does not end", o.GLOBAL("os", "name")[:-1])
 
 
+def _ordered(keys: Iterable[bytes]) -> bytes:
+    return fill(keys, text("od") + o.EMPTY_DICT + o.MARK, o.NONE, o.SETITEMS + o.TUPLE2 + o.BINPERSID)
+
+
 def collide() -> Iterator[Case]:
     """Keys of one hash: every insertion compares with all that are there."""
     g = Group("collide", "ours")
     for name, elements in COLLIDING.items():
         yield g.bounded(f"{name}-keys", "keys of a dict", fill(elements(), o.EMPTY_DICT + o.MARK, o.NONE, o.SETITEMS))
-        ordered = fill(elements(), text("od") + o.EMPTY_DICT + o.MARK, o.NONE, o.SETITEMS + o.TUPLE2 + o.BINPERSID)
+        ordered = _ordered(elements())
         yield g.bounded(f"{name}-ordered", "keys of an OrderedDict, made of a dict", ordered)
+        few = [*islice(elements(), ORDERED_KEYS + 1)]
+        once = _ordered(few[:ORDERED_KEYS])
+        fitting = min((MAX_BYTES - 4) // len(once), TYPED // (ORDERED_KEYS + 1)) or 1
+        yield g.bounded(f"{name}-ordereds", "and again, in OrderedDicts of as many as one has", lst(*[once] * fitting))
+        yield g.refused(f"{name}-ordered-over", "one key more than it has", _ordered(few), elsewhere=BOUNDED)
         yield g.bounded(
             f"{name}-set",
             "elements of a set",
             fill(elements(), text("s") + o.EMPTY_LIST + o.MARK, b"", o.APPENDS + o.TUPLE2 + o.BINPERSID),
         )
     for name in ("fraction", "network", "frozenset"):
-        few = islice(COLLIDING[name](), 255)
-        ordered = fill(few, text("od") + o.EMPTY_DICT + o.MARK, o.NONE, o.SETITEMS + o.TUPLE2 + o.BINPERSID)
-        yield g.bounded(f"{name}-few", "as many as the limit on typed values lets through", ordered)
+        few = [*islice(COLLIDING[name](), TYPED)]
+        yield g.bounded(
+            f"{name}-few", "as many as are let through", fill(few, o.EMPTY_DICT + o.MARK, o.NONE, o.SETITEMS)
+        )
+        elements = fill(few, text("s") + o.EMPTY_LIST + o.MARK, b"", o.APPENDS + o.TUPLE2 + o.BINPERSID)
+        yield g.bounded(f"{name}-few-set", "elements of a set, which is written in another order", elements)
     counts = fill(COLLIDING["int"](), text("C") + o.EMPTY_DICT + o.MARK, num(1), o.SETITEMS + o.TUPLE2 + o.BINPERSID)
     yield g.bounded("counted", "keys of a Counter", counts)
     yield g.bounded(

@@ -5,7 +5,7 @@ Numbers hash modulo the prime 2**61 - 1. What is built of numbers (tuples, fract
 
 import ipaddress
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from tests.corpus.assembler import data, lst, num, o, text, tup, typed
 
@@ -86,7 +86,7 @@ COLLIDING: dict[str, Callable[[], Iterator[bytes]]] = {
 }
 
 
-def fill(elements: Iterator[bytes], head: bytes, value: bytes, tail: bytes, size: int = MAX_BYTES) -> bytes:
+def fill(elements: Iterable[bytes], head: bytes, value: bytes, tail: bytes, size: int = MAX_BYTES) -> bytes:
     """As many elements as a payload of that size has room for, each followed by a value."""
     parts, room = [head], size - len(head) - len(tail) - len(o.STOP)
     for element in elements:

@@ -78,6 +78,7 @@ class Counter(Resumable):
 
 others.register(Counter, "counter")
 others.register(Counter, code="counter")
+assert_type(others.register(code="counter")(Counter), type[Counter])
 
 token = states.seal(Counter(2), session_id="4f1c", user="ann")
 assert_type(token, str)
@@ -97,7 +98,7 @@ states.unseal(token.encode(), session_id="4f1c")  # type: ignore[arg-type] # pyr
 states.handle("{}", session_id="4f1c")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 states.register(int)  # type: ignore[type-var] # pyright: ignore[reportArgumentType]
 StateSealer("a", "b", max_ages=5)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
-public(5)  # type: ignore[type-var] # pyright: ignore[reportArgumentType]
+public(5)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 
 
 def too_large(error: StateTooLarge) -> SealError:

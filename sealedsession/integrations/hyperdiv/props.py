@@ -33,7 +33,8 @@ class MessageType(hd.HyperdivType):  # type: ignore[misc]
         """Take what was written into the prop."""
         if isinstance(value, tuple) and [*map(type, value)] == [int, str, bool]:
             offer, token, consent = value
-            return Message(offer, token[: MAX_SIZE + 1], consent)  # a longer one opens as little
+            if offer >= 0:
+                return Message(offer, token[: MAX_SIZE + 1], consent)  # a longer one opens as little
         return Message(0, "", False)
 
 

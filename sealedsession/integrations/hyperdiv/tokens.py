@@ -9,6 +9,7 @@ It is the manager of the middlewares, with these differences:
 4. A session has an id from its first token on.
 """
 
+import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from sealedsession.values import Registry
 # Servers in the middle of a key change may each take the other's key for the old one. Two windows that share a token
 # would have them seal it again for each other without end, were it not for this: at most once in so many seconds.
 _OLD_KEY_PATIENCE = 60
+_FOREIGN = re.compile(r"[^A-Za-z0-9_-]")  # characters that no token has
 
 
 class TokenLimits(StateLimits):
@@ -98,8 +100,9 @@ class TokenManager(SessionManager[str, str]):
 
     def __init__(self, config: TokenConfig) -> None:
         def as_cookie(token: str) -> bytes:
-            # The finder of cookies hands on what stands before a semicolon; no token of ours has one.
-            return f"{config.name}={token.replace(';', '?')}".encode("latin-1", "replace")
+            # Cookies may stand in quotes or between spaces, and end at a semicolon. Tokens here are what they are, and
+            # whatever is in one that is none must not be taken off.
+            return f"{config.name}={_FOREIGN.sub('?', token)}".encode("latin-1", "replace")
 
         super().__init__(
             config,
