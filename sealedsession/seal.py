@@ -124,10 +124,7 @@ class KeyringSource(Protocol):
     """Where a keyring comes from that can change."""
 
     def current(self, second: int) -> Keyring:
-        """The keyring of now: the same object until it changes.
-
-        :param second: the present time, in seconds; a source need not look for changes twice in one.
-        """
+        """The keyring at this second since 1970: the same object until it changes. One look a second is enough."""
         ...
 
 
