@@ -6,13 +6,13 @@ import os
 import threading
 import time
 import traceback
-import warnings
 from base64 import urlsafe_b64encode
 from contextlib import suppress
 from hashlib import sha256
 from itertools import count
 
 import pytest
+from forks import fork
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -688,13 +688,6 @@ def test_fork_during_a_look(path):
     assert os.waitpid(child, 0)[1] == 0
     done.set()
     thread.join()
-
-
-def fork():
-    """Fork, although there are threads: Python 3.12 warns of that, and applications' servers do it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return os.fork()
 
 
 def test_threads(path, reports):

@@ -20,6 +20,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import pytest
+from forks import fork
 from redis_server import RedisServer
 
 from sealedsession.errors import ConfigError, StoreError
@@ -286,7 +287,7 @@ def child_process(path: Path) -> Iterator[Callable[[str], str]]:
 
 def in_fork(work: Callable[[], bool]) -> bool:
     """Whether the work gives True in a fork of this process."""
-    child = os.fork()
+    child = fork()
     if child == 0:
         status = 1
         with suppress(BaseException):
@@ -356,7 +357,7 @@ def test_sqlite_parent_closes_after_fork(path):
     store = SQLiteStore(path)
     store.revoke(b"a", ENTRY, TTL)
     forked, closed = os.pipe(), os.pipe()
-    child = os.fork()
+    child = fork()
     if child == 0:
         with suppress(BaseException):
             store.find([b"a"])
@@ -1173,7 +1174,7 @@ def test_fork_while_a_thread_revokes(kind):
     """A fork, made while another thread revokes, can revoke and does not wait for that thread, which it has not."""
     store = kind()
     with store._lock:  # as the other thread would hold it
-        child = os.fork()
+        child = fork()
         if child == 0:
             signal.alarm(20)  # ends a fork that waits for ever
             status = 1
