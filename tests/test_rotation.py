@@ -391,7 +391,7 @@ def test_failing_write(path, monkeypatch):
 
     before = path.read_bytes()
     monkeypatch.setattr("sealedsession.rotation.os.fsync", full)
-    with pytest.raises(ConfigError, match=r"keys.json' cannot be written: No space left on device; see):
+    with pytest.raises(ConfigError, match=r"keys.json' cannot be written: No space left on device; see"):
         rotation.edit(str(path), add("new"))
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == [path.name]

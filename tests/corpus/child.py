@@ -23,7 +23,9 @@ from typing import Any
 from tests.corpus import marker, registered
 from tests.corpus.readers import SAFE_TYPES, Reader
 from tests.corpus.use import use
+from tests.corpus.yardstick import on_a_quiet_machine
 
+CPU = 0.05  # seconds for one load
 MIB = 1 << 20
 MEMORY_LIMIT = 512 * MIB  # of address space, beyond what the process has
 CPU_LIMIT = 2  # seconds, for all that a child does
@@ -127,6 +129,7 @@ def _child(
     listening[0] = False
 
     memory = max(after - before for before, after in zip(size, _memory(), strict=True))
+    cpu = on_a_quiet_machine(cpu, CPU)
     effects = _effects(files)
     if _state() != untouched or not _reads(reader, *canary):
         effects.append("poisoned")

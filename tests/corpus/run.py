@@ -18,10 +18,9 @@ from tests.corpus import readers
 from tests.corpus.assembler import with_head, without_head
 from tests.corpus.case import ACCEPTED, REFUSED, Case
 from tests.corpus.cases import all_cases
-from tests.corpus.child import MIB, ORDINARY, Record, observe
+from tests.corpus.child import CPU, MIB, ORDINARY, Record, observe
 from tests.corpus.table import as_text, write_rst
 
-CPU = 0.15  # seconds for one load: three times what the slowest takes on a quiet machine
 NOISE = 5  # what takes that many times longer is not noise
 MEMORY = 20 * MIB
 

@@ -11,6 +11,8 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from tests.corpus.yardstick import on_a_quiet_machine
+
 CPU = 0.25  # seconds for one step
 WRITING = 0.1  # seconds to write a value again, which also reads what was written: twice what reading may take
 TRIES = 9  # a busy machine makes times longer, and never shorter
@@ -35,7 +37,7 @@ def use(value: Any, again: Callable[[object], object], say: Callable[..., object
             except BaseException as error:  # noqa: BLE001  # it is the fault that is looked for
                 say(use=[f"{type(error).__name__} in {name}"])
                 return None
-            spent = time.process_time() - started
+            spent = on_a_quiet_machine(time.process_time() - started, most)
         if spent > most:
             say(use=[f"{spent * 1000:.0f} ms in {name}"])
         return made
