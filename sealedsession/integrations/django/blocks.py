@@ -17,8 +17,8 @@ from django.template.utils import InvalidTemplateEngineError
 from sealedsession.errors import StaleStateError
 from sealedsession.integrations.django.operands import exactly
 
-# What a file system says of a name that no template can have. A disk that is broken says something else.
 _LONGEST = 255  # characters of a name, as in most file systems. Django keeps names that it did not find.
+# What a file system says of a name that no template can have. A disk that is broken says something else.
 _NO_NAME = (EISDIR, ENAMETOOLONG, ENOTDIR)
 
 
