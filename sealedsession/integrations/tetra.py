@@ -22,7 +22,6 @@ from sealedsession.errors import NotSerializable, StaleStateError, UnsealError
 from sealedsession.integrations import not_installed
 from sealedsession.integrations.django import blocks, conf, references, shortcuts
 from sealedsession.integrations.django.values import DjangoRegistry
-from sealedsession.integrations.tetra_uploads import UPLOADS
 from sealedsession.references import StateRegistry
 from sealedsession.state import DAY
 from sealedsession.values import ValueType
@@ -33,6 +32,8 @@ try:
     from tetra.library import Library
     from tetra.templates import InlineOrigin
     from tetra.utils import isclassmethod
+
+    from sealedsession.integrations.tetra_uploads import UPLOADS
 except ModuleNotFoundError as error:
     raise not_installed(error, "tetra") from error
 

@@ -1,5 +1,6 @@
 """Other values of Django in sealed state: blocks, forms, lazy objects and text, safe strings, query strings, nobody."""
 
+import threading
 from collections.abc import Callable, Iterator
 from errno import EIO
 from pathlib import Path
@@ -287,7 +288,7 @@ def test_how_forms_are_registered(sealer: StateSealer) -> None:
         (Search(), rf"Register its class: {ours}\.register_form\(Search\)$"),
         (Book.objects, r"Seal its query set: \.all\(\)$"),
         (ada.books, r"Seal its query set: \.all\(\)$"),
-        (1j.conjugate, rf"or register the type: {ours}\.register\("),
+        (threading.Lock(), rf"or register the type: {ours}\.register\("),
     ):
         with pytest.raises(NotSerializable, match=problem):
             sealer.seal([value], session_id="s")

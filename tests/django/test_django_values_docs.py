@@ -36,6 +36,7 @@ def block_of(name: str) -> dict[str, Any]:
 def test_rows_and_query_sets(monkeypatch: pytest.MonkeyPatch) -> None:
     """The classes with a row and with a query set do what the page says, from call to call."""
     monkeypatch.setattr(conf, "_classes", {})
+    monkeypatch.setattr(conf, "_sealer", None)
     classes = block_of("shop/shelves.py")
     request = RequestFactory().get("/")
     request.session = SessionStore()

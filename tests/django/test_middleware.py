@@ -85,6 +85,7 @@ class Other(Resumable):
 def project(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A project with the views below, and two classes that can be resumed."""
     monkeypatch.setattr(conf, "_classes", {})
+    monkeypatch.setattr(conf, "_sealer", None)
     register(Counter)
     register(Other)
     middleware = [
