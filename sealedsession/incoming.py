@@ -53,8 +53,7 @@ class Incoming:
                 continue
             if self._store is not None and (keys := _keys_of(session)):
                 try:
-                    entries = self._store.find(keys)
-                    revoked = entries.count(None) != len(keys) and self._is_revoked(session, keys, entries)
+                    revoked = self._is_revoked(session, keys, self._store.find(keys))
                 except Exception as error:  # noqa: BLE001  # StoreError, or anything that somebody's store raises
                     if not self._goes_without_store(session, error):
                         return self._begin(session, session._came_under)
@@ -75,8 +74,7 @@ class Incoming:
                 continue
             if keys := _keys_of(session):
                 try:
-                    entries = await store.afind(keys)
-                    revoked = entries.count(None) != len(keys) and self._is_revoked(session, keys, entries)
+                    revoked = self._is_revoked(session, keys, await store.afind(keys))
                 except Exception as error:  # noqa: BLE001  # StoreError, or anything that somebody's store raises
                     if not self._goes_without_store(session, error):
                         return self._begin(session, session._came_under)

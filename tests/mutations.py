@@ -100,7 +100,7 @@ MUTATIONS = [
     Mutation("limits are ints", "limits.py", "type(value) is not int or", "", LIMITS),
     Mutation("the search is bounded", "limits.py", "if self._left < 0:", "if False:", f"{LIMITS} -k search_is_bounded"),
     Mutation("the search sees circles", "limits.py", "if id(value) in parents:", "if False:", VALUES),
-    Mutation("code is not registered", "limits.py", "_instead_of(kind)\n                    or ", "", LIMITS),
+    Mutation("code is not registered", "limits.py", "or _instead_of(kind)\n", "\n", LIMITS),
     Mutation("the search sees depth", "limits.py", "if len(inside) > self._limits.depth:", "if False:", LIMITS),
     Mutation("the search survives recursion", "limits.py", "except RecursionError:", "except EOFError:", LIMITS),
     # ----------------------------------------------------------------------------------------- the allow-list pickle
@@ -394,7 +394,7 @@ MUTATIONS = [
         for name, old, new in [
             ("length of a token", "if len(token) > self._max_length:", "if False:"),
             ("the shortest token", "if len(envelope) < _HEAD + TIMES.size + _TAG:", "if False:"),
-            ("the shortest sealed token", "if len(envelope) < start + TIMES.size + _TAG:", "if False:"),
+            ("the shortest sealed token", "if len(envelope) < key.least:", "if False:"),
             ("the MAC", "if compare_digest(mac.finalize(), tag):", "if True:"),
             ("sealed in the future", "sealed_at > now + self._leeway or", ""),
             ("begun after it was sealed", "or created > sealed_at + self._leeway", ""),
@@ -568,8 +568,8 @@ MUTATIONS = [
             ("ids for sessions from before the store", "self._needs_sid and origin.sid is None", "False"),
             ("Max-Age is not 0", "max(remaining, 1)", "remaining"),
             ("Max-Age is at most 400 days", "min(max(remaining, 1), MAX_AGE_LIMIT)", "max(remaining, 1)"),
-            ("a lifetime is a change", " and session._lifetime == origin.lifetime", ""),
-            ("a new beginning is a change", " and session._created == origin.created", ""),
+            ("a lifetime is a change", "\n                    and session._lifetime == origin.lifetime\n", "\n"),
+            ("a new beginning is a change", "\n                    and session._created == origin.created\n", "\n"),
             ("a failing response saves nothing", "if status >= 500 and not self._config.save_on_error:", "if False:"),
             (
                 "a subject alone is worth a cookie",
