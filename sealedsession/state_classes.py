@@ -62,7 +62,7 @@ class ResumableClasses:
 
         :raises StaleStateError: when there is none.
         """
-        cls = self._classes.get(code)
+        cls = self.find(code)
         if cls is None:
             raise StaleStateError(f"a state of the class {code[:60]!a}, which is not registered any more")
         return cls

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from sealedsession.errors import ConfigError
+from sealedsession.errors import ConfigError, given
 from sealedsession.events import Events
 from sealedsession.keyring_file import KeyringFile, keyring_of
 from sealedsession.keys import Keyring
@@ -54,7 +54,7 @@ def keys_of(
         for option, key in pair.items():
             if not isinstance(key, str | bytes | list | tuple | None):
                 raise ConfigError(
-                    f"{option} has to be a key or a list of keys (str or bytes), and a {type(key).__name__} was given. "
+                    f"{option} has to be a key or a list of keys (str or bytes){given(key)}. "
                     "A StateSealer takes keys as a SessionConfig does, and no config"
                 )
         if missing := [option for option, key in pair.items() if key is None]:

@@ -102,7 +102,7 @@ class TokenManager(SessionManager[str, str]):
         def as_cookie(token: str) -> bytes:
             # Cookies may stand in quotes or between spaces, and end at a semicolon. Tokens here are what they are, and
             # whatever is in one that is none must not be taken off.
-            return f"{config.name}={_FOREIGN.sub('?', token)}".encode("latin-1", "replace")
+            return f"{config.name}={_FOREIGN.sub('?', token)}".encode()
 
         super().__init__(
             config,
