@@ -169,10 +169,10 @@ def test_calls_of_different_elements_do_not_wait(page: Page, shop: str) -> None:
     """The counter counts while the search has no answer yet, and the search then gets its own."""
     page.goto(shop)
     page.evaluate("""() => {
-        const real = window.fetch;
+        const real = window.fetch, held = new Promise((release) => { window.release = release; });
         window.fetch = async (...request) => {
             const response = await real(...request);
-            if (request[1].body.includes('"find"')) await new Promise((release) => { window.release = release; });
+            if (request[1].body.includes('"find"')) await held;
             return response;
         };
     }""")
