@@ -13,7 +13,7 @@ from functools import cached_property, partialmethod
 from types import FunctionType, MemberDescriptorType
 from typing import Any, ClassVar, TypeVar, cast
 
-from sealedsession.errors import ConfigError, NotPublicError, NotSerializable, StaleStateError, StateError
+from sealedsession.errors import ConfigError, NotPublicError, NotSerializable, StaleStateError, StateError, given
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 State = TypeVar("State", bound="Resumable")
@@ -30,7 +30,7 @@ def public(method: Method | None = None, /) -> Method:
     if method is None:
         raise ConfigError("public() was called without a method: write @public, without parentheses")
     if type(method) is not FunctionType:
-        raise ConfigError(f"@public marks the methods of a class, and a {type(method).__name__} was given")
+        raise ConfigError(f"@public marks the methods of a class{given(method)}")
     setattr(method, _PUBLIC, method)
     return method
 

@@ -8,7 +8,7 @@ keeper finds them by comparing, so that a change inside a nested value counts.
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from sealedsession.errors import Reason
+from sealedsession.errors import Reason, given
 from sealedsession.revocation.store import checked_subject
 from sealedsession.seal import Unsealed
 
@@ -176,7 +176,7 @@ class Session(dict[Any, Any]):
         :raises TypeError: unless it is an int; ValueError, unless it is 1 to 2^32 - 1.
         """
         if type(seconds) is not int:
-            raise TypeError(f"a lifetime is a whole number of seconds, and a {type(seconds).__name__} was given")
+            raise TypeError(f"a lifetime is a whole number of seconds{given(seconds)}")
         if not 0 < seconds < 2**32:
             raise ValueError(f"a lifetime is 1 to 2**32 - 1 seconds, and {seconds} was given")
         self._lifetime = seconds if self._lifetime is None else min(seconds, self._lifetime)

@@ -16,7 +16,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, overload
 
-from sealedsession.errors import StateError, StateTooLarge, UnsealError
+from sealedsession.errors import StateError, StateTooLarge, UnsealError, given
 from sealedsession.events import EventHook, Events
 from sealedsession.keys import Keyring, KeySource
 from sealedsession.resumable import Resumable, State, resume
@@ -274,7 +274,7 @@ def _owner(session_id: object, user: object) -> tuple[str, str]:
         return session_id, user
     for name, value in (("session_id", session_id), ("user", user)):
         if not isinstance(value, str):
-            raise TypeError(f"{name} has to be a str, and a {type(value).__name__} was given")
+            raise TypeError(f"{name} has to be a str{given(value)}")
     if not session_id:
         raise ValueError("session_id is empty: state belongs to a session, such as session.id")
     return str(session_id), str(user)

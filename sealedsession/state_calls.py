@@ -9,7 +9,7 @@ import json
 import math
 from typing import Any, NamedTuple
 
-from sealedsession.errors import StateError
+from sealedsession.errors import StateError, given
 
 _MEMBERS = {"token": str, "method": str, "args": list}
 _SHAPE = 'a call has to be JSON such as {"token": "...", "method": "...", "args": []}'
@@ -30,7 +30,7 @@ def read_call(body: bytes, longest: int) -> Call:
     :raises StateError: for what is none.
     """
     if not isinstance(body, bytes | bytearray | memoryview):
-        raise TypeError(f"the body of a call has to be bytes, and a {type(body).__name__} was given")
+        raise TypeError(f"the body of a call has to be bytes{given(body)}")
     if len(body) > longest:
         raise StateError(f"a call of {len(body)} bytes, and {longest} is the most")
     try:

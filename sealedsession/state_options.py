@@ -29,9 +29,9 @@ def check_options(
     if type(max_age) is not int or not 0 < max_age < 2**32:
         raise ConfigError("max_age has to be an int of seconds, 1 to 2**32 - 1")
     if not isinstance(registry, Registry):
-        raise ConfigError(f"registry has to be a Registry or StateRegistry, and a {type(registry).__name__} was given")
+        raise ConfigError(f"registry has to be a Registry or StateRegistry{given(registry)}")
     if type(compress) is not bool:
-        raise ConfigError(f"compress has to be True or False, and a {type(compress).__name__} was given")
+        raise ConfigError(f"compress has to be True or False{given(compress)}")
     if type(max_size) is not int or not _LEAST_SIZE <= max_size <= MAX_SIZE:
         raise ConfigError(f"max_size has to be an int of characters, {_LEAST_SIZE} to {MAX_SIZE}")
     # In the purpose of the keys it stands between colons.
@@ -40,9 +40,9 @@ def check_options(
     if type(leeway) is not int or not 0 <= leeway <= 600:
         raise ConfigError("leeway has to be an int of seconds, 0 to 600: it covers differing clocks, not time zones")
     if on_event is not None and not callable(on_event):
-        raise ConfigError(f"on_event has to be a function of an event, and a {type(on_event).__name__} was given")
+        raise ConfigError(f"on_event has to be a function of an event{given(on_event)}")
     if not callable(clock):
-        raise ConfigError(f"clock has to be a function that gives seconds, and a {type(clock).__name__} was given")
+        raise ConfigError(f"clock has to be a function that gives seconds{given(clock)}")
 
 
 def keys_of(

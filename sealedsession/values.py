@@ -22,7 +22,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from sealedsession import shapes
 from sealedsession.default_types import CLASSES, DEFAULT_TYPES, PLAIN
-from sealedsession.errors import ConfigError
+from sealedsession.errors import ConfigError, given
 
 T = TypeVar("T")
 
@@ -85,7 +85,7 @@ class Registry:
         :raises ConfigError: when the type or the code is taken, or the code is not a short string.
         """
         if not isinstance(cls, type):
-            raise ConfigError(f"register() takes a class, and a {type(cls).__name__} was given")
+            raise ConfigError(f"register() takes a class{given(cls)}")
         if type(code) is not str or not 1 <= len(code) <= _CODE:
             raise ConfigError(f"the code of {cls.__qualname__} has to be a str of 1 to {_CODE} characters")
         if cls in PLAIN or cls in self.by_type:

@@ -272,7 +272,7 @@ def test_a_user_of_another_class(sealer):
         ({"session_id": None}, TypeError, "session_id has to be a str, and a NoneType was given"),
         ({"session_id": b"4f1c"}, TypeError, "session_id has to be a str, and a bytes was given"),
         ({"session_id": "4f1c", "user": None}, TypeError, "user has to be a str, and a NoneType was given"),
-        ({"session_id": "4f1c", "user": 7}, TypeError, "user has to be a str, and a int was given"),
+        ({"session_id": "4f1c", "user": 7}, TypeError, "user has to be a str, and an int was given"),
         ({"session_id": ""}, ValueError, "session_id is empty: state belongs to a session"),
     ],
     ids=repr,

@@ -15,7 +15,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_POST
 
-from sealedsession.errors import ConfigError
+from sealedsession.errors import ConfigError, given
 from sealedsession.integrations.django import conf
 from sealedsession.integrations.django.conf import register as register
 from sealedsession.resumable import Resumable, State
@@ -125,7 +125,7 @@ def begun_session_id(request: HttpRequest) -> str:
 def _check(request: object) -> None:
     """Refuse what is no request. Frameworks have requests of their own around Django's, which will do."""
     if not hasattr(request, "META"):
-        raise TypeError(f"request has to be an HttpRequest, and a {type(request).__name__} was given")
+        raise TypeError(f"request has to be an HttpRequest{given(request)}")
 
 
 def _django_session(request: HttpRequest) -> SessionBase:

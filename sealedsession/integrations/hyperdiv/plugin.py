@@ -17,7 +17,7 @@ from typing import Any, Unpack
 import hyperdiv as hd
 from hyperdiv.frame import AppRunnerFrame, StateAccessFrame
 
-from sealedsession.errors import ConfigError, SealError, SessionClosed
+from sealedsession.errors import ConfigError, SealError, SessionClosed, given
 from sealedsession.integrations.hyperdiv.props import ChangeType, Lent, Message, MessageType
 from sealedsession.integrations.hyperdiv.tokens import TokenOptions, manager_of
 from sealedsession.revocation.store import checked_subject
@@ -118,7 +118,7 @@ class sealed_session(hd.Plugin):  # type: ignore[misc]  # noqa: N801  # named as
     @gdpr_flag.setter
     def gdpr_flag(self, consent: bool) -> None:
         if type(consent) is not bool:
-            raise TypeError(f"gdpr_flag is True or False, and a {type(consent).__name__} was given")
+            raise TypeError(f"gdpr_flag is True or False{given(consent)}")
         with _lock():
             self._tell(self._message().token, consent)
 

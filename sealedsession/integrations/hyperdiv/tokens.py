@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import ClassVar, TypedDict, cast
 
 from sealedsession.config import SessionConfig
-from sealedsession.errors import NOT_FINAL, ConfigError, NotSerializable, SealError
+from sealedsession.errors import NOT_FINAL, ConfigError, NotSerializable, SealError, given
 from sealedsession.events import EventHook, Kind
 from sealedsession.keys import Keyring, KeySource
 from sealedsession.limits import Limits, StateLimits, TooLarge
@@ -92,7 +92,7 @@ class TokenConfig(SessionConfig):
 
     def _check_serializers(self) -> None:
         if type(self.registry) is not Registry:
-            raise ConfigError(f"registry has to be a Registry, and a {type(self.registry).__name__} was given")
+            raise ConfigError(f"registry has to be a Registry{given(self.registry)}")
 
 
 class TokenManager(SessionManager[str, str]):
@@ -203,7 +203,7 @@ def manager_of(options: TokenOptions) -> TokenManager:
         raise ConfigError(f"unknown option {unknown[0]!r}; there are: {', '.join(TokenOptions.__annotations__)}")
     name = options.get("name", "session")
     if type(name) is not str:
-        raise ConfigError(f"name has to be str, and a {type(name).__name__} was given")
+        raise ConfigError(f"name has to be str{given(name)}")
     with _making:
         known = _managers.get(name)
         if known is None:
