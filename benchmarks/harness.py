@@ -34,7 +34,7 @@ def measure(cases: Mapping[Any, Case], seed: int = 1, clock: Callable[[], float]
             shuffle(order)
             for name in order:
                 times[name].append(min(_block(cases[name], counts[name], clock) for _ in range(3)))
-            gc.collect()  # a request and its session refer to each other
+            gc.collect()  # what cases have left in cycles
     return times
 
 
