@@ -4,6 +4,9 @@ A machine that is shared drifts by the second, so that absolute times of two cas
 little. Here a round times all cases within milliseconds, a ratio is taken inside each round, and the median of the
 ratios is the result. Every table holds a control, the reference measured a second time: its ratio has to be 1.00, and
 how far it is from that is the noise.
+
+A neighbour on the same core makes all code slower, and some of it more than other, as caches are shared too. So a
+yardstick, work that is always the same, is timed after every case, and a round in which it took longer is done again.
 """
 
 import gc
@@ -17,25 +20,41 @@ from typing import Any
 
 QUICK = bool(os.environ.get("QUICK"))
 ROUNDS = 9 if QUICK else 31
+MOST_ROUNDS = ROUNDS if QUICK else 8 * ROUNDS  # where so few are quiet that it is not known when there will be enough
 BLOCK_SECONDS = 0.002 if QUICK else 0.005  # of one case in one round
+QUIET = 1.15  # times the shortest time of the yardstick
 
 Case = Callable[[], object]
 Times = Mapping[Any, list[float]]
 
 
 def measure(cases: Mapping[Any, Case], seed: int = 1, clock: Callable[[], float] = time.perf_counter) -> Times:
-    """Seconds per call, for every case one value per round."""
+    """Seconds per call, for every case one value per round, of the quietest rounds."""
     counts = {name: _calls_per_block(case, clock) for name, case in cases.items()}
-    times: dict[Any, list[float]] = {name: [] for name in cases}
+    rounds: list[tuple[float, dict[Any, float]]] = []  # with the longest time of the yardstick
     order = list(cases)
     shuffle = random.Random(seed).shuffle
     with _without_gc():
-        for _ in range(ROUNDS):
+        while len(rounds) < MOST_ROUNDS and _quiet(rounds) < ROUNDS:
             shuffle(order)
+            times, longest = {}, 0.0
             for name in order:
-                times[name].append(min(_block(cases[name], counts[name], clock) for _ in range(3)))
+                times[name] = min(_block(cases[name], counts[name], clock) for _ in range(3))
+                longest = max(longest, min(_block(_yardstick, 1, clock) for _ in range(2)))
+            rounds.append((longest, times))
             gc.collect()  # what cases have left in cycles
-    return times
+    rounds.sort(key=lambda of_round: of_round[0])
+    return {name: [times[name] for _, times in rounds[:ROUNDS]] for name in cases}
+
+
+def _quiet(rounds: list[tuple[float, dict[Any, float]]]) -> int:
+    yardsticks = [longest for longest, _ in rounds]
+    return sum(seconds <= QUIET * min(yardsticks) for seconds in yardsticks)
+
+
+def _yardstick() -> None:
+    for number in range(4000):
+        number * number
 
 
 def measure_singly(

@@ -4,6 +4,7 @@ Peers are tested where they are installed, which the tests do not ask for: ``mak
 the same of each before it measures.
 """
 
+import itertools
 import json
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -72,6 +73,38 @@ def test_a_ratio_is_that_of_the_times() -> None:
     assert {name: len(rounds) for name, rounds in times.items()} == dict.fromkeys(cases, harness.ROUNDS)
     assert harness.ratio(times, "case", "reference") == pytest.approx(3)
     assert harness.ratio(times, "control", "reference") == pytest.approx(1)
+
+
+def test_a_round_on_a_busy_machine_is_done_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the yardstick takes longer than in other rounds, the times of that round do not count."""
+    monkeypatch.setattr(harness, "MOST_ROUNDS", 4 * harness.ROUNDS)
+    clock = SteppingClock()
+    busy = itertools.cycle([False, True, True])
+    now_busy = False
+
+    def case() -> None:
+        clock.now += 5e-4 if now_busy else 1e-4
+
+    def collect() -> None:
+        nonlocal now_busy
+        now_busy = next(busy)
+
+    monkeypatch.setattr(harness, "_yardstick", lambda: clock.taking(2e-4 if now_busy else 1e-4)())
+    monkeypatch.setattr(harness.gc, "collect", collect)  # after every round
+    times = harness.measure({"case": case, "reference": clock.taking(1e-4)}, clock=clock)
+    assert [len(rounds) for rounds in times.values()] == [harness.ROUNDS] * 2
+    assert times["case"] == pytest.approx([1e-4] * harness.ROUNDS)
+
+
+def test_measuring_ends_where_a_machine_is_never_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a bounded number of rounds, the quietest there were are taken."""
+    monkeypatch.setattr(harness, "MOST_ROUNDS", 2 * harness.ROUNDS)
+    clock = SteppingClock()
+    looks = itertools.count()  # two in every round
+    monkeypatch.setattr(harness, "_yardstick", lambda: clock.taking(1.2 ** (next(looks) // 2))())
+    times = harness.measure({"case": clock.taking(1e-4)}, clock=clock)
+    assert len(times["case"]) == harness.ROUNDS
+    assert next(looks) == 2 * harness.MOST_ROUNDS
 
 
 def test_single_calls_are_timed_without_what_is_between() -> None:
