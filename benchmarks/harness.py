@@ -5,11 +5,13 @@ little. Here a round times all cases within milliseconds, a ratio is taken insid
 ratios is the result. Every table holds a control, the reference measured a second time: its ratio has to be 1.00, and
 how far it is from that is the noise.
 
-A neighbour on the same core makes all code slower, and some of it more than other, as caches are shared too. So a
-yardstick, work that is always the same, is timed after every case, and a round in which it took longer is done again.
+A neighbour on the same core makes all code slower, and not all of it alike: ratios shift. Such neighbours come and go
+within milliseconds. So a yardstick, work that is always the same, is timed around what is measured, and where it took
+longer than it can, that is measured again.
 """
 
 import gc
+import math
 import os
 import random
 import statistics
@@ -20,39 +22,51 @@ from typing import Any
 
 QUICK = bool(os.environ.get("QUICK"))
 ROUNDS = 9 if QUICK else 31
-MOST_ROUNDS = ROUNDS if QUICK else 8 * ROUNDS  # where so few are quiet that it is not known when there will be enough
 BLOCK_SECONDS = 0.002 if QUICK else 0.005  # of one case in one round
-QUIET = 1.15  # times the shortest time of the yardstick
+TRIES = 3 if QUICK else 30  # blocks of one case in one round, until three were on a quiet machine
+QUIET = 1.15  # times the shortest time of the yardstick, in all that was measured so far
 
 Case = Callable[[], object]
 Times = Mapping[Any, list[float]]
 
+_shortest = [math.inf]  # seconds of the yardstick
+
 
 def measure(cases: Mapping[Any, Case], seed: int = 1, clock: Callable[[], float] = time.perf_counter) -> Times:
-    """Seconds per call, for every case one value per round, of the quietest rounds."""
+    """Seconds per call, for every case one value per round."""
     counts = {name: _calls_per_block(case, clock) for name, case in cases.items()}
-    rounds: list[tuple[float, dict[Any, float]]] = []  # with the longest time of the yardstick
+    times: dict[Any, list[float]] = {name: [] for name in cases}
     order = list(cases)
     shuffle = random.Random(seed).shuffle
     with _without_gc():
-        while len(rounds) < MOST_ROUNDS and _quiet(rounds) < ROUNDS:
+        for _ in range(ROUNDS):
             shuffle(order)
-            times, longest = {}, 0.0
             for name in order:
-                times[name] = min(_block(cases[name], counts[name], clock) for _ in range(3))
-                longest = max(longest, min(_block(_yardstick, 1, clock) for _ in range(2)))
-            rounds.append((longest, times))
+                times[name].append(_shortest_block(cases[name], counts[name], clock))
             gc.collect()  # what cases have left in cycles
-    rounds.sort(key=lambda of_round: of_round[0])
-    return {name: [times[name] for _, times in rounds[:ROUNDS]] for name in cases}
+    return times
 
 
-def _quiet(rounds: list[tuple[float, dict[Any, float]]]) -> int:
-    yardsticks = [longest for longest, _ in rounds]
-    return sum(seconds <= QUIET * min(yardsticks) for seconds in yardsticks)
+def _shortest_block(case: Case, calls: int, clock: Callable[[], float]) -> float:
+    seconds, quiet = math.inf, 0
+    before = _yardstick(clock)
+    for _ in range(TRIES):
+        seconds = min(seconds, _block(case, calls, clock))
+        after = _yardstick(clock)
+        quiet += max(before, after) <= QUIET * _shortest[0]
+        if quiet == 3:
+            break
+        before = after
+    return seconds
 
 
-def _yardstick() -> None:
+def _yardstick(clock: Callable[[], float]) -> float:
+    seconds = _block(_work, 1, clock)
+    _shortest[0] = min(_shortest[0], seconds)
+    return seconds
+
+
+def _work() -> None:
     for number in range(4000):
         number * number
 

@@ -6,6 +6,7 @@ the same of each before it measures.
 
 import itertools
 import json
+import math
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
@@ -19,6 +20,7 @@ sys.path.append(str(BENCHMARKS))
 
 import charts  # noqa: E402
 import check  # noqa: E402
+import cold  # noqa: E402
 import doors  # noqa: E402
 import endtoend  # noqa: E402
 import harness  # noqa: E402
@@ -65,6 +67,12 @@ class SteppingClock:
 # ------------------------------------------------------------------------------------------------------------- harness
 
 
+@pytest.fixture(autouse=True)
+def shortest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test knows of another one's clock."""
+    monkeypatch.setattr(harness, "_shortest", [math.inf])
+
+
 def test_a_ratio_is_that_of_the_times() -> None:
     """A case that takes three times as long has the ratio 3, and the control 1."""
     clock = SteppingClock()
@@ -75,36 +83,37 @@ def test_a_ratio_is_that_of_the_times() -> None:
     assert harness.ratio(times, "control", "reference") == pytest.approx(1)
 
 
-def test_a_round_on_a_busy_machine_is_done_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the yardstick takes longer than in other rounds, the times of that round do not count."""
-    monkeypatch.setattr(harness, "MOST_ROUNDS", 4 * harness.ROUNDS)
+def test_what_is_measured_on_a_busy_machine_is_measured_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the yardstick takes longer than it can, the time of a case does not count."""
+    monkeypatch.setattr(harness, "TRIES", 9)
     clock = SteppingClock()
-    busy = itertools.cycle([False, True, True])
-    now_busy = False
+    slower = itertools.cycle([1, 3, 3, 3, 3, 1, 1])  # of whatever is done next
+
+    def taking(seconds: float) -> Callable[[], None]:
+        return lambda: clock.taking(seconds * next(slower))()
+
+    monkeypatch.setattr(harness, "_work", taking(1e-4))
+    times = harness.measure({"case": taking(1.0), "reference": taking(1.0)}, clock=clock)
+    assert times == {"case": [pytest.approx(1.0)] * harness.ROUNDS, "reference": [pytest.approx(1.0)] * harness.ROUNDS}
+
+
+@pytest.mark.parametrize(("slower", "blocks"), [(1.0, 3), (1.5, 8)], ids=["quiet", "busy"])
+def test_measuring_ends(monkeypatch: pytest.MonkeyPatch, slower: float, blocks: int) -> None:
+    """Three blocks are enough on a quiet machine; where it never is that, a bounded number of them."""
+    monkeypatch.setattr(harness, "TRIES", 8)
+    monkeypatch.setattr(harness, "_shortest", [1e-4])
+    clock = SteppingClock()
+    calls = 0
 
     def case() -> None:
-        clock.now += 5e-4 if now_busy else 1e-4
+        nonlocal calls
+        calls += 1
+        clock.now += 1.0
 
-    def collect() -> None:
-        nonlocal now_busy
-        now_busy = next(busy)
-
-    monkeypatch.setattr(harness, "_yardstick", lambda: clock.taking(2e-4 if now_busy else 1e-4)())
-    monkeypatch.setattr(harness.gc, "collect", collect)  # after every round
-    times = harness.measure({"case": case, "reference": clock.taking(1e-4)}, clock=clock)
-    assert [len(rounds) for rounds in times.values()] == [harness.ROUNDS] * 2
-    assert times["case"] == pytest.approx([1e-4] * harness.ROUNDS)
-
-
-def test_measuring_ends_where_a_machine_is_never_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a bounded number of rounds, the quietest there were are taken."""
-    monkeypatch.setattr(harness, "MOST_ROUNDS", 2 * harness.ROUNDS)
-    clock = SteppingClock()
-    looks = itertools.count()  # two in every round
-    monkeypatch.setattr(harness, "_yardstick", lambda: clock.taking(1.2 ** (next(looks) // 2))())
-    times = harness.measure({"case": clock.taking(1e-4)}, clock=clock)
-    assert len(times["case"]) == harness.ROUNDS
-    assert next(looks) == 2 * harness.MOST_ROUNDS
+    monkeypatch.setattr(harness, "_work", clock.taking(slower * 1e-4))
+    times = harness.measure({"case": case}, clock=clock)
+    assert times == {"case": [pytest.approx(1.0)] * harness.ROUNDS}
+    assert calls == 1 + blocks * harness.ROUNDS  # one is to see how many calls make a block
 
 
 def test_single_calls_are_timed_without_what_is_between() -> None:
@@ -120,6 +129,20 @@ def test_times_are_taken_apart_within_a_round() -> None:
     assert harness.added(times, "a", "b") == [2.0, 20.0, 3.0]
     assert harness.both(times, "a", "b") == [4.0, 40.0, 7.0]
     assert harness.ratio(times, "a", "b") == 3.0
+
+
+@pytest.mark.filterwarnings("ignore")  # the peers' own, on changed cookies
+@pytest.mark.parametrize("part", ["codec", "stages", "middleware", "cold", "options"])
+def test_every_case_of_a_part_runs(monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    """A part makes tables, with a number of ours, or of what is first, in every column."""
+    for name, least in {"ROUNDS": 1, "TRIES": 1, "BLOCK_SECONDS": 1e-6}.items():
+        monkeypatch.setattr(harness, name, least)
+    monkeypatch.setattr(cold, "ROUNDS", 2)
+    tables, _ = run.PARTS[part]()
+    assert tables
+    for table in tables:
+        cells = table.rows.get(peers.OURS) or next(iter(table.rows.values()))
+        assert [type(cell) in (int, float) for cell in cells] == [True] * len(table.columns)
 
 
 # --------------------------------------------------------------------------------------------------------------- peers
