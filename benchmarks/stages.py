@@ -67,7 +67,7 @@ def _sealing(value: Any) -> dict[str, Case]:
         OURS: partial(ours[0], value),
         REFERENCE: partial(reference[0], value),
         "pickle": pickle,
-        _GRAMMAR: partial(serializer._match_few, payload),
+        _GRAMMAR: partial(serializer._check_on.__self__.check, payload),
         "nonce": partial(os.urandom, 16),
         "AES-256-CTR": partial(key.crypt, nonce, payload),
         "HMAC-SHA256": partial(_mac, key, body),
@@ -96,7 +96,7 @@ def _unsealing(value: Any) -> dict[str, Case]:
         "base64url": partial(base64url.decode, text),
         "HMAC-SHA256": partial(_mac, key, body),
         "AES-256-CTR": partial(key.crypt, nonce, payload),
-        _GRAMMAR: partial(serializer._match_few, payload),
+        _GRAMMAR: partial(serializer._check_on.__self__.check, payload),
         "unpickle": unpickle,
         "clock": time.time,
     }

@@ -37,7 +37,7 @@ def _matcher(int_bytes: int, most: bytes = b"") -> Callable[..., re.Match[bytes]
     return cast("Callable[..., re.Match[bytes]]", re.compile(pattern, re.DOTALL).match)
 
 
-_LONG_STRINGS = b"X", b"B"  # BINUNICODE and BINBYTES: a four-byte length
+_LONG_STRINGS = b"XB"  # BINUNICODE and BINBYTES: a four-byte length
 _STOP = ord(".")
 
 # Opcodes that open a level of nesting. A payload with few of these bytes, wherever they stand, is not deep.
@@ -73,33 +73,34 @@ class Grammar:
 
         :raises UnsealError: naming what does not hold.
         """
-        length = len(payload)
-        if length > self._size:
-            raise UnsealError("forbidden_value", f"a payload of {length} bytes, and {self._size} is the most")
+        if len(payload) > self._size:
+            raise UnsealError("forbidden_value", f"a payload of {len(payload)} bytes, and {self._size} is the most")
         # A level and a node take a byte at least, and a typed value four: what is in long strings makes none.
-        length -= self._check_by_parts(payload, match.end())
+        rest = self._check_by_parts(payload, match.end())
+        length = len(rest)
         if (
             length > self._nodes
-            or (length > self._depth and len(payload.translate(None, _NOT_OPENERS)) > self._depth)
-            or (length > 4 * self._typed and payload.count(_PERSID) > self._typed)
+            or (length > self._depth and len(rest.translate(None, _NOT_OPENERS)) > self._depth)
+            or (length > 4 * self._typed and rest.count(_PERSID) > self._typed)
         ):
             self._limits.check(*_measure(payload))
 
-    def _check_by_parts(self, payload: bytes, position: int) -> int:
+    def _check_by_parts(self, payload: bytes, position: int) -> bytes:
         """Go on where `check_on` began: a payload of many opcodes, or with long strings, or one that is not ours.
 
-        :returns: the number of bytes that are in long strings.
+        :returns: the payload without its long strings.
         :raises UnsealError: naming the first opcode that is not in the grammar.
         """
-        skipped = 0
+        parts = []
+        start = 0
         while not (match := self._match(payload, position)).lastindex:
             position = match.end()
-            if payload[position : position + 1] not in _LONG_STRINGS or position + 5 > len(payload):
+            parts.append(payload[start:position])
+            if position + 5 > len(payload) or payload[position] not in _LONG_STRINGS:
                 raise UnsealError("forbidden_value", f"a payload that is not ours: {_describe(payload, position)}")
-            size = int.from_bytes(payload[position + 1 : position + 5], "little")
-            skipped += size
-            position += 5 + size
-        return skipped
+            start = position = position + 5 + int.from_bytes(payload[position + 1 : position + 5], "little")
+        parts.append(payload[start:])
+        return b"".join(parts)
 
 
 _NAMES = {ord(opcode.code): opcode.name for opcode in pickletools.opcodes}

@@ -69,7 +69,7 @@ class Mutation(NamedTuple):
 
 MUTATIONS = [
     # ------------------------------------------------------------------------------------------ the grammar, and limits
-    Mutation("size of a pickle", "grammar.py", "if length > self._size:", "if False:", PICKLING),
+    Mutation("size of a pickle", "grammar.py", "if len(payload) > self._size:", "if False:", PICKLING),
     Mutation(
         "the grammar itself",
         "grammar.py",
@@ -81,13 +81,13 @@ MUTATIONS = [
     Mutation("few opcodes are counted", "grammar.py", '{0," + most + rb"}+', '{0," + rb"}+', LIMITS),
     Mutation("int length in the grammar", "grammar.py", "_counted(int_bytes)", "_counted(255)", LIMITS),
     Mutation(
-        "openers are counted", "grammar.py", "len(payload.translate(None, _NOT_OPENERS)) > self._depth", "False", LIMITS
+        "openers are counted", "grammar.py", "len(rest.translate(None, _NOT_OPENERS)) > self._depth", "False", LIMITS
     ),
     Mutation("bytes against nodes", "grammar.py", "length > self._nodes\n            or", "", LIMITS),
     Mutation(
         "BINPERSIDs are counted",
         "grammar.py",
-        "or (length > 4 * self._typed and payload.count(_PERSID) > self._typed)",
+        "or (length > 4 * self._typed and rest.count(_PERSID) > self._typed)",
         "",
         LIMITS,
     ),
