@@ -196,7 +196,9 @@ class Sealer:
         :param binding: what the token is bound to besides its purpose; `unseal` needs the same bytes.
         """
         now = int(self._clock())
-        keys = self._keys if self._source is None else self._current_keys(self._source, now)
+        keys = self._keys
+        if self._source is not None and (keyring := self._source.current(now)) is not keys.keyring:
+            keys = self._keys = _Keys(keyring, self._purpose)
         flags = serializer
         optional = b""
         if lifetime is not None:
@@ -230,7 +232,9 @@ class Sealer:
         :raises UnsealError: with the reason code of the first check that failed.
         """
         now = self._clock()
-        keys = self._keys if self._source is None else self._current_keys(self._source, int(now))
+        keys = self._keys
+        if self._source is not None and (keyring := self._source.current(int(now))) is not keys.keyring:
+            keys = self._keys = _Keys(keyring, self._purpose)
         if len(token) > self._max_length:
             raise UnsealError("malformed", f"a token of {len(token)} characters, and {self._max_length} is the most")
         try:
@@ -268,13 +272,6 @@ class Sealer:
         if flags & DEFLATED:
             payload = inflate(payload)
         return _unsealed(Unsealed, (payload, flags & 3, created, sealed_at, lifetime, sid, key.fallback))
-
-    def _current_keys(self, source: KeyringSource, second: int) -> _Keys:
-        keyring = source.current(second)
-        keys = self._keys
-        if keyring is not keys.keyring:
-            keys = self._keys = _Keys(keyring, self._purpose)
-        return keys
 
     def _check_times(self, now: float, created: int, sealed_at: int, lifetime: int | None) -> None:
         if sealed_at > now + self._leeway or created > sealed_at + self._leeway:

@@ -714,8 +714,10 @@ MUTATIONS = [
     *(
         Mutation(name, "seal.py", old, new, SEAL)
         for name, old, new in [
-            ("a new keyring is taken over", "if keyring is not keys.keyring:", "if False:"),
-            ("a keyring is made ready once", "if keyring is not keys.keyring:", "if True:"),
+            ("a new keyring unseals", "current(int(now))) is not keys.keyring:", "current(int(now))) is None:"),
+            ("a new keyring seals", "current(now)) is not keys.keyring:", "current(now)) is None:"),
+            ("unsealing keeps what is ready", "current(int(now))) is not keys.keyring:", "current(int(now))):"),
+            ("sealing keeps what is ready", "current(now)) is not keys.keyring:", "current(now)):"),
             ("fallback keys are told apart", 'subkeys.state == "fallback"', "False"),
             ("staged keys are no fallback", 'subkeys.state == "fallback"', 'subkeys.state != "primary"'),
             ("compressed only when shorter", "if len(deflated) < len(payload):", "if True:"),
