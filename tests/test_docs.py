@@ -465,16 +465,22 @@ def test_the_format_page_names_the_fields_of_the_vectors() -> None:
 
 
 def code_messages() -> list[str]:
-    """Every string in the package's source, with … where a value is put in."""
+    """Every string in the package's source, with … where a value is put in, and what `errors.given` says."""
     found = []
     for path in (ROOT / "sealedsession").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.JoinedStr):
-                parts = [part.value if isinstance(part, ast.Constant) else "…" for part in node.values]
-                found.append("".join(map(str, parts)))
+                found.append("".join(map(_as_said, node.values)))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 found.append(re.sub(r"%[rsd]", "…", node.value))
     return found
+
+
+def _as_said(part: ast.expr) -> str:
+    if isinstance(part, ast.Constant):
+        return str(part.value)
+    assert isinstance(part, ast.FormattedValue)
+    return ", and a … was given" if ast.unparse(part.value).startswith("given(") else "…"
 
 
 def documented_messages() -> list[str]:
