@@ -1,13 +1,13 @@
 """Side-by-side timing: every case once a round, in shuffled order, and ratios within a round.
 
 A machine that is shared drifts by the second, so that absolute times of two cases measured one after the other say
-little. Here a round times all cases within milliseconds, a ratio is taken inside each round, and the median of the
-ratios is the result. Every table holds a control, the reference measured a second time: its ratio has to be 1.00, and
-how far it is from that is the noise.
+little. Here a round times all cases soon after each other, a ratio is taken inside each round, and the median of the
+ratios is the result. A control, the reference measured a second time, has to have the ratio 1.00, and how far it is
+from that is the noise.
 
-A neighbour on the same core makes all code slower, and not all of it alike: ratios shift. Such neighbours come and go
-within milliseconds. So a yardstick, work that is always the same, is timed around what is measured, and where it took
-longer than it can, that is measured again.
+What else the machine does makes all code slower, and not all of it alike: ratios shift. In hot loops a yardstick, work
+that is always the same, is therefore timed around every block of calls, and where it took longer than it can, the block
+is repeated, up to a number of times. The shortest block counts.
 """
 
 import gc
@@ -23,7 +23,8 @@ from typing import Any
 QUICK = bool(os.environ.get("QUICK"))
 ROUNDS = 9 if QUICK else 31
 BLOCK_SECONDS = 0.002 if QUICK else 0.005  # of one case in one round
-TRIES = 3 if QUICK else 30  # blocks of one case in one round, until three were on a quiet machine
+TRIES = 9 if QUICK else 30  # blocks of one case in one round, at most
+ENOUGH = 3  # blocks on a quiet machine
 QUIET = 1.15  # times the shortest time of the yardstick, in all that was measured so far
 
 Case = Callable[[], object]
@@ -43,7 +44,7 @@ def measure(cases: Mapping[Any, Case], seed: int = 1, clock: Callable[[], float]
             shuffle(order)
             for name in order:
                 times[name].append(_shortest_block(cases[name], counts[name], clock))
-            gc.collect()  # what cases have left in cycles
+                gc.collect()  # what it has left in cycles
     return times
 
 
@@ -54,7 +55,7 @@ def _shortest_block(case: Case, calls: int, clock: Callable[[], float]) -> float
         seconds = min(seconds, _block(case, calls, clock))
         after = _yardstick(clock)
         quiet += max(before, after) <= QUIET * _shortest[0]
-        if quiet == 3:
+        if quiet == ENOUGH:
             break
         before = after
     return seconds

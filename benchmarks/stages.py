@@ -1,7 +1,8 @@
 """Where the time of sealing and unsealing goes: every step alone, as a ratio to the whole of the reference.
 
 "the rest" is what the whole takes more than its steps: the calls between them, the flags, the times, the key ids. What
-the reference does not have is the grammar: with it left out, as the last row shows, not much is left to gain.
+the reference does not have is the grammar: with it left out, as the last row shows, not much is left to gain. Its step
+has one call more than it has in the whole.
 """
 
 import os
@@ -17,7 +18,9 @@ from peers import OURS, REFERENCE
 from tables import Table
 
 from sealedsession import base64url
+from sealedsession.grammar import Grammar
 from sealedsession.keys import Keyring
+from sealedsession.limits import DEFAULT_LIMITS
 from sealedsession.pickling import PickleSerializer
 from sealedsession.seal import Sealer
 
@@ -67,7 +70,7 @@ def _sealing(value: Any) -> dict[str, Case]:
         OURS: partial(ours[0], value),
         REFERENCE: partial(reference[0], value),
         "pickle": pickle,
-        _GRAMMAR: partial(serializer._check_on.__self__.check, payload),
+        _GRAMMAR: partial(Grammar(DEFAULT_LIMITS).check, payload),
         "nonce": partial(os.urandom, 16),
         "AES-256-CTR": partial(key.crypt, nonce, payload),
         "HMAC-SHA256": partial(_mac, key, body),
@@ -96,7 +99,7 @@ def _unsealing(value: Any) -> dict[str, Case]:
         "base64url": partial(base64url.decode, text),
         "HMAC-SHA256": partial(_mac, key, body),
         "AES-256-CTR": partial(key.crypt, nonce, payload),
-        _GRAMMAR: partial(serializer._check_on.__self__.check, payload),
+        _GRAMMAR: partial(Grammar(DEFAULT_LIMITS).check, payload),
         "unpickle": unpickle,
         "clock": time.time,
     }

@@ -35,7 +35,7 @@ NOT_FINAL: frozenset[Reason] = frozenset(("unknown_key", "from_the_future", "rev
 def given(value: object) -> str:
     """Say of what type something was that another type was meant for, as the end of a message. It may be a key."""
     name = type(value).__name__
-    return f", and {'an' if name[0] in 'aeiouAEIOU' else 'a'} {name} was given"
+    return f", and {'an' if name[:1] in 'aeiouAEIOU' else 'a'} {name} was given"
 
 
 class SealedSessionError(Exception):

@@ -75,7 +75,7 @@ class Grammar:
         """
         if len(payload) > self._size:
             raise UnsealError("forbidden_value", f"a payload of {len(payload)} bytes, and {self._size} is the most")
-        # A level and a node take a byte at least, and a typed value four: what is in long strings makes none.
+        # A level and a node take a byte at least, and a typed value four: what long strings hold makes none.
         rest = self._check_by_parts(payload, match.end())
         length = len(rest)
         if (
@@ -88,16 +88,16 @@ class Grammar:
     def _check_by_parts(self, payload: bytes, position: int) -> bytes:
         """Go on where `check_on` began: a payload of many opcodes, or with long strings, or one that is not ours.
 
-        :returns: the payload without its long strings.
+        :returns: the payload without what its long strings hold: opcode and length of each are in it.
         :raises UnsealError: naming the first opcode that is not in the grammar.
         """
         parts = []
         start = 0
         while not (match := self._match(payload, position)).lastindex:
             position = match.end()
-            parts.append(payload[start:position])
             if position + 5 > len(payload) or payload[position] not in _LONG_STRINGS:
                 raise UnsealError("forbidden_value", f"a payload that is not ours: {_describe(payload, position)}")
+            parts.append(payload[start : position + 5])
             start = position = position + 5 + int.from_bytes(payload[position + 1 : position + 5], "little")
         parts.append(payload[start:])
         return b"".join(parts)

@@ -91,6 +91,9 @@ MUTATIONS = [
         "",
         LIMITS,
     ),
+    Mutation(
+        "long strings are nodes", "grammar.py", "payload[start : position + 5]", "payload[start:position]", LIMITS
+    ),
     Mutation("depth", "limits.py", "if depth > self.depth:", "if False:", LIMITS),
     Mutation("nodes", "limits.py", "if nodes > self.nodes:", "if False:", LIMITS),
     Mutation("typed values", "limits.py", "if typed > self.typed:", "if False:", LIMITS),

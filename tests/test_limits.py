@@ -18,7 +18,7 @@ from strategies import EXAMPLES, VALUES, exactly
 
 from sealedsession.errors import ConfigError, NotSerializable, UnsealError
 from sealedsession.grammar import Grammar
-from sealedsession.limits import DEFAULT_LIMITS, FaultFinder, Limits, StateLimits, TooLarge
+from sealedsession.limits import DEFAULT_LIMITS, FaultFinder, Limits, StateLimits, TooLarge, TooManyValues
 from sealedsession.pickling import PickleSerializer
 from sealedsession.resumable import Resumable
 from sealedsession.session import Session
@@ -626,14 +626,40 @@ def test_writing_near_the_recursion_limit(make, left):
 
 @pytest.mark.parametrize("typed", [1, 2, 3, 4, 5, 10, 60, 85, 86, 100, 127])
 @pytest.mark.parametrize("string", [b"", b"x" * 300], ids=["short", "with a long string"])
-def test_typed_values_in_the_fewest_opcodes(typed, string):
+@pytest.mark.parametrize("code", [b"\x8c\0", b"X\0\0\0\0"], ids=["SHORT_BINUNICODE", "BINUNICODE"])
+def test_typed_values_in_the_fewest_opcodes(typed, string, code):
     """Typed values are counted however few opcodes and bytes they take: one in the other, with codes of no length."""
 
     def payload(count):
         data = b"X" + len(string).to_bytes(4, "little") + string if string else b"N"
-        return b"\x8c\0" * count + data + b"\x86Q" * count + b"."
+        return code * count + data + b"\x86Q" * count + b"."
 
     grammar = Grammar(Limits(typed=typed))
     grammar.check(payload(typed))
     with pytest.raises(UnsealError, match="typed values"):
         grammar.check(payload(typed + 1))
+
+
+@pytest.mark.parametrize("limits", [Limits(nodes=10), StateLimits()], ids=["few", "of states"])
+@pytest.mark.parametrize("string", [b"", b"x" * 300], ids=["empty", "long"])
+@pytest.mark.parametrize("opcode", [b"X", b"B"], ids=["BINUNICODE", "BINBYTES"])
+def test_long_strings_are_nodes(limits, string, opcode):
+    """What a long string holds makes no node, and the string is one."""
+    grammar = Grammar(limits)
+    strings = (opcode + len(string).to_bytes(4, "little") + string) * 9
+
+    def payload(nodes):
+        return b"](" + strings + b"N" * (nodes - 10) + b"e."
+
+    grammar.check(payload(limits.nodes))
+    with pytest.raises(UnsealError, match="values"):
+        grammar.check(payload(limits.nodes + 1))
+
+
+@both
+def test_a_list_of_long_texts_is_counted(make):
+    """Writing refuses more texts than there may be values, long ones too."""
+    serializer = make(limits=Limits(nodes=10))
+    assert serializer.loads(serializer.dumps(["x" * 300] * 9)) == ["x" * 300] * 9
+    with pytest.raises(TooManyValues):
+        serializer.dumps(["x" * 300] * 10)
