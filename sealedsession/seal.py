@@ -196,7 +196,7 @@ class Sealer:
         :param binding: what the token is bound to besides its purpose; `unseal` needs the same bytes.
         """
         now = int(self._clock())
-        keys = self._keys
+        keys = self._keys  # a new keyring is taken over here and in unseal: a function for both is a frame in each
         if self._source is not None and (keyring := self._source.current(now)) is not keys.keyring:
             keys = self._keys = _Keys(keyring, self._purpose)
         flags = serializer

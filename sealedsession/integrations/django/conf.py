@@ -24,7 +24,7 @@ from django.conf import settings
 from django.utils.encoding import force_bytes
 from django.utils.module_loading import import_string
 
-from sealedsession.errors import ConfigError
+from sealedsession.errors import ConfigError, given
 from sealedsession.integrations.django.values import registry
 from sealedsession.keys import KEY_BYTES, strong
 from sealedsession.resumable import Resumable, State
@@ -151,9 +151,9 @@ def state_keys(options: dict[str, Any]) -> dict[str, Any]:
 
     :raises ConfigError: for a secret that is short or no random key.
     """
-    given = {option: options[option] for option in _KEYS if options.get(option) is not None}
-    if given:
-        return given
+    own = {option: options[option] for option in _KEYS if options.get(option) is not None}
+    if own:
+        return own
     secrets = {"SECRET_KEY": settings.SECRET_KEY}
     for index, secret in enumerate(settings.SECRET_KEY_FALLBACKS):
         secrets[f"SECRET_KEY_FALLBACKS[{index}]"] = secret
@@ -170,10 +170,10 @@ def _sections() -> dict[str, Any]:
     return dict(sections)
 
 
-def _check_names(where: str, given: object, known: Iterable[str]) -> None:
-    if not isinstance(given, dict):
-        raise ConfigError(f"{where} has to be a dict, and a {type(given).__name__} was given")
-    for name in given:
+def _check_names(where: str, section: object, known: Iterable[str]) -> None:
+    if not isinstance(section, dict):
+        raise ConfigError(f"{where} has to be a dict{given(section)}")
+    for name in section:
         if name not in known:
             lower = {one.lower(): one for one in known}
             close = difflib.get_close_matches(str(name).lower(), lower, 1)
