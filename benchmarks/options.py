@@ -1,6 +1,8 @@
 """What options cost: a request with one of them, beside the same request without, on both doors."""
 
+import itertools
 import json
+import random
 import statistics
 import tempfile
 from collections.abc import Callable
@@ -9,6 +11,7 @@ from typing import Any
 
 import doors
 from harness import added, measure, ratio
+from peer_middleware import DOORS, ours_asgi, ours_wsgi, signed_in
 from tables import Table
 
 from sealedsession.asgi import SessionMiddleware as AsgiMiddleware
@@ -20,6 +23,9 @@ KEYS = {
     "encrypt_key": "Tn5v8y-B-D-GpKbPeShVmYq3t6w9z-C-F-JaNcRfUjX",
 }
 PLAIN = "none"
+KEPT = 1024  # tokens
+CLIENTS = (1, 256, 512, 1024, 2048, 4096)
+TURNS = 20_000  # of clients at random, before the order repeats
 
 
 def run() -> tuple[list[Table], list[str]]:
@@ -38,7 +44,7 @@ def run() -> tuple[list[Table], list[str]]:
                 if measured:
                     microseconds = statistics.median(added(overheads, name, PLAIN)) * 1e6
                     notes.append(f"{column}: {name} adds {microseconds:.2f} us")
-    return [table], notes
+    return [table, _clients()], notes
 
 
 def _options(directory: Path) -> dict[str, dict[str, Any]]:
@@ -56,6 +62,7 @@ def _options(directory: Path) -> dict[str, dict[str, Any]]:
         "compress": {**KEYS, "compress": True},
         "pad=32": {**KEYS, "pad": 32},
         "binding": {**KEYS, "binding": lambda request: b"client"},
+        "token_cache, one client": {**KEYS, "token_cache": KEPT},
         "on_event": {**KEYS, "on_event": lambda event: None},
         "persistent": {**KEYS, "persistent": True},
         "serializer='json'": {**KEYS, "serializer": "json"},
@@ -83,3 +90,26 @@ def _columns(every: dict[str, dict[str, Any]]) -> list[dict[str, Callable[[], No
             cases[name] = doors.asgi_case(application, doors.scope_of(cookie))
         columns.append(cases)
     return columns
+
+
+def _clients() -> Table:
+    title = f"{KEPT:,} tokens kept: added per request that reads, so many clients at random, ratio to none"
+    table = Table("options-clients", title, [f"{number:,}" for number in CLIENTS])
+    for door, make in zip(DOORS, (ours_wsgi, ours_asgi), strict=True):
+        middlewares = {PLAIN: make(), "control": make(), "token_cache": make(token_cache=KEPT)}
+        for number in CLIENTS:
+            cases = {"bare": _at_random([door.case(middlewares[PLAIN].bare, door.request_of("a=b"))] * number)}
+            for name, middleware in middlewares.items():
+                application = middleware.build(doors.read)
+                cookies = [signed_in(door, middleware) for _ in range(number)]
+                cases[name] = _at_random([door.case(application, door.request_of(cookie)) for cookie in cookies])
+            times = measure(cases)
+            overheads = {name: added(times, name, "bare") for name in middlewares}
+            for name in ("token_cache", "control"):
+                table.rows.setdefault(f"{door.name}, {name}", []).append(ratio(overheads, name, PLAIN))
+    return table
+
+
+def _at_random(calls: list[Callable[[], None]]) -> Callable[[], None]:
+    next_call = itertools.cycle(random.Random(1).choices(calls, k=TURNS)).__next__
+    return lambda: next_call()()

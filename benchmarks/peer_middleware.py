@@ -52,11 +52,13 @@ def _in_environ(key: str, wrap: Callable[[Any], Any]) -> Middleware:
     return Middleware(lambda action: wrap(doors.wsgi_application(key, action)), doors.wsgi_bare)
 
 
-def ours_wsgi() -> Middleware:
-    """sealedsession, with its default options."""
+def ours_wsgi(**options: Any) -> Middleware:
+    """sealedsession, with its default options unless others are given."""
     from sealedsession.wsgi import SessionMiddleware
 
-    return _in_environ("sealedsession.session", lambda app: SessionMiddleware(app, name="session", **OUR_KEYS))
+    return _in_environ(
+        "sealedsession.session", lambda app: SessionMiddleware(app, name="session", **OUR_KEYS, **options)
+    )
 
 
 def prototype_wsgi() -> Middleware:
@@ -207,11 +209,11 @@ def _in_scope(wrap: Callable[[Any], Any]) -> Middleware:
     return Middleware(lambda action: wrap(doors.asgi_application(action)), doors.asgi_bare)
 
 
-def ours_asgi() -> Middleware:
-    """sealedsession, with its default options."""
+def ours_asgi(**options: Any) -> Middleware:
+    """sealedsession, with its default options unless others are given."""
     from sealedsession.asgi import SessionMiddleware
 
-    return _in_scope(lambda app: SessionMiddleware(app, name="session", **OUR_KEYS))
+    return _in_scope(lambda app: SessionMiddleware(app, name="session", **OUR_KEYS, **options))
 
 
 def prototype_asgi() -> Middleware:

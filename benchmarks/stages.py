@@ -1,18 +1,23 @@
-"""Where the time of sealing and unsealing goes: every step alone, as a ratio to the whole of the reference.
+"""Where the time of sealing, unsealing and a request goes: every step alone, as a ratio to the whole of the reference.
 
 "the rest" is what the whole takes more than its steps: the calls between them, the flags, the times, the key ids. What
-the reference does not have is the grammar: with it left out, as the last row shows, not much is left to gain. Its step
-has one call more than it has in the whole.
+the reference does not have is the grammar: with it left out, as the last row of a codec shows, not much is left to
+gain. Its step has one call more than it has in the whole. Of a WSGI request the steps of the reference stand beside
+ours.
 """
 
 import os
+import pickle
 import statistics
 import time
 from functools import partial
 from typing import Any
 
+import doors
+import peer_middleware
 import peers
-from harness import Case, Times, measure, ratio
+import reference
+from harness import Case, Times, added, measure, ratio
 from payloads import PAYLOADS
 from peers import OURS, REFERENCE
 from tables import Table
@@ -26,6 +31,7 @@ from sealedsession.seal import Sealer
 
 _TYPED = "typed"  # its steps are those of its types
 _GRAMMAR = "grammar"
+_UNTOUCHED, _REST, _ALL = "a session that is not touched", "the rest", "all of it"
 
 
 def run() -> tuple[list[Table], list[str]]:
@@ -45,7 +51,82 @@ def run() -> tuple[list[Table], list[str]]:
             for name, share in column.items():
                 table.rows.setdefault(name, []).append(share)
         tables.append(table)
-    return tables, []
+    return [*tables, _requests()], []
+
+
+def _requests() -> Table:
+    columns: dict[str, dict[str, float]] = {}
+    for action in (doors.read, doors.write):
+        steps = {OURS: _our_steps(action), REFERENCE: _reference_steps(action)}
+        cases: dict[Any, Case] = {"bare": doors.wsgi_case(doors.wsgi_bare, doors.environ_of("a=b"))}
+        for whose, cases_of in steps.items():
+            cases |= {(whose, step): case for step, case in cases_of.items()}
+        times = dict(measure(cases))
+        for whose in steps:
+            for step in (_UNTOUCHED, _ALL):
+                times[whose, step] = added(times, (whose, step), "bare")
+        for whose, own in steps.items():
+            column = {step: ratio(times, (whose, step), (REFERENCE, _ALL)) for step in own}
+            column[_REST] = 2 * column[_ALL] - sum(column.values())
+            columns[f"{action.__name__}, {whose}"] = column
+    names = [step for step in columns[f"{doors.write.__name__}, {OURS}"] if step not in (_REST, _ALL)]
+    table = Table("stages-request", "WSGI request with a cookie: steps, ratio to the reference", [*columns])
+    for step in (*names, _REST, _ALL):
+        table.rows[step] = [column.get(step) for column in columns.values()]
+    return table
+
+
+def _our_steps(action: doors.Action) -> dict[str, Case]:
+    built = peer_middleware.ours_wsgi()
+    environ, session, set_cookies = _request(built, action)
+    middleware = built.build(action)
+    manager = middleware._manager
+    incoming, form, origin = manager._incoming, manager._form, session._origin
+    header = environ["HTTP_COOKIE"]
+    (token,) = incoming._find(header.encode())
+    steps = {
+        _UNTOUCHED: doors.wsgi_case(built.build(None), environ),
+        "finding the cookie": lambda: incoming._find(incoming._cookie_header(header)),
+        "unsealing": partial(incoming._unseal, token, binding=b""),
+        "reading": partial(form.loads_payload[origin.serializer], origin.payload),
+        "writing and comparing": partial(form.dumps, session, origin),
+        "headers": partial(manager._headers.add, [("Content-Type", "text/plain")] * 2, "".join(set_cookies) or None),
+        _ALL: doors.wsgi_case(middleware, environ),
+    }
+    if set_cookies:
+        steps["sealing"] = partial(manager._sealer.seal, form.dumps(session), created=origin.created)
+    return steps
+
+
+def _reference_steps(action: doors.Action) -> dict[str, Case]:
+    built = peer_middleware.prototype_wsgi()
+    environ, session, set_cookies = _request(built, action)
+    middleware = built.build(action)
+    token, payload = middleware.find(environ), session._payload
+    steps = {
+        _UNTOUCHED: doors.wsgi_case(built.build(None), environ),
+        "finding the cookie": partial(middleware.find, environ),
+        "unsealing": partial(middleware.unseal, token),
+        "reading": partial(reference.loads, payload),
+        "writing and comparing": lambda: pickle.dumps(session._data, reference.PROTOCOL) == payload,
+        _ALL: doors.wsgi_case(middleware, environ),
+    }
+    if set_cookies:
+        steps["sealing"] = partial(middleware.seal, payload)
+    return steps
+
+
+def _request(built: peer_middleware.Middleware, action: doors.Action) -> tuple[dict[str, Any], Any, list[str]]:
+    """A request of somebody who has signed in, the session that it had, and the Set-Cookie lines of the response."""
+    environ = doors.environ_of(peer_middleware.signed_in(peer_middleware.DOORS[0], built))
+    sessions = []
+
+    def act(session: Any) -> None:
+        action(session)
+        sessions.append(session)
+
+    set_cookies = doors.wsgi_set_cookies(built.build(act), environ)
+    return environ, sessions[0], set_cookies
 
 
 def _rest(times: Times, parts: list[str]) -> float:

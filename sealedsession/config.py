@@ -28,6 +28,7 @@ from sealedsession.revocation import RevocationStore, store_of
 from sealedsession.values import Registry, default_registry
 
 SERIALIZERS = ("pickle", "json")
+_TOKENS_MAX = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,8 @@ class SessionConfig:
     :param compress: deflate sessions where that makes them shorter. Their length then tells something of their content.
     :param pad: pads sessions to a multiple of so many bytes, 2 to 255, so that their length tells less; or 0.
     :param binding: a function of environ or scope, whose bytes a cookie is bound to: it opens with the same only.
+    :param token_cache: how many unsealed tokens are kept in memory, with what they hold, so that the same cookie again
+        costs less: 2 to 1,000,000, or 0.
     :param on_event: a function of an `Event`, called for all that happens to sessions.
     :param oversize: what happens when the cookie would be over 4096 bytes. ``raise`` a `CookieTooLarge`; ``keep``
         the old cookie and log; or a function of session and error that makes the session smaller, asked once.
@@ -93,6 +96,7 @@ class SessionConfig:
     compress: bool = False
     pad: int = 0
     binding: Binding | None = None
+    token_cache: int = 0
     on_event: EventHook | None = None
     oversize: Oversize = "raise"
     serializer: str = "pickle"
@@ -233,6 +237,8 @@ class SessionConfig:
             raise ConfigError("persistent and max_age are given: both say how long the browser keeps the cookie")
         if self.pad != 0 and not 2 <= self.pad <= 255:
             raise ConfigError(f"pad={self.pad} has to be 2 to 255 bytes, or 0 for none")
+        if self.token_cache != 0 and not 2 <= self.token_cache <= _TOKENS_MAX:
+            raise ConfigError(f"token_cache={self.token_cache} has to be 2 to {_TOKENS_MAX} tokens, or 0 for none")
         if self.cache_control is not None and not _is_header_value(self.cache_control):
             raise ConfigError("cache_control has to be a header's value: printable ASCII, such as 'no-store', or None")
         if "." not in self.environ_key.strip("."):

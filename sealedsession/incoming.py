@@ -15,6 +15,7 @@ from sealedsession.form import SessionForm, content_of_list
 from sealedsession.revocation.store import OF_SESSION, Entry, RevocationStore, key_of_subject
 from sealedsession.seal import Sealer, Unsealed
 from sealedsession.session import Session
+from sealedsession.token_cache import TokenCache
 
 
 class Incoming:
@@ -38,6 +39,9 @@ class Incoming:
         self._cookie_header = cookie_header
         self._find = CookieFinder(str(config.name))
         self._unseal = sealer.unseal
+        if config.token_cache:
+            cache = TokenCache(sealer, config.keys, config.token_cache, config.limits.size, config.clock)
+            self._unseal = cache.unseal
         self._loads_payload = form.loads_payload
         self._clock = config.clock
         self._bind = None if config.binding is None else config.bind

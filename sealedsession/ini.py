@@ -7,6 +7,7 @@ from sealedsession.errors import ConfigError
 
 _TRUE = ("true", "yes", "on", "1")
 _FALSE = ("false", "no", "off", "0")
+_UNITS = {"pad": "bytes", "token_cache": "tokens"}  # of what else is a whole number it is seconds
 
 
 def coerce(option: str, text: str, kinds: tuple[type, ...]) -> object:
@@ -40,7 +41,7 @@ def coerce(option: str, text: str, kinds: tuple[type, ...]) -> object:
 
 def whole_number(option: str) -> str:
     """Say what an int stands for."""
-    return f"a whole number of {'bytes' if option == 'pad' else 'seconds'}"
+    return f"a whole number of {_UNITS.get(option, 'seconds')}"
 
 
 def _none_too(kinds: tuple[type, ...]) -> str:

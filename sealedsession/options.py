@@ -47,6 +47,7 @@ class SessionOptions(TypedDict, total=False):
     compress: bool
     pad: int
     binding: Binding | None
+    token_cache: int
     on_event: EventHook | None
     oversize: Oversize
     serializer: str

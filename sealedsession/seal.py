@@ -268,12 +268,13 @@ class Sealer:
             and now <= created + self._absolute_timeout
             and lifetime is None
         ):
-            self._check_times(now, created, sealed_at, lifetime)
+            self.check_times(now, created, sealed_at, lifetime)
         if flags & DEFLATED:
             payload = inflate(payload)
         return _unsealed(Unsealed, (payload, flags & 3, created, sealed_at, lifetime, sid, key.fallback))
 
-    def _check_times(self, now: float, created: int, sealed_at: int, lifetime: int | None) -> None:
+    def check_times(self, now: float, created: int, sealed_at: int, lifetime: int | None) -> None:
+        """Refuse what has ended or has not begun, by an `UnsealError`."""
         if sealed_at > now + self._leeway or created > sealed_at + self._leeway:
             ahead = max(sealed_at - now, created - sealed_at)
             raise UnsealError("from_the_future", f"times that are {ahead:.0f} seconds ahead")

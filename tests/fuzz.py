@@ -26,6 +26,7 @@ from sealedsession import SessionConfig, UnsealError, asgi, wsgi
 from sealedsession.keys import Keyring
 from sealedsession.pickling import PickleSerializer
 from sealedsession.seal import Sealer
+from sealedsession.token_cache import TokenCache
 from sealedsession.values import Registry
 
 NOW = 1_750_000_000
@@ -85,12 +86,13 @@ def mutate(rng: random.Random, data: bytes, others: list[bytes], alphabet: bytes
 
 
 class TokenTarget:
-    """`Sealer.unseal`: a token that it opens is one that was sealed, to the last character."""
+    """`unseal` of sealers and caches: a token that it opens is one that was sealed, to the last character."""
 
     name = "token"
 
     def __init__(self, rng: random.Random) -> None:
-        self.sealers = []
+        self.sealers: list[Sealer] = []
+        self.openers: list[Sealer | TokenCache] = []
         serializer = PickleSerializer(Registry())
         for keyring in KEYRINGS.values():
             for options in ({}, {"compress": True, "pad": 32}):
@@ -98,6 +100,7 @@ class TokenTarget:
                     keyring, "fuzz", idle_timeout=100, clock=lambda: NOW, random_bytes=rng.randbytes, **options
                 )
                 self.sealers.append(sealer)
+                self.openers += [sealer, TokenCache(sealer, keyring, 4, 8192, lambda: NOW)]
         self.tokens = {
             sealer.seal(payload, created=NOW, sid=sid, lifetime=lifetime).encode(): payload
             for sealer in self.sealers
@@ -118,7 +121,7 @@ class TokenTarget:
 
     def check(self, rng: random.Random, data: bytes) -> str:
         try:
-            unsealed = rng.choice(self.sealers).unseal(data)
+            unsealed = rng.choice(self.openers).unseal(data)
         except UnsealError as error:
             return error.code
         if data not in self.tokens:

@@ -33,6 +33,7 @@ PICKLING = "tests/test_pickling.py"
 JSON = "tests/test_tagged_json.py"
 LIMITS = "tests/test_limits.py"
 SEAL = "tests/test_seal.py"
+TOKEN_CACHE = "tests/test_token_cache.py"
 COOKIE = "tests/test_cookie.py"
 MANAGER = "tests/test_manager.py"
 FORM = "tests/test_form.py"
@@ -411,10 +412,43 @@ MUTATIONS = [
             ("a closer look: lifetime", "            and lifetime is None\n", ""),
             (
                 "the times are checked",
-                "            self._check_times(now, created, sealed_at, lifetime)\n",
+                "            self.check_times(now, created, sealed_at, lifetime)\n",
                 "            pass\n",
             ),
         ]
+    ),
+    *(
+        Mutation(name, "token_cache.py", old, new, TOKEN_CACHE)
+        for name, old, new in [
+            ("kept tokens: another keyring", "if keyring is not unsealed_by:", "if False:"),
+            (
+                "kept tokens: the keyring they are kept for",
+                "            young[key] = unsealed",
+                "            self._kept[0][key] = unsealed",
+            ),
+            ("kept tokens: the binding", "key = token, binding", 'key = token, b""'),
+            ("kept tokens: the binding's place", "key = token, binding", 'key = token + binding, b""'),
+            ("kept tokens: times", "        self._check_times(now, created, sealed_at, lifetime)", "        pass"),
+            ("kept tokens: how many", "if len(young) >= self._half:", "if False:"),
+            ("kept tokens: half of them each", "self._half = most // 2", "self._half = most"),
+            ("kept tokens: the used ones stay", "old.get(key) or ", ""),
+            ("kept tokens: large payloads", "if len(unsealed.payload) > self._largest:", "if False:"),
+        ]
+    ),
+    Mutation("kept tokens: the option", "incoming.py", "if config.token_cache:", "if True:", TOKEN_CACHE),
+    Mutation(
+        "kept tokens: limits",
+        "incoming.py",
+        "config.token_cache, config.limits.size",
+        "config.token_cache, 1 << 20",
+        TOKEN_CACHE,
+    ),
+    Mutation(
+        "kept tokens: range",
+        "config.py",
+        "if self.token_cache != 0 and not 2 <= self.token_cache <= _TOKENS_MAX:",
+        "if False:",
+        CONFIG,
     ),
     *(
         Mutation(name, "base64url.py", old, new, "tests/test_base64url.py")

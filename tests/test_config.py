@@ -208,6 +208,10 @@ def test_unknown_option_lists_the_options():
         ({"pad": -1}, "pad=-1 has to be 2 to 255 bytes, or 0"),
         ({"pad": 1}, "pad=1 has to be 2 to 255 bytes, or 0"),
         ({"pad": 256}, "pad=256 has to be 2 to 255 bytes, or 0"),
+        *(
+            ({"token_cache": number}, f"token_cache={number} has to be 2 to 1000000 tokens, or 0")
+            for number in (-1, 1, 1_000_001)
+        ),
         ({"binding": "environ"}, "binding has to be a function or None, and a str was given"),
         ({"on_event": "count"}, "on_event has to be a function or None, and a str was given"),
         *(
@@ -257,6 +261,8 @@ def test_illegal_values(options, message):
         {"revocation": MemoryStore()},
         {"pad": 2},
         {"pad": 255},
+        {"token_cache": 2},
+        {"token_cache": 1_000_000},
         {"compress": True},
         {"binding": lambda scope: b"", "on_event": print},
         {"oversize": "keep"},
@@ -382,6 +388,7 @@ def from_strings(**options):
         ("persistent", "on", True),
         ("compress", "no", False),
         ("pad", " 32 ", 32),
+        ("token_cache", "1024", 1024),
         ("lifetimes", "aal2", "aal2"),
         ("lifetimes", "none", None),
         ("revocation", " memory\n", "memory"),
@@ -418,6 +425,7 @@ def test_coercion(option, text, expected):
         ("on_event", "app:count", "on_event has to be a function or None, and a str"),
         ("pad", "none", "pad = none has to be a whole number of bytes$"),
         ("pad", "1", "pad=1 has to be 2 to 255"),
+        ("token_cache", "yes", "token_cache = yes has to be a whole number of tokens$"),
         ("revocation", "yes", "revocation has to be 'memory'"),
         ("on_store_error", "none", "on_store_error='none'"),
         ("lifetimes", "AAL2", "lifetimes='AAL2' has to be one of"),

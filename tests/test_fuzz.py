@@ -55,7 +55,7 @@ def test_fuzz_notices(broken, problem):
     class BrokenTarget(fuzz.TokenTarget):
         def __init__(self, rng):
             super().__init__(rng)
-            self.sealers = [broken()]
+            self.openers = [broken()]
 
         def make(self, rng):
             return b"forged token"

@@ -1,4 +1,7 @@
-"""From Cookie header to Set-Cookie: when a session is sealed, refreshed, deleted or refused, and what goes with it."""
+"""From Cookie header to Set-Cookie: when a session is sealed, refreshed, deleted or refused, and what goes with it.
+
+All of it holds with a cache of tokens, too.
+"""
 
 import datetime
 import json
@@ -33,8 +36,10 @@ def fill(session):
 class Browser:
     """A manager, and a browser that keeps its cookie. A request is its Cookie header."""
 
+    token_cache = 0
+
     def __init__(self, clock, *, host=None, **options):
-        self.config = SessionConfig(clock=clock, **options)
+        self.config = SessionConfig(clock=clock, token_cache=self.token_cache, **options)
         self.manager = SessionManager(
             self.config,
             cookie_header=str.encode,
@@ -69,6 +74,11 @@ class Browser:
 
 def header(headers, name):
     return [value for key, value in headers if key == name]
+
+
+@pytest.fixture(autouse=True, params=[0, 2], ids=["", "cached"])
+def token_cache(request, monkeypatch):
+    monkeypatch.setattr(Browser, "token_cache", request.param)
 
 
 @pytest.fixture

@@ -1,0 +1,461 @@
+"""The cache of tokens: it says what the sealer says, whatever changed since, and is bounded."""
+
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from time import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_asgi import http, start, talk
+from test_wsgi import environ_of
+
+from sealedsession import asgi, wsgi
+from sealedsession.config import SessionConfig
+from sealedsession.errors import UnsealError
+from sealedsession.keys import Keyring
+from sealedsession.limits import Limits
+from sealedsession.revocation import MemoryStore, SQLiteStore
+from sealedsession.seal import Sealer
+from sealedsession.token_cache import TokenCache
+
+NOW = 1_800_000_000
+PAIRS = [(sha256(b"mac %d" % number).digest(), sha256(b"aes %d" % number).digest()) for number in range(2)]
+OLD, NEW = (Keyring(*pair) for pair in PAIRS)
+BOTH = Keyring(*(list(halves) for halves in zip(PAIRS[1], PAIRS[0], strict=True)))  # the new one seals
+IDLE, ABSOLUTE, LEEWAY = 100, 1000, 10
+LARGEST = 8192
+
+
+class Counting(Sealer):
+    """Counts what it unseals."""
+
+    unsealed = 0
+
+    def unseal(self, token, *, binding=b""):
+        self.unsealed += 1
+        return super().unseal(token, binding=binding)
+
+
+class Source:
+    """A keyring that can be replaced."""
+
+    def __init__(self, keyring):
+        self.keyring = keyring
+
+    def current(self, second):
+        return self.keyring
+
+
+class Clock:
+    now = NOW
+
+    def __call__(self):
+        return self.now
+
+
+def make(most=4, keyring=OLD, largest=LARGEST, **options):
+    """A cache, its sealer and their clock."""
+    clock = Clock()
+    times = {"idle_timeout": IDLE, "absolute_timeout": ABSOLUTE, "leeway": LEEWAY, "clock": clock}
+    sealer = Counting(keyring, "cookie:session", **times | options)
+    return TokenCache(sealer, keyring, most, largest, clock), sealer, clock
+
+
+def seal(sealer, payload=b"payload", created=NOW, **fields):
+    return sealer.seal(payload, created=created, **fields).encode()
+
+
+def outcome(unseal, token, binding=b""):
+    try:
+        return unseal(token, binding=binding)
+    except UnsealError as error:
+        return error.code
+
+
+def kept_by(cache):
+    """How many tokens a cache keeps."""
+    young, old, _ = cache._kept
+    return len(young) + len(old)
+
+
+# ------------------------------------------------------------------------------------------------------- what is kept
+
+
+@pytest.mark.parametrize("fields", [{}, {"sid": bytes(16)}, {"lifetime": 60}, {"serializer": 1}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"compress": True, "pad": 32}], ids=str)
+def test_a_token_is_unsealed_once(options, fields):
+    """A token that comes again is not unsealed again, and what it holds is the same."""
+    cache, sealer, _ = make(**options)
+    token = seal(sealer, b"payload" * 20, **fields)
+    expected = Sealer.unseal(sealer, token)
+    assert [cache.unseal(token) for _ in range(3)] == [expected] * 3
+    assert sealer.unsealed == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda token: token[:-1],
+        lambda token: token + b"A",
+        lambda token: b"A" + token,
+        lambda token: token[:20] + (b"A" if token[20:21] != b"A" else b"B") + token[21:],
+        lambda token: token.swapcase(),
+        lambda token: b"",
+    ],
+)
+def test_what_is_refused_is_not_kept(change):
+    """A changed token is refused as often as it comes, and takes no place."""
+    cache, sealer, _ = make()
+    token = seal(sealer)
+    cache.unseal(token)
+    for count in range(1, 10):
+        assert outcome(cache.unseal, change(token)) in ("bad_signature", "malformed", "unknown_key")
+        assert sealer.unsealed == 1 + count
+    assert kept_by(cache) == 1
+    cache.unseal(token)
+    assert sealer.unsealed == 10
+
+
+def test_a_token_of_another_purpose():
+    """A token is kept by the cache that unsealed it, for its purpose alone."""
+    cache, sealer, _ = make()
+    token = seal(sealer)
+    cache.unseal(token)
+    other = Sealer(OLD, "cookie:other", clock=Clock())
+    assert outcome(TokenCache(other, OLD, 4, LARGEST, Clock()).unseal, token) == "bad_signature"
+
+
+@pytest.mark.parametrize("most", [2, 3, 4, 5, 100])
+def test_the_cache_is_bounded(most):
+    """However many tokens come, no more are kept than the option says."""
+    cache, sealer, _ = make(most)
+    for number in range(4 * most):
+        token = seal(sealer, b"%d" % number)
+        assert cache.unseal(token).payload == b"%d" % number
+        assert kept_by(cache) <= most
+    assert kept_by(cache) >= most // 2
+
+
+@pytest.mark.parametrize("most", [2, 4, 100])
+def test_what_is_used_stays(most):
+    """A token that comes at least once in every half of the cache stays, whatever else comes and goes."""
+    cache, sealer, _ = make(most)
+    used = seal(sealer, b"used")
+    for number in range(10 * most):
+        if number % (most // 2) == 0:
+            cache.unseal(used)
+        cache.unseal(seal(sealer, b"%d" % number))
+    assert sealer.unsealed == 10 * most + 1
+
+
+def test_memory():
+    """Full of the largest tokens, the cache holds what its tokens and payloads take, and no more than that twice."""
+    cache, sealer, _ = make(1000)
+    tracemalloc.start()
+    try:
+        for number in range(3000):
+            cache.unseal(seal(sealer, b"%4d" % number * 750))
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert 1000 * 3000 < held < 1000 * 2 * (4096 + 3000)
+
+
+def test_payloads_that_nobody_reads():
+    """What inflates to more than a session may have is not kept: a short token would take much memory."""
+    cache, sealer, _ = make(compress=True)
+    fits, large = seal(sealer, bytes(LARGEST)), seal(sealer, bytes(LARGEST + 1))
+    for _ in range(2):
+        assert (len(cache.unseal(fits).payload), len(cache.unseal(large).payload)) == (LARGEST, LARGEST + 1)
+    assert (kept_by(cache), sealer.unsealed) == (1, 3)
+
+
+# --------------------------------------------------------------------------------------------------- what is asked anew
+
+
+@pytest.mark.parametrize(
+    ("seconds", "fields", "code"),
+    [
+        (IDLE + LEEWAY + 1, {}, "expired_idle"),
+        (-LEEWAY - 1, {}, "from_the_future"),
+        (50, {"lifetime": 39}, "expired_absolute"),
+        (50, {"created": NOW - ABSOLUTE + 39}, "expired_absolute"),
+    ],
+)
+def test_times_are_asked_again(seconds, fields, code):
+    """A kept token ends when it would without the cache, to the second, also while it comes often."""
+    cache, sealer, clock = make()
+    token = seal(sealer, **fields)
+    for _ in range(2):
+        clock.now = NOW
+        expected = cache.unseal(token)
+        clock.now += seconds - (1 if seconds > 0 else -1)
+        assert cache.unseal(token) == expected
+        clock.now = NOW + seconds
+        assert outcome(cache.unseal, token) == code
+    for number in range(2):  # now it is an old one
+        clock.now = NOW
+        cache.unseal(seal(sealer, b"%d" % number))
+    clock.now = NOW + seconds
+    assert outcome(cache.unseal, token) == code
+
+
+def test_a_binding_is_asked_again():
+    """A token that is kept for one binding opens with no other, and with none."""
+    cache, sealer, _ = make()
+    token = seal(sealer, binding=b"here")
+    free = seal(sealer)
+    for _ in range(2):
+        assert cache.unseal(token, binding=b"here").payload == b"payload"
+        assert cache.unseal(free).payload == b"payload"
+        for other in (b"", b"her", b"there", b"heree"):
+            assert outcome(cache.unseal, token, other) == "bad_signature"
+        assert outcome(cache.unseal, free, b"here") == "bad_signature"
+        for shifted in range(1, 5):
+            assert outcome(cache.unseal, token + b"here"[:shifted], b"here"[shifted:]) in ("bad_signature", "malformed")
+            assert outcome(cache.unseal, free[:-shifted], free[-shifted:]) in ("bad_signature", "malformed")
+
+
+def test_a_new_keyring():
+    """With the keyring the cache changes: what a fallback sealed is due for sealing, and then nobody knows it."""
+    source = Source(OLD)
+    cache, sealer, _ = make(keyring=source)
+    token = seal(sealer)
+    assert not cache.unseal(token).by_fallback
+    source.keyring = BOTH
+    assert [cache.unseal(token).by_fallback for _ in range(2)] == [True, True]
+    source.keyring = NEW
+    assert [outcome(cache.unseal, token) for _ in range(2)] == ["unknown_key"] * 2
+    assert kept_by(cache) == 0
+    source.keyring = OLD
+    assert not cache.unseal(token).by_fallback
+    assert sealer.unsealed == 5
+
+
+def test_a_keyring_that_changes_between_two_questions():
+    """The sealer may know a newer keyring than the cache, which asked before it: what is retired opens nothing."""
+    keyrings = [OLD]  # the sealer's first question
+
+    class Changing(Source):
+        def current(self, second):
+            return keyrings.pop(0)
+
+    cache, _, _ = make(keyring=Changing(OLD))
+    old, new = (seal(Sealer(keyring, "cookie:session", clock=Clock())) for keyring in (OLD, NEW))
+    for token, asked, expected in [
+        (old, [OLD, NEW], "unknown_key"),
+        (new, [OLD, NEW], b"payload"),
+        (old, [NEW, NEW], "unknown_key"),
+        (new, [NEW, NEW], b"payload"),
+        (new, [NEW], b"payload"),
+    ]:
+        keyrings[:] = asked
+        result = outcome(cache.unseal, token)
+        assert (result if isinstance(result, str) else result.payload) == expected
+        assert keyrings == []
+
+
+def test_a_keyring_that_changes_while_a_token_is_unsealed():
+    """What a slower thread unseals by the keyring of before is not kept for the one of after."""
+    source = Source(OLD)
+
+    class Slow(Counting):
+        def unseal(self, token, *, binding=b""):
+            unsealed = super().unseal(token, binding=binding)
+            if source.keyring is OLD:
+                source.keyring = NEW
+                assert cache.unseal(new).payload == b"payload"  # another thread
+            return unsealed
+
+    cache = TokenCache(Slow(source, "cookie:session", clock=Clock()), source, 4, LARGEST, Clock())
+    old, new = (seal(Sealer(keyring, "cookie:session", clock=Clock())) for keyring in (OLD, NEW))
+    assert cache.unseal(old).payload == b"payload"
+    assert outcome(cache.unseal, old) == "unknown_key"
+    assert cache.unseal(new).payload == b"payload"
+
+
+steps = st.tuples(
+    st.integers(0, 5),  # which token
+    st.sampled_from([b"", b"a", b"ab"]),
+    st.sampled_from([OLD, BOTH, BOTH, NEW]),
+    st.sampled_from([-20, -1, 0, 0, 0, 1, 30, 90, 500]),  # seconds on
+)
+
+
+@given(st.lists(steps, max_size=40), st.sampled_from([2, 3, 8]))
+def test_a_cache_changes_nothing(steps, most):
+    """Whatever comes, with clock and keyring as they may be: with the cache, `unseal` gives and raises the same."""
+    source = Source(OLD)
+    cache, sealer, clock = make(most, source)
+    tokens = [
+        seal(sealer, binding=binding, lifetime=lifetime) for binding in (b"", b"a", b"ab") for lifetime in (None, 60)
+    ]
+    for number, binding, source.keyring, seconds in steps:
+        clock.now += seconds
+        token = tokens[number]
+        assert outcome(cache.unseal, token, binding) == outcome(super(Counting, sealer).unseal, token, binding)
+        assert kept_by(cache) <= most
+
+
+def test_threads():
+    """Threads share a cache while keyrings come and go, and each gets what its token holds, or is told why not."""
+    source = Source(OLD)
+    cache, sealer, _ = make(8, source)
+    tokens = [(seal(sealer, b"%d" % number), b"%d" % number) for number in range(20)]
+
+    def work(worker):
+        opened = 0
+        for number in range(2000):
+            if worker == 0 and number % 50 == 0:
+                source.keyring = (NEW, OLD, BOTH)[number // 50 % 3]
+            token, payload = tokens[number * (worker + 1) % len(tokens)]
+            result = outcome(cache.unseal, token)
+            assert result == "unknown_key" or result.payload == payload
+            opened += result != "unknown_key"
+            assert kept_by(cache) <= 8 + 8
+        return opened
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(threads.map(work, range(8))) > 1000
+    source.keyring = NEW
+    assert {outcome(cache.unseal, token) for token, _ in tokens} == {"unknown_key"}
+
+
+# ------------------------------------------------------------------------------------------------------- with the doors
+
+
+class WsgiClient:
+    """One middleware, whose requests are an act on the session and a cookie."""
+
+    def __init__(self, **options):
+        def app(environ, start_response):
+            self.session = environ["sealedsession.session"]
+            self.act(self.session)
+            start_response("200 OK", [])
+            return []
+
+        self.middleware = wsgi.SessionMiddleware(app, **options)
+
+    def visit(self, act, cookie=None):
+        """Give what the session held after the act, and the cookie that was set."""
+        self.act, sent = act, []
+        self.middleware(environ_of(cookie), lambda _, headers, exc_info=None: sent.extend(headers))
+        found = [value.partition(";")[0] for name, value in sent if name == "Set-Cookie"]
+        return self.session, found[0] if found else None
+
+
+class AsgiClient:
+    def __init__(self, **options):
+        async def app(scope, receive, send):
+            self.session = scope["session"]
+            self.act(self.session)
+            await send(start(headers=[]))
+
+        self.middleware = asgi.SessionMiddleware(app, **options)
+
+    def visit(self, act, cookie=None):
+        self.act = act
+        [message] = talk(self.middleware, http(None if cookie is None else cookie.encode()))
+        found = [value.decode().partition(";")[0] for name, value in message["headers"] if name == b"set-cookie"]
+        return self.session, found[0] if found else None
+
+
+@pytest.fixture(params=[WsgiClient, AsgiClient], ids=["wsgi", "asgi"])
+def door(request):
+    return request.param
+
+
+@pytest.fixture
+def unsealings(monkeypatch):
+    """Every call of `Sealer.unseal`."""
+    calls = []
+    unseal = Sealer.unseal
+
+    def counted(self, token, *, binding=b""):
+        calls.append(token)
+        return unseal(self, token, binding=binding)
+
+    monkeypatch.setattr(Sealer, "unseal", counted)
+    return calls
+
+
+def sign_in(session):
+    session.update(user="ann", cart=["apple"])
+    session.subject = "user:ann"
+
+
+@pytest.mark.parametrize(("options", "expected"), [({}, 3), ({"token_cache": 2}, 1)], ids=["off", "on"])
+def test_the_option(door, keys, unsealings, options, expected):
+    """The option decides whether a cookie is unsealed once, or for each of its requests."""
+    client = door(**keys, **options)
+    _, cookie = client.visit(sign_in)
+    for _ in range(3):
+        assert client.visit(len, cookie)[0]["user"] == "ann"
+    assert len(unsealings) == expected
+
+
+def test_requests_share_no_values(door, keys, unsealings):
+    """What a request does to the values of its session, no other request with the same cookie sees."""
+    client = door(**keys, token_cache=2)
+    _, cookie = client.visit(sign_in)
+    for number in range(3):
+        session, changed = client.visit(lambda session, number=number: session["cart"].append(number), cookie)
+        assert session == {"user": "ann", "cart": ["apple", number]}
+        assert client.visit(len, changed)[0] == {"user": "ann", "cart": ["apple", number]}
+    assert unsealings.count(cookie.partition("=")[2].encode()) == 1
+
+
+@pytest.mark.parametrize("blocks", [False, True], ids=["memory", "SQLite"])
+def test_a_logout_ends_a_kept_token(door, blocks, keys, tmp_path, unsealings):
+    """The store is asked for every request: a copy of a cookie that is kept is refused after the logout."""
+    store = SQLiteStore(tmp_path / "revoked.db") if blocks else MemoryStore()
+    client = door(**keys, token_cache=2, revocation=store)
+    _, cookie = client.visit(sign_in)
+    assert client.visit(len, cookie)[0]["user"] == "ann"
+    client.visit(lambda session: session.logout(), cookie)
+    session, _ = client.visit(len, cookie)
+    assert (dict(session), session.rejected) == ({}, "revoked")
+    assert len(unsealings) == 1
+
+
+def test_the_binding_of_a_request(door, keys):
+    """With a binding, a kept token opens for its client alone."""
+    client = door(**keys, token_cache=4, binding=lambda request: self_said[0])
+    self_said = [b"ann's"]
+    _, cookie = client.visit(sign_in)
+    for said, rejected in [(b"ann's", None), (b"bob's", "bad_signature"), (b"ann's", None)]:
+        self_said[0] = said
+        session, _ = client.visit(len, cookie)
+        assert (session.rejected, len(session)) == (rejected, 0 if rejected else 2)
+
+
+@pytest.mark.parametrize(("size", "unsealed"), [(100, 1), (101, 2)])
+def test_what_is_over_the_limits_is_not_kept(keys, size, unsealed, unsealings):
+    """A forged token whose payload is larger than the option limits allows is refused, and takes no memory."""
+    client = WsgiClient(**keys, token_cache=2, limits=Limits(size=100))
+    forged = Sealer(client.middleware.config.keys, "cookie:__Host-session").seal(bytes(size), created=int(time()))
+    for _ in range(2):
+        assert client.visit(len, f"__Host-session={forged}")[0].rejected == "forbidden_value"
+    assert len(unsealings) == unsealed
+
+
+def test_a_shared_config(keys, unsealings):
+    """Two middlewares of one config have two caches."""
+    config = SessionConfig(**keys, token_cache=2)
+    first, second = WsgiClient(config=config), WsgiClient(config=config)
+    _, cookie = first.visit(sign_in)
+    for client in (first, second, first, second):
+        client.visit(len, cookie)
+    assert len(unsealings) == 2
+
+
+def test_nothing_is_shown(keys):
+    """Neither tokens nor what they hold stand in what a middleware shows of itself."""
+    client = WsgiClient(**keys, token_cache=2)
+    _, cookie = client.visit(sign_in)
+    client.visit(len, cookie)
+    shown = repr(client.middleware) + repr(client.middleware.config) + repr(client.middleware._manager)
+    assert "ann" not in shown
+    assert cookie.partition("=")[2] not in shown
