@@ -11,7 +11,7 @@ from typing import Any
 
 import doors
 from harness import added, measure, ratio
-from peer_middleware import DOORS, ours_asgi, ours_wsgi, signed_in
+from peer_middleware import DOORS, ours_asgi, ours_wsgi
 from tables import Table
 
 from sealedsession.asgi import SessionMiddleware as AsgiMiddleware
@@ -100,9 +100,10 @@ def _clients() -> Table:
         for number in CLIENTS:
             cases = {"bare": _at_random([door.case(middlewares[PLAIN].bare, door.request_of("a=b"))] * number)}
             for name, middleware in middlewares.items():
-                application = middleware.build(doors.read)
-                cookies = [signed_in(door, middleware) for _ in range(number)]
-                cases[name] = _at_random([door.case(application, door.request_of(cookie)) for cookie in cookies])
+                application, sign_in = middleware.build(doors.read), middleware.build(doors.sign_in)
+                set_cookies = [door.set_cookies(sign_in, door.request_of(None))[-1] for _ in range(number)]
+                requests = [door.request_of(line.partition(";")[0]) for line in set_cookies]
+                cases[name] = _at_random([door.case(application, request) for request in requests])
             times = measure(cases)
             overheads = {name: added(times, name, "bare") for name in middlewares}
             for name in ("token_cache", "control"):
