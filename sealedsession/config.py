@@ -28,7 +28,7 @@ from sealedsession.revocation import RevocationStore, store_of
 from sealedsession.values import Registry, default_registry
 
 SERIALIZERS = ("pickle", "json")
-_TOKENS_MAX = 1_000_000
+_TOKENS_MAX = 100_000  # garbage collection looks through them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class SessionConfig:
     :param pad: pads sessions to a multiple of so many bytes, 2 to 255, so that their length tells less; or 0.
     :param binding: a function of environ or scope, whose bytes a cookie is bound to: it opens with the same only.
     :param token_cache: how many unsealed tokens are kept in memory, with what they hold, so that the same cookie again
-        costs less: 2 to 1,000,000, or 0.
+        costs less: 2 to 100,000, or 0.
     :param on_event: a function of an `Event`, called for all that happens to sessions.
     :param oversize: what happens when the cookie would be over 4096 bytes. ``raise`` a `CookieTooLarge`; ``keep``
         the old cookie and log; or a function of session and error that makes the session smaller, asked once.

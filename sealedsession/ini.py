@@ -7,7 +7,7 @@ from sealedsession.errors import ConfigError
 
 _TRUE = ("true", "yes", "on", "1")
 _FALSE = ("false", "no", "off", "0")
-_UNITS = {"pad": "bytes", "token_cache": "tokens"}  # of what else is a whole number it is seconds
+_UNITS = {"pad": "bytes", "token_cache": "tokens"}  # every other whole number is in seconds
 
 
 def coerce(option: str, text: str, kinds: tuple[type, ...]) -> object:

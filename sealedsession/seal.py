@@ -274,7 +274,7 @@ class Sealer:
         return _unsealed(Unsealed, (payload, flags & 3, created, sealed_at, lifetime, sid, key.fallback))
 
     def check_times(self, now: float, created: int, sealed_at: int, lifetime: int | None) -> None:
-        """Refuse what has ended or has not begun, by an `UnsealError`."""
+        """Refuse by an `UnsealError` what has ended or not begun: seconds since 1970, the lifetime from ``created``."""
         if sealed_at > now + self._leeway or created > sealed_at + self._leeway:
             ahead = max(sealed_at - now, created - sealed_at)
             raise UnsealError("from_the_future", f"times that are {ahead:.0f} seconds ahead")

@@ -2,20 +2,21 @@
 
 Off unless the option `token_cache` says how many are kept. Rules:
 
-1. A token gets in when the sealer has unsealed it, and is found by all its bytes, with all those it is bound to.
+1. A token gets in when the sealer has unsealed it, and is found by all its bytes and a hash of those it is bound to.
 2. What can change is asked as ever: the keyring, another one of which empties the cache; the times; and, by whoever
    called, the store. What is kept is bytes: each request reads them by the grammar, and makes values of its own.
 3. There are two generations. What is used is in the young one; when that is full it becomes the old one, and the old
-   one goes, with whatever was not used meanwhile. So nothing is noted for a hit, and no thread waits for another.
+   one goes, with whatever was not used meanwhile. So a hit in the young one writes nothing, and no thread waits.
 """
 
 import time
 from collections.abc import Callable
+from hashlib import sha256
 
 from sealedsession.keys import Keyring
 from sealedsession.seal import KeyringSource, Sealer, Unsealed
 
-_Generation = dict[tuple[bytes, bytes], Unsealed]  # by token and binding
+_Generation = dict[tuple[bytes, bytes], Unsealed]  # by token, and what stands for its binding: none, or the hash of it
 
 
 class TokenCache:
@@ -23,8 +24,9 @@ class TokenCache:
 
     :param sealer: unseals what is not kept.
     :param keyring: the sealer's.
-    :param most: tokens that are kept, 2 or more; each thread may keep one more for a moment.
-    :param largest: bytes of a payload, above which it is not kept: nobody will read it.
+    :param most: tokens that are kept at most, 2 or more, half of them in each generation; threads that come at the same
+        moment may add one each.
+    :param largest: bytes; a larger payload is not kept, because nobody will read it.
     :param clock: the sealer's.
     """
 
@@ -50,6 +52,7 @@ class TokenCache:
     def unseal(self, token: bytes, *, binding: bytes = b"") -> Unsealed:
         """Open a token, as the sealer does.
 
+        :param binding: what the token is bound to besides its purpose.
         :raises UnsealError: with the reason code of the first check that failed.
         """
         now = self._clock()
@@ -58,16 +61,14 @@ class TokenCache:
         if keyring is not unsealed_by:
             young, old = {}, {}
             self._kept = young, old, keyring
-        key = token, binding
-        unsealed = young.get(key)
-        if unsealed is None:
-            unsealed = old.get(key) or self._unseal(token, binding=binding)
-            if len(unsealed.payload) > self._largest:
-                return unsealed
+        key = token, binding and sha256(binding).digest()
+        kept = young.get(key)
+        unsealed = kept or old.get(key) or self._unseal(token, binding=binding)
+        payload, _, created, sealed_at, lifetime, _, _ = unsealed
+        self._check_times(now, created, sealed_at, lifetime)
+        if kept is None and len(payload) <= self._largest:
             if len(young) >= self._half:
                 young, old = {}, young
                 self._kept = young, old, keyring
             young[key] = unsealed
-        _, _, created, sealed_at, lifetime, _, _ = unsealed
-        self._check_times(now, created, sealed_at, lifetime)
         return unsealed

@@ -45,11 +45,12 @@ class Source:
         self.keyring = keyring
 
     def current(self, second):
+        assert type(second) is int  # a file is looked at once a second
         return self.keyring
 
 
 class Clock:
-    now = NOW
+    now = float(NOW)
 
     def __call__(self):
         return self.now
@@ -189,17 +190,45 @@ def test_times_are_asked_again(seconds, fields, code):
     cache, sealer, clock = make()
     token = seal(sealer, **fields)
     for _ in range(2):
-        clock.now = NOW
+        clock.now = float(NOW)
         expected = cache.unseal(token)
         clock.now += seconds - (1 if seconds > 0 else -1)
         assert cache.unseal(token) == expected
         clock.now = NOW + seconds
         assert outcome(cache.unseal, token) == code
     for number in range(2):  # now it is an old one
-        clock.now = NOW
+        clock.now = float(NOW)
         cache.unseal(seal(sealer, b"%d" % number))
     clock.now = NOW + seconds
     assert outcome(cache.unseal, token) == code
+
+
+def test_what_ends_is_not_kept_again():
+    """An ended token that still comes is refused, and goes when as many others have come as are kept."""
+    cache, sealer, clock = make()
+    ended = seal(sealer)
+    cache.unseal(ended)
+    clock.now += IDLE + LEEWAY + 1
+    for number in range(4):
+        assert outcome(cache.unseal, ended) == "expired_idle"
+        cache.unseal(seal(sealer, b"%d" % number))
+    assert sealer.unsealed == 5
+    assert outcome(cache.unseal, ended) == "expired_idle"
+    assert sealer.unsealed == 6
+
+
+def test_long_bindings():
+    """A binding takes the same memory whatever its length, for clients can choose it."""
+    cache, sealer, _ = make(100)
+    tokens = [seal(sealer, binding=b"%d" % number * 10_000) for number in range(50)]
+    tracemalloc.start()
+    try:
+        for number, token in enumerate(tokens):
+            assert cache.unseal(token, binding=b"%d" % number * 10_000).payload == b"payload"
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (kept_by(cache), held < 50 * 1000) == (50, True)
 
 
 def test_a_binding_is_asked_again():
@@ -274,6 +303,26 @@ def test_a_keyring_that_changes_while_a_token_is_unsealed():
     assert cache.unseal(old).payload == b"payload"
     assert outcome(cache.unseal, old) == "unknown_key"
     assert cache.unseal(new).payload == b"payload"
+
+
+def test_a_slow_thread_begins_a_generation():
+    """What a slower thread keeps by the keyring of before stays with that one when it begins a new generation."""
+    source = Source(OLD)
+
+    class Slow(Counting):
+        def unseal(self, token, *, binding=b""):
+            unsealed = super().unseal(token, binding=binding)
+            if token == second:
+                source.keyring = NEW
+                assert cache.unseal(new).payload == b"payload"  # another thread
+            return unsealed
+
+    cache = TokenCache(Slow(source, "cookie:session", clock=Clock()), source, 2, LARGEST, Clock())
+    sealer = Sealer(OLD, "cookie:session", clock=Clock())
+    first, second = seal(sealer), seal(sealer)
+    new = seal(Sealer(NEW, "cookie:session", clock=Clock()))
+    assert [cache.unseal(token).payload for token in (first, second)] == [b"payload"] * 2
+    assert [outcome(cache.unseal, token) for token in (first, second)] == ["unknown_key"] * 2
 
 
 steps = st.tuples(
