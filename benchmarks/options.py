@@ -6,12 +6,13 @@ import random
 import statistics
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import doors
 from harness import added, measure, ratio
-from peer_middleware import DOORS, ours_asgi, ours_wsgi
+from peer_middleware import DOORS, KEPT, ours_asgi, ours_wsgi
 from tables import Table
 
 from sealedsession.asgi import SessionMiddleware as AsgiMiddleware
@@ -23,9 +24,12 @@ KEYS = {
     "encrypt_key": "Tn5v8y-B-D-GpKbPeShVmYq3t6w9z-C-F-JaNcRfUjX",
 }
 PLAIN = "none"
-KEPT = 1024  # tokens
 CLIENTS = (1, 256, 512, 1024, 2048, 4096)
 TURNS = 20_000  # of clients at random, before the order repeats
+
+# In the order of DOORS.
+_MIDDLEWARES: tuple[Any, ...] = (WsgiMiddleware, AsgiMiddleware)
+_APPLICATIONS = (partial(doors.wsgi_application, "sealedsession.session"), doors.asgi_application)
 
 
 def run() -> tuple[list[Table], list[str]]:
@@ -71,24 +75,16 @@ def _options(directory: Path) -> dict[str, dict[str, Any]]:
 
 def _columns(every: dict[str, dict[str, Any]]) -> list[dict[str, Callable[[], None]]]:
     columns = []
-    for action in doors.ACTIONS.values():
-        cases: dict[str, Callable[[], None]] = {"bare": doors.wsgi_case(doors.wsgi_bare, doors.environ_of("a=b"))}
-        for name, options in every.items():
-            seed = WsgiMiddleware(doors.wsgi_application("sealedsession.session", doors.sign_in), **options)
-            cookie = doors.wsgi_set_cookies(seed, doors.environ_of(None))[-1].partition(";")[0]
-            application = WsgiMiddleware(doors.wsgi_application("sealedsession.session", action), **options)
-            cases[name] = doors.wsgi_case(application, doors.environ_of(cookie))
-        columns.append(cases)
-    for action in doors.ACTIONS.values():
-        cases = {"bare": doors.asgi_case(doors.asgi_bare, doors.scope_of("a=b"))}
-        for name, options in every.items():
-            if "SQLite" in name:
-                continue  # it is asked in a thread, and needs an event loop
-            seed = AsgiMiddleware(doors.asgi_application(doors.sign_in), **options)
-            cookie = doors.asgi_set_cookies(seed, doors.scope_of(None))[-1].partition(";")[0]
-            application = AsgiMiddleware(doors.asgi_application(action), **options)
-            cases[name] = doors.asgi_case(application, doors.scope_of(cookie))
-        columns.append(cases)
+    for door, around, middleware in zip(DOORS, _APPLICATIONS, _MIDDLEWARES, strict=True):
+        for action in doors.ACTIONS.values():
+            cases = {"bare": door.case(around(None), door.request_of("a=b"))}
+            for name, options in every.items():
+                if door.name == "ASGI" and "SQLite" in name:
+                    continue  # it is asked in a thread, and needs an event loop
+                seed = middleware(around(doors.sign_in), **options)
+                cookie = door.set_cookies(seed, door.request_of(None))[-1].partition(";")[0]
+                cases[name] = door.case(middleware(around(action), **options), door.request_of(cookie))
+            columns.append(cases)
     return columns
 
 

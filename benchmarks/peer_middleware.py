@@ -29,6 +29,8 @@ class Middleware:
     bare: Any
 
 
+KEPT = 1024  # tokens, where ours is measured with the option token_cache
+
 Makers = dict[str, Callable[[], Middleware]]
 
 

@@ -17,14 +17,14 @@ CACHED = f"{OURS}, token_cache"
 
 WSGI: peer_middleware.Makers = {
     OURS: peer_middleware.ours_wsgi,
-    CACHED: partial(peer_middleware.ours_wsgi, token_cache=1024),
+    CACHED: partial(peer_middleware.ours_wsgi, token_cache=peer_middleware.KEPT),
     REFERENCE: peer_middleware.prototype_wsgi,
     "Beaker, encrypted": peer_middleware.beaker_encrypted,
     "Beaker, signed": peer_middleware.beaker_signed,
 }
 ASGI: peer_middleware.Makers = {
     OURS: peer_middleware.ours_asgi,
-    CACHED: partial(peer_middleware.ours_asgi, token_cache=1024),
+    CACHED: partial(peer_middleware.ours_asgi, token_cache=peer_middleware.KEPT),
     REFERENCE: peer_middleware.prototype_asgi,
     "Starlette, signed": peer_middleware.starlette_signed,
     "asgi-sessions, encrypted": peer_middleware.asgi_sessions,

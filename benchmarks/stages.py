@@ -7,19 +7,19 @@ ours.
 """
 
 import os
-import pickle
 import statistics
 import time
 from functools import partial
+from pickle import dumps
 from typing import Any
 
 import doors
 import peer_middleware
 import peers
-import reference
 from harness import Case, Times, added, measure, ratio
 from payloads import PAYLOADS
 from peers import OURS, REFERENCE
+from reference import PROTOCOL, loads
 from tables import Table
 
 from sealedsession import base64url
@@ -45,8 +45,8 @@ def run() -> tuple[list[Table], list[str]]:
             times = measure(cases)
             steps = [name for name in cases if name not in (OURS, REFERENCE)]
             column = {name: ratio(times, name, REFERENCE) for name in steps}
-            column["the rest"] = _rest(times, steps)
-            column["all of it"] = ratio(times, OURS, REFERENCE)
+            column[_REST] = _rest(times, steps)
+            column[_ALL] = ratio(times, OURS, REFERENCE)
             column["all without grammar"] = _rest(times, [_GRAMMAR])
             for name, share in column.items():
                 table.rows.setdefault(name, []).append(share)
@@ -107,8 +107,8 @@ def _reference_steps(action: doors.Action) -> dict[str, Case]:
         _UNTOUCHED: doors.wsgi_case(built.build(None), environ),
         "finding the cookie": partial(middleware.find, environ),
         "unsealing": partial(middleware.unseal, token),
-        "reading": partial(reference.loads, payload),
-        "writing and comparing": lambda: pickle.dumps(session._data, reference.PROTOCOL) == payload,
+        "reading": partial(loads, payload),
+        "writing and comparing": lambda: dumps(session._data, PROTOCOL) == payload,
         _ALL: doors.wsgi_case(middleware, environ),
     }
     if set_cookies:

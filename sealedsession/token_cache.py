@@ -9,7 +9,6 @@ Off unless the option `token_cache` says how many are kept. Rules:
    one goes, with whatever was not used meanwhile. So a hit in the young one writes nothing, and no thread waits.
 """
 
-import time
 from collections.abc import Callable
 from hashlib import sha256
 
@@ -38,7 +37,7 @@ class TokenCache:
         keyring: Keyring | KeyringSource,
         most: int,
         largest: int,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float],
     ) -> None:
         self._unseal = sealer.unseal
         self._check_times = sealer.check_times

@@ -76,6 +76,9 @@ class Browser:
 
 
 class WsgiBrowser(Browser):
+    def wrapped(self, app):
+        return wsgi.SessionMiddleware(app, **self.options)
+
     def request(self, act, after, cookie):
         sent = []
 
@@ -85,13 +88,14 @@ class WsgiBrowser(Browser):
             after(environ["sealedsession.session"])
             return []
 
-        wsgi.SessionMiddleware(app, **self.options)(
-            environ_of(cookie), lambda _, headers, exc_info=None: sent.append(headers)
-        )
+        self.wrapped(app)(environ_of(cookie), lambda _, headers, exc_info=None: sent.append(headers))
         return [value for name, value in sent[0] if name == "Set-Cookie"]
 
 
 class AsgiBrowser(Browser):
+    def wrapped(self, app):
+        return asgi.SessionMiddleware(app, **self.options)
+
     def request(self, act, after, cookie):
         async def app(scope, receive, send):
             act(scope["session"])
@@ -99,7 +103,7 @@ class AsgiBrowser(Browser):
             after(scope["session"])
 
         scope = http(None if cookie is None else cookie.encode())
-        [message] = talk(asgi.SessionMiddleware(app, **self.options), scope)
+        [message] = talk(self.wrapped(app), scope)
         return [value.decode() for name, value in message["headers"] if name == b"set-cookie"]
 
 

@@ -3,15 +3,15 @@
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
+from operator import methodcaller
 from time import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_asgi import http, start, talk
-from test_wsgi import environ_of
+from test_revocation import AsgiBrowser, WsgiBrowser
+from test_seal import NOW, seal
 
-from sealedsession import asgi, wsgi
 from sealedsession.config import SessionConfig
 from sealedsession.errors import UnsealError
 from sealedsession.keys import Keyring
@@ -20,7 +20,6 @@ from sealedsession.revocation import MemoryStore, SQLiteStore
 from sealedsession.seal import Sealer
 from sealedsession.token_cache import TokenCache
 
-NOW = 1_800_000_000
 PAIRS = [(sha256(b"mac %d" % number).digest(), sha256(b"aes %d" % number).digest()) for number in range(2)]
 OLD, NEW = (Keyring(*pair) for pair in PAIRS)
 BOTH = Keyring(*(list(halves) for halves in zip(PAIRS[1], PAIRS[0], strict=True)))  # the new one seals
@@ -62,10 +61,6 @@ def make(most=4, keyring=OLD, largest=LARGEST, **options):
     times = {"idle_timeout": IDLE, "absolute_timeout": ABSOLUTE, "leeway": LEEWAY, "clock": clock}
     sealer = Counting(keyring, "cookie:session", **times | options)
     return TokenCache(sealer, keyring, most, largest, clock), sealer, clock
-
-
-def seal(sealer, payload=b"payload", created=NOW, **fields):
-    return sealer.seal(payload, created=created, **fields).encode()
 
 
 def outcome(unseal, token, binding=b""):
@@ -378,40 +373,24 @@ def test_threads():
 # ------------------------------------------------------------------------------------------------------- with the doors
 
 
-class WsgiClient:
-    """One middleware, whose requests are an act on the session and a cookie."""
+class OneMiddleware:
+    """A browser whose requests go through one middleware, as those to a server do."""
 
-    def __init__(self, **options):
-        def app(environ, start_response):
-            self.session = environ["sealedsession.session"]
-            self.act(self.session)
-            start_response("200 OK", [])
-            return []
+    middleware = None
 
-        self.middleware = wsgi.SessionMiddleware(app, **options)
-
-    def visit(self, act, cookie=None):
-        """Give what the session held after the act, and the cookie that was set."""
-        self.act, sent = act, []
-        self.middleware(environ_of(cookie), lambda _, headers, exc_info=None: sent.extend(headers))
-        found = [value.partition(";")[0] for name, value in sent if name == "Set-Cookie"]
-        return self.session, found[0] if found else None
+    def wrapped(self, app):
+        if self.middleware is None:
+            self.middleware = super().wrapped(app)
+        self.middleware.app = app
+        return self.middleware
 
 
-class AsgiClient:
-    def __init__(self, **options):
-        async def app(scope, receive, send):
-            self.session = scope["session"]
-            self.act(self.session)
-            await send(start(headers=[]))
+class WsgiClient(OneMiddleware, WsgiBrowser):
+    pass
 
-        self.middleware = asgi.SessionMiddleware(app, **options)
 
-    def visit(self, act, cookie=None):
-        self.act = act
-        [message] = talk(self.middleware, http(None if cookie is None else cookie.encode()))
-        found = [value.decode().partition(";")[0] for name, value in message["headers"] if name == b"set-cookie"]
-        return self.session, found[0] if found else None
+class AsgiClient(OneMiddleware, AsgiBrowser):
+    pass
 
 
 @pytest.fixture(params=[WsgiClient, AsgiClient], ids=["wsgi", "asgi"])
@@ -441,21 +420,23 @@ def sign_in(session):
 @pytest.mark.parametrize(("options", "expected"), [({}, 3), ({"token_cache": 2}, 1)], ids=["off", "on"])
 def test_the_option(door, keys, unsealings, options, expected):
     """The option decides whether a cookie is unsealed once, or for each of its requests."""
-    client = door(**keys, **options)
-    _, cookie = client.visit(sign_in)
+    client = door({**keys, **options})
+    client.visit(sign_in)
     for _ in range(3):
-        assert client.visit(len, cookie)[0]["user"] == "ann"
+        assert client.visit()["user"] == "ann"
     assert len(unsealings) == expected
 
 
 def test_requests_share_no_values(door, keys, unsealings):
     """What a request does to the values of its session, no other request with the same cookie sees."""
-    client = door(**keys, token_cache=2)
-    _, cookie = client.visit(sign_in)
+    client = door({**keys, "token_cache": 2})
+    client.visit(sign_in)
+    cookie = client.cookie
     for number in range(3):
-        session, changed = client.visit(lambda session, number=number: session["cart"].append(number), cookie)
+        session = client.visit(lambda session, number=number: session["cart"].append(number), cookie=cookie)
         assert session == {"user": "ann", "cart": ["apple", number]}
-        assert client.visit(len, changed)[0] == {"user": "ann", "cart": ["apple", number]}
+        changed = client.set_cookies[0].partition(";")[0]
+        assert client.visit(cookie=changed) == {"user": "ann", "cart": ["apple", number]}
     assert unsealings.count(cookie.partition("=")[2].encode()) == 1
 
 
@@ -463,51 +444,54 @@ def test_requests_share_no_values(door, keys, unsealings):
 def test_a_logout_ends_a_kept_token(door, blocks, keys, tmp_path, unsealings):
     """The store is asked for every request: a copy of a cookie that is kept is refused after the logout."""
     store = SQLiteStore(tmp_path / "revoked.db") if blocks else MemoryStore()
-    client = door(**keys, token_cache=2, revocation=store)
-    _, cookie = client.visit(sign_in)
-    assert client.visit(len, cookie)[0]["user"] == "ann"
-    client.visit(lambda session: session.logout(), cookie)
-    session, _ = client.visit(len, cookie)
+    client = door({**keys, "token_cache": 2, "revocation": store})
+    client.visit(sign_in)
+    cookie = client.cookie
+    assert client.visit()["user"] == "ann"
+    client.visit(methodcaller("logout"))
+    session = client.visit(cookie=cookie)
     assert (dict(session), session.rejected) == ({}, "revoked")
     assert len(unsealings) == 1
 
 
 def test_the_binding_of_a_request(door, keys):
     """With a binding, a kept token opens for its client alone."""
-    client = door(**keys, token_cache=4, binding=lambda request: self_said[0])
+    client = door({**keys, "token_cache": 4, "binding": lambda request: self_said[0]})
     self_said = [b"ann's"]
-    _, cookie = client.visit(sign_in)
+    client.visit(sign_in)
+    cookie = client.cookie
     for said, rejected in [(b"ann's", None), (b"bob's", "bad_signature"), (b"ann's", None)]:
         self_said[0] = said
-        session, _ = client.visit(len, cookie)
+        session = client.visit(cookie=cookie)
         assert (session.rejected, len(session)) == (rejected, 0 if rejected else 2)
 
 
 @pytest.mark.parametrize(("size", "unsealed"), [(100, 1), (101, 2)])
 def test_what_is_over_the_limits_is_not_kept(keys, size, unsealed, unsealings):
     """A forged token whose payload is larger than the option limits allows is refused, and takes no memory."""
-    client = WsgiClient(**keys, token_cache=2, limits=Limits(size=100))
-    forged = Sealer(client.middleware.config.keys, "cookie:__Host-session").seal(bytes(size), created=int(time()))
+    config = SessionConfig(**keys, token_cache=2, limits=Limits(size=100))
+    client = WsgiClient({"config": config})
+    forged = Sealer(config.keys, "cookie:__Host-session").seal(bytes(size), created=int(time()))
     for _ in range(2):
-        assert client.visit(len, f"__Host-session={forged}")[0].rejected == "forbidden_value"
+        assert client.visit(cookie=f"__Host-session={forged}").rejected == "forbidden_value"
     assert len(unsealings) == unsealed
 
 
 def test_a_shared_config(keys, unsealings):
     """Two middlewares of one config have two caches."""
     config = SessionConfig(**keys, token_cache=2)
-    first, second = WsgiClient(config=config), WsgiClient(config=config)
-    _, cookie = first.visit(sign_in)
+    first, second = WsgiClient({"config": config}), WsgiClient({"config": config})
+    first.visit(sign_in)
     for client in (first, second, first, second):
-        client.visit(len, cookie)
+        assert client.visit(cookie=first.cookie)["user"] == "ann"
     assert len(unsealings) == 2
 
 
 def test_nothing_is_shown(keys):
     """Neither tokens nor what they hold stand in what a middleware shows of itself."""
-    client = WsgiClient(**keys, token_cache=2)
-    _, cookie = client.visit(sign_in)
-    client.visit(len, cookie)
+    client = WsgiClient({**keys, "token_cache": 2})
+    client.visit(sign_in)
+    client.visit()
     shown = repr(client.middleware) + repr(client.middleware.config) + repr(client.middleware._manager)
     assert "ann" not in shown
-    assert cookie.partition("=")[2] not in shown
+    assert client.cookie.partition("=")[2] not in shown
