@@ -3,6 +3,8 @@
 Every row below removes one check from a copy of the package and runs the tests that should notice. A row that no test
 notices has survived: the guard is not tested, and the exit status is 1. Words choose the rows whose name or file has
 one of them. A check that something later makes again, with the same outcome, is not listed.
+
+A row whose text is no longer in its module exactly once is reported as stale. It fails the run too, after the others.
 """
 
 import re
@@ -1324,11 +1326,11 @@ def check_tests(tests: str) -> None:
         sys.exit(f"{tests} fails with all guards in place:\n{output}")
 
 
-def mutated(mutation: Mutation) -> str:
-    """The text of a module without one guard, which has to be in it exactly once."""
+def mutated(mutation: Mutation) -> str | None:
+    """Return the text of a module without one guard, or None if the guard's text is not in it exactly once."""
     text = (ROOT / "sealedsession" / mutation.file).read_text(encoding="utf-8")
-    if (count := text.count(mutation.old)) != 1:
-        sys.exit(f"{mutation.name}: the text is {count} times in {mutation.file}:\n{mutation.old}")
+    if text.count(mutation.old) != 1:
+        return None
     changed = text.replace(mutation.old, mutation.new)
     compile(changed, mutation.file, "exec")
     return changed
@@ -1336,9 +1338,11 @@ def mutated(mutation: Mutation) -> str:
 
 def survives(mutation: Mutation) -> bool:
     """Take out one guard of a copy, and say whether the tests pass all the same."""
+    changed = mutated(mutation)
+    assert changed is not None  # stale rows are sorted out before
     with tempfile.TemporaryDirectory() as directory:
         copy(Path(directory))
-        Path(directory, "sealedsession", mutation.file).write_text(mutated(mutation), encoding="utf-8")
+        Path(directory, "sealedsession", mutation.file).write_text(changed, encoding="utf-8")
         code, output = run(Path(directory), mutation.tests)
     if code not in (PASSED, FAILED):
         sys.exit(f"{mutation.name}: pytest could not run:\n{output}")
@@ -1348,16 +1352,18 @@ def survives(mutation: Mutation) -> bool:
 def main(words: list[str]) -> int:
     """Run the rows that words choose, or all."""
     chosen = [row for row in MUTATIONS if not words or any(word in f"{row.file}: {row.name}" for word in words)]
-    for row in chosen:
-        mutated(row)  # before anything takes time
+    stale = [row for row in chosen if mutated(row) is None]
+    for row in stale:
+        print(f"STALE     {row.file}: {row.name}", flush=True)
+    chosen = [row for row in chosen if row not in stale]
     with ThreadPoolExecutor(cpu_count()) as pool:
         list(pool.map(check_tests, sorted({row.tests for row in chosen})))
         survived = 0
         for row, alive in zip(chosen, pool.map(survives, chosen), strict=True):
             survived += alive
             print(f"{'SURVIVED' if alive else 'killed  '}  {row.file}: {row.name}", flush=True)
-    print(f"{len(chosen) - survived} killed, {survived} survived")
-    return 1 if survived else 0
+    print(f"{len(chosen) - survived} killed, {survived} survived, {len(stale)} stale")
+    return 1 if survived or stale else 0
 
 
 if __name__ == "__main__":
