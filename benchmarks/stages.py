@@ -80,7 +80,7 @@ def _our_steps(action: doors.Action) -> dict[str, Case]:
     built = peer_middleware.ours_wsgi()
     environ, session, set_cookies = _request(built, action)
     middleware = built.build(action)
-    manager = middleware._manager
+    manager = middleware.manager
     incoming, form, origin = manager._incoming, manager._form, session._origin
     header = environ["HTTP_COOKIE"]
     (token,) = incoming._find(header.encode())

@@ -1,8 +1,12 @@
-"""The ASGI door (ASGI 3, http and websocket): the session stands in ``scope["session"]``, and the message that carries
-the response's headers carries it away.
+"""The ASGI middleware (ASGI 3, http and websocket): it puts the session into ``scope["session"]`` and seals it with the
+message that carries the response's headers.
 
-Other scope types pass through untouched, and so does every message but those that carry headers. A websocket's session
-is sealed with `websocket.accept`, or with the denial response: afterwards no header can go to the client.
+1. Other scope types pass through untouched, and so does every message except for those that carry headers.
+2. A websocket's session is sealed with `websocket.accept`, or with the denial response. After that, no header can be
+   sent to the client.
+3. Only the object that the middleware has put into the scope is its session. Whatever else is there when the headers
+   are sent, a mounted application's own session for example, is ignored.
+4. Errors leave without the frames of this package, whose local variables hold session values.
 """
 
 # Annotations stay text: those of a function defined for every request would be evaluated for every request.
@@ -12,12 +16,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Unpack
 
-from sealedsession.config import SessionConfig
-from sealedsession.errors import SessionClosed
+from sealedsession.config import ENVIRON_KEY, SessionConfig
+from sealedsession.errors import ConfigError, SessionClosed, drop_own_frames
 from sealedsession.manager import SessionManager
 from sealedsession.options import SessionOptions, check_application
 from sealedsession.session import Session
-from sealedsession.session_states import UNOPENED_CONTENT, ClosedSession, UnopenedSession
+from sealedsession.session_states import OPENING, UNOPENED_CONTENT, ClosedSession, UnopenedSession, wait_until_open
 
 # Any, because that is what satisfies Starlette, FastAPI, Litestar and asgiref at once.
 ASGIApplication = Callable[[Any, Any, Any], Awaitable[None]]
@@ -42,7 +46,13 @@ class SessionMiddleware:
         check_application(app, "ASGI")
         self.app = app
         self.config = SessionConfig.of_arguments(config, options)
-        self._manager = SessionManager[Any, bytes](
+        if self.config.environ_key != ENVIRON_KEY:
+            raise ConfigError(
+                f"environ_key: {self.config.environ_key!r} has no effect in ASGI, where applications find the session "
+                'in scope["session"]. Remove the option'
+            )
+        self._clock = self.config.clock
+        self.manager = SessionManager[Any, bytes](
             self.config,
             cookie_header=_cookie_header,
             plain_http_host=_plain_http_host,
@@ -56,65 +66,89 @@ class SessionMiddleware:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        session = scope["session"] = UnopenedSession(UNOPENED_CONTENT)
-        session._keeper = self._manager
-        session._cookies = scope["headers"]
-        session._request = scope if self._manager.binds else None
+        headers = scope["headers"]
+        if type(headers) is not list and type(headers) is not tuple:  # any iterable is allowed, perhaps for one use
+            headers = scope["headers"] = [(name, value) for name, value in headers]
+        binds = self.manager.binds
+        session = UnopenedSession(UNOPENED_CONTENT)
+        session._keeper = self.manager
+        session._cookies = headers
+        session._arrived = self._clock()
         session._headers_gone = False
-        if self._manager.awaits:
-            await self._call_with_store(scope, receive, send, session)
-            return
+        if "session" in scope:  # another middleware's, which must not see this one
+            scope = {**scope, "session": session}
+        else:  # in place: what routers put into the scope is for outer middlewares too
+            scope["session"] = session
+        session._request = scope if binds else None
 
         def sealing_send(message: Any) -> Any:
             if message["type"] != "http.response.body":
-                if type(session) is UnopenedSession and scope.get("session", session) is session:
-                    if message["type"] in _WITH_HEADERS:
-                        session._headers_gone = True
-                else:
-                    message = self._with_session(scope, session, message)
+                if message["type"] in _WITH_HEADERS:
+                    session._headers_gone = True
+                if (
+                    OPENING
+                    or binds
+                    or type(session) is not UnopenedSession
+                    or scope.get("session", session) is not session
+                ):
+                    try:
+                        message = self._with_session(scope, session, message)
+                    except Exception as error:
+                        drop_own_frames(error)
+                        raise
             return send(message)
 
-        await self.app(scope, receive, sealing_send)
+        try:
+            if self.manager.awaits:
+                await self._call_with_store(scope, receive, send, session)
+            else:
+                await self.app(scope, receive, sealing_send)
+        except Exception as error:
+            drop_own_frames(error)
+            raise
 
     async def _call_with_store(self, scope: Any, receive: Any, send: Any, session: Session) -> None:
-        """Ask the store before the application runs, and tell it what was revoked before each message goes out."""
-        await self._manager.fetch(session)
+        """Look into the store before the application runs, and call it for what was revoked before each message."""
+        await self.manager.fetch(session)
 
         async def sealing_send(message: Any) -> None:
-            message = self._with_session(scope, session, message)
-            if session._pending:
-                await self._manager.revoke_pending(session)
+            try:
+                if session._pending:
+                    await self.manager.revoke_pending(session)
+                message = self._with_session(scope, session, message)
+            except Exception as error:
+                drop_own_frames(error)
+                raise
             await send(message)
 
         try:
             await self.app(scope, receive, sealing_send)
         finally:
             if session._pending:
-                await asyncio.shield(self._manager.revoke_pending(session))
+                await asyncio.shield(self.manager.revoke_pending(session))
 
     def _with_session(self, scope: Any, session: Session, message: Any) -> Any:
-        """The message with the session's headers, if it is the one that carries headers."""
+        """Return the message with the session's headers, if it is the one that carries headers."""
         kind = message["type"]
+        if scope.get("session", session) is not session:
+            self.config.events.foreign_session(type(scope["session"]))
         if kind == "websocket.close":
-            self._close_without_headers(scope, session, "websocket.close before websocket.accept")
+            self._close_without_headers(session, "websocket.close before websocket.accept")
         if kind not in _WITH_HEADERS:
             return message
         if kind == "websocket.accept" and _spec_version(scope) < _ACCEPT_HEADERS_SINCE:
             self._close_without_headers(
-                scope, session, "websocket.accept of this server, whose ASGI spec_version is below 2.1,"
+                session, "websocket.accept of this server, whose ASGI spec_version is below 2.1,"
             )
             return message
         headers = message.get("headers", ())
-        status = message.get("status", _SWITCHING_PROTOCOLS)
-        current = scope.get("session", session)
-        if current is not session:
-            self._manager.adopt(session, current)
-        sent = self._manager.close(session, scope, status, headers)
+        sent = self.manager.close(session, scope, message.get("status", _SWITCHING_PROTOCOLS), headers)
         return message if sent is headers else {**message, "headers": sent}
 
-    def _close_without_headers(self, scope: Any, session: Session, message: str) -> None:
-        """Close a session with a message that ends all chance to save it, and say so if that would lose a change."""
-        self._manager.adopt(session, scope.get("session", session))
+    def _close_without_headers(self, session: Session, message: str) -> None:
+        """Close a session with a message after which it cannot be saved, and raise an error if that loses a change."""
+        session._headers_gone = True
+        wait_until_open(session)
         if type(session) is not Session:
             return
         if session.modified:
@@ -149,4 +183,6 @@ def _plain_http_host(scope: Any) -> str | None:
         if name == b"host":
             return str(value, "latin-1")
     server = scope.get("server")
+    if server and not isinstance(server, list | tuple):  # any iterable is allowed, perhaps for one use
+        server = scope["server"] = list(server)
     return str(server[0]) if server else None

@@ -28,6 +28,7 @@ from sealedsession.revocation import RevocationStore, store_of
 from sealedsession.values import Registry, default_registry
 
 SERIALIZERS = ("pickle", "json")
+ENVIRON_KEY = "sealedsession.session"  # PEP 3333 leaves names without a dot to CGI
 _TOKENS_MAX = 100_000  # garbage collection looks through them
 
 
@@ -105,7 +106,7 @@ class SessionConfig:
     limits: Limits = DEFAULT_LIMITS
     save_on_error: bool = False
     cache_control: str | None = "no-store"
-    environ_key: str = "sealedsession.session"
+    environ_key: str = ENVIRON_KEY
     clock: Callable[[], float] = time.time
     random_bytes: Callable[[int], bytes] = os.urandom
     # Made of the options:

@@ -6,7 +6,8 @@ Rules, from RFC 6265bis (draft-ietf-httpbis-rfc6265bis) and CHIPS, all checked a
 2. The prefixes __Secure-, __Host-, __Http- and __Host-Http- mean what browsers enforce, in any case of letters.
 3. SameSite is always explicit. SameSite=None and Partitioned need Secure.
 4. A cookie is deleted by the same name, path, domain and Partitioned it was set with.
-5. A neighbour cookie, however odd, never hides ours.
+5. A neighbour cookie, however odd, never hides ours, nor do up to 15 others of our name. Headers are not split at
+   commas, as some gateways join them: a neighbour's value could then pass for a __Host- cookie.
 """
 
 import ipaddress
@@ -22,7 +23,9 @@ LIMIT = 4096  # bytes of name and value that a browser keeps
 ATTRIBUTE_LIMIT = 1024  # bytes of an attribute's value
 NAME_LIMIT = 256  # bytes of our own cookie's name, which count towards LIMIT
 MAX_AGE_LIMIT = 400 * 24 * 3600  # seconds
-CANDIDATES = 4  # cookies of our name that are tried; browsers send one, two after a change of path or domain
+CANDIDATES = (
+    16  # cookies of our name that are tried: a neighbouring host that can set cookies may send some before ours
+)
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _DOMAIN = re.compile(r"\.?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
@@ -143,7 +146,7 @@ class CookieFinder:
         self._every = re.compile(rb"(?:^|;)[ \t]*" + re.escape(self._prefix) + rb"([^;]*)")
 
     def __call__(self, header: bytes) -> list[bytes]:
-        """The cookie's values in the order of the header, at most `CANDIDATES`.
+        """Return the cookie's values in the order of the header, at most one more than `CANDIDATES`.
 
         A header is cut at semicolons and nowhere else, as browsers write it (RFC 6265bis, 5.8.3).
         """
@@ -154,7 +157,11 @@ class CookieFinder:
         if (at == 0 or header[at - 2 : at] == b"; ") and header.find(self._prefix, start) < 0:
             end = header.find(b";", start)
             return [(header[start:] if end < 0 else header[start:end]).strip(_AROUND_VALUE)]
-        return [match[1].strip(_AROUND_VALUE) for match in islice(self._every.finditer(header), CANDIDATES)]
+        return [match[1].strip(_AROUND_VALUE) for match in islice(self._every.finditer(header), CANDIDATES + 1)]
+
+    def is_behind_comma(self, header: bytes) -> bool:
+        """Return whether the cookie follows a comma, as where a gateway has joined several Cookie headers by commas."""
+        return re.search(rb",[ \t]*" + re.escape(self._prefix), header) is not None
 
 
 def is_loopback(host: str) -> bool:

@@ -42,7 +42,9 @@ def given(value: object) -> str:
 def drop_own_frames(error: BaseException) -> None:
     """Remove this package's frames from the tracebacks of an error and of its causes.
 
-    Local variables of those frames may hold keys or session values, and error trackers record local variables.
+    Local variables of those frames may hold keys or session values, and error trackers record local variables. A note
+    tells where in this package another error than its own was raised.
+
     A bare ``raise`` does not add the frame of its own function again, so call this where the error leaves the package.
     """
     errors, seen = [error], set[int]()
@@ -51,23 +53,37 @@ def drop_own_frames(error: BaseException) -> None:
         if id(current) in seen:
             continue
         seen.add(id(current))
-        current.__traceback__ = _without_own_frames(current.__traceback__)
+        kept, last_dropped = _split_frames(current.__traceback__)
+        if (
+            last_dropped is not None
+            and not isinstance(current, SealedSessionError)
+            and not hasattr(current, "__notes__")
+        ):
+            current.add_note(f"Raised in {_module(last_dropped)}, line {last_dropped.tb_lineno}")
+        traceback = None
+        for entry in reversed(kept):
+            traceback = TracebackType(traceback, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+        current.__traceback__ = traceback
         errors += [linked for linked in (current.__cause__, current.__context__) if linked is not None]
         if isinstance(current, BaseExceptionGroup):
             errors += current.exceptions
 
 
-def _without_own_frames(traceback: TracebackType | None) -> TracebackType | None:
-    kept = []
+def _split_frames(traceback: TracebackType | None) -> tuple[list[TracebackType], TracebackType | None]:
+    """Return the entries of other packages, and the last entry if it is of this package."""
+    kept, last_dropped = [], None
     while traceback is not None:
-        module = str(traceback.tb_frame.f_globals.get("__name__"))
-        if module.partition(".")[0] != "sealedsession":
+        last_dropped = None
+        if _module(traceback).partition(".")[0] == "sealedsession":
+            last_dropped = traceback
+        else:
             kept.append(traceback)
         traceback = traceback.tb_next
-    rebuilt = None
-    for entry in reversed(kept):
-        rebuilt = TracebackType(rebuilt, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
-    return rebuilt
+    return kept, last_dropped
+
+
+def _module(entry: TracebackType) -> str:
+    return str(entry.tb_frame.f_globals.get("__name__"))
 
 
 class SealedSessionError(Exception):
@@ -89,7 +105,7 @@ def _largest(by_key: Mapping[object, int]) -> str:
     return ", ".join(f"{repr(key)[:60]} {count} bytes" for key, count in list(by_key.items())[:5]) or "none"
 
 
-class CookieTooLarge(SealError):
+class CookieTooLarge(SealError, ValueError):
     """The sealed session does not fit the bytes that a browser keeps for a cookie (RFC 6265bis, 5.7).
 
     :param name: the cookie's name.

@@ -8,7 +8,7 @@ key, a token or a session value: a session is named by a keyed hash of its id (O
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal, Protocol
@@ -35,6 +35,13 @@ _LEVELS = {
     "store_error": logging.DEBUG,  # the store's failure was a record of its own
     "forbidden_value": logging.ERROR,
 }
+
+_FOREIGN_TYPES_MOST = 100  # types that are logged: a program that makes classes does not fill the memory
+
+
+def _level(error: UnsealError) -> int:
+    return _LEVELS.get(error.code, logging.WARNING)
+
 
 Kind = Literal[
     "opened",  # a cookie or a state was accepted
@@ -89,7 +96,7 @@ class Events:
     :param what: what has that name, for the log.
     """
 
-    __slots__ = ("_cookie", "_find_hash_key", "_hash_key", "_hook", "_what", "hooked")
+    __slots__ = ("_cookie", "_find_hash_key", "_foreign", "_hash_key", "_hook", "_what", "hooked")
 
     def __init__(
         self, cookie: str, hook: EventHook | None, hash_key: Callable[[], bytes], what: str = "cookie"
@@ -99,6 +106,7 @@ class Events:
         self._hook = hook
         self._find_hash_key = hash_key
         self._hash_key: bytes | None = None
+        self._foreign: set[str] = set()
         self.hooked = hook is not None  # asked before `tell` where requests are many: nothing else may cost time then
 
     def tell(
@@ -123,11 +131,48 @@ class Events:
             logger.error("on_event raised %s for the event %s", type(error).__name__, kind)
 
     def rejected(self, error: UnsealError, sid: bytes | None = None) -> None:
-        """A cookie was not accepted; the request goes on with a new, empty session, or with another cookie. Or a state
-        was not, which is an error of the call.
-        """
-        logger.log(_LEVELS.get(error.code, logging.WARNING), "%s %r rejected, %s", self._what, self._cookie, error)
+        """A token was not accepted. For a state, that is an error of the call."""
+        logger.log(_level(error), "%s %r rejected, %s", self._what, self._cookie, error)
         self.tell("rejected", sid=sid, reason=error.code, detail=error.detail)
+
+    def rejected_cookies(self, rejections: Sequence[tuple[UnsealError, bytes | None]]) -> None:
+        """Some of a request's cookies were not accepted; it goes on with another one, or with a new session.
+
+        There is one log record for each request, however many cookies a client sends. The hook gets an event for each.
+        """
+        errors = [error for error, _ in rejections]
+        worst = max(errors, key=_level)
+        if len(errors) == 1:
+            logger.log(_level(worst), "%s %r rejected, %s", self._what, self._cookie, worst)
+        else:
+            logger.log(
+                _level(worst), "%d cookies named %r of one request rejected: %s; the worst was %s",
+                len(errors), self._cookie, ", ".join(error.code for error in errors), worst,
+            )  # fmt: skip
+        for error, sid in rejections:
+            self.tell("rejected", sid=sid, reason=error.code, detail=error.detail)
+
+    def comma(self) -> None:
+        """The cookie stands behind a comma, where it cannot be trusted, so that it was not read."""
+        logger.warning(
+            "the cookie %r follows a comma in the Cookie header and is not read: a gateway in front of this server "
+            "joins Cookie headers with a comma, where RFC 9113, 8.2.3, demands '; '. Update or configure the gateway",
+            self._cookie,
+        )
+
+    def foreign_session(self, kind: type) -> None:
+        """The application has put an object of its own where the session is. One record for each type."""
+        name = f"{kind.__module__}.{kind.__qualname__}"
+        if name in self._foreign or len(self._foreign) >= _FOREIGN_TYPES_MOST:
+            return
+        self._foreign.add(name)
+        logger.warning(
+            'scope["session"] was replaced by a %s, which is ignored: the session of the cookie %r is saved as it was. '
+            "To write to the session, change the object that the middleware put there, with session.clear() and "
+            "session.update()",
+            name,
+            self._cookie,
+        )
 
     def not_called(self, error: StateError, sid: bytes) -> None:
         """A state was accepted, and the call cannot be carried out."""
@@ -137,7 +182,7 @@ class Events:
         self.tell("stale" if stale else "bad_call", sid=sid, detail=str(error))
 
     def ambiguous(self, count: int) -> None:
-        """A request had several cookies of our name: path or domain was changed, or somebody tosses cookies."""
+        """A request had several valid cookies of our name: path or domain was changed, or another host sets cookies."""
         logger.warning("%d cookies named %r in one request; the newest valid one is used", count, self._cookie)
 
     def not_saved(self, error: SealError) -> None:

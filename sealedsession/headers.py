@@ -5,7 +5,7 @@ which the application may have said in its own words (OWASP Session Management C
 WSGI's headers are str and ASGI's are bytes; what is searched for and what is added is made once of the right kind.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 Text = TypeVar("Text", str, bytes)
@@ -22,8 +22,8 @@ class SessionHeaders(Generic[Text]):
     """
 
     __slots__ = (
-        "_and_cookie", "_cache_control", "_cache_control_name", "_comma", "_covers_cookie", "_set_cookie", "_text",
-        "_vary", "_vary_name",
+        "_and_cookie", "_cache_control", "_cache_control_name", "_comma", "_covers_cookie", "_public", "_set_cookie",
+        "_text", "_vary", "_vary_name",
     )  # fmt: skip
 
     def __init__(self, text: Callable[[str], Text], name: Callable[[str], Text], cache_control: str | None) -> None:
@@ -39,9 +39,18 @@ class SessionHeaders(Generic[Text]):
         self._covers_cookie: set[Text] = {text("cookie"), text("*")}
         self._comma: Text = text(",")
         self._and_cookie: Text = text(", Cookie")
+        self._public: Text = text("public")
 
-    def add(self, headers: list[tuple[Text, Text]], set_cookie: str | None) -> list[tuple[Text, Text]]:
-        """Make a new list of the application's headers and the session's.
+    def is_public(self, headers: Iterable[tuple[Text, Text]]) -> bool:
+        """Return whether a response has ``Cache-Control: public``, for shared caches to keep (RFC 9111, 5.2.2.9)."""
+        return any(
+            self._public in (directive.strip().lower() for directive in value.split(self._comma))
+            for name, value in headers
+            if name.lower() == self._cache_control_name
+        )
+
+    def add(self, headers: Iterable[tuple[Text, Text]], set_cookie: str | None) -> list[tuple[Text, Text]]:
+        """Return a new list of the application's headers and the session's.
 
         :param set_cookie: the value of Set-Cookie, or None.
         """

@@ -1,15 +1,18 @@
-"""The way in: from a request's cookies to what its session holds.
+"""The way in: from a request's cookies to the content of its session.
 
-Every candidate is tried, and the newest one that is accepted wins. With a revocation store, its id and its subject are
-looked up there. If the store cannot answer, the option ``on_store_error`` says whether sessions are refused or
+Every candidate is tried, and the newest accepted one wins. With a revocation store, its lineage id and its subject are
+looked up there. If the store does not answer, the option ``on_store_error`` decides whether sessions are refused or
 accepted; the request is answered in any case.
+
+Every time in a session counts from the arrival of its request: what a slow request makes of a session is no younger
+than a revocation that came while it ran.
 """
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from sealedsession.config import SessionConfig
-from sealedsession.cookie import CookieFinder
+from sealedsession.cookie import CANDIDATES, CookieFinder
 from sealedsession.errors import NOT_FINAL, StoreError, UnsealError
 from sealedsession.form import SessionForm, content_of_list
 from sealedsession.revocation.store import OF_SESSION, Entry, RevocationStore, key_of_subject
@@ -21,12 +24,11 @@ from sealedsession.token_cache import TokenCache
 class Incoming:
     """Opens the sessions of requests, by one configuration.
 
-    :param cookie_header: gives the Cookie header, or None, of what a session has as `_cookies`.
+    :param cookie_header: returns the Cookie header, or None, from a session's `_cookies`.
     """
 
     __slots__ = (
-        "_allow_on_store_error", "_bind", "_clock", "_cookie_header", "_events", "_find", "_loads_payload", "_store",
-        "_unseal",
+        "_allow_on_store_error", "_bind", "_cookie_header", "_events", "_find", "_loads_payload", "_store", "_unseal",
     )  # fmt: skip
 
     def __init__(
@@ -43,14 +45,13 @@ class Incoming:
             cache = TokenCache(sealer, config.keys, config.token_cache, config.limits.size, config.clock)
             self._unseal = cache.unseal
         self._loads_payload = form.loads_payload
-        self._clock = config.clock
         self._bind = None if config.binding is None else config.bind
         self._events = config.events
         self._store = config.store
         self._allow_on_store_error = config.on_store_error == "allow"
 
     def open(self, session: Session) -> dict[Any, Any]:
-        """Give what the session holds, and note in it where that came from."""
+        """Return the content of the request's session, and set the session's fields."""
         for unsealed in self._unsealed(session):
             data = self._read(session, unsealed)
             if data is None:
@@ -58,15 +59,15 @@ class Incoming:
             if self._store is not None and (keys := _keys_of(session)):
                 try:
                     revoked = self._is_revoked(session, keys, self._store.find(keys))
-                except Exception as error:  # noqa: BLE001  # StoreError, or anything that somebody's store raises
+                except Exception as error:  # noqa: BLE001  # StoreError, or whatever a user's store raises
                     if not self._goes_without_store(session, error):
                         return self._begin(session, session._came_under)
                     revoked = False
                 if revoked:
                     continue
             session._rejected = None
-            if self._events.hooked:
-                self._events.tell("opened", sid=session._sid)
+            if session._rejections or self._events.hooked:
+                self._report_accepted(session)
             return data
         return self._begin(session)
 
@@ -79,43 +80,54 @@ class Incoming:
             if keys := _keys_of(session):
                 try:
                     revoked = self._is_revoked(session, keys, await store.afind(keys))
-                except Exception as error:  # noqa: BLE001  # StoreError, or anything that somebody's store raises
+                except Exception as error:  # noqa: BLE001  # StoreError, or whatever a user's store raises
                     if not self._goes_without_store(session, error):
                         return self._begin(session, session._came_under)
                     revoked = False
                 if revoked:
                     continue
             session._rejected = None
-            if self._events.hooked:
-                self._events.tell("opened", sid=session._sid)
+            if session._rejections or self._events.hooked:
+                self._report_accepted(session)
             return data
         return self._begin(session)
 
     def _unsealed(self, session: Session) -> Sequence[Unsealed]:
-        """What the request's cookies hold, the newest first."""
+        """Unseal the request's cookies, and return them with the newest first."""
         session._rejected = None
-        session._save = session._invalidated = False
-        session._revoked_subjects = ()
-        session._opened_at = None if self._store is None else self._clock() - self._store.staleness
+        session._rejections = ()
+        session._keeps_cookie = session._save = session._invalidated = session._revoked = False
+        session._reserved = {}
+        session._ended = ()
         header = self._cookie_header(session._cookies) if session._cookies else None
         if not header:
             return ()
         tokens = self._find(header)
-        if len(tokens) > 1:
-            self._events.ambiguous(len(tokens))
-        binding = self._bind(session._request) if self._bind is not None and tokens else b""
+        if not tokens:
+            if self._find.is_behind_comma(header):
+                self._events.comma()
+            return ()
+        if len(tokens) > CANDIDATES:
+            session._keeps_cookie = True
+            del tokens[CANDIDATES:]
+        binding = self._bind(session._request) if self._bind is not None else b""
         opened = []
         for token in tokens:
             try:
                 opened.append(self._unseal(token, binding=binding))
             except UnsealError as error:
+                if b"," in token:
+                    session._keeps_cookie = True
+                    error = UnsealError(error.code, "a token with a comma, as of Cookie headers that a gateway joined")
                 self._reject(session, error)
         if len(opened) > 1:  # a tie goes to the first, whose path is more specific
             opened.sort(key=lambda unsealed: -unsealed.sealed_at)
+        if len(tokens) > 1 and len(opened) == len(tokens):
+            self._events.ambiguous(len(tokens))
         return opened
 
     def _read(self, session: Session, unsealed: Unsealed) -> dict[Any, Any] | None:
-        """Make the session what a token says, and give its data; None if it is refused."""
+        """Take the content of a token over into the session; return its data, or None if it is refused."""
         payload, serializer, session._created, _, session._lifetime, sid, _ = session._origin = unsealed
         session._sid = sid
         try:
@@ -131,24 +143,30 @@ class Incoming:
         session._came_under = session._root or sid
         return data
 
+    def _report_accepted(self, session: Session) -> None:
+        if session._rejections:
+            self._events.rejected_cookies(session._rejections)
+        self._events.tell("opened", sid=session._sid)
+
     def _begin(self, session: Session, came_under: bytes | None = None) -> dict[Any, Any]:
         """Make it a new session.
 
-        :param came_under: the root of what was refused only because the store did not answer: it can be revoked yet.
+        :param came_under: the lineage that was refused only because the store did not answer. It can still be revoked.
         """
+        if session._rejections:
+            self._events.rejected_cookies(session._rejections)
         session._origin = session._sid = session._root = None
         session._came_under = came_under
         session._lifetime = session._subject = None
-        session._created = int(self._clock())
+        session._created = int(session._arrived)
         return {}
 
     def _is_revoked(self, session: Session, keys: list[bytes], entries: Sequence[Entry | None]) -> bool:
         if len(entries) != len(keys):
             raise StoreError(f"{len(entries)} answers to {len(keys)} questions")
         for entry in entries:
-            if entry is not None and session._created <= entry.not_before and entry.spared != session._sid:
-                error = UnsealError("revoked", "it was signed out, or its subject everywhere")
-                self._reject(session, error, session._sid)
+            if entry is not None and entry.refuses(session._created, session._came_under):
+                self._reject(session, UnsealError("revoked", "its session or its subject was revoked"), session._sid)
                 return True
         return False
 
@@ -157,19 +175,19 @@ class Incoming:
             self._events.store_error(error, "the session is accepted")
         else:
             self._events.store_error(error, "the session is refused for now")
-            self._reject(session, UnsealError("store_error", "whether it is revoked cannot be told"), session._sid)
+            self._reject(session, UnsealError("store_error", "the store did not answer"), session._sid)
         return self._allow_on_store_error
 
     def _reject(self, session: Session, error: UnsealError, sid: bytes | None = None) -> None:
-        self._events.rejected(error, sid)
+        session._rejections = (*session._rejections, (error, sid))
         if session._rejected is None or (error.code in NOT_FINAL and session._rejected not in NOT_FINAL):
             session._rejected = error.code
 
 
 def _keys_of(session: Session) -> list[bytes]:
-    """The keys under which it could be revoked."""
-    root = session._came_under
-    keys = [] if root is None else [OF_SESSION + root]  # as key_of_session, without its frame
+    """Return the keys under which a session could be revoked."""
+    lineage = session._came_under
+    keys = [] if lineage is None else [OF_SESSION + lineage]  # as key_of_session, without its frame
     if session._subject is not None:
         keys.append(key_of_subject(session._subject))
     return keys

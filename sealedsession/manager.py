@@ -3,9 +3,13 @@
     load(session)                     on first touch: what the cookie holds, see incoming.py
     close(session, status, headers)   the response's headers, see outgoing.py: the same object when nobody looked
 
+    replace(session, mapping)         new content, for frameworks that replace the session by design
+
 `Vary: Cookie` goes with every response whose session was looked into, `Cache-Control` with every Set-Cookie unless the
-application sent its own. Where the store has to be awaited, `fetch` looks into it before the application runs, and
-`revoke_pending` after it has spoken; elsewhere both happen at once.
+application sent its own. Where the store must be awaited, `fetch` looks into it before the application runs, and
+`revoke_pending` calls it before the response's headers are built; elsewhere the store is called at once.
+
+Errors leave without the frames of this package, whose local variables hold session values.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,26 +17,28 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from sealedsession.config import SessionConfig
 from sealedsession.cookie import LIMIT, is_loopback
-from sealedsession.errors import ConfigError
+from sealedsession.errors import ConfigError, UnsealError, drop_own_frames, given
 from sealedsession.form import SessionForm
 from sealedsession.headers import SessionHeaders, Text
 from sealedsession.incoming import Incoming
 from sealedsession.lifetimes import DAY
 from sealedsession.outgoing import Outgoing
 from sealedsession.plaintext import SID_BYTES
-from sealedsession.revocation.store import ALWAYS, Entry, RevocationStore, key_of_session, key_of_subject
+from sealedsession.revocation.store import ALWAYS, Caller, Entry, RevocationStore, key_of_session, key_of_subject
 from sealedsession.seal import Sealer
 from sealedsession.session import Session
-from sealedsession.session_states import ClosedSession, UnopenedSession
+from sealedsession.session_states import OPENING, ClosedSession, UnopenedSession, wait_until_open
 
 Request = TypeVar("Request")
+Result = TypeVar("Result")
 
 
 class _Revocation(NamedTuple):
-    """What the application has revoked: an entry for the store, and what its event says."""
+    """What the application revokes: an entry for the store, the session that asks for it, and the event's content."""
 
     key: bytes
     entry: Entry
+    caller: Caller
     what: str
     sid: bytes | None
 
@@ -82,9 +88,9 @@ class SessionManager(Generic[Request, Text]):
             random_bytes=config.random_bytes,
         )
         self._form = SessionForm(config)
-        self._incoming = Incoming(config, self._sealer, self._form, cookie_header)
-        self._outgoing = Outgoing(config, self._sealer, self._form)
         self._headers: SessionHeaders[Text] = SessionHeaders(text, header_name, config.cache_control)
+        self._incoming = Incoming(config, self._sealer, self._form, cookie_header)
+        self._outgoing = Outgoing(config, self._sealer, self._form, self._headers)
         self.binds = config.binding is not None
         self.revokes = config.store is not None
         self.awaits = awaits and config.store is not None and config.store.blocks
@@ -104,54 +110,84 @@ class SessionManager(Generic[Request, Text]):
         :returns: the headers to send, the same object where nothing is to be added.
         :raises SealError: when the session cannot be stored. It stays open.
         """
+        session._headers_gone = True
+        if OPENING:
+            wait_until_open(session)
         if isinstance(session, UnopenedSession):
-            session._headers_gone = True
+            if self.binds and isinstance(
+                request, dict
+            ):  # the request contains the session: keep what can open it, and no cycle
+                session._request = {name: value for name, value in request.items() if value is not session}
             return headers
         session.__class__ = Session  # open, so that a function given as `oversize` can trim it, the second time too
-        set_cookie = self._outgoing.set_cookie(session, request, status)
+        sent = list(headers)
+        try:
+            set_cookie = self._outgoing.set_cookie(session, request, status, sent)
+        except Exception as error:
+            drop_own_frames(error)
+            raise
         session.__class__ = ClosedSession
+        session._request = None  # it contains the session, and would keep it alive
         if set_cookie is not None and self._watch_transport:
             self._warn_of_plain_http(request)
-        return self._headers.add(headers, set_cookie)
+        return self._headers.add(sent, set_cookie)
 
-    def adopt(self, session: Session, current: object) -> None:
-        """Take over what the application has put where its session was, before the session is closed: a mapping
-        becomes its content, and anything else empties it. Another middleware's session is left alone.
+    def replace(self, session: Session, content: Mapping[Any, Any]) -> None:
+        """Make a mapping the content of a session, for frameworks that replace the session by design.
+
+        An empty mapping also removes the subject, as `Session.clear` does.
+
+        :raises TypeError: when the content is not a mapping.
+        :raises SessionClosed: after the response's headers have been sent.
         """
-        if isinstance(current, Session) or isinstance(session, ClosedSession):
-            return
-        content = dict(current) if isinstance(current, Mapping) else {}  # a copy: it may be a view of the session
-        session.clear()
-        session.update(content)
+        try:
+            if not isinstance(content, Mapping):
+                raise TypeError(
+                    f"session: only a mapping can replace its content{given(content)}. Assign a dict, or call "
+                    "session.update() with one"
+                )
+            session._replace(dict(content))  # a copy: it may be a view of the session
+        except Exception as error:
+            drop_own_frames(error)
+            raise
 
     async def fetch(self, session: Session) -> None:
         """Find what the request's cookie holds, awaiting the store, so that `load` need not."""
         session._pending = []
-        session._fetched = await self._incoming.aopen(session, self._store)
+        try:
+            session._fetched = await self._incoming.aopen(session, self._store)
+        except Exception as error:
+            drop_own_frames(error)
+            raise
 
     async def revoke_pending(self, session: Session) -> None:
-        """Tell the store what the application has revoked since `fetch`."""
+        """Call the store for all that the application has revoked since `fetch`."""
         while session._pending:
             revocation = session._pending.pop(0)
             try:
-                await self._store.arevoke(revocation.key, revocation.entry, self._ttl)
-                self.config.events.revoked(revocation.what, revocation.sid)
-            except Exception as error:  # noqa: BLE001  # StoreError, or anything that somebody's store raises
+                done = await self._store.arevoke(revocation.key, revocation.entry, self._ttl, revocation.caller)
+            except Exception as error:  # noqa: BLE001  # StoreError, or whatever a user's store raises
                 self.config.events.store_error(error, _NOT_REVOKED)
                 session._pending.clear()  # each would wait for the same timeout
-            except BaseException:  # cancelled: it is told at the end
+            except BaseException:  # cancelled: the rest is revoked at the end
                 session._pending.insert(0, revocation)
                 raise
+            else:
+                self._note(session, revocation, done)
 
     # ------------------------------------------------------------------------------------------- what a session asks
 
     def is_modified(self, session: Session) -> bool:
         """Whether the session differs from what came in."""
-        return self._outgoing.is_modified(session)
+        return _without_frames(self._outgoing.is_modified, session)
 
     def size(self, session: Session) -> int:
         """Bytes of name and value that the cookie would take now."""
-        return self._outgoing.size(session)
+        return _without_frames(self._outgoing.size, session)
+
+    def ensure_fits(self, session: Session) -> None:
+        """Raise a `SealError` unless the session can be sealed as it is."""
+        _without_frames(self._outgoing.ensure_fits, session)
 
     def remaining(self, session: Session) -> int:
         """Bytes until the limit."""
@@ -161,31 +197,38 @@ class SessionManager(Generic[Request, Text]):
         """128 bits from the CSPRNG."""
         return self.config.random_bytes(SID_BYTES)
 
-    def now(self) -> int:
-        """Seconds since 1970."""
-        return int(self.config.clock())
+    def begins_at(self, session: Session) -> int:
+        """Return the time at which a session begins that this request makes of another one.
+
+        It is the time to which the store's answer was current: a revocation that came after it also refuses the new
+        session.
+        """
+        return int(session._arrived - (self.config.store.staleness if self.config.store is not None else 0))
 
     def ends(self, session: Session) -> int:
         """When the session ends if nobody uses it any more."""
-        sealed_at = self.now() if session._origin is None else session._origin.sealed_at
+        sealed_at = int(self.config.clock()) if session._origin is None else session._origin.sealed_at
         return self.config.timeouts.ends(session._created, sealed_at, session._lifetime)
 
-    def revoke(self, session: Session, roots: Sequence[bytes]) -> None:
-        """Revoke sessions by their first ids, for ever: a slower server may seal one again in a moment.
+    def revoke(self, session: Session, lineages: Sequence[bytes]) -> None:
+        """Revoke lineages, for ever: a slower server may seal a session again in a moment.
 
         :raises ConfigError: without a store, even if there is nothing to revoke.
         """
         revocations = []
-        for root in roots:
-            sid = session._sid if root == session._root else root  # its event names it as the others do
-            revocations.append(_Revocation(key_of_session(root), Entry(ALWAYS), "a session was", sid))
+        for lineage in lineages:
+            if lineage not in session._ended:
+                sid = session._sid if lineage == session._root else lineage  # the id that its other events have
+                caller = self._caller(session)
+                revocations.append(_Revocation(key_of_session(lineage), Entry(ALWAYS), caller, "a session was", sid))
+                session._ended = (*session._ended, lineage)
         self._revoke(session, revocations)
 
-    def revoke_subject(self, session: Session, subject: str, spared: bytes | None) -> None:
-        """Revoke the sessions of a subject that began until now, but for one."""
-        entry = Entry(self.now(), spared or b"")
+    def revoke_subject(self, session: Session, subject: str, spared: bytes) -> None:
+        """Revoke the sessions of a subject that began until now, except for a lineage, or none if that is empty."""
+        entry = Entry(int(self.config.clock()), spared)
         what = "all sessions of a subject were"
-        self._revoke(session, [_Revocation(key_of_subject(subject), entry, what, spared)])
+        self._revoke(session, [_Revocation(key_of_subject(subject), entry, self._caller(session), what, session._sid)])
 
     # ---------------------------------------------------------------------------------------------------------- inside
 
@@ -205,6 +248,14 @@ class SessionManager(Generic[Request, Text]):
         margin = 2 * self.config.leeway + (0 if self.config.timeouts.absolute else DAY)
         return self.config.timeouts.longest + margin
 
+    def _caller(self, session: Session) -> Caller:
+        """Describe the session that asks for a revocation. The store checks in the same transaction whether it has been
+        revoked itself; by others, for what this request has revoked is no obstacle to the rest of the request."""
+        keys = [key_of_session(lineage) for lineage in session._lineages() if lineage not in session._ended]
+        if session._subject is not None:
+            keys.append(key_of_subject(session._subject))
+        return Caller(tuple(keys), session._created, session._root or session._sid or b"", int(session._arrived))
+
     def _revoke(self, session: Session, revocations: list[_Revocation]) -> None:
         store = self._store
         if self.awaits:
@@ -212,10 +263,20 @@ class SessionManager(Generic[Request, Text]):
             return
         try:
             for revocation in revocations:  # after a failure each would wait for the same timeout
-                store.revoke(revocation.key, revocation.entry, self._ttl)
-                self.config.events.revoked(revocation.what, revocation.sid)
-        except Exception as error:  # noqa: BLE001  # StoreError, or anything that somebody's store raises
+                done = store.revoke(revocation.key, revocation.entry, self._ttl, revocation.caller)
+                self._note(session, revocation, done)
+        except Exception as error:  # noqa: BLE001  # StoreError, or whatever a user's store raises
             self.config.events.store_error(error, _NOT_REVOKED)
+
+    def _note(self, session: Session, revocation: _Revocation, done: bool) -> None:
+        """Take note of the store's answer. A session that it finds revoked is not sealed any more."""
+        if done:
+            self.config.events.revoked(revocation.what, revocation.sid)
+        else:
+            session._revoked = True
+            session._rejected = "revoked"
+            error = UnsealError("revoked", "its session or its subject was revoked during the request")
+            self.config.events.rejected(error, session._sid)
 
     def _warn_of_plain_http(self, request: Request) -> None:
         host = self._plain_http_host(request)
@@ -229,6 +290,14 @@ class SessionManager(Generic[Request, Text]):
 
 
 _NOT_REVOKED = "what was to be revoked is not: copies of the cookie live on until their timeouts"
+
+
+def _without_frames(function: Callable[[Session], Result], session: Session) -> Result:
+    try:
+        return function(session)
+    except Exception as error:
+        drop_own_frames(error)
+        raise
 
 
 def _fetched(session: Session) -> dict[Any, Any]:

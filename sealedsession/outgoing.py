@@ -1,11 +1,17 @@
 """The way out: whether a response gets a Set-Cookie, and which.
 
-It is sent when the session changed, found by comparing its serialized form with the one that came in; or when it is due
-for sealing again: `refresh_interval` has passed, a fallback key sealed it, it has no id and a store needs one, or
-`save()` was called. An emptied session, and a bad cookie whose session stays empty, is answered by a deletion, unless
-that cookie may be right for another server or in a moment: `NOT_FINAL`.
+The application causes a cookie when the session changed, found by comparing its serialized form with the one that came
+in, or when it called `save()`. An emptied session is answered by a deletion.
+
+The middleware adds cookies that nobody asked for: a refresh, because `refresh_interval` has passed; a new seal, because
+a fallback key made the token, or because it has no id and a store needs one; and the deletion of a bad cookie, unless
+that cookie may be valid for another server or in a moment (`NOT_FINAL`) or not all cookies could be read. A browser
+stores cookies in the order of the responses. So such a cookie is sent only if the request is at most `PROMPT` seconds
+old: later it could undo what a newer request did, such as a sign-out. It is never sent with ``Cache-Control: public``.
 """
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 from sealedsession.config import SessionConfig
@@ -13,11 +19,13 @@ from sealedsession.cookie import LIMIT, MAX_AGE_LIMIT
 from sealedsession.errors import NOT_FINAL, CookieTooLarge, SealError
 from sealedsession.events import Kind
 from sealedsession.form import SessionForm
+from sealedsession.headers import SessionHeaders
 from sealedsession.limits import TooLarge
 from sealedsession.plaintext import SID_BYTES
 from sealedsession.seal import Sealer, Unsealed
 from sealedsession.session import Session
 
+PROMPT = 5  # seconds; most requests take less, and few users do two things within it
 _SEAL_LENGTH = 80  # characters of a token besides the payload's: head, nonce, times and tag in base64
 
 
@@ -25,31 +33,34 @@ class Outgoing:
     """Makes the Set-Cookie of responses, by one configuration."""
 
     __slots__ = (
-        "_attributes", "_config", "_deletion", "_events", "_form", "_name", "_needs_sid",
+        "_attributes", "_config", "_deletion", "_events", "_form", "_half_idle", "_headers", "_name", "_needs_sid",
         "_refresh_interval", "_sealer",
     )  # fmt: skip
 
-    def __init__(self, config: SessionConfig, sealer: Sealer, form: SessionForm) -> None:
+    def __init__(self, config: SessionConfig, sealer: Sealer, form: SessionForm, headers: SessionHeaders[Any]) -> None:
         self._config = config
+        self._headers = headers
         self._name = str(config.name)
         self._sealer = sealer
         self._form = form
         self._events = config.events
         self._needs_sid = config.store is not None
         self._refresh_interval: int = config.refresh_interval or 0
+        self._half_idle = math.inf if config.timeouts.idle is None else config.timeouts.idle / 2
         self._attributes = config.cookie.attributes
         self._deletion = config.cookie.deletion
 
-    def set_cookie(self, session: Session, request: Any, status: int) -> str | None:
-        """The value of the Set-Cookie header, or None.
+    def set_cookie(self, session: Session, request: Any, status: int, headers: Sequence[tuple[Any, Any]]) -> str | None:
+        """Return the value of the Set-Cookie header, or None.
 
         :param status: the response's status code.
+        :param headers: the application's.
         :raises SealError: when the session cannot be stored.
         """
         if status >= 500 and not self._config.save_on_error:
             return None
         try:
-            return self._cookie_for(session, request)
+            return self._cookie_for(session, request, headers)
         except SealError as error:
             if isinstance(error, CookieTooLarge):
                 self._events.too_large(error, session._sid)
@@ -64,7 +75,21 @@ class Outgoing:
                 self._events.not_saved(error)
                 return None
             self._config.oversize(session, error)
-            return self._cookie_for(session, request)
+            return self._cookie_for(session, request, headers)
+
+    def ensure_fits(self, session: Session) -> None:
+        """Check that the session can be sealed as it is, or is as it came.
+
+        :raises SealError: when it cannot be stored.
+        """
+        try:
+            try:
+                self._seal_within_limit(session, self._form.dumps(session), self._sid_to_be(session))
+            except TooLarge:
+                raise self._too_large(session) from None
+        except SealError:
+            if not self._is_as_it_came(session):
+                raise
 
     def is_modified(self, session: Session) -> bool:
         """Whether the session differs from what came in."""
@@ -81,19 +106,20 @@ class Outgoing:
     def size(self, session: Session) -> int:
         """Bytes of name and value that the cookie would take now."""
         try:
-            sid = session._sid or (bytes(SID_BYTES) if self._needs_sid else None)  # the id that it will get
-            return len(self._name) + len(self._seal(session, self._form.dumps(session), sid))
+            return len(self._name) + len(self._seal(session, self._form.dumps(session), self._sid_to_be(session)))
         except TooLarge:
             return self._estimate(self._form.sizes(session))
 
-    def _cookie_for(self, session: Session, request: Any) -> str | None:
+    def _cookie_for(self, session: Session, request: Any, headers: Sequence[tuple[Any, Any]]) -> str | None:
         origin = session._origin
         is_empty = not session and session._subject is None
+        if session._revoked:  # it has no rights: only what removes it is sent
+            return self._deletion if is_empty and session._invalidated else None
         if origin is None and is_empty and not session._save:
             if session._rejected in NOT_FINAL and not session._invalidated:
                 return None
             if session._sid is None:
-                return self._deletion if session._rejected else None
+                return self._deletion_of_rejected(session, headers)
         kind: Kind = "sealed"
         payload = b""
         try:
@@ -106,37 +132,64 @@ class Outgoing:
                     and session._created == origin.created
                     and session._lifetime == origin.lifetime
                 ):
+                    now = self._config.clock()
                     if origin.by_fallback:
                         kind = "resealed_old_key"
-                    elif self._config.clock() - origin.sealed_at >= self._refresh_interval or (
-                        self._needs_sid and origin.sid is None
-                    ):
+                    elif now - origin.sealed_at >= self._refresh_interval or (self._needs_sid and origin.sid is None):
                         kind = "refreshed"
                     else:
+                        return None
+                    if not self._may_volunteer(session, now, now - origin.sealed_at > self._half_idle, headers):
                         return None
                 elif is_empty and not session._save and session._sid in (None, origin.sid):
                     return self._deletion
             if origin is None or origin.serializer != self._form.number:
                 payload = self._form.dumps(session)
         except TooLarge:
-            by_key = self._form.sizes(session)
-            raise CookieTooLarge(self._name, self._estimate(by_key), LIMIT, by_key) from None
+            raise self._too_large(session) from None
         sid = session._keeper.new_sid() if self._needs_sid and session._sid is None else session._sid
-        token = self._seal(session, payload, sid, self._config.bind(request))
-        size = len(self._name) + len(token)
-        if size > LIMIT:
-            raise CookieTooLarge(self._name, size, LIMIT, self._form.sizes(session))
+        token = self._seal_within_limit(session, payload, sid, self._config.bind(request))
         session._sid = sid
         if self._events.hooked:
-            self._events.tell(kind, sid=session._sid, size=size)
+            self._events.tell(kind, sid=session._sid, size=len(self._name) + len(token))
         if self._config.persistent:
             now = int(self._config.clock())
             remaining = self._config.timeouts.ends(session._created, now, session._lifetime) - now
             return f"{self._name}={token}; Max-Age={min(max(remaining, 1), MAX_AGE_LIMIT)}{self._attributes}"
         return f"{self._name}={token}{self._attributes}"
 
+    def _deletion_of_rejected(self, session: Session, headers: Sequence[tuple[Any, Any]]) -> str | None:
+        if session._rejected is None:
+            return None
+        if session._invalidated:
+            return self._deletion
+        if session._keeps_cookie or not self._may_volunteer(session, self._config.clock(), False, headers):
+            return None
+        return self._deletion
+
+    def _may_volunteer(self, session: Session, now: float, ends_soon: bool, headers: Sequence[tuple[Any, Any]]) -> bool:
+        """Return whether a cookie may be sent that the application has not caused.
+
+        :param ends_soon: whether the session would otherwise be idle for too long.
+        """
+        return (now - session._arrived <= PROMPT or ends_soon) and not self._headers.is_public(headers)
+
+    def _seal_within_limit(
+        self, session: Session, payload: bytes, sid: bytes | None = None, binding: bytes = b""
+    ) -> str:
+        token = self._seal(session, payload, sid, binding)
+        size = len(self._name) + len(token)
+        if size > LIMIT:
+            raise CookieTooLarge(self._name, size, LIMIT, self._form.sizes(session))
+        return token
+
+    def _too_large(self, session: Session) -> CookieTooLarge:
+        by_key = self._form.sizes(session)
+        return CookieTooLarge(self._name, self._estimate(by_key), LIMIT, by_key)
+
     def _is_as_it_came(self, session: Session) -> bool:
-        """Whether the application has changed nothing, asked of the values: what came in cannot be written again."""
+        """Return whether the application has changed nothing, by comparing the values: the payload that came in cannot
+        be written again."""
         origin = session._origin
         if origin is None or session._save or not _same_identity(session, origin):
             return False
@@ -151,6 +204,10 @@ class Outgoing:
             lifetime=session._lifetime,
             binding=binding,
         )
+
+    def _sid_to_be(self, session: Session) -> bytes | None:
+        """Return the session's id, or one as long as the id that it will get."""
+        return session._sid or (bytes(SID_BYTES) if self._needs_sid else None)
 
     def _estimate(self, by_key: dict[Any, int]) -> int:
         return len(self._name) + _SEAL_LENGTH + sum(by_key.values())

@@ -5,10 +5,10 @@ opened and after the headers have gone it is of another class, see session_state
 keeper finds them by comparing, so that a change inside a nested value counts.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from sealedsession.errors import Reason, given
+from sealedsession.errors import Reason, UnsealError, given
 from sealedsession.revocation.store import checked_subject
 from sealedsession.seal import Unsealed
 
@@ -38,53 +38,68 @@ class Keeper(Protocol):
         """Bytes until the limit."""
         ...
 
+    def ensure_fits(self, session: "Session") -> None:
+        """Raise a `SealError` unless the session can be sealed as it is."""
+        ...
+
     def new_sid(self) -> bytes:
         """A new session id."""
         ...
 
-    def now(self) -> int:
-        """Seconds since 1970."""
+    def begins_at(self, session: "Session") -> int:
+        """Return the time, in seconds since 1970, at which a session begins that this request makes of another one."""
         ...
 
     def ends(self, session: "Session") -> int:
         """When the session ends if nobody uses it any more, in seconds since 1970."""
         ...
 
-    def revoke(self, session: "Session", roots: Sequence[bytes]) -> None:
-        """Revoke the sessions that began with these ids."""
+    def revoke(self, session: "Session", lineages: Sequence[bytes]) -> None:
+        """Revoke the sessions of these lineages, on behalf of a session."""
         ...
 
-    def revoke_subject(self, session: "Session", subject: str, spared: bytes | None) -> None:
-        """Revoke the sessions of a subject that began until now, but for one."""
+    def revoke_subject(self, session: "Session", subject: str, spared: bytes) -> None:
+        """Revoke a subject's sessions that began until now, except for the lineage `spared`, on behalf of a session."""
         ...
 
 
 class Session(dict[Any, Any]):
     """A session: a dict that is sealed into a cookie when it has changed."""
 
-    # _cookies: the Cookie header, or all headers, as the door has it. _request: the request, where a binding asks it.
-    # _origin: what the cookie held, or None. What follows _invalidated belongs to the session that will be sealed.
-    # _headers_gone: set on an unopened session only, whose opening then gives a closed one.
-    # _root: the first id, under which all that `regenerate` makes of it is revoked, or None while it is the id itself.
-    # _came_under: the root that came in, also of a session that was refused because the store did not answer.
-    # _opened_at: when it was looked up in the store, or None; what it becomes later in the request is no younger.
-    # _fetched and _pending: where the store is awaited, what the cookie held, and what it will be told.
+    # Set by the middleware:
+    #   _cookies: the Cookie header, or all headers. _request: the request, if the option `binding` needs it.
+    #   _arrived: when the request arrived, in seconds since 1970.
+    #   _headers_gone: the response's headers are being sent; a session that is opened later is opened as closed.
+    # Set when the session is opened:
+    #   _origin: the unsealed token, or None. _came_under: the lineage id that came in; kept for a session that was
+    #   refused because the store did not answer. _rejections: the refused tokens, for the log.
+    #   _keeps_cookie: a refused cookie is not deleted, because not all cookies could be read.
+    # What belongs to the identity that will be sealed: _created, _sid, _lifetime, _subject, and _root, the lineage id,
+    #   which is the session's first id; None means that it is the present id.
+    # _revoked: the store has found, during this request, that the session is revoked.
+    # _reserved: by subject that this request has revoked, the lineage id that is exempt. _ended: the lineages that this
+    #   request has revoked.
+    # _fetched and _pending: where the store is awaited, the content of the cookie, and what to revoke.
     __slots__ = (
-        "_came_under", "_cookies", "_created", "_fetched", "_headers_gone", "_invalidated", "_keeper", "_lifetime",
-        "_opened_at", "_origin", "_pending", "_rejected", "_request", "_revoked_subjects", "_root", "_save", "_sid",
-        "_subject",
+        "_arrived", "_came_under", "_cookies", "_created", "_ended", "_fetched", "_headers_gone", "_invalidated",
+        "_keeper", "_keeps_cookie", "_lifetime", "_origin", "_pending", "_rejected", "_rejections", "_request",
+        "_reserved", "_revoked", "_root", "_save", "_sid", "_subject",
     )  # fmt: skip
     _keeper: Keeper
     _cookies: Any
     _request: Any
+    _arrived: float
     _headers_gone: bool
     _origin: Unsealed | None
     _rejected: Reason | None
+    _rejections: tuple[tuple[UnsealError, bytes | None], ...]
+    _keeps_cookie: bool
     _save: bool
     _invalidated: bool
-    _revoked_subjects: tuple[str, ...]
+    _revoked: bool
+    _reserved: dict[str, bytes]
+    _ended: tuple[bytes, ...]
     _came_under: bytes | None
-    _opened_at: float | None
     _created: int
     _sid: bytes | None
     _lifetime: int | None
@@ -119,20 +134,23 @@ class Session(dict[Any, Any]):
 
     @property
     def subject(self) -> str | None:
-        """Whose session it is, such as ``user:42``, or None: a name that `revoke_subject` can be called with.
+        """Whose session it is, such as ``user:42``, or None: a name to call `revoke_subject` with.
 
-        Another name than before makes it another session, as `regenerate` does: it began with this subject.
+        Setting another subject is a sign-in: the session gets a new id, a new lineage and a new time of creation, as
+        by ``regenerate(begin_anew=True)``. Setting the same subject again does nothing. Setting None only removes it.
 
-        :raises TypeError: when it is set to what is no str; ValueError, when it is empty or over 255 characters.
+        :raises TypeError: when the subject is not a str.
+        :raises ValueError: when the subject is empty or longer than 255 characters.
         """
         return self._subject
 
     @subject.setter
     def subject(self, subject: str | None) -> None:
-        changed = subject is not None and checked_subject(subject) != self._subject
-        self._subject = subject
-        if changed:
-            self.regenerate()
+        if subject is not None and checked_subject(subject) != self._subject:
+            self._subject = subject
+            self._begin_anew()
+        else:
+            self._subject = subject
 
     @property
     def new(self) -> bool:
@@ -146,8 +164,22 @@ class Session(dict[Any, Any]):
 
     @property
     def modified(self) -> bool:
-        """Whether it differs from what came in, nested values included. Serializes the session to find out."""
+        """Whether the session differs from the one that came in, nested values included.
+
+        Reading it serializes the session. Setting it to True is the same as `save`, as in other session libraries.
+
+        :raises ValueError: when it is set to False.
+        """
         return self._keeper.is_modified(self)
+
+    @modified.setter
+    def modified(self, modified: bool) -> None:
+        if not modified:
+            raise ValueError(
+                "session.modified: it cannot be set to False, because changes are found by comparison. Undo the change "
+                "in the session instead, or do not write it"
+            )
+        self.save()
 
     @property
     def rejected(self) -> Reason | None:
@@ -168,6 +200,24 @@ class Session(dict[Any, Any]):
         """Seal the session with this response even if it is unchanged."""
         self._save = True
 
+    mark_modified = changed = save  # the names that other session libraries have for it
+
+    def ensure_fits(self) -> None:
+        """Check that the session can be stored, while the application can still answer otherwise.
+
+        Call it in a view, after the last change. Without it, the same error is raised when the response's headers are
+        sent, which is too late for most frameworks' error handlers.
+
+        :raises CookieTooLarge: when browsers would drop the cookie. It is also a ValueError.
+        :raises NotSerializable: when the session contains a value that cannot be stored. It is also a TypeError.
+        """
+        self._keeper.ensure_fits(self)
+
+    def clear(self) -> None:
+        """Remove all items and the subject. Deleting the last key alone leaves the subject as it is."""
+        super().clear()
+        self._subject = None
+
     def set_lifetime(self, seconds: int) -> None:
         """End the session so many seconds after it was created at the latest, however much it is used.
 
@@ -182,65 +232,89 @@ class Session(dict[Any, Any]):
         self._lifetime = seconds if self._lifetime is None else min(seconds, self._lifetime)
 
     def invalidate(self) -> None:
-        """Empty the session and give it a new identity: id, created, subject. Without new data the cookie is deleted.
+        """Empty the session and give it a new identity: id, lineage, time of creation. Without new data, the middleware
+        deletes the cookie.
 
-        A copy of the old cookie stays valid until its timeouts: `logout` is what ends that.
+        Copies of the old cookie stay valid until their timeouts; use `logout` to end them too.
         """
         self.clear()
-        self._sid = self._root = self._lifetime = self._subject = None
-        self._created = self._keeper.now()
+        self._sid = self._root = self._lifetime = None
+        self._created = self._keeper.begins_at(self)
         self._invalidated = True
 
-    def regenerate(self) -> None:
-        """Keep the data under a new identity: id and created. Call it when a user signs in or gains rights
-        (OWASP ASVS 5.0, 7.2.4). Revoking the session reaches its older cookies too."""
-        self._created = self._keeper.now() if self._opened_at is None else int(self._opened_at)
-        self._change_id()
+    def regenerate(self, *, begin_anew: bool = False) -> None:
+        """Give the session a new id and keep its data. Call it when the user gains rights (OWASP ASVS 5.0, 7.2.4).
+
+        The session stays in its lineage: `revoke` and `logout` also end the cookies with its earlier ids, which stay
+        valid until then. Its time of creation and its lifetime do not change, so that both timeouts continue.
+
+        :param begin_anew: whether the user has just signed in again. Then the session also begins a new lineage, and
+            the absolute timeout and the session's own lifetime start again. Setting another `subject` includes this.
+        """
+        if begin_anew:
+            self._begin_anew()
+            return
+        if self._keeper.revokes:
+            self._root = self._root or self._sid
+        self._sid = self._keeper.new_sid()
 
     def revoke(self) -> None:
-        """Have this session refused from now on, wherever its cookie is, and copies of its older cookies.
+        """Refuse this session from now on, and all copies of its cookies. Its content stays readable in this request.
 
-        What is in it stays readable for this request. Needs the option ``revocation``.
-
-        :raises ConfigError: without it.
+        :raises ConfigError: without the option ``revocation``.
+        :raises SessionClosed: after the headers have been sent, when the session has no id.
         """
-        roots = dict.fromkeys((self._came_under, self._root or self._sid))  # two, if it was invalidated and begun again
-        self._keeper.revoke(self, [root for root in roots if root is not None])
+        self._keeper.revoke(self, self._lineages() or [bytes.fromhex(self.id)])
 
     def logout(self) -> None:
-        """`revoke` and `invalidate`: the user is signed out here, and copies of the cookie are worthless.
+        """Call `revoke` and `invalidate`: the user is signed out here, and copies of the cookie are worthless.
 
         :raises ConfigError: without the option ``revocation``.
         """
-        self.revoke()
+        # A lineage that this request has begun is in no cookie yet.
+        self._keeper.revoke(self, [] if self._came_under is None else [self._came_under])
         self.invalidate()
 
     def revoke_subject(self, subject: str) -> None:
-        """Have all sessions of a subject refused that began until now: "sign me out everywhere".
+        """Refuse all sessions of a subject that began until now: "sign me out everywhere".
 
-        This one stays, with a new id, if it is the subject's own; `logout` ends it too.
+        If it is this session's own subject, this session stays signed in, with a new id and a new lineage. So does a
+        session that signs in as this subject later in the same request. `logout` ends this session too.
+
+        A session that was itself revoked during this request has no rights: nothing is revoked, and nothing is sealed
+        with this response.
 
         :raises ConfigError: without the option ``revocation``.
-        :raises TypeError: when the subject is no str; ValueError, when it is empty or over 255 characters.
+        :raises TypeError: when the subject is not a str.
+        :raises ValueError: when the subject is empty or longer than 255 characters.
         """
         checked_subject(subject)
-        self._keeper.revoke(self, ())  # the error, if there is no store
-        self._revoked_subjects = (*self._revoked_subjects, subject)
-        if self._subject == subject:
-            self._change_id()
-        else:
-            self._keeper.revoke_subject(self, subject, None)
+        exempt = self._keeper.new_sid()
+        self._keeper.revoke_subject(self, subject, exempt)
+        self._reserved = {**self._reserved, subject: exempt}
+        if self._subject == subject and not self._revoked:
+            self._sid, self._root = exempt, None
 
     def mark_accessed(self) -> None:
         """Open the session. Starlette calls this when ``request.session`` is used."""
 
-    def _change_id(self) -> None:
-        """Take a new id, under the root of the one that came in. What this request revokes does not concern it."""
-        if self._origin is not None and self._keeper.revokes and not self._invalidated:
-            self._root = self._came_under
-        self._sid = self._keeper.new_sid()
-        if self._subject is not None and self._subject in self._revoked_subjects:
-            self._keeper.revoke_subject(self, self._subject, self._sid)
+    def _replace(self, content: Mapping[Any, Any]) -> None:
+        """Replace the items; without any, remove the subject too."""
+        super().clear()
+        super().update(content)
+        if not content:
+            self._subject = None
+
+    def _begin_anew(self) -> None:
+        """Begin a new lineage at the time of the request, or the one that this request has exempted."""
+        self._created = self._keeper.begins_at(self)
+        self._sid = self._reserved.get(self._subject or "") or self._keeper.new_sid()
+        self._root = None
+
+    def _lineages(self) -> list[bytes]:
+        """Return the ids of the lineages to revoke: the one that came in and, if it began anew, the present one."""
+        lineages = dict.fromkeys((self._came_under, self._root or self._sid))
+        return [lineage for lineage in lineages if lineage is not None]
 
     fromkeys: Any = dict.fromkeys  # what is made of other keys is a plain dict, as copies are
 

@@ -1,19 +1,32 @@
 """The states of a session, each a class; opening and closing assign `__class__`.
 
-* `UnopenedSession`: nothing has been read. Whatever reads or writes it opens it first. Most requests never do.
+* `UnopenedSession`: nothing has been read. Every method opens it first. Most requests never do.
 * `Session`: open, see session.py.
-* `ClosedSession`: the response headers have gone. It can be read, and every change raises `SessionClosed`.
+* `ClosedSession`: the response's headers have been sent. Reading works, and every change raises `SessionClosed`.
 
-While unopened, the dict holds one private entry whose key is no str: C code that asks for the size first (json writes
-``{}`` for an empty dict) goes on to `items()`, which opens; C code that walks the table (orjson) fails loudly.
+Rules:
+
+1. While unopened, the dict contains one private entry whose key is not a str. C code that looks at the size first (json
+   writes ``{}`` for an empty dict) goes on to `items()`, which opens; C code that walks the table (orjson) fails, or
+   finds that entry only (docs/sessions.rst has a table). It is removed last, so that nobody sees part of the content.
+2. A session is opened once. The thread that opens it registers a lock in `OPENING`; others wait for that lock. An open
+   session needs no lock. In a forked child the threads of the parent do not exist, and the registry is empty.
+3. The middleware sets `_headers_gone`, then looks into `OPENING`. The opening thread registers first and looks at
+   `_headers_gone` last. So either the middleware waits, or the session is opened as closed: no write is lost between.
 """
 
+import os
+import threading
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
-from sealedsession.errors import SessionClosed
+from sealedsession.errors import SessionClosed, drop_own_frames
 from sealedsession.revocation.store import checked_subject
 from sealedsession.session import Session
+
+OPENING: dict[int, tuple[threading.Lock, int]] = {}  # by id of the session: a lock that is held, and the thread
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=OPENING.clear)
 
 
 def _refuse(*_: object, **__: object) -> NoReturn:
@@ -38,10 +51,10 @@ class ClosedSession(Session):
         _refuse(subject)
 
     def logout(self) -> None:
-        self.revoke()  # the cookie stays, and is worthless
+        self._keeper.revoke(self, self._lineages())  # the browser keeps the cookie, which is worthless
 
     def revoke_subject(self, subject: str) -> None:
-        self._keeper.revoke_subject(self, checked_subject(subject), None)
+        self._keeper.revoke_subject(self, checked_subject(subject), b"")  # no new id could be sealed: spare none
 
     @property
     def id(self) -> str:
@@ -63,35 +76,68 @@ class UnopenedSession(Session):
     def modified(self) -> bool:
         return False
 
+    @modified.setter
+    def modified(self, modified: bool) -> None:
+        _open(self)
+        self.modified = modified
+
     def __repr__(self) -> str:
         return "<session, not opened>"
 
 
-# What the unopened dict holds, see above.
-UNOPENED_CONTENT: dict[object, None] = {object(): None}
+_PLACEHOLDER = object()
+UNOPENED_CONTENT: dict[object, None] = {_PLACEHOLDER: None}  # rule 1
 
 _MUTATORS = (
     "__delitem__", "__ior__", "__setitem__", "clear", "pop", "popitem", "setdefault", "update",
-    "invalidate", "regenerate", "save", "set_lifetime",
+    "_replace", "changed", "invalidate", "mark_modified", "regenerate", "save", "set_lifetime",
 )  # fmt: skip
 _READERS = (
     "__contains__", "__eq__", "__ge__", "__getitem__", "__gt__", "__iter__", "__le__", "__len__", "__lt__", "__ne__",
-    "__or__", "__reversed__", "__ror__", "__sizeof__", "copy", "get", "items", "keys", "mark_accessed", "values",
-    "logout", "revoke", "revoke_subject",
+    "__or__", "__reversed__", "__ror__", "__sizeof__", "copy", "ensure_fits", "get", "items", "keys", "logout",
+    "mark_accessed", "revoke", "revoke_subject", "values",
 )  # fmt: skip
 _PROPERTIES = ("created", "expires_at", "id", "new", "rejected", "remaining", "sealed_at", "size", "subject")
 
 
 def _open(session: Any) -> None:
-    kind: type[Session] = session.__class__
-    if kind is not UnopenedSession:
-        return  # a method that was looked up before another one opened the session
-    content = session._keeper.load(session)
-    session.__class__ = Session
-    session.clear()
-    session.update(content)
-    if session._headers_gone:
-        session.__class__ = ClosedSession
+    """Open a session, or wait until the thread that opens it has done so."""
+    while session.__class__ is UnopenedSession:
+        lock = threading.Lock()  # not imported by name: gevent and eventlet replace it
+        lock.acquire()
+        mine = lock, threading.get_ident()
+        try:
+            registered = OPENING.setdefault(id(session), mine)  # atomic
+            if registered is mine and session.__class__ is UnopenedSession:
+                dict.update(session, session._keeper.load(session))
+                dict.__delitem__(session, _PLACEHOLDER)
+                session.__class__ = cast(Any, ClosedSession if session._headers_gone else Session)
+        except Exception as error:
+            drop_own_frames(error)
+            raise
+        finally:
+            if OPENING.get(id(session)) is mine:
+                del OPENING[id(session)]
+            lock.release()
+        if registered is not mine:
+            _wait(registered)
+
+
+def wait_until_open(session: Session) -> None:
+    """Wait for the thread that is opening a session, if there is one."""
+    while (other := OPENING.get(id(session))) is not None:
+        _wait(other)
+
+
+def _wait(other: tuple[threading.Lock, int]) -> None:
+    lock, owner = other
+    if owner == threading.get_ident():
+        raise RuntimeError(
+            "session: it was used while it was being opened. A binding function, a revocation store, a clock and a "
+            "decoder must not use the session; with greenlets, patch the standard library before the first import"
+        )
+    with lock:
+        pass
 
 
 def _opening_method(name: str) -> Callable[..., Any]:
@@ -100,7 +146,7 @@ def _opening_method(name: str) -> Callable[..., Any]:
         return getattr(self, name)(*args, **kwargs)
 
     method.__name__ = name
-    method.__doc__ = f"Open the session, then {name}."
+    method.__doc__ = f"Open the session, then call {name}()."
     return method
 
 
@@ -113,7 +159,7 @@ def _opening_property(name: str) -> property:
         _open(self)
         setattr(self, name, value)
 
-    return property(getter, setter, doc=f"Open the session, then {name}.")
+    return property(getter, setter, doc=f"Open the session, then use {name}.")
 
 
 for _name in (*_READERS, *_MUTATORS):

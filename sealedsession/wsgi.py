@@ -1,7 +1,10 @@
-"""The WSGI door (PEP 3333): the session stands in the environ, and start_response carries it away.
+"""The WSGI middleware (PEP 3333): it puts the session into the environ and seals it when the application calls
+start_response.
 
-The application's iterable is returned untouched. Its headers are taken when it calls start_response, which a generator
-does late, and taken again when it calls it again with exc_info.
+1. The application's iterable is returned untouched. A generator calls start_response late; and an application may call
+   it again with exc_info, which replaces the headers.
+2. The environ key belongs to the middleware. A mapping that the application puts there becomes the session's content.
+3. Errors leave without the frames of this package, whose local variables hold session values.
 """
 
 # Annotations stay text: those of a function defined for every request would be evaluated for every request.
@@ -12,9 +15,11 @@ from operator import methodcaller
 from typing import TYPE_CHECKING, Any, Unpack
 
 from sealedsession.config import SessionConfig
+from sealedsession.errors import drop_own_frames
 from sealedsession.manager import SessionManager
 from sealedsession.options import SessionOptions, check_application
-from sealedsession.session_states import UNOPENED_CONTENT, UnopenedSession
+from sealedsession.session import Session
+from sealedsession.session_states import OPENING, UNOPENED_CONTENT, UnopenedSession
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -38,31 +43,51 @@ class SessionMiddleware:
         self.app = app
         self.config = SessionConfig.of_arguments(config, options)
         self._key = self.config.environ_key
-        self._manager = SessionManager[dict[str, Any], str](
+        self._clock = self.config.clock
+        self.manager = SessionManager[dict[str, Any], str](
             self.config, cookie_header=_as_bytes, plain_http_host=_plain_http_host, text=str, header_name=str
         )
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        key = self._key
+        key, manager = self._key, self.manager
+        binds = manager.binds
         session = environ[key] = UnopenedSession(UNOPENED_CONTENT)
-        session._keeper = self._manager
+        session._keeper = manager
         session._cookies = environ.get("HTTP_COOKIE")
-        session._request = environ if self._manager.binds else None
+        session._request = environ if binds else None
+        session._arrived = self._clock()
         session._headers_gone = False
 
         def sealing_start_response(
             status: str, headers: list[tuple[str, str]], exc_info: Any = None, /
         ) -> Callable[[bytes], object]:
-            current = environ.get(key, session)
-            if type(session) is UnopenedSession and current is session:
+            try:
+                if environ.get(key, session) is not session:
+                    self._take_over(environ, session)
                 session._headers_gone = True
-            else:
-                if current is not session:
-                    self._manager.adopt(session, current)
-                headers = self._manager.close(session, environ, int(status[:3]), headers)
+                if OPENING or binds or type(session) is not UnopenedSession:
+                    headers = manager.close(session, environ, int(status[:3]), headers)
+            except Exception as error:
+                drop_own_frames(error)
+                raise
+            if exc_info is None:  # some servers and adapters refuse a third argument that is None
+                return start_response(status, headers)
             return start_response(status, headers, exc_info)
 
-        return self.app(environ, sealing_start_response)
+        try:
+            return self.app(environ, sealing_start_response)
+        except Exception as error:
+            drop_own_frames(error)
+            raise
+
+    def _take_over(self, environ: WSGIEnvironment, session: Session) -> None:
+        """Make a mapping that the application has put in the session's place its content, and put the session back.
+
+        The session of another middleware of this class is left alone.
+        """
+        if not isinstance(environ[self._key], Session):
+            self.manager.replace(session, environ[self._key])
+            environ[self._key] = session
 
 
 def _plain_http_host(environ: WSGIEnvironment) -> str | None:

@@ -14,11 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.sessions import SessionMiddleware as StarletteSessions
 from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 
 from sealedsession.asgi import SessionMiddleware
-from sealedsession.errors import CookieTooLarge, NotSerializable, SessionClosed
+from sealedsession.config import SessionConfig
+from sealedsession.errors import ConfigError, CookieTooLarge, NotSerializable, SessionClosed
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # Starlette would rather have a newer httpx
@@ -244,38 +246,127 @@ def test_what_cannot_be_stored_is_an_error_in_send(keys, value, error):
     assert read(keys, cookie_of(message)) == {"user": "ann"}
 
 
+POP = methodcaller("pop", "session")
+
+
 class Marker:
     """A value that is true, as Litestar's Empty is."""
 
 
 @pytest.mark.parametrize(
-    ("replace", "content"),
+    "replace",
     [
-        (methodcaller("update", session={"mine": True}), {"mine": True}),
-        (methodcaller("update", session={}), None),
-        (methodcaller("update", session=Marker), None),
-        (methodcaller("update", session=None), None),
-        (methodcaller("pop", "session"), {"visits": 1}),
+        methodcaller("update", session={"mine": True}),
+        methodcaller("update", session={}),
+        methodcaller("update", session=Marker),
+        methodcaller("update", session=Marker()),
+        methodcaller("update", session=None),
+        POP,
     ],
-    ids=["dict", "empty dict", "marker", "None", "del"],
+    ids=["dict", "empty dict", "class", "object", "None", "del"],
 )
-@pytest.mark.parametrize("touch", [id, len], ids=["unopened", "open"])
-def test_what_took_the_sessions_place(keys, touch, replace, content):
-    """The scope is read again at the response: a mapping is stored, anything else empties the session."""
+@pytest.mark.parametrize(
+    ("touch", "content"),
+    [(id, {"visits": 1}), (len, {"visits": 1}), (count, {"visits": 2})],
+    ids=["unopened", "open", "changed"],
+)
+def test_another_object_in_the_scope_is_ignored(keys, caplog, touch, content, replace):
+    """Whatever is put into scope["session"], the session is saved as it was; one record for each type says so."""
 
     async def app(scope, receive, send):
-        touch(scope["session"])
+        session = scope["session"]
+        touch(session)
         replace(scope)
+        await send(start())
+        await send(BODY)
+
+    cookie = cookie_of(talk(wrap(keys, count), http())[0])
+    middleware = SessionMiddleware(app, **keys)
+    for _ in range(2):
+        [message, _] = talk(middleware, http(cookie))
+        cookies = cookies_of(message)
+        assert read(keys, cookies[0].sent if cookies else cookie) == content
+    assert [("update()" in record.getMessage()) for record in caplog.records] == [True] * (replace is not POP)
+
+
+def test_a_mounted_application_with_its_own_sessions(keys):
+    """A session middleware below ours, with a cookie of its own, changes nothing in our session."""
+
+    def own_sessions(app):
+        async def middleware(scope, receive, send):
+            scope["session"] = {}
+            await app(scope, receive, send)
+
+        return middleware
+
+    async def admin(scope, receive, send):
+        scope["session"]["token"] = "admin"
+        await send(start())
+
+    starlette = StarletteSessions(admin, secret_key="s", session_cookie="admin")
+    cookie = cookie_of(talk(wrap(keys, count), http())[0])
+    for below in (own_sessions(admin), starlette):
+        [message] = talk(SessionMiddleware(below, **keys), http(cookie))
+        assert [each.sent for each in cookies_of(message) if each.sent.startswith(NAME)] == []
+    assert read(keys, cookie) == {"visits": 1}
+
+
+@pytest.mark.parametrize("outer_content", [{}, {"outer": 1}])
+def test_an_outer_middleware_never_sees_our_session(keys, outer_content):
+    """Below another session middleware, ours works on a copy of the scope."""
+    seen = []
+
+    async def outer(scope, receive, send):
+        scope["session"] = outer_session = dict(outer_content)
+
+        async def storing(message):
+            seen.append(scope["session"])
+            await send(message)
+
+        await wrap(keys, count)(scope, receive, storing)
+        assert scope["session"] is outer_session
+
+    message, _ = talk(outer, http())
+    assert seen == [outer_content] * 2
+    assert read(keys, cookie_of(message)) == {"visits": 1}
+
+
+def test_what_a_router_puts_into_the_scope_reaches_outer_middlewares(keys):
+    """Without a session in it, the scope is changed in place, so that tracing finds the route."""
+
+    async def app(scope, receive, send):
+        scope["route"] = "/items/{id}"
+        await send(start())
+
+    async def tracing(scope, receive, send):
+        await SessionMiddleware(app, **keys)(scope, receive, send)
+        assert scope["route"] == "/items/{id}"
+
+    assert talk(tracing, http())
+
+
+def test_headers_and_server_for_one_use(keys, caplog):
+    """ASGI allows any iterable of headers and for the server: the application finds them as they came."""
+    found = []
+
+    async def app(scope, receive, send):
+        count(scope["session"])
+        found.append([*scope["headers"]])
         await send(start())
 
     cookie = cookie_of(talk(wrap(keys, count), http())[0])
-    [message] = talk(SessionMiddleware(app, **keys), http(cookie))
-    cookies = cookies_of(message)
-    if content is None:
-        assert cookies[0].sent == NAME + b"="
-        assert b"Max-Age=0" in cookies[0].attributes
-    else:
-        assert read(keys, cookies[0].sent if cookies else cookie) == content
+    headers = [(b"x-a", b"1"), (b"cookie", cookie)]
+    scopes = [
+        {**http(), "headers": iter(headers)},
+        {**http(), "headers": (list(pair) for pair in headers), "session": {}},
+        {**http(), "headers": headers, "server": iter(["192.0.2.1", 80])},
+    ]
+    for scope in scopes:
+        [message] = talk(SessionMiddleware(app, **keys), scope)
+        assert read(keys, cookie_of(message)) == {"visits": 2}
+    assert found == [headers, headers, headers]
+    assert [*scopes[0]["headers"]] == [*scopes[1]["headers"]] == headers
+    assert "192.0.2.1" in caplog.text
 
 
 def test_two_middlewares(keys):
@@ -415,15 +506,23 @@ def test_close_before_accept(keys):
 
 
 @pytest.mark.parametrize("last", [ACCEPT, CLOSE], ids=["accept", "close"])
-def test_what_took_a_websockets_session_is_not_lost_silently(keys, last):
-    """A dict in the session's place is a change: it is an error, too, where no header can carry it."""
+def test_another_object_in_a_websockets_scope_is_ignored(keys, caplog, last):
+    """A websocket's scope is treated as any other: what is put in the session's place is ignored, and logged."""
 
     async def app(scope, receive, send):
         scope["session"] = {"mine": True}
         await send(last)
 
-    with pytest.raises(SessionClosed):
-        talk(SessionMiddleware(app, **keys), websocket(version="2.0"))
+    assert talk(SessionMiddleware(app, **keys), websocket(version="2.0")) == [last]
+    assert "builtins.dict" in caplog.text
+
+
+def test_environ_key_is_refused(keys):
+    """The option environ_key has no effect in ASGI, and is refused at start."""
+    with pytest.raises(ConfigError, match="environ_key"):
+        wrap(keys, id, environ_key="my.session")
+    with pytest.raises(ConfigError, match="environ_key"):
+        SessionMiddleware(app_of(id), SessionConfig(**keys, environ_key="my.session"))
 
 
 # ----------------------------------------------------------------------------------------------------------- bystanders

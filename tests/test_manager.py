@@ -16,7 +16,7 @@ import pytest
 from unopened import open_session
 
 from sealedsession.config import SessionConfig
-from sealedsession.errors import CookieTooLarge, NotSerializable
+from sealedsession.errors import CookieTooLarge, NotSerializable, SessionClosed
 from sealedsession.limits import Limits
 from sealedsession.manager import SessionManager
 from sealedsession.pickling import PickleSerializer
@@ -277,13 +277,14 @@ def test_invalidate_is_saved_even_if_the_data_comes_back(browser, clock):
 
 
 def test_regenerate_keeps_the_data(browser, clock):
-    """After regenerate() the same data has another id and a new beginning."""
+    """After regenerate() the same data has another id, and both timeouts go on."""
     old_id = browser.visit(attrgetter("id"))[0].id
+    began = clock.now
     clock.advance(HOUR)
     browser.visit(methodcaller("regenerate"))
     session, _ = browser.visit()
     assert dict(session) == {"user": "ann", "cart": ["apple"]}
-    assert session.created == clock.now
+    assert session.created == began
     assert session.id != old_id
 
 
@@ -455,11 +456,39 @@ def test_the_reason_of_the_first_of_several_bad_candidates(browser):
     assert session.rejected == "bad_signature"
 
 
-@pytest.mark.parametrize(("rubbish", "found"), [(3, True), (4, False)])
-def test_four_candidates_are_tried(browser, rubbish, found):
-    """A valid cookie is found behind three bad ones; behind four nobody looks any more."""
-    session, _ = browser.visit(cookie="; ".join([f"{NAME}=rubbish"] * rubbish + [browser.cookie]))
+@pytest.mark.parametrize("rubbish", [0, 1, 15, 16, 50])
+def test_sixteen_candidates_are_tried(browser, caplog, rubbish):
+    """A valid cookie is found behind 15 bad ones. Behind more it is overlooked, and never deleted."""
+    header = "; ".join([f"{NAME}=rubbish"] * rubbish + [browser.cookie])
+    found = rubbish < 16
+    session, headers = browser.visit(cookie=header)
     assert ("user" in session) == found
+    assert headers == [("Vary", "Cookie")]
+    assert len(caplog.records) == (rubbish > 0)  # one record, however many cookies
+
+
+def test_sixteen_bad_cookies_are_deleted(browser):
+    """If all cookies of the name were tried and none is valid, the response deletes the cookie."""
+    assert browser.deletes_cookie(cookie="; ".join([f"{NAME}=rubbish"] * 16))
+    assert not browser.deletes_cookie(cookie="; ".join([f"{NAME}=rubbish"] * 17))
+    assert browser.deletes_cookie(methodcaller("invalidate"), cookie="; ".join([f"{NAME}=rubbish"] * 17))
+
+
+@pytest.mark.parametrize("joined", ["theme=dark,{}", "theme=dark, {}", "{},theme=dark", "a=1; {},theme=dark; b=2"])
+def test_cookie_headers_joined_by_a_comma(browser, caplog, joined):
+    """A cookie next to a comma is neither read nor deleted, and one record names the comma."""
+    session, headers = browser.visit(cookie=joined.format(browser.cookie))
+    assert "user" not in session
+    assert headers == [("Vary", "Cookie")]
+    [record] = caplog.records
+    assert "comma" in record.getMessage()
+
+
+def test_a_comma_elsewhere_in_the_header(browser, caplog):
+    """A comma in a neighbouring cookie is nothing to log, and hides nothing."""
+    session, _ = browser.visit(cookie=f"a=1,2; {browser.cookie}; b=x,y")
+    assert session["user"] == "ann"
+    assert caplog.records == []
 
 
 # --------------------------------------------------------------------------------------------------------------- events
@@ -726,40 +755,55 @@ def test_plain_http_is_worth_one_warning(clock, keys, caplog, host, secure, warn
 # ------------------------------------------------------------------------------------------------ what took its place
 
 
-@pytest.mark.parametrize(
-    ("current", "content"),
-    [({"user": "bob"}, {"user": "bob"}), ({}, {}), (None, {}), (object(), {})],
-    ids=["dict", "empty dict", "None", "marker"],
-)
+@pytest.mark.parametrize("content", [{"user": "bob"}, {}], ids=["dict", "empty dict"])
 @pytest.mark.parametrize("act", [id, len], ids=["unopened", "open"])
-def test_what_took_the_sessions_place(browser, act, current, content):
-    """A mapping in the session's place becomes its content; anything else empties it."""
+def test_replace(browser, act, content):
+    """replace() makes a mapping the content of a session, and an empty one empties it."""
     session = open_session(browser.manager, browser.cookie)
     act(session)
-    browser.manager.adopt(session, current)
+    browser.manager.replace(session, content)
     headers = browser.manager.close(session, "", 200, [])
     [value] = header(headers, "Set-Cookie")
     assert (value == browser.config.cookie.deletion) == (content == {})
     assert dict(browser.visit(cookie=value.partition(";")[0])[0]) == content
 
 
-@pytest.mark.parametrize("view", [MappingProxyType, ChainMap], ids=["proxy", "chain"])
-@pytest.mark.parametrize("touch", [id, len], ids=["unopened", "open"])
-def test_a_view_of_the_session_in_its_place_loses_nothing(browser, touch, view):
-    """A mapping that looks through to the session it replaced holds what the session holds."""
+@pytest.mark.parametrize(("content", "subject"), [({"a": 1}, "user:42"), ({}, None)])
+def test_replace_and_the_subject(browser, content, subject):
+    """replace() keeps the subject unless the mapping is empty."""
     session = open_session(browser.manager, browser.cookie)
-    touch(session)
-    browser.manager.adopt(session, view(session))
-    assert header(browser.manager.close(session, "", 200, []), "Set-Cookie") == []
+    session.subject = "user:42"
+    browser.manager.replace(session, content)
+    assert (dict(session), session.subject) == (content, subject)
+
+
+@pytest.mark.parametrize("content", [None, object(), [("user", "bob")], "user"])
+@pytest.mark.parametrize("act", [id, len], ids=["unopened", "open"])
+def test_replace_takes_mappings_only(browser, act, content):
+    """Anything else is a TypeError that names its type, and the session stays as it was."""
+    session = open_session(browser.manager, browser.cookie)
+    act(session)
+    with pytest.raises(TypeError, match=type(content).__name__):
+        browser.manager.replace(session, content)
     assert dict(session) == {"user": "ann", "cart": ["apple"]}
 
 
-def test_a_session_of_another_middleware_changes_nothing(browser, clock, other_keys):
-    """Another middleware's session in the place of ours is not ours to save."""
-    inner = open_session(Browser(clock, **other_keys).manager, "")
+def test_replace_after_the_headers(browser):
+    """A session that is closed cannot be replaced."""
+    session, _ = browser.visit()
+    with pytest.raises(SessionClosed):
+        browser.manager.replace(session, {"user": "bob"})
+
+
+@pytest.mark.parametrize("view", [MappingProxyType, ChainMap], ids=["proxy", "chain"])
+@pytest.mark.parametrize("touch", [id, len], ids=["unopened", "open"])
+def test_replace_by_a_view_of_the_session_loses_nothing(browser, touch, view):
+    """A mapping that shows the content of the session that it replaces is copied first."""
     session = open_session(browser.manager, browser.cookie)
-    browser.manager.adopt(session, inner)
-    assert browser.manager.close(session, "", 200, []) == []
+    touch(session)
+    browser.manager.replace(session, view(session))
+    assert header(browser.manager.close(session, "", 200, []), "Set-Cookie") == []
+    assert dict(session) == {"user": "ann", "cart": ["apple"]}
 
 
 # ---------------------------------------------------------------------------------------- serializers and registries

@@ -254,15 +254,15 @@ def test_copies_from_before_regenerate(browser, times):
     assert [browser.visit(cookie=copy).rejected for copy in copies] == ["revoked"] * (times + 1)
 
 
-@pytest.mark.parametrize("act", [methodcaller("regenerate"), lambda session: sign_in(session, session.id)])
+@pytest.mark.parametrize("act", [methodcaller("regenerate"), lambda session: sign_in(session, SUBJECT)])
 @pytest.mark.parametrize("times", [1, 3])
 def test_a_fork_is_refused_after_logout(door, options, browser, act, times):
-    """What a thief makes of a stolen cookie, by whatever gives it a new id, dies with the logout of the original."""
+    """A thief's cookie ends with the logout of the original, unless the thief signs in as somebody else."""
     thief = door(options)
     thief.cookie = browser.cookie
     forks = []
     for _ in range(times):
-        thief.visit(act)
+        thief.visit(both(act, methodcaller("save")))
         forks.append(thief.cookie)
     assert thief.visit()["name"] == "Ann"
     browser.visit(methodcaller("logout"))
@@ -300,7 +300,7 @@ def invalidate_and_sign_in(session):
     ("revoke", "act"),
     [
         (methodcaller("logout"), methodcaller("regenerate")),
-        (methodcaller("logout"), lambda session: sign_in(session, "user:7")),
+        (methodcaller("logout"), lambda session: sign_in(session, SUBJECT) or session.save()),
         (methodcaller("revoke_subject", SUBJECT), methodcaller("regenerate")),
         (methodcaller("revoke_subject", SUBJECT), invalidate_and_sign_in),
     ],
@@ -595,11 +595,13 @@ def test_nobody_is_no_subject_to_revoke(browser):
     assert browser.visit()["name"] == "Ann"
 
 
-def test_clearing_a_session_signs_nobody_out(browser):
-    """clear() takes the data, and leaves the session with its subject."""
-    browser.visit(methodcaller("clear"))
+def test_clearing_a_session_signs_out(browser):
+    """clear() removes the subject too, and deletes the cookie; deleting the last key leaves the subject."""
+    browser.visit(lambda session: [session.pop(key) for key in list(session)])
     session = browser.visit()
     assert (dict(session), session.subject) == ({}, SUBJECT)
+    browser.visit(methodcaller("clear"))
+    assert browser.cookie is None
 
 
 def test_a_session_of_nothing_but_a_subject(door, options):
@@ -608,7 +610,6 @@ def test_a_session_of_nothing_but_a_subject(door, options):
     browser.visit(lambda session: setattr(session, "subject", SUBJECT))
     session = browser.visit()
     assert (dict(session), session.subject, session.new, session.modified) == ({}, SUBJECT, False, False)
-    browser.visit(methodcaller("clear"))
     assert browser.set_cookies == []
     browser.visit(lambda session: setattr(session, "subject", None))
     assert browser.cookie is None

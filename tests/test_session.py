@@ -4,12 +4,13 @@ import copy
 import json
 import pickle
 from collections.abc import ItemsView, Iterator, KeysView, ValuesView
+from operator import methodcaller
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sealedsession.errors import SessionClosed
+from sealedsession.errors import CookieTooLarge, SessionClosed
 from sealedsession.plaintext import PICKLE
 from sealedsession.seal import Unsealed
 from sealedsession.session import Session
@@ -23,6 +24,7 @@ class FakeKeeper:
 
     def __init__(self, content=CONTENT, origin=None, rejected=None, revokes=False, subject=None, root=None):
         self.revokes = revokes
+        self.refuses = False  # whether the store finds that the session itself is revoked
         self.subject = subject
         self.root = root
         self.revoked = []
@@ -32,7 +34,7 @@ class FakeKeeper:
         self.loads = 0
         self.sids = 0
         self.time = 1000
-        self.opened_at = 990 if revokes else None
+        self.begins = 990  # when its request arrived
 
     def load(self, session):
         self.loads += 1
@@ -44,9 +46,8 @@ class FakeKeeper:
         session._subject = self.subject
         session._root = self.root
         session._came_under = self.root or session._sid
-        session._opened_at = self.opened_at
-        session._revoked_subjects = ()
-        session._save = session._invalidated = False
+        session._reserved = {}
+        session._save = session._invalidated = session._revoked = False
         return copy.deepcopy(self.content)
 
     def is_modified(self, session):
@@ -62,8 +63,12 @@ class FakeKeeper:
         self.sids += 1
         return bytes((self.sids,)) * 16
 
-    def now(self):
-        return self.time
+    def ensure_fits(self, session):
+        if len(session) > len(self.content):
+            raise CookieTooLarge("session", 5000, 4096, {})
+
+    def begins_at(self, session):
+        return self.begins
 
     def ends(self, session):
         return session.created + 100
@@ -72,6 +77,7 @@ class FakeKeeper:
         self.revoked += sids
 
     def revoke_subject(self, session, subject, spared):
+        session._revoked = self.refuses
         self.revoked.append((subject, spared))
 
 
@@ -249,7 +255,8 @@ def test_states_are_classes():
 def test_an_open_session_overrides_nothing_of_dict():
     """An open session reads and writes by dict's own methods, so that C code and Python code see the same."""
     overridden = {name for name in {*READS, *WRITES} if name in vars(Session)}
-    assert overridden <= {"fromkeys"}  # which neither reads nor writes a session
+    # fromkeys neither reads nor writes a session; clear also removes the subject.
+    assert overridden <= {"fromkeys", "clear"}
 
 
 @pytest.mark.parametrize("make", STATES)
@@ -425,15 +432,15 @@ def test_invalidate(make):
     """invalidate() empties the session and gives it a new id and a new time of creation."""
     session = make(FakeKeeper(origin=make_origin(sid=b"\xab" * 16)))
     session.invalidate()
-    assert (session, session.created, session.id) == ({}, 1000, "01" * 16)
+    assert (session, session.created, session.id) == ({}, 990, "01" * 16)
 
 
 @pytest.mark.parametrize("make", [make_unopened, make_open])
 def test_regenerate(make):
-    """regenerate() keeps the data and gives it a new id and a new time of creation."""
+    """regenerate() keeps the data and the time of creation, and gives the session a new id."""
     session = make(FakeKeeper(origin=make_origin(sid=b"\xab" * 16)))
     session.regenerate()
-    assert (session, session.created, session.id) == (CONTENT, 1000, "01" * 16)
+    assert (session, session.created, session.id) == (CONTENT, 400, "01" * 16)
 
 
 @pytest.mark.parametrize("make", [make_closed, make_unopened_closed])
@@ -518,12 +525,26 @@ def test_subject(make):
     assert session.subject is None
 
 
-@pytest.mark.parametrize(("subject", "sid"), [("user:42", OLD), (None, OLD), ("user:43", NEW)])
-def test_another_subject_is_a_new_identity(subject, sid):
-    """Who signs in gets a new id; the same subject again, and none, change no id."""
-    session, _ = make_revocable(subject="user:42")
+@pytest.mark.parametrize(
+    ("subject", "identity"),
+    [("user:42", (OLD, ROOT, 400)), (None, (OLD, ROOT, 400)), ("user:43", (NEW, None, 990))],
+)
+def test_another_subject_is_a_new_identity(subject, identity):
+    """Another subject gets a new id, lineage and time of creation; the same subject and None change none of them."""
+    session, _ = make_revocable(root=ROOT, subject="user:42")
     session.subject = subject
-    assert (session.subject, session._sid) == (subject, sid)
+    assert (session.subject, session._sid, session._root, session.created) == (subject, *identity)
+
+
+@pytest.mark.parametrize("make", [make_unopened, make_open])
+def test_clear_removes_the_subject(make):
+    """clear() signs the user out at once, and deleting the last key does not; the identity stays."""
+    session, _ = make_revocable(make, subject="user:42")
+    for key in list(session):
+        del session[key]
+    assert session.subject == "user:42"
+    session.clear()
+    assert (session.subject, session._sid, session.created) == (None, OLD, 400)
 
 
 @pytest.mark.parametrize("make", [make_closed, make_unopened_closed])
@@ -546,11 +567,23 @@ def test_revoke(make, root, revoked):
     assert session == CONTENT
 
 
-def test_revoke_without_an_id():
-    """A session that no cookie has carried an id of has none to revoke, and asks for none."""
-    session = make_open(keeper := FakeKeeper(revokes=True))
-    session.revoke()
+@pytest.mark.parametrize("make", [make_unopened, make_open])
+def test_revoke_without_an_id(make):
+    """A session without an id gets one, so that it can be revoked; logout() has nothing to revoke then."""
+    session = make(keeper := FakeKeeper(revokes=True))
+    session.logout()
     assert (keeper.revoked, keeper.sids) == ([], 0)
+    session.revoke()
+    assert (keeper.revoked, session._sid) == ([NEW], NEW)
+
+
+@pytest.mark.parametrize("make", [make_closed, make_unopened_closed])
+def test_revoke_of_a_closed_session_without_an_id(make):
+    """After the headers have been sent, a session without an id cannot be revoked, and revoke() raises."""
+    session = make(keeper := FakeKeeper(revokes=True))
+    with pytest.raises(SessionClosed):
+        session.revoke()
+    assert keeper.revoked == []
 
 
 def test_revoke_of_a_session_begun_again():
@@ -590,27 +623,14 @@ def test_regenerate_keeps_the_root(times, root, revokes, kept):
     assert (session._sid, session._root, keeper.revoked) == (bytes((times,)) * 16, kept, [])
 
 
-def test_another_subject_keeps_the_root():
-    """Who signs in has a new id under the root that came in."""
-    session, _ = make_revocable(root=ROOT, subject="user:42")
-    session.subject = "user:43"
-    assert (session._sid, session._root) == (NEW, ROOT)
-
-
-def test_regenerate_without_an_id():
-    """An id that no cookie has carried is no root."""
-    session = make_open(FakeKeeper(revokes=True))
-    assert session.id == NEW.hex()
-    session.regenerate()
-    assert session._root is None
-
-
-@pytest.mark.parametrize(("revokes", "created"), [(True, 990), (False, 1000)])
-def test_regenerate_is_no_younger_than_the_question(revokes, created):
-    """With a store, what regenerate() makes began when the store was asked, however long the request has taken."""
-    session = make_open(FakeKeeper(origin=make_origin(sid=OLD), revokes=revokes))
-    session.regenerate()
-    assert session.created == created
+@pytest.mark.parametrize("revokes", [True, False])
+@pytest.mark.parametrize(("begin_anew", "created"), [(False, 400), (True, 990)])
+def test_regenerate_restarts_the_timeouts_for_a_new_sign_in_only(revokes, begin_anew, created):
+    """regenerate() never extends the absolute timeout; begin_anew=True restarts it at the arrival of the request."""
+    session = make_open(FakeKeeper(origin=make_origin(sid=OLD), revokes=revokes, subject="user:42"))
+    session.regenerate(begin_anew=begin_anew)
+    assert (session.created, session.subject, session._sid) == (created, "user:42", NEW)
+    assert session._root == (OLD if revokes and not begin_anew else None)
 
 
 def test_regenerate_after_invalidate():
@@ -623,19 +643,40 @@ def test_regenerate_after_invalidate():
 
 @pytest.mark.parametrize("make", [make_unopened, make_open])
 def test_revoke_subject_of_ones_own(make):
-    """A session that revokes its own subject is spared under a new id, and keeps the root."""
+    """A session that revokes its own subject is spared under a new lineage, and keeps its time of creation."""
     session, keeper = make_revocable(make, subject="user:42")
     session.revoke_subject("user:42")
     assert keeper.revoked == [("user:42", NEW)]
-    assert (session._sid, session._root) == (NEW, OLD)
+    assert (session._sid, session._root, session.created) == (NEW, None, 400)
 
 
 @pytest.mark.parametrize("subject", [None, "user:7", "USER:42"])
 def test_revoke_subject_of_another(subject):
-    """A session that revokes another subject is left as it is, and spares nobody."""
+    """A session that revokes another subject is left as it is."""
     session, keeper = make_revocable(subject=subject)
     session.revoke_subject("user:42")
-    assert keeper.revoked == [("user:42", None)]
+    assert keeper.revoked == [("user:42", NEW)]
+    assert (session._sid, session._root) == (OLD, None)
+
+
+@pytest.mark.parametrize("begin", [lambda session: None, methodcaller("logout")], ids=["", "after logout"])
+def test_a_sign_in_after_revoke_subject_is_spared(begin):
+    """A session that signs in as the subject that the same request has revoked takes the spared lineage."""
+    session, keeper = make_revocable()
+    session.revoke_subject("user:42")
+    begin(session)
+    session.subject = "user:42"
+    assert keeper.revoked[0] == ("user:42", NEW)
+    assert (session._root or session._sid) == NEW
+    session.regenerate()
+    assert session._root == NEW
+
+
+def test_a_revoked_session_is_not_spared():
+    """A session that the store finds revoked keeps its id: nothing exempts it."""
+    session, keeper = make_revocable(subject="user:42")
+    keeper.refuses = True
+    session.revoke_subject("user:42")
     assert (session._sid, session._root) == (OLD, None)
 
 
@@ -644,7 +685,7 @@ def test_revoke_subject_by_a_closed_session(make):
     """A closed session cannot get a new id, and is not spared."""
     session, keeper = make_revocable(make, subject="user:42")
     session.revoke_subject("user:42")
-    assert keeper.revoked == [("user:42", None)]
+    assert keeper.revoked == [("user:42", b"")]
 
 
 @pytest.mark.parametrize("make", STATES)

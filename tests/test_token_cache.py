@@ -492,6 +492,6 @@ def test_nothing_is_shown(keys):
     client = WsgiClient({**keys, "token_cache": 2})
     client.visit(sign_in)
     client.visit()
-    shown = repr(client.middleware) + repr(client.middleware.config) + repr(client.middleware._manager)
+    shown = repr(client.middleware) + repr(client.middleware.config) + repr(client.middleware.manager)
     assert "ann" not in shown
     assert client.cookie.partition("=")[2] not in shown

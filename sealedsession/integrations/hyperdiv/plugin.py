@@ -18,7 +18,7 @@ import hyperdiv as hd
 from hyperdiv.frame import AppRunnerFrame, StateAccessFrame
 
 from sealedsession.errors import ConfigError, SealError, SessionClosed, given
-from sealedsession.integrations.hyperdiv.props import ChangeType, Lent, Message, MessageType
+from sealedsession.integrations.hyperdiv.props import ChangeType, Lent, Message, MessageType, set_data
 from sealedsession.integrations.hyperdiv.tokens import TokenOptions, manager_of
 from sealedsession.revocation.store import checked_subject
 from sealedsession.session import Session
@@ -144,7 +144,7 @@ class sealed_session(hd.Plugin):  # type: ignore[misc]  # noqa: N801  # named as
             if session.subject not in (None, subject):
                 session.invalidate()
             session.subject = subject
-            session.regenerate()
+            session.regenerate(begin_anew=True)
             self._become(session)
 
     def clear(self) -> None:
@@ -163,7 +163,9 @@ class sealed_session(hd.Plugin):  # type: ignore[misc]  # noqa: N801  # named as
         if not self._manager.revokes:
             raise ConfigError("logout() revokes a session, and needs the option revocation; clear() needs none")
         with _lock():
-            self._session().revoke()
+            session = self._session()
+            if not session.new:
+                session.revoke()
             self.clear()
 
     def revoke_subject(self, subject: str) -> None:
@@ -176,7 +178,7 @@ class sealed_session(hd.Plugin):  # type: ignore[misc]  # noqa: N801  # named as
         with _lock():
             session = self._copy()
             session.revoke_subject(subject)
-            if session.subject == subject:
+            if session.subject == subject and not session._revoked:
                 self._become(session)
 
     # ---------------------------------------------------------------------------------------------------------- inside
@@ -211,8 +213,7 @@ class sealed_session(hd.Plugin):  # type: ignore[misc]  # noqa: N801  # named as
         """The present session, with what this run has changed of its data: to become another, or to fail at that."""
         session = self._manager.opened(self._message().token)
         if (lent := self._lent_of(session)) is not None:
-            session.clear()
-            session.update(lent.data)
+            set_data(session, lent.data)
         return session
 
     def _become(self, session: Session) -> None:
@@ -242,8 +243,7 @@ class sealed_session(hd.Plugin):  # type: ignore[misc]  # noqa: N801  # named as
                     "the change was made"
                 )
                 return
-            session.clear()
-            session.update(lent.data)
+            set_data(session, lent.data)
             self._become(session)
 
 

@@ -60,12 +60,17 @@ class Lent:
         """Whether it is to be sealed."""
         if self.session is None:
             return False
-        self.session.clear()
-        self.session.update(self.data)
+        set_data(self.session, self.data)
         try:
             return self._manager.is_modified(self.session)
         except SealError:
             return True  # sealing it tells why it cannot be
+
+
+def set_data(session: Session, data: dict[Any, Any]) -> None:
+    """Replace a session's data. Its subject stays, even without any data."""
+    dict.clear(session)
+    session.update(data)
 
 
 class ChangeType(hd.HyperdivType):  # type: ignore[misc]

@@ -121,6 +121,7 @@ class TokenManager(SessionManager[str, str]):
         session._keeper = self
         session._cookies = token
         session._request = None
+        session._arrived = self.config.clock()
         session.update(self.load(session))
         return session
 
