@@ -145,10 +145,10 @@ class FailingStore(MemoryStore):
             raise StoreError("down")
         return super().find(keys)
 
-    def revoke(self, key, entry, ttl):
+    def revoke(self, key, entry, ttl, caller=None):
         if self.fails == "revoke":
             raise StoreError("down")
-        super().revoke(key, entry, ttl)
+        return super().revoke(key, entry, ttl, caller)
 
 
 class Watched(Browser):

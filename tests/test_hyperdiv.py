@@ -607,7 +607,7 @@ def test_logout_needs_a_store():
 
 
 class Broken(RevocationStore):
-    def revoke(self, key, entry, ttl):
+    def revoke(self, key, entry, ttl, caller=None):
         raise StoreError("down")
 
     def find(self, keys):

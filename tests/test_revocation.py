@@ -33,11 +33,12 @@ class FakeStore(RevocationStore):
         self.calls = []
         self.find_error = self.revoke_error = None
 
-    def revoke(self, key, entry, ttl):
+    def revoke(self, key, entry, ttl, caller=None):
         self.calls.append(("revoke", key, entry, ttl))
         if self.revoke_error is not None:
             raise self.revoke_error
         self.kept[key] = entry
+        return True
 
     def find(self, keys):
         self.calls.append(("find", *keys))
@@ -1034,9 +1035,10 @@ def test_asgi_awaits(options, signed_in):
             self.calls.append(("afind",))
             return [None] * len(keys)
 
-        async def arevoke(self, key, entry, ttl):
+        async def arevoke(self, key, entry, ttl, caller=None):
             await asyncio.sleep(0)
             self.calls.append(("arevoke",))
+            return True
 
     store = options["revocation"] = Awaited()
     app = app_of(methodcaller("logout"), start(), BODY)
@@ -1140,11 +1142,12 @@ class Unhurried(FakeStore):
         super().__init__()
         self.begun, self.may_end, self.told = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
-    async def arevoke(self, key, entry, ttl):
+    async def arevoke(self, key, entry, ttl, caller=None):
         self.begun.set()
         await self.may_end.wait()
         self.calls.append(("arevoke", key))
         self.told.set()
+        return True
 
 
 async def at(moment, act):

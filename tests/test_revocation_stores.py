@@ -24,7 +24,17 @@ from forks import fork
 from redis_server import RedisServer
 
 from sealedsession.errors import ConfigError, StoreError
-from sealedsession.revocation import CachedStore, Entry, MemoryStore, RedisStore, RevocationStore, SQLiteStore, store_of
+from sealedsession.revocation import (
+    CachedStore,
+    Caller,
+    Entry,
+    MemoryStore,
+    RedisStore,
+    RevocationStore,
+    SQLiteStore,
+    merge,
+    store_of,
+)
 from sealedsession.revocation.memory import LEAST_SWEPT
 from sealedsession.revocation.store import ALWAYS, key_of_session, key_of_subject
 
@@ -61,6 +71,15 @@ def make_store(request, tmp_path, clock) -> Callable[[], RevocationStore]:
         "sqlite": lambda: SQLiteStore(tmp_path / "revoked.db", clock=clock, timeout=PATIENT),
         "cached": lambda: CachedStore(MemoryStore(clock=clock), clock=clock),
     }[request.param]
+
+
+@pytest.fixture
+def two_stores(make_store, clock) -> tuple[RevocationStore, RevocationStore]:
+    """A store and one of another process. Caches have one memory behind them; what is in memory, one process has."""
+    store = make_store()
+    if isinstance(store, CachedStore):
+        return store, store._store
+    return store, store if isinstance(store, MemoryStore) else make_store()
 
 
 @pytest.fixture(params=["sync", "async"])
@@ -111,12 +130,90 @@ def test_keys_are_any_bytes(make_store, call):
     assert call(store, "find", [b"s\x00", b"s\x00\xff", b"s\x00\xfe"]) == [None, ENTRY, None]
 
 
-def test_later_entry_replaces(make_store, call):
-    """An entry replaces an earlier one under its key, and does so at once for the store that has asked before."""
+SECOND = 1000  # `not_before` of the entry that is there
+SID_3 = bytes(range(32, 48))
+MERGES = {  # as in the docstring of `merge`: the old entry, the new entry, the caller, and the merged entry
+    "no old entry": (None, Entry(SECOND, SID), None, Entry(SECOND, SID)),
+    "no old entry, with a caller": (None, Entry(SECOND, SID), Caller((), 1, SID, 2), Entry(SECOND, SID)),
+    "both spare none": (Entry(SECOND), Entry(SECOND + 1), None, Entry(SECOND + 1)),
+    "both spare the same": (Entry(SECOND, SID), Entry(SECOND + 1, SID), None, Entry(SECOND + 1, SID)),
+    "both spare the same, the new one earlier": (Entry(SECOND, SID), Entry(SECOND - 1, SID), None, Entry(SECOND, SID)),
+    "only the old one spares": (Entry(SECOND, SID), Entry(SECOND), None, Entry(SECOND)),
+    "only the old one spares, the new one earlier": (Entry(SECOND, SID), Entry(SECOND - 1), None, Entry(SECOND)),
+    "only the new one spares": (Entry(SECOND), Entry(SECOND + 1, SID), None, Entry(SECOND + 1)),
+    "they spare different ones": (Entry(SECOND, SID), Entry(SECOND + 1, SID_2), None, Entry(SECOND + 1)),
+    "the caller came later": (
+        *(Entry(SECOND, SID), Entry(SECOND + 1, SID_2)),
+        *(Caller((), SECOND + 1, SID_2, SECOND + 1), Entry(SECOND + 1, SID_2)),
+    ),
+    "the caller came later, and its entry is earlier": (
+        *(Entry(SECOND, SID), Entry(SECOND - 1, SID_2)),
+        *(Caller((), SECOND + 1, SID_2, SECOND + 1), Entry(SECOND, SID_2)),
+    ),
+    "the caller came in that second": (
+        *(Entry(SECOND, SID), Entry(SECOND + 1, SID_2)),
+        *(Caller((), SECOND + 1, SID_2, SECOND), Entry(SECOND + 1)),
+    ),
+    "the caller came in that second, and the old one spares none": (
+        *(Entry(SECOND), Entry(SECOND, SID_2)),
+        *(Caller((), SECOND + 1, SID_2, SECOND), Entry(SECOND)),
+    ),
+    "the old one spares the caller": (
+        *(Entry(SECOND, SID), Entry(SECOND + 1, SID_2)),
+        *(Caller((), 1, SID, 2), Entry(SECOND + 1, SID_2)),
+    ),
+    "the caller has no lineage id": (
+        *(Entry(SECOND), Entry(SECOND, SID_2)),
+        *(Caller((), SECOND + 1, b"", SECOND), Entry(SECOND)),
+    ),
+    "the caller suspends a user whose session was spared": (
+        *(Entry(SECOND, SID), Entry(SECOND - 1)),
+        *(Caller((), 1, SID_2, SECOND + 5), Entry(SECOND)),
+    ),
+    "times beyond 31 bits": (Entry(2**31 - 1, SID), Entry(2**31, SID), None, Entry(2**31, SID)),
+    "for good": (Entry(ALWAYS), Entry(SECOND, SID), Caller((), 1, SID, ALWAYS), Entry(ALWAYS)),
+}
+
+
+@pytest.mark.parametrize(("old", "entry", "caller", "merged"), MERGES.values(), ids=MERGES)
+def test_merge(make_store, call, old, entry, caller, merged):
+    """Every store merges two entries as `merge` does, and knows the result at once although it was asked before."""
+    assert merge(old, entry, caller) == merged
     store = make_store()
-    for entry in Entry(1000), Entry(1000, SID), Entry(1001, SID_2), Entry(1002):
-        call(store, "revoke", KEY, entry, TTL)
-        assert call(store, "find", [KEY]) == [entry]
+    if old is not None:
+        assert call(store, "revoke", KEY, old, TTL) is True
+        assert call(store, "find", [KEY]) == [old]
+    assert call(store, "revoke", KEY, entry, TTL, caller) is True
+    assert call(store, "find", [KEY]) == [merged]
+
+
+REFUSALS = {  # the entry under one of the caller's keys, the caller's created and lineage, and whether it is refused
+    "created before": (Entry(SECOND), SECOND - 1, SID, True),
+    "created in that second": (Entry(SECOND), SECOND, SID, True),
+    "created later": (Entry(SECOND), SECOND + 1, SID, False),
+    "spared": (Entry(SECOND, SID), SECOND, SID, False),
+    "another one is spared": (Entry(SECOND, SID_2), SECOND, SID, True),
+    "without a lineage id": (Entry(SECOND), SECOND, b"", True),
+    "without a lineage id, where another one is spared": (Entry(SECOND, SID), SECOND, b"", True),
+    "created beyond 31 bits": (Entry(2**31), 2**31 - 1, SID, True),
+    "created later, beyond 31 bits": (Entry(2**31 - 1), 2**31, SID, False),
+    "for good": (Entry(ALWAYS), ALWAYS, SID, True),
+}
+
+
+@pytest.mark.parametrize(("found", "created", "lineage", "refused"), REFUSALS.values(), ids=REFUSALS)
+@pytest.mark.parametrize("key", [KEY, b"u of somebody else"], ids=["its own key", "another key"])
+def test_revoked_caller_writes_nothing(two_stores, call, key, found, created, lineage, refused):
+    """A session that is revoked under any of its keys writes no entry, under its own keys or under others."""
+    assert found.refuses(created, lineage) is refused
+    store, other = two_stores
+    call(store, "find", [KEY])  # so that a cache knows something that is no longer true
+    other.revoke(KEY, found, TTL)
+    (before,) = call(other, "find", [key])
+    caller, entry = Caller((b"s of the caller", KEY), created, lineage, ALWAYS), Entry(ALWAYS, lineage)
+    assert call(store, "revoke", key, entry, TTL, caller) is not refused
+    assert other.find([key]) == [before if refused else merge(before, entry, caller)]
+    assert call(store, "find", [KEY]) == other.find([KEY])
 
 
 def test_ask_then_revoke(make_store, call):
@@ -176,18 +273,22 @@ def test_entry_expires(kind, request, tmp_path, clock, call):
     assert call(store, "find", [KEY]) == [None]
 
 
-@pytest.mark.parametrize("kind", [MemoryStore, lambda **options: SQLiteStore("revoked.db", **options)])
-def test_earlier_entry_that_comes_late(kind, clock, call, tmp_path, monkeypatch):
-    """An entry that revokes less, or for a shorter time, takes nothing from the one that is there."""
-    monkeypatch.chdir(tmp_path)
-    store = kind(clock=clock)
-    call(store, "revoke", KEY, Entry(1001, SID), TTL)
-    call(store, "revoke", KEY, Entry(1000, SID_2), 1)
-    clock.advance(TTL - 1)
-    assert call(store, "find", [KEY]) == [Entry(1001, SID)]
+@pytest.mark.parametrize("kind", ["memory", "sqlite", "cached"])
+def test_life_of_a_merged_entry(kind, request, tmp_path, clock, call):
+    """A merged entry lives as long as the longer one of both; an expired entry counts for nothing."""
+    store = MemoryStore(clock=clock) if kind != "sqlite" else SQLiteStore(tmp_path / "revoked.db", clock=clock)
+    store = CachedStore(store, clock=clock) if kind == "cached" else store
+    for old, new in (TTL, 1), (1, TTL):
+        call(store, "revoke", KEY, Entry(1001, SID), old)
+        call(store, "revoke", KEY, Entry(1000, SID), new)
+        clock.advance(TTL - 1)
+        assert call(store, "find", [KEY]) == [Entry(1001, SID)]
+        clock.advance(1)
+        assert call(store, "find", [KEY]) == [None]
+    call(store, "revoke", KEY, Entry(999, SID_2), 1)
+    assert call(store, "find", [KEY]) == [Entry(999, SID_2)]
     clock.advance(1)
-    call(store, "revoke", KEY, Entry(1000, SID_2), 1)
-    assert call(store, "find", [KEY]) == [Entry(1000, SID_2)]
+    assert call(store, "revoke", KEY_2, ENTRY, TTL, Caller((KEY,), 1, b"", 1)) is True
 
 
 @pytest.mark.parametrize(
@@ -227,6 +328,34 @@ def test_wrong_options(make, option):
     """An option of the wrong type or out of range is refused at start, by its name."""
     with pytest.raises(ConfigError, match=option):
         make()
+
+
+def old_revoke(self, key, entry, ttl):
+    """A method with the signature of before callers."""
+
+
+@pytest.mark.parametrize("name", ["revoke", "arevoke"])
+@pytest.mark.parametrize("bases", [(RevocationStore,), (MemoryStore,), (type("Mixin", (), {}), CachedStore)])
+def test_store_without_the_argument_caller(name, bases):
+    """A class of a store whose methods do not accept a caller is refused when it is defined, with the method's name."""
+    with pytest.raises(TypeError, match=rf"Mine\.{name}: .*caller=None"):
+        type("Mine", bases, {name: old_revoke})
+    with pytest.raises(TypeError, match=rf"Mine\.{name}: .*caller=None"):
+        type("Mine", (type("Mixin", (), {name: old_revoke}), *bases), {})
+
+
+@pytest.mark.parametrize(
+    "revoke",
+    [
+        lambda self, key, entry, ttl, caller=None: True,
+        lambda self, key, entry, ttl, caller: True,
+        lambda self, *arguments: True,
+        lambda self, key, entry, ttl, session=None, more=None: True,
+    ],
+)
+def test_store_with_the_argument_caller(revoke):
+    """A class of a store whose methods accept a caller, under whatever name, can be defined."""
+    type("Mine", (RevocationStore,), {"revoke": revoke, "arevoke": revoke})
 
 
 # ------------------------------------------------------------------------------------------------------------- memory
@@ -1062,12 +1191,15 @@ class Counted(RevocationStore):
     """A store that counts its questions, may fail, and lets something happen before it answers."""
 
     def __init__(self):
-        self.kept, self.asked, self.error, self.meanwhile = {}, [], None, lambda: None
+        self.kept, self.asked, self.callers, self.error, self.answer = {}, [], [], None, True
+        self.meanwhile = lambda: None
 
-    def revoke(self, key, entry, ttl):
+    def revoke(self, key, entry, ttl, caller=None):
         self.kept[key] = entry
+        self.callers.append(caller)
         if self.error:
             raise self.error
+        return self.answer
 
     def find(self, keys):
         self.asked.append(list(keys))

@@ -5,8 +5,10 @@ from sealedsession.revocation.cached import CachedStore as CachedStore
 from sealedsession.revocation.memory import MemoryStore as MemoryStore
 from sealedsession.revocation.redis import RedisStore as RedisStore
 from sealedsession.revocation.sqlite import SQLiteStore as SQLiteStore
+from sealedsession.revocation.store import Caller as Caller
 from sealedsession.revocation.store import Entry as Entry
 from sealedsession.revocation.store import RevocationStore as RevocationStore
+from sealedsession.revocation.store import merge as merge
 
 
 def store_of(text: str) -> RevocationStore:

@@ -4,8 +4,9 @@ Rules:
 
 1. An answer counts from when it was asked for, not from when it came: no revocation is overlooked for longer than
    ``staleness``, however slow the store is.
-2. A revocation forgets what is cached under its key, and no answer asked for before it is cached after it: the process
-   that revokes knows at once.
+2. A revocation never uses the cache: the store behind it decides whether the caller is revoked. Afterwards the cached
+   answers under the key and under the caller's keys are forgotten, and no answer that was asked for before is cached.
+   The process that revokes knows at once.
 3. An error is not an answer.
 """
 
@@ -15,7 +16,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 from sealedsession.errors import ConfigError, given
-from sealedsession.revocation.store import Entry, RevocationStore, check_clock, check_seconds, give_lock
+from sealedsession.revocation.store import Caller, Entry, RevocationStore, check_clock, check_seconds, give_lock
 
 
 class CachedStore(RevocationStore):
@@ -54,11 +55,11 @@ class CachedStore(RevocationStore):
         give_lock(self)
         self._revocations = 0
 
-    def revoke(self, key: bytes, entry: Entry, ttl: int) -> None:
+    def revoke(self, key: bytes, entry: Entry, ttl: int, caller: Caller | None = None) -> bool:
         try:
-            self._store.revoke(key, entry, ttl)
-        finally:  # after an error, nobody knows what the store holds
-            self._forget(key)
+            return self._store.revoke(key, entry, ttl, caller)
+        finally:  # after an error too: the entry may have been written
+            self._forget(key, caller)
 
     def find(self, keys: Sequence[bytes]) -> list[Entry | None]:
         now, revocations = self._clock(), self._revocations
@@ -67,11 +68,11 @@ class CachedStore(RevocationStore):
             answers |= self._remember(now, revocations, unknown, self._store.find(unknown))
         return [answers[key] for key in keys]
 
-    async def arevoke(self, key: bytes, entry: Entry, ttl: int) -> None:
+    async def arevoke(self, key: bytes, entry: Entry, ttl: int, caller: Caller | None = None) -> bool:
         try:
-            await self._store.arevoke(key, entry, ttl)
+            return await self._store.arevoke(key, entry, ttl, caller)
         finally:
-            self._forget(key)
+            self._forget(key, caller)
 
     async def afind(self, keys: Sequence[bytes]) -> list[Entry | None]:
         now, revocations = self._clock(), self._revocations
@@ -98,7 +99,8 @@ class CachedStore(RevocationStore):
                     self._answers.popitem(last=False)
         return answers
 
-    def _forget(self, key: bytes) -> None:
+    def _forget(self, key: bytes, caller: Caller | None) -> None:
         with self._lock:
             self._revocations += 1
-            self._answers.pop(key, None)
+            for each in (key, *(() if caller is None else caller.keys)):
+                self._answers.pop(each, None)

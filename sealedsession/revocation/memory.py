@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from sealedsession.revocation.store import Entry, RevocationStore, check_clock, give_lock
+from sealedsession.revocation.store import Caller, Entry, RevocationStore, check_clock, give_lock, merge
 
 LEAST_SWEPT = 100  # fewer entries are not worth a sweep
 
@@ -33,31 +33,30 @@ class MemoryStore(RevocationStore):
         give_lock(self)
         self._until_sweep = LEAST_SWEPT
 
-    def revoke(self, key: bytes, entry: Entry, ttl: int) -> None:
+    def revoke(self, key: bytes, entry: Entry, ttl: int, caller: Caller | None = None) -> bool:
         now = self._clock()
-        expires = now + ttl
         with self._lock:
-            before = self._kept.get(key)
-            if before is not None and before[0] > now:
-                expires = max(expires, before[0])
-                if before[1].not_before > entry.not_before:
-                    entry = before[1]
-            self._kept[key] = expires, entry
+            if caller is not None and caller.is_refused(self._alive(caller.keys, now)):
+                return False
+            expires, (old,) = now + ttl, self._alive([key], now)
+            if old is not None:
+                expires = max(expires, self._kept[key][0])
+            self._kept[key] = expires, merge(old, entry, caller)
             self._until_sweep -= 1
             if self._until_sweep <= 0:
                 self._kept = {key: kept for key, kept in self._kept.items() if kept[0] > now}
                 self._until_sweep = max(len(self._kept), LEAST_SWEPT)
+            return True
 
     def find(self, keys: Sequence[bytes]) -> list[Entry | None]:
-        kept = self._kept
-        entries: list[Entry | None] = []
-        for key in keys:
-            found = kept.get(key)
-            entries.append(None if found is None or found[0] <= self._clock() else found[1])
-        return entries
+        return self._alive(keys, self._clock())
 
-    async def arevoke(self, key: bytes, entry: Entry, ttl: int) -> None:
-        self.revoke(key, entry, ttl)
+    async def arevoke(self, key: bytes, entry: Entry, ttl: int, caller: Caller | None = None) -> bool:
+        return self.revoke(key, entry, ttl, caller)
 
     async def afind(self, keys: Sequence[bytes]) -> list[Entry | None]:
         return self.find(keys)
+
+    def _alive(self, keys: Sequence[bytes], now: float) -> list[Entry | None]:
+        get = self._kept.get
+        return [None if (kept := get(key)) is None or kept[0] <= now else kept[1] for key in keys]

@@ -18,12 +18,53 @@ from importlib import import_module
 from typing import Any
 
 from sealedsession.errors import ConfigError, StoreError
-from sealedsession.revocation.store import Entry, RevocationStore, check_seconds
+from sealedsession.revocation.store import Caller, Entry, RevocationStore, check_seconds
 
 # Rules 1 and 3 depend on these options of redis-py: neither the url nor client_options may set them.
 RETRY = {"retry", "retry_on_timeout", "retry_on_error"}
 RESERVED = RETRY | {"socket_timeout", "socket_connect_timeout", "timeout", "decode_responses"}
 CONNECTIONS = 16  # one process asks no faster by more, and making them is what is slow at start
+
+# The transaction of `RevocationStore.revoke`, with the rule of `merge`. MGET gives false for what is not a string, as
+# `find` sees it. A value of another length is not an entry: it is an error for the caller, whose revocation is unknown,
+# and is replaced under the key itself. Numbers are compared as numbers: Lua's order of strings depends on the locale.
+SCRIPT = """
+local entry, ttl = ARGV[1], tonumber(ARGV[2])
+local created, lineage, arrived = tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
+local values = redis.call('MGET', unpack(KEYS))
+
+local function is_entry(value) return value and (#value == 4 or #value == 20) end
+local function not_before(value) return (struct.unpack('>I4', value)) end
+local function spared(value) return string.sub(value, 5) end
+local function refuses(value, time)
+    return time <= not_before(value) and (spared(value) == '' or spared(value) ~= lineage)
+end
+
+for number = 2, #KEYS do
+    local value = values[number]
+    if value and not is_entry(value) then
+        return redis.error_reply('ERR a value is not of this package: another program writes under the same prefix=')
+    end
+    if value and refuses(value, created) then return 'refused' end
+end
+
+local old, merged = values[1], entry
+if is_entry(old) then
+    local time, spares = string.sub(entry, 1, 4), ''
+    if not_before(old) > not_before(entry) then time = string.sub(old, 1, 4) end
+    if spared(old) == spared(entry) or (created and not refuses(old, arrived)) then spares = spared(entry) end
+    merged = time .. spares
+end
+local left = redis.call('PTTL', KEYS[1])
+local done
+if is_entry(old) and (left == -1 or left > ttl * 1000) then
+    done = redis.pcall('SET', KEYS[1], merged, 'KEEPTTL')
+else
+    done = redis.pcall('SET', KEYS[1], merged, 'EX', ARGV[2])
+end
+if done.err then return done end  -- as it is, so that redis-py knows the error of a replica
+return 'written'
+"""
 
 
 class RedisStore(RevocationStore):
@@ -78,10 +119,9 @@ class RedisStore(RevocationStore):
         self._client = redis.Redis.from_pool(pool)
         self._of_loops: dict[asyncio.AbstractEventLoop, tuple[Any, AsyncGenerator[Any, None]]] = {}
 
-    def revoke(self, key: bytes, entry: Entry, ttl: int) -> None:
+    def revoke(self, key: bytes, entry: Entry, ttl: int, caller: Caller | None = None) -> bool:
         try:
-            if not self._client.set(self._prefix + key, _encode(entry), ex=ttl):
-                raise ValueError("the answer is none to SET")
+            return _written(self._client.eval(*self._script_call(key, entry, ttl, caller)))
         except Exception as error:  # noqa: BLE001  # redis-py raises anything where an answer is garbage
             raise self._failure(error) from None
 
@@ -91,12 +131,11 @@ class RedisStore(RevocationStore):
         except Exception as error:  # noqa: BLE001
             raise self._failure(error) from None
 
-    async def arevoke(self, key: bytes, entry: Entry, ttl: int) -> None:
+    async def arevoke(self, key: bytes, entry: Entry, ttl: int, caller: Caller | None = None) -> bool:
         try:
             async with asyncio.timeout(2 * self._timeout):
                 client = await self._client_of_this_loop()
-                if not await client.set(self._prefix + key, _encode(entry), ex=ttl):
-                    raise ValueError("the answer is none to SET")
+                return _written(await client.eval(*self._script_call(key, entry, ttl, caller)))
         except Exception as error:  # noqa: BLE001
             raise self._failure(error) from None
 
@@ -116,6 +155,12 @@ class RedisStore(RevocationStore):
             lease = _lease(self._url, self._options)
             self._of_loops[loop] = await anext(lease), lease
         return self._of_loops[loop][0]
+
+    def _script_call(self, key: bytes, entry: Entry, ttl: int, caller: Caller | None) -> tuple[Any, ...]:
+        """Give the arguments of EVAL: the script, the number of keys, the keys, and the script's own arguments."""
+        keys = [self._prefix + each for each in (key, *(caller.keys if caller else ()))]
+        session = (caller.created, caller.lineage, caller.arrived) if caller else ()
+        return SCRIPT, len(keys), *keys, _encode(entry), ttl, *session
 
     def _failure(self, error: Exception) -> StoreError:
         found = str(error).partition(", with args")[0].rstrip(".")  # the arguments of AUTH are a password
@@ -140,6 +185,12 @@ async def _lease(url: str, options: Mapping[str, Any]) -> AsyncGenerator[Any, No
         yield client
     finally:
         await client.aclose()
+
+
+def _written(answer: object) -> bool:
+    if answer not in (b"written", b"refused"):
+        raise ValueError("the answer is not one of the script's")
+    return answer == b"written"
 
 
 def _encode(entry: Entry) -> bytes:

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 
 from sealedsession.errors import ConfigError, StoreError
-from sealedsession.revocation.store import Entry, RevocationStore, check_clock, check_seconds
+from sealedsession.revocation.store import Caller, Entry, RevocationStore, check_clock, check_seconds, merge
 
 Opened = tuple[sqlite3.Connection, tuple[int, int] | None]  # with the device and the inode of its file
 PREPARE = (
@@ -26,14 +26,10 @@ PREPARE = (
     "CREATE TABLE IF NOT EXISTS revocations (key BLOB PRIMARY KEY, not_before INTEGER, spared BLOB, expires REAL)",
     "CREATE INDEX IF NOT EXISTS revocations_by_expiry ON revocations (expires)",
 )
-FIND = "SELECT not_before, spared FROM revocations WHERE key = ? AND expires > ?"
+FIND = "SELECT not_before, spared, expires FROM revocations WHERE key = ? AND expires > ?"
 # 1000: over one, so that they go faster than they come, and few enough that nobody waits.
 SWEEP = "DELETE FROM revocations WHERE key IN (SELECT key FROM revocations WHERE expires <= ? LIMIT 1000)"
-REVOKE = """
-    INSERT INTO revocations (key, not_before, spared, expires) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET
-        spared = CASE WHEN excluded.not_before >= not_before THEN excluded.spared ELSE spared END,
-        not_before = max(not_before, excluded.not_before), expires = max(expires, excluded.expires)
-"""
+WRITE = "INSERT OR REPLACE INTO revocations (key, not_before, spared, expires) VALUES (?, ?, ?, ?)"
 CURES = {
     sqlite3.SQLITE_BUSY: "it is being written for longer than timeout=: a backup, a shell in a transaction?",
     sqlite3.SQLITE_READONLY: "make the file and its directory writable for this process",
@@ -75,19 +71,23 @@ class SQLiteStore(RevocationStore):
         if hasattr(os, "register_at_fork"):  # not on Windows
             os.register_at_fork(before=partial(_close, self._idle))
 
-    def revoke(self, key: bytes, entry: Entry, ttl: int) -> None:
-        now = self._clock()
+    def revoke(self, key: bytes, entry: Entry, ttl: int, caller: Caller | None = None) -> bool:
         with self._connection() as connection:
             connection.execute("BEGIN IMMEDIATE")
+            now = self._clock()
             connection.execute(SWEEP, (now,))
-            connection.execute(REVOKE, (key, entry.not_before, entry.spared, now + ttl))
+            refused = caller is not None and caller.is_refused(_find(connection, each, now)[0] for each in caller.keys)
+            if not refused:
+                old, expires = _find(connection, key, now)
+                merged = merge(old, entry, caller)
+                connection.execute(WRITE, (key, merged.not_before, merged.spared, max(expires, now + ttl)))
             connection.execute("COMMIT")
+        return not refused
 
     def find(self, keys: Sequence[bytes]) -> list[Entry | None]:
         now = self._clock()
         with self._connection() as connection:
-            found = [connection.execute(FIND, (key, now)).fetchall() for key in keys]
-        return [Entry(*rows[0]) if rows else None for rows in found]
+            return [_find(connection, key, now)[0] for key in keys]
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -141,6 +141,12 @@ class SQLiteStore(RevocationStore):
             status = os.stat(self._path)
             return status.st_dev, status.st_ino
         return None
+
+
+def _find(connection: sqlite3.Connection, key: bytes, now: float) -> tuple[Entry | None, float]:
+    """Find the unexpired entry under a key, and the time when it expires; None and 0 if there is none."""
+    rows = connection.execute(FIND, (key, now)).fetchall()
+    return (Entry(*rows[0][:2]), rows[0][2]) if rows else (None, 0)
 
 
 def _check_place(path: str) -> None:

@@ -11,13 +11,14 @@ Rules:
 """
 
 import asyncio
+import inspect
 import math
 import os
 import threading
 import time
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -29,15 +30,75 @@ ALWAYS = 2**32 - 1  # as not_before: times have 32 bits
 
 
 class Entry(NamedTuple):
-    """What is revoked under a key.
+    """Describe which sessions are revoked under a key.
 
-    :param not_before: sessions that began at this time, in seconds since 1970, and before are revoked, however late
-        their cookie was sealed again.
-    :param spared: the id, 16 bytes, of the one session that the entry does not concern, or nothing.
+    :param not_before: a time in seconds since 1970. Sessions created in this second or earlier are revoked, however
+        late their cookie was sealed.
+    :param spared: the lineage id, 16 bytes, of the one session that the entry does not concern, or ``b""``.
     """
 
     not_before: int
     spared: bytes = b""
+
+    def refuses(self, created: int, lineage: bytes | None) -> bool:
+        """Check whether the entry revokes a session.
+
+        :param created: when the session was created, in seconds since 1970.
+        :param lineage: its lineage id; None or ``b""`` if it has none, which no entry spares.
+        """
+        return created <= self.not_before and not (self.spared and self.spared == lineage)
+
+
+class Caller(NamedTuple):
+    """Describe the session that asks for a revocation.
+
+    :param keys: every key under which this session itself could be revoked. May be empty.
+    :param created: when the session was created, in seconds since 1970.
+    :param lineage: its lineage id, 16 bytes, or ``b""``.
+    :param arrived: when its request arrived, in seconds since 1970.
+    """
+
+    keys: tuple[bytes, ...]
+    created: int
+    lineage: bytes
+    arrived: int
+
+    def is_refused(self, entries: Iterable[Entry | None]) -> bool:
+        """Check whether any of the entries under `keys` revokes this session. None stands for no entry."""
+        return any(entry is not None and entry.refuses(self.created, self.lineage) for entry in entries)
+
+
+def merge(old: Entry | None, entry: Entry, caller: Caller | None) -> Entry:
+    """Merge a new entry with the unexpired entry under the same key.
+
+    The merged entry revokes every session that either of the two revokes. The one exception is the session that the
+    new entry spares, if the old entry does not concern the caller. ``not_before`` is the later of both. ``spared`` is:
+
+    ==========================================================================  ====================
+    case                                                                        ``spared``
+    ==========================================================================  ====================
+    there is no old entry                                                       of the new entry
+    both entries spare the same session, or none                                of both
+    the old entry spares the caller                                             of the new entry
+    the caller's request arrived after the second ``not_before`` of the old     of the new entry
+    entry
+    the caller's request arrived in that second or earlier, or has no lineage   ``b""``
+    there is no caller                                                          ``b""``
+    ==========================================================================  ====================
+
+    Call this only for a caller that no entry under its keys refuses: see `RevocationStore.revoke`.
+
+    :param old: the entry under the key, or None if there is none or it has expired.
+    :param entry: the new entry.
+    :param caller: the session that asks for the revocation, or None.
+    """
+    if old is None:
+        return entry
+    if old.spared == entry.spared or (caller is not None and not old.refuses(caller.arrived, caller.lineage)):
+        spared = entry.spared
+    else:
+        spared = b""
+    return Entry(max(old.not_before, entry.not_before), spared)
 
 
 def checked_subject(subject: str) -> str:
@@ -99,6 +160,24 @@ def give_lock(store: Any) -> None:
         os.register_at_fork(after_in_child=renew)
 
 
+def _check_signature(kind: type, name: str) -> None:
+    """Check that a method of a store accepts a caller.
+
+    :raises TypeError: if it does not.
+    """
+    try:
+        signature = inspect.signature(getattr(kind, name))
+    except ValueError:  # a builtin function without a signature
+        return
+    try:
+        signature.bind(None, b"", Entry(0), 1, None)
+    except TypeError:
+        raise TypeError(
+            f"{kind.__qualname__}.{name}: the method does not accept the argument caller, got {name}{signature}. "
+            f"Define it as {name}(self, key, entry, ttl, caller=None)"
+        ) from None
+
+
 class RevocationStore(ABC):
     """Keeps entries under keys until they expire.
 
@@ -112,12 +191,25 @@ class RevocationStore(ABC):
     staleness: float = 0
     blocks: bool = True
 
-    @abstractmethod
-    def revoke(self, key: bytes, entry: Entry, ttl: int) -> None:
-        """Keep an entry for ``ttl`` seconds, 1 or more. It replaces one under the same key; a store that can keeps
-        the later of both.
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name in "revoke", "arevoke":
+            _check_signature(cls, name)
 
-        :raises StoreError: when that cannot be done.
+    @abstractmethod
+    def revoke(self, key: bytes, entry: Entry, ttl: int, caller: Caller | None = None) -> bool:
+        """Write an entry, unless the session that asks for it is revoked itself. This is one transaction:
+
+        1. If an unexpired entry under `caller.keys` refuses the caller, write nothing and return False.
+        2. Otherwise merge the new entry with the unexpired entry under the key by `merge`, write the result, and
+           return True. The result expires at the later of both times: ``ttl`` never shortens the life of an entry.
+
+        :param key: what is revoked.
+        :param entry: the new entry.
+        :param ttl: for how many seconds the entry lives at least, 1 or more.
+        :param caller: the session that asks, or None for a shell or a job.
+        :returns: whether the entry was written.
+        :raises StoreError: if the store fails.
         """
 
     @abstractmethod
@@ -127,9 +219,9 @@ class RevocationStore(ABC):
         :raises StoreError: when that cannot be told.
         """
 
-    async def arevoke(self, key: bytes, entry: Entry, ttl: int) -> None:
-        """`revoke`, without blocking the event loop."""
-        await asyncio.to_thread(self.revoke, key, entry, ttl)
+    async def arevoke(self, key: bytes, entry: Entry, ttl: int, caller: Caller | None = None) -> bool:
+        """Call `revoke` without blocking the event loop."""
+        return await asyncio.to_thread(self.revoke, key, entry, ttl, caller)
 
     async def afind(self, keys: Sequence[bytes]) -> list[Entry | None]:
         """`find`, without blocking the event loop."""
