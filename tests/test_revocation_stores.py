@@ -4,6 +4,7 @@ import asyncio
 import ctypes
 import gc
 import os
+import re
 import resource
 import shutil
 import signal
@@ -17,15 +18,17 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from forks import fork
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis_server import RedisServer
+from test_docs import PAGES, block_with, run
 
 from sealedsession.errors import ConfigError, StoreError
 from sealedsession.revocation import (
@@ -66,17 +69,30 @@ def redis_url(redis_server) -> str:
     return redis_server.url
 
 
-@pytest.fixture(params=["memory", "sqlite", "redis", "cached"])
+@pytest.fixture(params=["memory", "sqlite", "redis", "cached", "documented"])
 def make_store(request, tmp_path, clock) -> Callable[[], RevocationStore]:
     """Make a store of each kind, that of Redis with Redis' own clock."""
     if request.param == "redis":
         url = request.getfixturevalue("redis_url")
         return lambda: RedisStore(url, timeout=PATIENT)
+    if request.param == "documented":
+        return partial(documented_store, tmp_path / "table.db", clock)
     return {
         "memory": lambda: MemoryStore(clock=clock),
         "sqlite": lambda: SQLiteStore(tmp_path / "revoked.db", clock=clock, timeout=PATIENT),
         "cached": lambda: CachedStore(MemoryStore(clock=clock), clock=clock),
     }[request.param]
+
+
+def documented_store(path: Path, clock: Callable[[], float] = time.time) -> RevocationStore:
+    """The store of one's own that docs/revocation.rst shows, with the table that it wants."""
+    namespace = run(block_with(PAGES["revocation"], "class TableStore"))
+    namespace["time"] = SimpleNamespace(time=clock)
+    kind = namespace["TableStore"]
+    with closing(sqlite3.connect(path, timeout=PATIENT)) as connection:
+        create = re.search("create table .*", kind.__doc__)[0]
+        connection.execute(create.replace("create table", "create table if not exists"))
+    return kind(lambda: sqlite3.connect(path, timeout=PATIENT, isolation_level=None))
 
 
 @pytest.fixture
@@ -267,11 +283,10 @@ def test_many_tasks_in_two_loops(make_store):
     assert asyncio.run(work()) == [[ENTRY, None]] * 120
 
 
-@pytest.mark.parametrize("kind", ["memory", "sqlite", "cached"])
-def test_entry_expires(kind, request, tmp_path, clock, call):
+@pytest.mark.parametrize("make_store", ["memory", "sqlite", "cached", "documented"], indirect=True)
+def test_entry_expires(make_store, clock, call):
     """An entry is found until its time, and not from then on. (Redis counts for itself: see there.)"""
-    store = MemoryStore(clock=clock) if kind != "sqlite" else SQLiteStore(tmp_path / "revoked.db", clock=clock)
-    store = CachedStore(store, clock=clock) if kind == "cached" else store
+    store = make_store()
     call(store, "revoke", KEY, ENTRY, TTL)
     clock.advance(TTL - 1)
     assert call(store, "find", [KEY]) == [ENTRY]
@@ -279,11 +294,10 @@ def test_entry_expires(kind, request, tmp_path, clock, call):
     assert call(store, "find", [KEY]) == [None]
 
 
-@pytest.mark.parametrize("kind", ["memory", "sqlite", "cached"])
-def test_life_of_a_merged_entry(kind, request, tmp_path, clock, call):
+@pytest.mark.parametrize("make_store", ["memory", "sqlite", "cached", "documented"], indirect=True)
+def test_life_of_a_merged_entry(make_store, clock, call):
     """A merged entry lives as long as the longer one of both; an expired entry counts for nothing."""
-    store = MemoryStore(clock=clock) if kind != "sqlite" else SQLiteStore(tmp_path / "revoked.db", clock=clock)
-    store = CachedStore(store, clock=clock) if kind == "cached" else store
+    store = make_store()
     for old, new in (TTL, 1), (1, TTL):
         call(store, "revoke", KEY, Entry(1001, SID), old)
         call(store, "revoke", KEY, Entry(1000, SID), new)
@@ -334,6 +348,21 @@ def test_wrong_options(make, option):
     """An option of the wrong type or out of range is refused at start, by its name."""
     with pytest.raises(ConfigError, match=option):
         make()
+
+
+def test_documented_store_fails_as_it_says(tmp_path, call):
+    """The store that the docs show raises `StoreError` when its database cannot be used, and writes nothing then."""
+    store = documented_store(tmp_path / "table.db")
+    store.connect = lambda: sqlite3.connect(tmp_path / "table.db", timeout=TIMEOUT, isolation_level=None)
+    other = sqlite3.connect(tmp_path / "table.db", isolation_level=None)
+    other.execute("begin immediate")
+    with fails("database is locked"):
+        call(store, "revoke", KEY, ENTRY, TTL)
+    other.close()
+    assert call(store, "find", [KEY]) == [None]
+    store.connect = lambda: sqlite3.connect(tmp_path / "missing" / "table.db")
+    with fails("unable to open"):
+        call(store, "find", [KEY])
 
 
 def old_revoke(self, key, entry, ttl):
@@ -399,6 +428,7 @@ def test_stores_agree(redis_url, tmp_path_factory, revocations):
         SQLiteStore(tmp_path_factory.mktemp("store") / "revoked.db"),
         patient(redis_url),
         CachedStore(MemoryStore(), staleness=PATIENT),
+        documented_store(tmp_path_factory.mktemp("store") / "table.db"),
     ]
     model = {}
     for number, (key, entry, caller) in enumerate(revocations):
@@ -1651,6 +1681,7 @@ def test_cached_size(clock, call):
     assert len(store._answers) == 3
 
 
+@pytest.mark.parametrize("make_store", ["memory", "sqlite", "redis", "cached"], indirect=True)
 def test_fork_while_threads_call(make_store):
     """Forks that are made while threads revoke and find can do both, and so can their own forks."""
     store, stopped = make_store(), threading.Event()
