@@ -1,8 +1,10 @@
 """Revocation stores: one contract for all four, and what each does when what it stands on fails."""
 
 import asyncio
+import ctypes
 import gc
 import os
+import re
 import resource
 import shutil
 import signal
@@ -16,12 +18,17 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from forks import fork
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from redis_server import RedisServer
+from test_docs import PAGES, block_with, run
 
 from sealedsession.errors import ConfigError, StoreError
 from sealedsession.revocation import (
@@ -33,9 +40,11 @@ from sealedsession.revocation import (
     RevocationStore,
     SQLiteStore,
     merge,
+    sqlite,
     store_of,
 )
 from sealedsession.revocation.memory import LEAST_SWEPT
+from sealedsession.revocation.sqlite import FORK_WAIT, WRITE
 from sealedsession.revocation.store import ALWAYS, key_of_session, key_of_subject
 
 SID, SID_2 = bytes(range(16)), bytes(range(16, 32))
@@ -60,17 +69,30 @@ def redis_url(redis_server) -> str:
     return redis_server.url
 
 
-@pytest.fixture(params=["memory", "sqlite", "redis", "cached"])
+@pytest.fixture(params=["memory", "sqlite", "redis", "cached", "documented"])
 def make_store(request, tmp_path, clock) -> Callable[[], RevocationStore]:
     """Make a store of each kind, that of Redis with Redis' own clock."""
     if request.param == "redis":
         url = request.getfixturevalue("redis_url")
         return lambda: RedisStore(url, timeout=PATIENT)
+    if request.param == "documented":
+        return partial(documented_store, tmp_path / "table.db", clock)
     return {
         "memory": lambda: MemoryStore(clock=clock),
         "sqlite": lambda: SQLiteStore(tmp_path / "revoked.db", clock=clock, timeout=PATIENT),
         "cached": lambda: CachedStore(MemoryStore(clock=clock), clock=clock),
     }[request.param]
+
+
+def documented_store(path: Path, clock: Callable[[], float] = time.time) -> RevocationStore:
+    """The store of one's own that docs/revocation.rst shows, with the table that it wants."""
+    namespace = run(block_with(PAGES["revocation"], "class TableStore"))
+    namespace["time"] = SimpleNamespace(time=clock)
+    kind = namespace["TableStore"]
+    with closing(sqlite3.connect(path, timeout=PATIENT)) as connection:
+        create = re.search("create table .*", kind.__doc__)[0]
+        connection.execute(create.replace("create table", "create table if not exists"))
+    return kind(lambda: sqlite3.connect(path, timeout=PATIENT, isolation_level=None))
 
 
 @pytest.fixture
@@ -261,11 +283,10 @@ def test_many_tasks_in_two_loops(make_store):
     assert asyncio.run(work()) == [[ENTRY, None]] * 120
 
 
-@pytest.mark.parametrize("kind", ["memory", "sqlite", "cached"])
-def test_entry_expires(kind, request, tmp_path, clock, call):
+@pytest.mark.parametrize("make_store", ["memory", "sqlite", "cached", "documented"], indirect=True)
+def test_entry_expires(make_store, clock, call):
     """An entry is found until its time, and not from then on. (Redis counts for itself: see there.)"""
-    store = MemoryStore(clock=clock) if kind != "sqlite" else SQLiteStore(tmp_path / "revoked.db", clock=clock)
-    store = CachedStore(store, clock=clock) if kind == "cached" else store
+    store = make_store()
     call(store, "revoke", KEY, ENTRY, TTL)
     clock.advance(TTL - 1)
     assert call(store, "find", [KEY]) == [ENTRY]
@@ -273,11 +294,10 @@ def test_entry_expires(kind, request, tmp_path, clock, call):
     assert call(store, "find", [KEY]) == [None]
 
 
-@pytest.mark.parametrize("kind", ["memory", "sqlite", "cached"])
-def test_life_of_a_merged_entry(kind, request, tmp_path, clock, call):
+@pytest.mark.parametrize("make_store", ["memory", "sqlite", "cached", "documented"], indirect=True)
+def test_life_of_a_merged_entry(make_store, clock, call):
     """A merged entry lives as long as the longer one of both; an expired entry counts for nothing."""
-    store = MemoryStore(clock=clock) if kind != "sqlite" else SQLiteStore(tmp_path / "revoked.db", clock=clock)
-    store = CachedStore(store, clock=clock) if kind == "cached" else store
+    store = make_store()
     for old, new in (TTL, 1), (1, TTL):
         call(store, "revoke", KEY, Entry(1001, SID), old)
         call(store, "revoke", KEY, Entry(1000, SID), new)
@@ -330,6 +350,21 @@ def test_wrong_options(make, option):
         make()
 
 
+def test_documented_store_fails_as_it_says(tmp_path, call):
+    """The store that the docs show raises `StoreError` when its database cannot be used, and writes nothing then."""
+    store = documented_store(tmp_path / "table.db")
+    store.connect = lambda: sqlite3.connect(tmp_path / "table.db", timeout=TIMEOUT, isolation_level=None)
+    other = sqlite3.connect(tmp_path / "table.db", isolation_level=None)
+    other.execute("begin immediate")
+    with fails("database is locked"):
+        call(store, "revoke", KEY, ENTRY, TTL)
+    other.close()
+    assert call(store, "find", [KEY]) == [None]
+    store.connect = lambda: sqlite3.connect(tmp_path / "missing" / "table.db")
+    with fails("unable to open"):
+        call(store, "find", [KEY])
+
+
 def old_revoke(self, key, entry, ttl):
     """A method with the signature of before callers."""
 
@@ -356,6 +391,60 @@ def test_store_without_the_argument_caller(name, bases):
 def test_store_with_the_argument_caller(revoke):
     """A class of a store whose methods accept a caller, under whatever name, can be defined."""
     type("Mine", (RevocationStore,), {"revoke": revoke, "arevoke": revoke})
+
+
+times = st.integers(0, 3) | st.integers(2**31 - 2, 2**31 + 1) | st.just(ALWAYS)
+lineages = st.sampled_from([b"", SID, SID_2, bytes(16), b"\xff" * 16])
+keys = st.sampled_from([b"sa", b"ub"])
+callers = st.none() | st.builds(Caller, st.lists(keys, max_size=2).map(tuple), times, lineages, times)
+revocations = st.lists(st.tuples(keys, st.builds(Entry, times, lineages), callers), max_size=8)
+
+
+@given(st.builds(Entry, times, lineages), st.builds(Entry, times, lineages), callers, times, lineages)
+def test_merge_takes_nothing_back(old, entry, caller, created, lineage):
+    """A merged entry revokes what either of both revokes; but for the session that the new one spares, and that only
+    where the old one does not concern the caller. It revokes nothing else, except for the sessions that were spared.
+    """
+    merged = merge(old, entry, caller)
+    revoked, exempt = merged.refuses(created, lineage), lineage != b"" and lineage == entry.spared
+    if entry.refuses(created, lineage):
+        assert revoked
+    if old.refuses(created, lineage) and not revoked:
+        assert exempt
+        assert caller is not None
+        assert not old.refuses(caller.arrived, caller.lineage)
+    if revoked and not entry.refuses(created, lineage) and not old.refuses(created, lineage):
+        assert lineage in (old.spared, entry.spared)
+    assert merged.not_before == max(old.not_before, entry.not_before)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(revocations)
+def test_stores_agree(redis_url, tmp_path_factory, revocations):
+    """After any revocations, all stores have the entries, and have refused the callers, that `merge` demands."""
+    raw_client(redis_url).flushall()
+    stores = [
+        MemoryStore(),
+        SQLiteStore(tmp_path_factory.mktemp("store") / "revoked.db"),
+        patient(redis_url),
+        CachedStore(MemoryStore(), staleness=PATIENT),
+        documented_store(tmp_path_factory.mktemp("store") / "table.db"),
+    ]
+    model = {}
+    for number, (key, entry, caller) in enumerate(revocations):
+        refused = caller is not None and any(
+            model[each].refuses(caller.created, caller.lineage) for each in caller.keys if each in model
+        )
+        if not refused:
+            model[key] = merge(model.get(key), entry, caller)
+        for store in stores:
+            written = (
+                store.revoke(key, entry, TTL, caller)
+                if number % 2
+                else asyncio.run(store.arevoke(key, entry, TTL, caller))
+            )
+            assert written is not refused
+            assert store.find([b"sa", b"ub"]) == [model.get(b"sa"), model.get(b"ub")]
 
 
 # ------------------------------------------------------------------------------------------------------------- memory
@@ -414,10 +503,11 @@ def child_process(path: Path) -> Iterator[Callable[[str], str]]:
         assert process.wait(60) == 0
 
 
-def in_fork(work: Callable[[], bool]) -> bool:
-    """Whether the work gives True in a fork of this process."""
+def in_fork(work: Callable[[], bool], fork: Callable[[], int] = fork) -> bool:
+    """Check that the work returns True in a fork of this process, soon."""
     child = fork()
     if child == 0:
+        signal.alarm(2 * PATIENT)  # ends a fork that waits for ever
         status = 1
         with suppress(BaseException):
             status = 0 if work() else 1
@@ -503,6 +593,249 @@ def test_sqlite_parent_closes_after_fork(path):
     for end in (*forked, *closed):
         os.close(end)
     assert SQLiteStore(path).find([b"a", b"b"]) == [ENTRY, ENTRY]
+
+
+@pytest.fixture
+def fork_wait(monkeypatch) -> float:
+    """A short time for which forks wait for calls."""
+    monkeypatch.setattr("sealedsession.revocation.sqlite.FORK_WAIT", TIMEOUT)
+    return TIMEOUT
+
+
+@contextmanager
+def call_inside(store: SQLiteStore) -> Iterator[Callable[[], None]]:
+    """Another thread that is in the middle of writing `KEY` until the function given here is called, or the end."""
+    begun, may_end, failed = threading.Event(), threading.Event(), []
+
+    def work():
+        try:
+            with store._connection() as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.execute(WRITE, (KEY, *ENTRY, time.time() + TTL))
+                begun.set()
+                may_end.wait(60)
+                connection.execute("COMMIT")
+        except BaseException as error:
+            failed.append(error)
+            raise
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert begun.wait(60)
+    try:
+        yield may_end.set
+    finally:
+        may_end.set()
+        thread.join()
+    assert not failed
+
+
+def test_sqlite_fork_waits_for_a_call(path, tmp_path):
+    """A fork waits until the call of another thread has ended, and what that one wrote is there for the child."""
+    store, other = SQLiteStore(path), SQLiteStore(tmp_path / "other.db")
+    other.revoke(KEY, ENTRY, TTL)
+    with call_inside(store) as end_call:
+        timer = threading.Timer(0.3, end_call)
+        timer.start()
+        begun = time.monotonic()
+        found = in_fork(
+            lambda: (
+                store.find([KEY]) == other.find([KEY]) == [ENTRY]
+                and store.revoke(KEY_2, ENTRY, TTL)
+                and other.revoke(KEY_2, ENTRY, TTL)
+            )
+        )
+        assert time.monotonic() - begun > 0.25
+        timer.join()
+    assert found
+    assert store.find([KEY, KEY_2]) == other.find([KEY, KEY_2]) == [ENTRY, ENTRY]
+
+
+def test_sqlite_forks_do_not_wait_for_nothing(path):
+    """Forks that follow one another while no thread is inside a call do not wait."""
+    store, begun = SQLiteStore(path), time.monotonic()
+    for number in range(20):
+        store.revoke(b"%d" % number, ENTRY, TTL)
+        assert in_fork(lambda: True)
+    assert time.monotonic() - begun < FORK_WAIT
+
+
+def test_sqlite_fork_while_a_call_is_stuck(path, tmp_path, fork_wait):
+    """A fork does not wait for a stuck call for ever. Its child and grandchild fail and never use SQLite; the parent,
+    and the call, go on.
+    """
+    store, begun = SQLiteStore(path), time.monotonic()
+
+    def all_fail():
+        for each in store, SQLiteStore(tmp_path / "other.db"):
+            with fails("forked"):
+                each.find([KEY])
+            with fails("forked"):
+                each.revoke(KEY_2, ENTRY, TTL)
+        return not (tmp_path / "other.db").exists()
+
+    with call_inside(store):
+        assert in_fork(lambda: all_fail() and in_fork(all_fail))
+        assert store.find([KEY]) == [None]
+        assert time.monotonic() - begun < fork_wait + SLACK
+    assert store.find([KEY, KEY_2]) == [ENTRY, None]
+    assert in_fork(lambda: store.find([KEY]) == [ENTRY])
+
+
+def test_sqlite_call_that_a_fork_keeps_out(path, tmp_path):
+    """A call that begins while a fork waits for another one fails in time, and works after the fork."""
+    store, other = SQLiteStore(path), SQLiteStore(tmp_path / "other.db", timeout=TIMEOUT)
+    patient, forked, forker = SQLiteStore(path, timeout=PATIENT), [], None
+    with call_inside(store) as end_call, ThreadPoolExecutor(1) as threads:
+        forker = threading.Thread(target=lambda: forked.append(in_fork(lambda: store.find([KEY]) == [ENTRY])))
+        forker.start()
+        while not sqlite._forks.forking:
+            time.sleep(0.001)
+        with fails("forks"):
+            other.find([KEY])
+        late = threads.submit(patient.find, [KEY])
+        time.sleep(TIMEOUT)
+        assert not late.done()
+        assert not forked
+        end_call()
+        forker.join()
+        assert late.result() == [ENTRY]
+    assert forked == [True]
+    assert other.find([KEY]) == [None]
+
+
+def test_sqlite_store_that_goes_while_a_thread_forks(path, tmp_path):
+    """A store that is dropped while a fork waits is not waited for, and its connections are closed before the fork."""
+    store, other, forked = SQLiteStore(path), SQLiteStore(tmp_path / "other.db"), []
+    other.find([KEY])
+    idle = other._idle
+    assert idle
+    with call_inside(store) as end_call:
+        forker = threading.Thread(
+            target=lambda: forked.append(in_fork(lambda: not idle and store.find([KEY]) == [ENTRY]))
+        )
+        forker.start()
+        while not sqlite._forks.forking:
+            time.sleep(0.001)
+        del other
+        gc.collect()
+        end_call()
+        forker.join()
+    assert forked == [True]
+
+
+def test_sqlite_dropped_stores_leave_nothing(path):
+    """Stores that are made and dropped leave nothing in the memory of a process, and no open connection."""
+    before = len(sqlite._forks._idle)
+    for _ in range(5):
+        SQLiteStore(path).find([KEY])
+    gc.collect()
+    assert len(sqlite._forks._idle) == before
+    assert not Path(f"{path}-wal").exists()  # which the last connection removes
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_sqlite_fork_in_the_middle_of_its_own_call(path, committed):
+    """A thread that forks inside a call, as a signal handler does, does not go on with it on either side: what was not
+    written fails. Then both sides can revoke.
+    """
+    store, parent, begun = SQLiteStore(path, timeout=PATIENT), os.getpid(), time.monotonic()
+    with nullcontext() if committed else fails("forked", within=PATIENT), store._connection() as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(WRITE, (KEY, *ENTRY, time.time() + TTL))
+        if committed:
+            connection.execute("COMMIT")
+        child = fork()
+        if not committed:
+            connection.execute("COMMIT")
+    found = [ENTRY if committed else None]
+    if os.getpid() != parent:
+        status = 1
+        with suppress(BaseException):
+            status = 0 if store.find([KEY]) == found and store.revoke(KEY_2, ENTRY, TTL) else 1
+        os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
+    assert store.find([KEY, KEY_2]) == [*found, ENTRY]
+    assert store.revoke(KEY, ENTRY, TTL)
+    assert time.monotonic() - begun < FORK_WAIT
+
+
+def test_sqlite_fork_by_c_code(path):
+    """If C code forks without Python's hooks, the child works if no connection was open, and fails if one was."""
+    store, c_fork = SQLiteStore(path), ctypes.PyDLL(None).fork
+    assert in_fork(lambda: store.revoke(KEY, ENTRY, TTL), c_fork)
+    assert store.find([KEY]) == [ENTRY]
+
+    def fail():
+        with fails("lazy-apps"):
+            store.find([KEY])
+        with fails("lazy-apps"):
+            SQLiteStore(path).revoke(KEY, ENTRY, TTL)
+        return True
+
+    assert in_fork(fail, c_fork)
+    assert store.find([KEY]) == [ENTRY]
+
+
+HOOKS = """
+import os, sys
+found = []
+for when in "before", "after_in_parent", "after_in_child":  # these are registered before the store's own hooks
+    os.register_at_fork(**{when: lambda: found.append(store.find([b"a"]))})
+from sealedsession.revocation import Entry, SQLiteStore
+store = SQLiteStore(sys.argv[1], timeout=30)
+store.revoke(b"a", Entry(7), 100)
+child = os.fork()
+if child == 0:
+    os._exit(0 if found + [store.find([b"a"])] == [[Entry(7)]] * 3 and store.revoke(b"b", Entry(7), 100) else 1)
+print(os.waitpid(child, 0)[1], found == [[Entry(7)]] * 2, store.find([b"b"]))
+"""
+
+
+def test_sqlite_hooks_of_other_libraries(path):
+    """Hooks that other libraries run at a fork can use a store, in the parent and in the child."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", HOOKS, path], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == f"0 True [{Entry(7)}]"
+    assert done.stderr == ""
+
+
+INTERRUPTED = """
+import os, signal, sys, threading
+from sealedsession.errors import StoreError
+from sealedsession.revocation import Entry, SQLiteStore
+store = SQLiteStore(sys.argv[1], timeout=30)
+begun, may_end = threading.Event(), threading.Event()
+def work():
+    with store._connection() as connection:
+        begun.set()
+        may_end.wait(60)
+thread = threading.Thread(target=work)
+thread.start()
+begun.wait(60)
+def interrupt(*_):
+    raise TimeoutError
+signal.signal(signal.SIGALRM, interrupt)
+signal.setitimer(signal.ITIMER_REAL, 0.1)
+child = os.fork()
+if child == 0:
+    try:
+        store.find([b"a"])
+    except StoreError:
+        os._exit(0)
+    os._exit(1)
+status = os.waitpid(child, 0)[1]
+print(status, store.revoke(b"a", Entry(7), 100))
+may_end.set()
+"""
+
+
+def test_sqlite_fork_whose_wait_is_interrupted(path):
+    """A fork that an exception of a signal handler keeps from waiting gives a child that does not use SQLite."""
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED, path], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "0 True"
+    assert "TimeoutError" in done.stderr  # as Python reports exceptions of hooks
 
 
 def test_sqlite_uses_a_connection_again(path):
@@ -826,6 +1159,53 @@ def test_redis_garbage_in_a_value(redis_url, call, garbage):
         call(store, "find", [KEY_2, KEY])
     call(store, "revoke", KEY, ENTRY, TTL)
     assert call(store, "find", [KEY]) == [ENTRY]
+
+
+@pytest.mark.parametrize("garbage", [b"", b"12345", b"x" * 21])
+def test_redis_garbage_under_a_key_of_the_caller(redis_url, call, garbage):
+    """A caller is not taken for valid where a value that this package has not written hides whether it is revoked."""
+    store = patient(redis_url)
+    raw_client(redis_url).set(b"sealedsession:" + KEY, garbage)
+    with fails("prefix=", within=PATIENT):
+        call(store, "revoke", KEY_2, ENTRY, TTL, Caller((b"sa", KEY), 1, SID, 1))
+    assert call(store, "find", [KEY_2]) == [None]
+
+
+def test_redis_other_types(redis_url, call):
+    """A list under a key is no entry, for a revocation as for a look-up, and an entry replaces it."""
+    store = patient(redis_url)
+    raw_client(redis_url).lpush(b"sealedsession:" + KEY, "a")
+    assert call(store, "find", [KEY]) == [None]
+    assert call(store, "revoke", KEY, SPARING, TTL, Caller((KEY,), 1, SID, 1)) is True
+    assert call(store, "find", [KEY]) == [SPARING]
+
+
+@pytest.mark.parametrize(("old", "new"), [(TTL, 1), (1, TTL)])
+def test_redis_life_of_a_merged_entry(redis_url, call, old, new):
+    """A merged entry lives as long as the longer one of both."""
+    store = patient(redis_url)
+    call(store, "revoke", KEY, Entry(1001), old * 1000)
+    call(store, "revoke", KEY, Entry(1000), new * 1000)
+    assert TTL * 500 < raw_client(redis_url).ttl(b"sealedsession:" + KEY) <= TTL * 1000
+
+
+def test_redis_entry_that_somebody_made_persistent(redis_url, call):
+    """An entry without a time to live, as after PERSIST, is not given one: that would shorten its life."""
+    store = patient(redis_url)
+    call(store, "revoke", KEY, ENTRY, TTL)
+    raw_client(redis_url).persist(b"sealedsession:" + KEY)
+    call(store, "revoke", KEY, ENTRY, TTL)
+    assert raw_client(redis_url).ttl(b"sealedsession:" + KEY) == -1
+
+
+def test_redis_many_keys_and_large_numbers(redis_url, call):
+    """A caller may have many keys and no limit to its times; a time to live has no limit but Redis' own."""
+    store, keys = patient(redis_url), tuple(b"s%d" % number for number in range(100))
+    assert call(store, "revoke", KEY, Entry(ALWAYS, SID), 2**40, Caller(keys, 2**40, SID, 2**40)) is True
+    assert call(store, "revoke", KEY, Entry(ALWAYS, SID_2), 1, Caller((*keys, KEY), 2**40, SID_2, ALWAYS)) is True
+    assert call(store, "find", [KEY]) == [Entry(ALWAYS)]
+    call(store, "revoke", keys[-1], Entry(ALWAYS), TTL)
+    assert call(store, "revoke", KEY_2, ENTRY, TTL, Caller(keys, ALWAYS, SID, ALWAYS)) is False
 
 
 def test_redis_flushed(redis_url, call):
@@ -1299,6 +1679,41 @@ def test_cached_size(clock, call):
     assert sorted(store._answers) == [b"a", b"c", b"d"]
     assert call(store, "find", [b"%d" % number for number in range(10)]) == [None] * 10
     assert len(store._answers) == 3
+
+
+@pytest.mark.parametrize("make_store", ["memory", "sqlite", "redis", "cached"], indirect=True)
+def test_fork_while_threads_call(make_store):
+    """Forks that are made while threads revoke and find can do both, and so can their own forks."""
+    store, stopped = make_store(), threading.Event()
+    store.revoke(KEY, ENTRY, TTL)
+
+    def work(thread):
+        number = 0
+        while not stopped.is_set():
+            number += 1
+            assert store.revoke(b"%d:%d" % (thread, number), ENTRY, TTL)
+            assert store.find([KEY]) == [ENTRY]
+            time.sleep(0.001)  # otherwise SQLite's lock is never free
+
+    def use(number):
+        return (
+            store.revoke(b"fork %d" % number, ENTRY, TTL)
+            and store.find([KEY, b"fork %d" % number]) == [ENTRY, ENTRY]
+            and asyncio.run(store.arevoke(KEY_2, ENTRY, TTL))
+        )
+
+    def use_twice(number):
+        return use(number) and in_fork(partial(use, -number))
+
+    with ThreadPoolExecutor(3) as threads:
+        try:
+            ended = threads.map(work, range(3))
+            time.sleep(0.1)
+            found = [in_fork(partial(use_twice, number)) for number in range(8)]
+        finally:
+            stopped.set()
+        list(ended)  # their errors
+    assert all(found)
 
 
 @pytest.mark.parametrize("kind", [MemoryStore, lambda: CachedStore(MemoryStore())], ids=["memory", "cached"])

@@ -71,7 +71,7 @@ class RedisStore(RevocationStore):
     """Revocations that all machines share.
 
     Redis forgets them when it restarts without persistence, and when it evicts keys: set ``appendonly yes`` and
-    ``maxmemory-policy noeviction``. Of two under one key, the one that comes last stays. No Redis Cluster.
+    ``maxmemory-policy noeviction``. A revocation is one Lua script. No Redis Cluster.
 
     :param url: ``redis://``, ``rediss://`` (TLS) or ``unix://``, as redis-py reads it. A password in it never shows.
     :param prefix: what the names of all keys begin with.
