@@ -206,7 +206,7 @@ class SessionConfig:
             if not callable(value) and not (value is None and or_none):
                 expected = "a function or None" if or_none else "a function"
                 raise ConfigError(f"{option} has to be {expected}{given(value)}")
-            if iscoroutinefunction(value):
+            if iscoroutinefunction(value) or iscoroutinefunction(type(value).__call__):
                 raise ConfigError(f"{option} has to be a function without async: nobody awaits what it returns")
 
     def _check_times(self) -> None:
@@ -232,6 +232,8 @@ class SessionConfig:
         if self.oversize not in ("raise", "keep") and not callable(self.oversize):
             shown = f", and {self.oversize!r} was given" if isinstance(self.oversize, str) else given(self.oversize)
             raise ConfigError(f"oversize has to be 'raise', 'keep' or a function of session and error{shown}")
+        if iscoroutinefunction(self.oversize) or iscoroutinefunction(type(self.oversize).__call__):
+            raise ConfigError("oversize has to be a function without async: nobody awaits what it returns")
         self._check_serializers()
         self._check_revocation()
         if self.persistent and self.max_age is not None:

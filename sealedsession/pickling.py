@@ -10,7 +10,7 @@ What holds for every payload, a forged one too:
 2. The reader is a C unpickler whose `find_class` always refuses. Running code would take both to fail.
 3. Size, nesting and integer length are bounded before the reading starts.
 4. Instances that opcodes could call into are made after the reading is over.
-5. Every failure is one error, `UnsealError("forbidden_value")`.
+5. Every refusal is one error, `UnsealError("forbidden_value")`.
 """
 
 import pickle
@@ -23,7 +23,7 @@ from sealedsession.deferred import Deferred, NotFetched, holds_deferred, make
 from sealedsession.errors import UnsealError
 from sealedsession.grammar import Grammar
 from sealedsession.limits import DEFAULT_LIMITS, FaultFinder, Limits, TooLarge, TooMany, TooManyValues
-from sealedsession.values import Registry, default_registry
+from sealedsession.values import REFUSALS, Registry, default_registry
 
 # The pickler's head, protocol 4 and one frame around the whole payload, is never stored: 15 characters less in a
 # cookie. The frame is put in front here, and nobody else chooses it (a frame that ends inside an argument makes some
@@ -31,6 +31,9 @@ from sealedsession.values import Registry, default_registry
 _FRAME_OPCODE = 0x95
 _frame = struct.Struct("<BQ").pack  # the opcode, and how many bytes follow
 _FRAME_AT, _HEAD_LENGTH = 2, 11  # in what the pickler writes; it frames nothing under 4 bytes
+
+
+_REFUSALS: tuple[type[Exception], ...] = (*REFUSALS, pickle.UnpicklingError)
 
 
 class _NotPlain(Exception):
@@ -232,6 +235,6 @@ class PickleSerializer:
             raise UnsealError("forbidden_value", f"a payload with {error}") from None
         except NotFetched as error:
             passing: Exception = error.args[0]
-        except Exception as error:  # the unpickler raises many, decoders any: all say that the payload is not ours
+        except _REFUSALS as error:
             raise UnsealError("forbidden_value", f"a payload that cannot be read: {type(error).__name__}") from error
         raise passing  # here, where it keeps the cause that it came with

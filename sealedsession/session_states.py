@@ -29,7 +29,8 @@ if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(after_in_child=OPENING.clear)
 
 
-def _refuse(*_: object, **__: object) -> NoReturn:
+def _refuse(*arguments: object, **more: object) -> NoReturn:
+    del arguments, more  # the value is not to be found in the error's frames
     raise SessionClosed(
         "the session was changed, or asked for an id that it did not have, after the response headers had gone, and "
         "no cookie can carry that. Do it before start_response, before the first message of the response, or before "

@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 
 from sealedsession.errors import UnsealError
 from sealedsession.limits import DEFAULT_LIMITS, FaultFinder, Limits, TooLarge, TooMany, TooManyValues
-from sealedsession.values import Registry, default_registry
+from sealedsession.values import REFUSALS, Registry, default_registry
 
 _TYPED = "~:"
 _TUPLE, _DICT, _BYTES, _FLOAT = "~t", "~d", "~b", "~f"
@@ -84,7 +84,7 @@ class JsonSerializer:
             value, end = self._decoder.raw_decode(text)
         except _Refused as error:
             raise UnsealError("forbidden_value", f"a payload with {error}") from None
-        except Exception as error:  # the parser raises many, decoders any: all say that the payload is not ours
+        except REFUSALS as error:
             raise UnsealError("forbidden_value", f"a payload that cannot be read: {type(error).__name__}") from error
         if end != len(text):
             raise UnsealError("forbidden_value", "a payload that goes on after its end")

@@ -6,7 +6,7 @@ Rules:
 2. Every other type is registered: a short code for the wire, `encode` from the value to data, and `decode` back.
 3. A type means exactly that type. A subclass is another type and has to be registered itself.
 4. `decode` gets data that may be hostile. It checks exact types, shape and size, builds the value by the public,
-   checking constructor, and never calls, imports or opens what the data names. Whatever it raises refuses the token.
+   checking constructor, and never calls, imports or opens what the data names. It refuses data by one of `REFUSALS`.
 5. `encode` is canonical: equal state gives equal data in every process, whatever its hash seed, because changes
    are found by comparing serialized sessions.
 """
@@ -22,7 +22,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from sealedsession import shapes
 from sealedsession.default_types import CLASSES, DEFAULT_TYPES, PLAIN
-from sealedsession.errors import ConfigError, given
+from sealedsession.errors import ConfigError, SealedSessionError, given
 
 T = TypeVar("T")
 
@@ -34,6 +34,14 @@ _CODE = 32  # characters of a code
 _REACHABLE = ("append", "extend", "add", "__setitem__", "__setstate__", "__call__")
 _ATTRIBUTE_HOOKS = ("__getattr__", "__getattribute__")
 _OBJECT_LOOKUP = object.__getattribute__
+
+
+# What parsers and decoders raise for data that they do not accept: the payload is refused. Any other error, such as an
+# OSError or a signal handler's timeout, is not the payload's fault. It passes, and the browser keeps its cookie.
+REFUSALS: tuple[type[Exception], ...] = (
+    ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError, RuntimeError,
+    SealedSessionError, StopIteration, TypeError, ValueError,
+)  # fmt: skip
 
 
 class ValueType(NamedTuple):
@@ -81,7 +89,9 @@ class Registry:
 
         :param code: 1 to 32 characters, the type's name on the wire. It may never be given to another type.
         :param encode: makes plain data, or values of registered types, of an instance.
-        :param decode: makes an instance of such data. The data may be hostile: see the rules of this module.
+        :param decode: makes an instance from such data. The data may be hostile: see the rules of this module. It
+            refuses data by a ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError,
+            EOFError or RuntimeError: the cookie is rejected then. Any other exception passes to the application.
         :raises ConfigError: when the type or the code is taken, or the code is not a short string.
         """
         if not isinstance(cls, type):

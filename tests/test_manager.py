@@ -6,6 +6,7 @@ All of it holds with a cache of tokens, too.
 import datetime
 import json
 import logging
+import os
 import random
 from collections import ChainMap
 from operator import attrgetter, methodcaller
@@ -750,6 +751,166 @@ def test_plain_http_is_worth_one_warning(clock, keys, caplog, host, secure, warn
     for _ in range(3):
         browser.visit(methodcaller("save"))
     assert len(caplog.records) == warnings
+
+
+# ------------------------------------------------------------------------------------------------- unrequested cookies
+
+
+def slowly(seconds, act=len):
+    """Do something in a request that takes so many seconds."""
+    return lambda session: (act(session), session._keeper.config.clock.advance(seconds))
+
+
+def due_for_refresh(clock, keys, other_keys):
+    browser = Browser(clock, **keys)
+    browser.visit(fill)
+    clock.advance(2 * HOUR)
+    return browser
+
+
+def sealed_by_a_fallback_key(clock, keys, other_keys):
+    browser = Browser(clock, **{option: [other_keys[option], key] for option, key in keys.items()})
+    old = Browser(clock, **keys)
+    old.visit(fill)
+    browser.cookie = old.cookie
+    return browser
+
+
+def without_an_id_for_the_store(clock, keys, other_keys):
+    browser = Browser(clock, **keys, revocation="memory")
+    old = Browser(clock, **keys)
+    old.visit(fill)
+    browser.cookie = old.cookie
+    return browser
+
+
+def with_a_bad_cookie(clock, keys, other_keys):
+    browser = Browser(clock, **keys)
+    browser.cookie = f"{NAME}=rubbish"
+    return browser
+
+
+unrequested = pytest.mark.parametrize(
+    "make", [due_for_refresh, sealed_by_a_fallback_key, without_an_id_for_the_store, with_a_bad_cookie]
+)
+
+
+@unrequested
+@pytest.mark.parametrize(("seconds", "sent"), [(0, True), (5, True), (6, False), (HOUR, False)])
+def test_an_old_request_sends_no_unrequested_cookie(clock, keys, other_keys, make, seconds, sent):
+    """After 5 seconds a response carries no cookie that the application did not cause."""
+    browser = make(clock, keys, other_keys)
+    assert browser.sets_cookie(slowly(seconds)) == sent
+
+
+@unrequested
+def test_an_old_request_sends_the_cookies_of_the_application(clock, keys, other_keys, make):
+    """Whatever the application changes is sent, however old the request is; so is the deletion by invalidate()."""
+    for act in (methodcaller("update", more=1), methodcaller("save"), methodcaller("__setattr__", "modified", True)):
+        assert make(clock, keys, other_keys).sets_cookie(slowly(HOUR, act))
+    assert make(clock, keys, other_keys).deletes_cookie(slowly(HOUR, methodcaller("invalidate")))
+
+
+@unrequested
+@pytest.mark.parametrize(("idle_for", "sent"), [(0, False), (1, True)])
+def test_after_half_of_the_idle_timeout_all_but_deletions_are_sent(clock, keys, other_keys, make, idle_for, sent):
+    """A session that would soon be idle for too long is refreshed by an old request too."""
+    browser = make(clock, keys, other_keys)
+    browser.visit(methodcaller("save"))
+    half = browser.config.timeouts.idle // 2
+    clock.advance(half + idle_for - 30)
+    if make is with_a_bad_cookie:
+        browser, sent = make(clock, keys, other_keys), False
+    elif make is not due_for_refresh:
+        old = Browser(clock, **keys)  # the cookie is again one that is to be sealed anew
+        clock.advance(30 - half - idle_for)
+        old.visit(fill)
+        clock.advance(half + idle_for - 30)
+        browser.cookie = old.cookie
+    assert browser.sets_cookie(slowly(30)) == sent
+
+
+@pytest.mark.parametrize("idle_timeout", [None])
+def test_without_an_idle_timeout_an_old_request_refreshes_nothing(clock, keys, idle_timeout):
+    """Without an idle timeout, a session needs no refresh, and an old request sends none."""
+    browser = Browser(clock, **keys, idle_timeout=idle_timeout)
+    browser.visit(fill)
+    clock.advance(20 * DAY)
+    assert not browser.sets_cookie(slowly(6))
+
+
+@unrequested
+@pytest.mark.parametrize("value", ["public", "Public, max-age=60", "max-age=60,PUBLIC", "s-maxage=1 , public"])
+def test_no_unrequested_cookie_goes_with_a_public_response(clock, keys, other_keys, make, value):
+    """A response that the application lets shared caches keep carries no cookie that the application did not cause."""
+    headers = [("X-Other", "public"), ("cache-control", "max-age=60"), ("Cache-Control", value)]
+    browser = make(clock, keys, other_keys)
+    assert not browser.sets_cookie(headers=headers)
+    assert not browser.sets_cookie(headers=iter(headers))
+    clock.advance(browser.config.timeouts.idle // 2)
+    assert not browser.sets_cookie(headers=headers)
+    assert browser.sets_cookie(methodcaller("update", more=1), headers=headers)
+
+
+@unrequested
+@pytest.mark.parametrize("value", ["private", "max-age=60", "no-cache, publicly", 'ext="public"', ""])
+def test_other_directives_hinder_no_cookie(clock, keys, other_keys, make, value):
+    """Any other Cache-Control lets the cookie pass."""
+    assert make(clock, keys, other_keys).sets_cookie(headers=[("Cache-Control", value), ("Pragma", "public")])
+
+
+# ---------------------------------------------------------------------------------------------------------- ensure_fits
+
+
+@pytest.mark.parametrize("oversize", ["raise", "keep", methodcaller("clear")], ids=["raise", "keep", "function"])
+def test_ensure_fits(clock, keys, oversize):
+    """ensure_fits() raises what the response would raise, in the view, whatever `oversize` says."""
+    browser = Browser(clock, **keys, oversize=oversize if isinstance(oversize, str) else lambda s, e: oversize(s))
+    errors = []
+
+    def act(session):
+        fill(session)
+        session.ensure_fits()
+        session["big"] = os.urandom(3000)
+        with pytest.raises(CookieTooLarge) as caught:
+            session.ensure_fits()
+        errors.append(caught.value)
+        session["big"] = "x" * 20_000
+        with pytest.raises(ValueError, match="big"):  # as which it can be caught, too
+            session.ensure_fits()
+        session["big"] = object()
+        with pytest.raises(NotSerializable):
+            session.ensure_fits()
+        session["big"] = "x"
+        session.ensure_fits()
+
+    _, headers = browser.visit(act)
+    assert len(header(headers, "Set-Cookie")) == 1
+    assert errors[0].size > 4096
+
+
+def test_ensure_fits_agrees_with_the_response(clock, keys):
+    """Up to the last byte, ensure_fits() passes if and only if the response does."""
+    for revocation in (None, "memory"):
+        fits = []
+        for length in range(2900, 3060):
+            browser = Browser(clock, **keys, revocation=revocation)
+            verdicts = []
+
+            def act(session, length=length, verdicts=verdicts):
+                session["a"] = "x" * length
+                for check in (session.ensure_fits, lambda: session._keeper.close(session, "", 200, [])):
+                    try:
+                        check()
+                        verdicts.append(True)
+                    except CookieTooLarge:
+                        verdicts.append(False)
+
+            session = open_session(browser.manager, "")
+            act(session)
+            assert verdicts[0] == verdicts[1]
+            fits.append(verdicts[0])
+        assert set(fits) == {True, False}
 
 
 # ------------------------------------------------------------------------------------------------ what took its place

@@ -484,6 +484,53 @@ def test_id_of_a_closed_session(make):
         _ = make().id
 
 
+@pytest.mark.parametrize("make", [make_unopened, make_open])
+@pytest.mark.parametrize(
+    "act",
+    [
+        methodcaller("save"),
+        methodcaller("mark_modified"),
+        methodcaller("changed"),
+        lambda s: setattr(s, "modified", True),
+    ],
+    ids=["save", "mark_modified", "changed", "modified"],
+)
+def test_idioms_of_saving(make, act):
+    """The names by which other libraries mark a session as changed all mean save()."""
+    session = make()
+    act(session)
+    assert session._save is True
+    assert session == CONTENT
+
+
+@pytest.mark.parametrize("make", [make_unopened, make_open])
+def test_modified_cannot_be_set_to_false(make):
+    """Assigning False raises an error, and leaves the session as it was."""
+    session = make()
+    with pytest.raises(ValueError, match="modified"):
+        session.modified = False
+    assert session._save is False
+
+
+@pytest.mark.parametrize("make", [make_closed, make_unopened_closed])
+def test_idioms_of_saving_after_the_headers(make):
+    """A closed session cannot be saved by any of the names."""
+    for act in (methodcaller("mark_modified"), methodcaller("changed"), lambda s: setattr(s, "modified", True)):
+        with pytest.raises(SessionClosed):
+            act(make())
+
+
+@pytest.mark.parametrize("make", STATES)
+def test_ensure_fits(make):
+    """ensure_fits() asks the manager in every state."""
+    keeper = FakeKeeper()
+    make(keeper).ensure_fits()
+    keeper.content = {}
+    session = make(keeper)
+    keeper.content = {}
+    session.ensure_fits()
+
+
 # ------------------------------------------------------------------------------------- lifetime, subject and revocation
 
 OLD, NEW = b"\xab" * 16, b"\x01" * 16  # the id that came in, and the first that the keeper makes

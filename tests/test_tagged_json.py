@@ -354,21 +354,32 @@ class OwnError(Exception):
     "error",
     [
         ValueError("x"), TypeError(), KeyError("x"), IndexError(), AttributeError("x"), AssertionError(),
-        OSError(2, "x"),
-        RecursionError(), MemoryError(), StopIteration(), ZeroDivisionError(), EOFError(), OwnError("x"), SyntaxError(),
-        UnicodeDecodeError("utf-8", b"x", 0, 1, "x"), NotSerializable("session", None, "x"), TooLarge(),
+        RecursionError(), MemoryError(), StopIteration(), ZeroDivisionError(), EOFError(),
+        UnicodeDecodeError("utf-8", b"x", 0, 1, "x"), NotSerializable("session", None, "x"),
         json.JSONDecodeError("x", "y", 0), UnsealError("revoked", "x"),
     ],
     ids=lambda error: type(error).__name__,
 )  # fmt: skip
-def test_whatever_a_decoder_raises(error):
-    """Whatever a decoder raises, what leaves the reader is UnsealError("forbidden_value")."""
+def test_a_decoder_that_refuses_its_data(error):
+    """The errors by which a decoder refuses its data leave the reader as UnsealError("forbidden_value")."""
 
     def decode(data):
         raise error
 
     for text in ('{"~:own":1}', '[{"a":{"~t":[{"~:own":null}]}}]'):
         refused(text, serializer_with(decode=decode))
+
+
+@pytest.mark.parametrize("error", [TimeoutError("x"), OSError(2, "x"), OwnError("x"), SyntaxError()], ids=repr)
+def test_an_error_that_is_not_the_payloads_fault(error):
+    """Any other error, such as the timeout of a signal handler, leaves the reader unchanged."""
+
+    def decode(data):
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        serializer_with(decode=decode).loads(b'{"~:own":1}')
+    assert caught.value is error
 
 
 def test_a_decoder_makes_its_type():

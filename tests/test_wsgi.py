@@ -7,6 +7,7 @@ import weakref
 from concurrent.futures import ThreadPoolExecutor
 from http.cookies import SimpleCookie
 from operator import methodcaller
+from types import MappingProxyType
 from typing import NamedTuple
 from wsgiref.util import FileWrapper, setup_testing_defaults
 from wsgiref.validate import validator
@@ -16,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sealedsession.errors import CookieTooLarge, NotSerializable, SessionClosed
+from sealedsession.session import Session
 from sealedsession.wsgi import SessionMiddleware
 
 KEY = "sealedsession.session"
@@ -68,6 +70,17 @@ def plain_app(environ, start_response):
     body = count(environ[KEY])
     start_response("200 OK", [TEXT])
     return [body]
+
+
+def wrap(keys, act, **options):
+    """A middleware around an application that does something with its session."""
+
+    def app(environ, start_response):
+        act(environ[options.get("environ_key", KEY)])
+        start_response("200 OK", [TEXT])
+        return []
+
+    return SessionMiddleware(app, **keys, **options)
 
 
 def generator_app(environ, start_response):
@@ -280,6 +293,106 @@ def test_a_dict_in_the_sessions_place_is_saved(keys):
         return []
 
     assert read(keys, request(SessionMiddleware(app, **keys)).cookies) == {"mine": True}
+
+
+@pytest.mark.parametrize("touch", [id, len, count], ids=["unopened", "open", "changed"])
+def test_a_mapping_in_the_sessions_place_is_the_content(keys, touch):
+    """A mapping replaces the whole content, and the environ has the session again; an empty one signs out."""
+    found = []
+
+    def app_of(replacement):
+        def app(environ, start_response):
+            touch(environ[KEY])
+            environ[KEY] = replacement
+            start_response("200 OK", [TEXT])
+            found.append(environ[KEY])
+            return []
+
+        return SessionMiddleware(app, **keys)
+
+    def sign_in(session):
+        session.subject = "user:42"
+
+    cookie = request(wrap(keys, sign_in)).cookies
+    replaced = request(app_of(MappingProxyType({"a": 1})), cookie).cookies
+    assert read(keys, replaced) == {"a": 1}
+    assert all(isinstance(session, Session) for session in found)
+    subjects = []
+    request(wrap(keys, lambda session: subjects.append(session.subject)), replaced)
+    assert subjects == ["user:42"]
+    assert any("Max-Age=0" in value for _, value in request(app_of({}), cookie).headers)
+
+
+@pytest.mark.parametrize("replacement", [None, object(), [("a", 1)], "text"])
+@pytest.mark.parametrize("touch", [id, len], ids=["unopened", "open"])
+def test_anything_else_in_the_sessions_place_is_an_error(keys, touch, replacement):
+    """What is no mapping is a TypeError of start_response that names the type; nothing has been sent by then."""
+
+    def app(environ, start_response):
+        touch(environ[KEY])
+        environ[KEY] = replacement
+        with pytest.raises(TypeError, match=type(replacement).__name__):
+            start_response("200 OK", [TEXT])
+        environ[KEY] = {"mine": True}
+        start_response("200 OK", [TEXT])
+        return []
+
+    assert read(keys, request(SessionMiddleware(app, **keys)).cookies) == {"mine": True}
+
+
+def test_a_replacement_after_the_headers_were_made(keys):
+    """A mapping that comes between two calls of start_response comes too late, as any change, and is an error."""
+
+    def app(environ, start_response):
+        count(environ[KEY])
+        start_response("200 OK", [TEXT])
+        environ[KEY] = {"late": True}
+        with pytest.raises(SessionClosed):
+            start_response("404 Not Found", [TEXT], (LookupError, LookupError(), None))
+        return []
+
+    SessionMiddleware(app, **keys)(environ_of(), lambda *_: None)
+
+
+def test_two_middlewares_on_one_environ(keys):
+    """Another middleware of this library below has a session of its own; the outer one's is left alone."""
+    inner = wrap(keys, count, name="inner")
+    cookie = request(wrap(keys, lambda session: session.update(a=1), name="outer")).cookies
+    cookies = [
+        value
+        for name, value in request(SessionMiddleware(inner, **keys, name="outer"), cookie).headers
+        if name == "Set-Cookie"
+    ]
+    assert [value.partition("=")[0] for value in cookies] == ["inner"]
+
+
+@pytest.mark.parametrize("act", [id, len, count], ids=["unopened", "open", "changed"])
+def test_start_response_gets_as_many_arguments_as_the_application_gave(keys, act):
+    """Some servers take two arguments, and others refuse None as the third."""
+    calls = []
+
+    def app(environ, start_response):
+        act(environ[KEY])
+        start_response("200 OK", [TEXT])
+        start_response("200 OK", [TEXT], None)
+        exc_info = (LookupError, LookupError(), None)
+        start_response("500 Oh", [TEXT], exc_info)
+        return []
+
+    SessionMiddleware(app, **keys)(environ_of(), lambda *arguments: calls.append(arguments[2:]))
+    assert [len(rest) for rest in calls] == [0, 0, 1]
+
+
+def test_a_slow_request_that_reads_undoes_no_sign_out(keys, clock):
+    """A request that takes longer than 5 seconds and only reads sends no cookie, so that a sign-out stays."""
+    middleware = {
+        "slow": wrap(keys, lambda session: (session.get("visits"), clock.advance(30)), clock=clock),
+        "out": wrap(keys, lambda session: session.invalidate(), clock=clock),
+    }
+    cookie = request(wrap(keys, count, clock=clock)).cookies
+    clock.advance(7200)
+    assert any("Max-Age=0" in value for _, value in request(middleware["out"], cookie).headers)
+    assert request(middleware["slow"], cookie).cookies == ""
 
 
 def test_environ_key(keys):
