@@ -11,6 +11,7 @@ from pathlib import Path
 
 import hyperdiv as hd
 import pytest
+from forks import in_fork
 from hyperdiv.exceptions import Stop
 from hyperdiv.test_utils import MockManualRunner
 from hypothesis import given, settings
@@ -1067,6 +1068,12 @@ def test_one_name_has_one_set_of_options():
     assert "validate_key, on_event. " in str(caught.value)
     assert OTHER_KEYS["validate_key"] not in str(caught.value)
     assert tokens.manager_of({**KEYS, "name": "other"}) is not tokens.manager_of({**KEYS, "on_event": print})
+
+
+def test_manager_in_a_fork():
+    """A fork makes its managers although another thread of its parent was making one."""
+    with tokens._making:  # as the other thread would hold it
+        assert in_fork(lambda: tokens.manager_of(KEYS))
 
 
 def test_managers_are_made_once(monkeypatch):

@@ -24,7 +24,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from forks import fork
+from forks import fork, in_fork
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis_server import RedisServer
@@ -501,18 +501,6 @@ def child_process(path: Path) -> Iterator[Callable[[str], str]]:
         yield tell
         process.stdin.close()
         assert process.wait(60) == 0
-
-
-def in_fork(work: Callable[[], bool], fork: Callable[[], int] = fork) -> bool:
-    """Check that the work returns True in a fork of this process, soon."""
-    child = fork()
-    if child == 0:
-        signal.alarm(2 * PATIENT)  # ends a fork that waits for ever
-        status = 1
-        with suppress(BaseException):
-            status = 0 if work() else 1
-        os._exit(status)
-    return os.waitpid(child, 0)[1] == 0
 
 
 def test_sqlite_two_processes(path):

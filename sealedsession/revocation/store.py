@@ -64,7 +64,7 @@ class Caller(NamedTuple):
     arrived: int
 
     def is_refused(self, entries: Iterable[Entry | None]) -> bool:
-        """Check whether any of the entries under `keys` revokes this session. None stands for no entry."""
+        """Check whether any of the entries under ``keys`` revokes this session. None stands for no entry."""
         return any(entry is not None and entry.refuses(self.created, self.lineage) for entry in entries)
 
 
@@ -200,7 +200,7 @@ class RevocationStore(ABC):
     def revoke(self, key: bytes, entry: Entry, ttl: int, caller: Caller | None = None) -> bool:
         """Write an entry, unless the session that asks for it is revoked itself. This is one transaction:
 
-        1. If an unexpired entry under `caller.keys` refuses the caller, write nothing and return False.
+        1. If an unexpired entry under ``caller.keys`` refuses the caller, write nothing and return False.
         2. Otherwise merge the new entry with the unexpired entry under the key by `merge`, write the result, and
            return True. The result expires at the later of both times: ``ttl`` never shortens the life of an entry.
 

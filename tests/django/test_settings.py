@@ -5,6 +5,7 @@ import hmac
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from traceback import walk_tb
@@ -19,6 +20,7 @@ from django.templatetags.static import static
 from django.test import modify_settings, override_settings
 from django.utils.safestring import SafeString, mark_safe
 from django.views.debug import ExceptionReporter
+from forks import in_fork
 
 from sealedsession import default_registry
 from sealedsession.errors import ConfigError, NotSerializable, UnsealError
@@ -357,3 +359,23 @@ def test_the_application() -> None:
     config = apps.get_app_config("sealedsession")
     assert config.name == "sealedsession.integrations.django"
     assert list(config.get_models()) == []
+
+
+@pytest.mark.usefixtures("classes")
+def test_sealer_in_a_fork() -> None:
+    """A fork makes the sealer although another thread of its parent was making it."""
+    taken, may_end = threading.Event(), threading.Event()
+
+    def make() -> None:
+        with conf._lock:
+            taken.set()
+            may_end.wait(60)
+
+    thread = threading.Thread(target=make)
+    thread.start()
+    taken.wait(60)
+    try:
+        assert in_fork(lambda: get_state_sealer().seal("state", session_id=SID))
+    finally:
+        may_end.set()
+        thread.join()

@@ -13,6 +13,7 @@
 
 import difflib
 import inspect
+import os
 import threading
 from collections.abc import Iterable
 from types import TracebackType
@@ -46,6 +47,16 @@ _IMPORTED = ("registry", "on_event", "clock")  # settings.py is read too early t
 _classes: dict[str, type[Resumable]] = {}
 _sealer: StateSealer | None = None
 _lock = threading.RLock()  # a module that registers classes may be imported while another thread makes the sealer
+
+
+def _renew_lock() -> None:
+    """Replace the lock in a forked child: another thread of the parent may hold the old one."""
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def get_state_sealer() -> StateSealer:

@@ -9,6 +9,7 @@ It is the manager of the middlewares, with these differences:
 4. A session has an id from its first token on.
 """
 
+import os
 import re
 import threading
 from collections.abc import Callable, Sequence
@@ -189,6 +190,16 @@ class TokenManager(SessionManager[str, str]):
 
 _managers: dict[str, tuple[TokenOptions, TokenManager]] = {}
 _making = threading.Lock()
+
+
+def _renew_lock() -> None:
+    """Replace the lock in a forked child: another thread of the parent may hold the old one."""
+    global _making
+    _making = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def manager_of(options: TokenOptions) -> TokenManager:
