@@ -90,7 +90,7 @@ def _our_steps(action: doors.Action) -> dict[str, Case]:
         "unsealing": partial(incoming._unseal, token, binding=b""),
         "reading": partial(form.loads_payload[origin.serializer], origin.payload),
         "writing and comparing": partial(form.dumps, session, origin),
-        "headers": partial(manager._headers.add, [("Content-Type", "text/plain")] * 2, "".join(set_cookies) or None),
+        "headers": lambda: manager._headers.add([("Content-Type", "text/plain")] * 2, "".join(set_cookies) or None),
         _ALL: doors.wsgi_case(middleware, environ),
     }
     if set_cookies:

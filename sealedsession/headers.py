@@ -49,15 +49,14 @@ class SessionHeaders(Generic[Text]):
             if name.lower() == self._cache_control_name
         )
 
-    def add(self, headers: Iterable[tuple[Text, Text]], set_cookie: str | None) -> list[tuple[Text, Text]]:
-        """Return a new list of the application's headers and the session's.
+    def add(self, headers: list[tuple[Text, Text]], set_cookie: str | None) -> None:
+        """Add the session's headers to a list of the application's.
 
         :param set_cookie: the value of Set-Cookie, or None.
         """
-        sent = list(headers)
         vary_at = None
         varies = cached = False
-        for index, (name, value) in enumerate(sent):
+        for index, (name, value) in enumerate(headers):
             if len(name) not in _LENGTHS:
                 continue
             lower = name.lower()
@@ -68,12 +67,11 @@ class SessionHeaders(Generic[Text]):
             elif lower == self._cache_control_name:
                 cached = True
         if vary_at is None:
-            sent.append(self._vary)
+            headers.append(self._vary)
         elif not varies:
-            name, value = sent[vary_at]
-            sent[vary_at] = (name, value + self._and_cookie)
+            name, value = headers[vary_at]
+            headers[vary_at] = (name, value + self._and_cookie)
         if set_cookie is not None:
-            sent.append((self._set_cookie, self._text(set_cookie)))
+            headers.append((self._set_cookie, self._text(set_cookie)))
             if self._cache_control is not None and not cached:
-                sent.append(self._cache_control)
-        return sent
+                headers.append(self._cache_control)

@@ -130,7 +130,8 @@ class SessionManager(Generic[Request, Text]):
         session._request = None  # it contains the session, and would keep it alive
         if set_cookie is not None and self._watch_transport:
             self._warn_of_plain_http(request)
-        return self._headers.add(sent, set_cookie)
+        self._headers.add(sent, set_cookie)
+        return sent
 
     def replace(self, session: Session, content: Mapping[Any, Any]) -> None:
         """Make a mapping the content of a session, for frameworks that replace the session by design.

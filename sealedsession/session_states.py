@@ -9,8 +9,8 @@ Rules:
 1. While unopened, the dict contains one private entry whose key is not a str. C code that looks at the size first (json
    writes ``{}`` for an empty dict) goes on to `items()`, which opens; C code that walks the table (orjson) fails, or
    finds that entry only (docs/sessions.rst has a table). It is removed last, so that nobody sees part of the content.
-2. A session is opened once. The thread that opens it registers a lock in `OPENING`; others wait for that lock. An open
-   session needs no lock. In a forked child the threads of the parent do not exist, and the registry is empty.
+2. A session is opened once. The thread that opens it registers in `OPENING`; others wait in `WAITING` for its end, then
+   look again. An open session needs none of this. A forked child has no other threads, and empties both.
 3. The middleware sets `_headers_gone`, then looks into `OPENING`. The opening thread registers first and looks at
    `_headers_gone` last. So either the middleware waits, or the session is opened as closed: no write is lost between.
 """
@@ -18,15 +18,23 @@ Rules:
 import os
 import threading
 from collections.abc import Callable
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
 from sealedsession.errors import SessionClosed, drop_own_frames
 from sealedsession.revocation.store import checked_subject
 from sealedsession.session import Session
 
-OPENING: dict[int, tuple[threading.Lock, int]] = {}  # by id of the session: a lock that is held, and the thread
+OPENING: dict[int, tuple[int]] = {}  # by id of a session: the thread that opens it
+WAITING: dict[int, threading.Event] = {}  # by id of a session: set when the thread has ended
+
+
+def _forget_other_threads() -> None:
+    OPENING.clear()
+    WAITING.clear()
+
+
 if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=OPENING.clear)
+    os.register_at_fork(after_in_child=_forget_other_threads)
 
 
 def _refuse(*arguments: object, **more: object) -> NoReturn:
@@ -103,42 +111,51 @@ _PROPERTIES = ("created", "expires_at", "id", "new", "rejected", "remaining", "s
 
 def _open(session: Any) -> None:
     """Open a session, or wait until the thread that opens it has done so."""
+    key = id(session)
     while session.__class__ is UnopenedSession:
-        lock = threading.Lock()  # not imported by name: gevent and eventlet replace it
-        lock.acquire()
-        mine = lock, threading.get_ident()
+        mine = (threading.get_ident(),)  # not imported by name: gevent and eventlet replace it
         try:
-            registered = OPENING.setdefault(id(session), mine)  # atomic
+            registered = OPENING.setdefault(key, mine)  # atomic
             if registered is mine and session.__class__ is UnopenedSession:
                 dict.update(session, session._keeper.load(session))
-                dict.__delitem__(session, _PLACEHOLDER)
-                session.__class__ = cast(Any, ClosedSession if session._headers_gone else Session)
+                dict.pop(session, _PLACEHOLDER)
+                session.__class__ = ClosedSession if session._headers_gone else Session  # type: ignore[assignment]
         except Exception as error:
             drop_own_frames(error)
             raise
         finally:
-            if OPENING.get(id(session)) is mine:
-                del OPENING[id(session)]
-            lock.release()
+            if OPENING.get(key) is mine:
+                del OPENING[key]
+                if WAITING:
+                    _wake(key)
         if registered is not mine:
-            _wait(registered)
+            _wait(key, registered)
 
 
 def wait_until_open(session: Session) -> None:
     """Wait for the thread that is opening a session, if there is one."""
-    while (other := OPENING.get(id(session))) is not None:
-        _wait(other)
+    key = id(session)
+    while (registered := OPENING.get(key)) is not None:
+        _wait(key, registered)
 
 
-def _wait(other: tuple[threading.Lock, int]) -> None:
-    lock, owner = other
-    if owner == threading.get_ident():
+def _wait(key: int, registered: tuple[int]) -> None:
+    """Wait until a thread is no longer registered; now and then for no reason, so that callers have to look again."""
+    if registered[0] == threading.get_ident():
         raise RuntimeError(
             "session: it was used while it was being opened. A binding function, a revocation store, a clock and a "
             "decoder must not use the session; with greenlets, patch the standard library before the first import"
         )
-    with lock:
-        pass
+    ended = WAITING.setdefault(key, threading.Event())
+    if OPENING.get(key) is registered:
+        ended.wait()
+    else:  # it has ended before it could see the event, for which others may be waiting by now
+        _wake(key)
+
+
+def _wake(key: int) -> None:
+    if (ended := WAITING.pop(key, None)) is not None:
+        ended.set()
 
 
 def _opening_method(name: str) -> Callable[..., Any]:

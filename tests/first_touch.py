@@ -1,7 +1,7 @@
 """First touches of a session by several threads of one request: nothing is lost, and nothing is undone.
 
     python tests/first_touch.py --touches 1000000     as many first touches in total
-    python tests/first_touch.py --sabotage            without the lock: the claim has to fail
+    python tests/first_touch.py --sabotage            without the registry: the claim has to fail
 
 In each request, two to eight threads touch the session for the first time at the same moment. Each writes a key of its
 own, some read first, and in every fourth request one of them calls `invalidate()`. After the response, every write is
@@ -107,10 +107,10 @@ class Race:
         return cookies[0] if cookies else cookie or ""
 
 
-class NoRegistry(dict[int, tuple[threading.Lock, int]]):
+class NoRegistry(dict[int, tuple[int]]):
     """A registry of sessions that are being opened in which no thread finds another one."""
 
-    def setdefault(self, _: int, mine: tuple[threading.Lock, int]) -> tuple[threading.Lock, int]:  # type: ignore[override]
+    def setdefault(self, _: int, mine: tuple[int]) -> tuple[int]:  # type: ignore[override]
         return mine
 
 
@@ -138,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the race, and print what was done and what went wrong."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--touches", type=int, default=1_000_000, help="first touches in total (default: %(default)s)")
-    parser.add_argument("--sabotage", action="store_true", help="open sessions without the lock")
+    parser.add_argument("--sabotage", action="store_true", help="let threads open sessions side by side")
     options = parser.parse_args(arguments)
     began = time.monotonic()
     problems = run(options.touches, sabotage=options.sabotage)

@@ -6,6 +6,9 @@ import pickle
 from collections.abc import ItemsView, Iterator, KeysView, ValuesView
 from operator import methodcaller
 
+import msgspec
+import orjson
+import pydantic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -482,6 +485,52 @@ def test_id_of_a_closed_session(make):
     assert make(FakeKeeper(origin=make_origin(sid=b"\xab" * 16))).id == "ab" * 16
     with pytest.raises(SessionClosed):
         _ = make().id
+
+
+class Visits(pydantic.BaseModel):
+    user: int = 0
+
+
+class VisitsStruct(msgspec.Struct):
+    user: int = 0
+
+
+def match_user(session):
+    match session:
+        case {"user": user}:
+            return user
+    return None
+
+
+# What docs/sessions.rst says of readers that look into the dict's table, with an unopened session.
+READERS = [
+    (lambda session: json.loads(json.dumps(session)), "reads"),
+    (lambda session: pickle.loads(pickle.dumps(session)), "reads"),
+    (dict, "reads"),
+    (lambda session: {**session}, "reads"),
+    (lambda session: {"user": match_user(session)}, "reads"),
+    (lambda session: Visits.model_validate(session).model_dump(), "reads"),
+    (pydantic.TypeAdapter(dict).validate_python, "reads"),
+    (lambda session: json.loads(orjson.dumps(session)), "raises"),
+    (lambda session: json.loads(msgspec.json.encode(session)), "raises"),
+    (lambda session: json.loads(pydantic.TypeAdapter(dict).dump_json(session)), "raises"),
+    (lambda session: msgspec.to_builtins(msgspec.convert(session, VisitsStruct)), "raises"),
+    (lambda session: msgspec.convert(session, dict), "is wrong"),
+    (lambda session: Visits.model_validate(session, from_attributes=True).model_dump(), "is wrong"),
+]
+
+
+@pytest.mark.parametrize(("read", "what"), READERS)
+def test_readers_written_in_c(read, what):
+    """The table in the docs is right: which readers see an unopened session, and that all see an open one."""
+    session = make_unopened()
+    if what == "raises":
+        with pytest.raises((TypeError, ValueError)):
+            read(session)
+    else:
+        assert (read(session).get("user") == CONTENT["user"]) == (what == "reads")
+    len(session)
+    assert read(session)["user"] == CONTENT["user"]
 
 
 @pytest.mark.parametrize("make", [make_unopened, make_open])
