@@ -14,6 +14,7 @@ No message of ours holds a key, a token or a session value; an encoder of yours 
 """
 
 from collections.abc import Mapping
+from types import TracebackType
 from typing import Literal
 
 Reason = Literal[
@@ -36,6 +37,37 @@ def given(value: object) -> str:
     """Say of what type something was that another type was meant for, as the end of a message. It may be a key."""
     name = type(value).__name__
     return f", and {'an' if name[:1] in 'aeiouAEIOU' else 'a'} {name} was given"
+
+
+def drop_own_frames(error: BaseException) -> None:
+    """Remove this package's frames from the tracebacks of an error and of its causes.
+
+    Local variables of those frames may hold keys or session values, and error trackers record local variables.
+    A bare ``raise`` does not add the frame of its own function again, so call this where the error leaves the package.
+    """
+    errors, seen = [error], set[int]()
+    while errors:
+        current = errors.pop()
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        current.__traceback__ = _without_own_frames(current.__traceback__)
+        errors += [linked for linked in (current.__cause__, current.__context__) if linked is not None]
+        if isinstance(current, BaseExceptionGroup):
+            errors += current.exceptions
+
+
+def _without_own_frames(traceback: TracebackType | None) -> TracebackType | None:
+    kept = []
+    while traceback is not None:
+        module = str(traceback.tb_frame.f_globals.get("__name__"))
+        if module.partition(".")[0] != "sealedsession":
+            kept.append(traceback)
+        traceback = traceback.tb_next
+    rebuilt = None
+    for entry in reversed(kept):
+        rebuilt = TracebackType(rebuilt, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+    return rebuilt
 
 
 class SealedSessionError(Exception):

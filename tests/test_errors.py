@@ -1,6 +1,7 @@
 """Errors: one root, branches by whose fault it is, and messages that say what to do."""
 
 from inspect import getmembers, isclass
+from traceback import walk_tb
 from typing import get_args
 
 import pytest
@@ -21,6 +22,7 @@ from sealedsession.errors import (
     StateTooLarge,
     StoreError,
     UnsealError,
+    drop_own_frames,
 )
 
 
@@ -118,3 +120,80 @@ def test_not_serializable():
     error = NotSerializable("session['cart'][3]", complex, "values of type complex are not stored")
     assert (error.path, error.type) == ("session['cart'][3]", complex)
     assert str(error) == "session['cart'][3]: values of type complex are not stored"
+
+
+# ---------------------------------------------------------------------------------------------------------- tracebacks
+
+
+def function_of(module, code):
+    """A function ``run`` whose frames belong to a module."""
+    namespace = {"__name__": module}
+    exec(code, namespace)  # a test has no other way to make frames of any module
+    return namespace["run"]
+
+
+def modules(error):
+    """The modules of an error's frames, without those of this test."""
+    names = [frame.f_globals["__name__"] for frame, _ in walk_tb(error.__traceback__)]
+    return [name for name in names if name != __name__]
+
+
+def caught(function, *arguments):
+    """The error that a function raises."""
+    with pytest.raises(Exception) as info:  # noqa: PT011
+        function(*arguments)
+    return info.value
+
+
+CALL = "def run(function, *arguments): secret = arguments; return function(*arguments)"
+RAISE = "def run(error): raise error"
+
+
+@pytest.mark.parametrize(
+    ("module", "dropped"),
+    [
+        ("sealedsession", True),
+        ("sealedsession.keys", True),
+        ("sealedsession.integrations.django.conf", True),
+        ("sealedsession_extras", False),
+        ("application.sealedsession", False),
+        (None, False),
+    ],
+)
+def test_own_frames_are_dropped(module, dropped):
+    """Frames of this package and of its modules are dropped, and frames of every other module stay in their order."""
+    error = caught(
+        function_of("outer", CALL), function_of(module, CALL), function_of("inner", CALL), function_of("leaf", RAISE),
+        ValueError("x"),
+    )  # fmt: skip
+    assert modules(error) == ["outer", module, "inner", "leaf"]
+    lines = [line for _, line in walk_tb(error.__traceback__)]
+    drop_own_frames(error)
+    assert modules(error) == ["outer", *([] if dropped else [module]), "inner", "leaf"]
+    assert [line for _, line in walk_tb(error.__traceback__)] == lines[:2] + ([] if dropped else lines[2:3]) + lines[3:]
+
+
+def test_own_frames_of_linked_errors_are_dropped():
+    """Causes, contexts, also suppressed ones, and the members of a group lose this package's frames too."""
+    ours = function_of("sealedsession.keys", RAISE)
+    cause, context, member = (caught(ours, ValueError(text)) for text in ("cause", "context", "member"))
+    error = caught(ours, ExceptionGroup("group", [member]))
+    error.__cause__, error.__context__, context.__context__ = cause, context, error  # a circle
+    assert error.__suppress_context__
+    drop_own_frames(error)
+    assert [modules(each) for each in (error, cause, context, member)] == [[]] * 4
+
+
+def test_bare_raise_after_dropping():
+    """The frame that drops the frames and raises again with a bare ``raise`` does not come back."""
+    code = "def run(function, error):\n try:\n  function(error)\n except ValueError as e:\n  drop(e)\n  raise"
+    ours = function_of("sealedsession.wsgi", code)
+    ours.__globals__["drop"] = drop_own_frames
+    assert modules(caught(ours, function_of("inner", RAISE), ValueError("x"))) == ["inner"]
+
+
+def test_error_without_a_traceback():
+    """An error that was never raised has no frames to drop."""
+    error = ValueError("x")
+    drop_own_frames(error)
+    assert error.__traceback__ is None
