@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Unpack
 
 from sealedsession.config import SessionConfig
-from sealedsession.errors import SessionClosed
+from sealedsession.errors import SessionClosed, without_own_frames
 from sealedsession.manager import SessionManager
 from sealedsession.options import SessionOptions, check_application
 from sealedsession.session import Session
@@ -36,6 +36,7 @@ class SessionMiddleware:
     :raises ConfigError: at start, for every mistake in them, and for an application of the other kind.
     """
 
+    @without_own_frames
     def __init__(
         self, app: ASGIApplication, config: SessionConfig | None = None, **options: Unpack[SessionOptions]
     ) -> None:

@@ -12,6 +12,7 @@ from operator import methodcaller
 from typing import TYPE_CHECKING, Any, Unpack
 
 from sealedsession.config import SessionConfig
+from sealedsession.errors import without_own_frames
 from sealedsession.manager import SessionManager
 from sealedsession.options import SessionOptions, check_application
 from sealedsession.session_states import UNOPENED_CONTENT, UnopenedSession
@@ -31,6 +32,7 @@ class SessionMiddleware:
     :raises ConfigError: at start, for every mistake in them, and for an application of the other kind.
     """
 
+    @without_own_frames
     def __init__(
         self, app: WSGIApplication, config: SessionConfig | None = None, **options: Unpack[SessionOptions]
     ) -> None:
