@@ -58,7 +58,7 @@ def _options(directory: Path) -> dict[str, dict[str, Any]]:
     return {
         PLAIN: KEYS,
         "control": KEYS,
-        "encrypt_key=None": {"validate_key": KEYS["validate_key"]},
+        "encrypt_key=None": {**KEYS, "encrypt_key": None},
         "keyring: a file": {"keyring": f"file:{keyring}"},
         "revocation: memory": {**KEYS, "revocation": MemoryStore()},
         "revocation: SQLite": {**KEYS, "revocation": SQLiteStore(directory / "revoked.db")},

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Unpack
 
 from sealedsession.config import ENVIRON_KEY, SessionConfig
-from sealedsession.errors import ConfigError, SessionClosed, drop_own_frames
+from sealedsession.errors import ConfigError, SessionClosed, drop_own_frames, without_own_frames
 from sealedsession.manager import SessionManager
 from sealedsession.options import SessionOptions, check_application
 from sealedsession.session import Session
@@ -40,6 +40,7 @@ class SessionMiddleware:
     :raises ConfigError: at start, for every mistake in them, and for an application of the other kind.
     """
 
+    @without_own_frames
     def __init__(
         self, app: ASGIApplication, config: SessionConfig | None = None, **options: Unpack[SessionOptions]
     ) -> None:

@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable, Sequence
 
 from sealedsession import rotation
-from sealedsession.errors import ConfigError
+from sealedsession.errors import ConfigError, without_own_frames
+from sealedsession.key_rules import KEY_BYTES
 from sealedsession.keyring_file import StoredKey, parse, read_file, utc
-from sealedsession.keys import KEY_BYTES
 
 _MOST_SECONDS = 10**10  # three centuries: times stay in what a date can tell
 
 
+@without_own_frames
 def main(
     arguments: Sequence[str] | None = None,
     *,

@@ -13,17 +13,17 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from inspect import iscoroutinefunction
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from sealedsession.cookie import CookiePolicy
-from sealedsession.errors import ConfigError, given
+from sealedsession.errors import ConfigError, given, init_without_own_frames, without_own_frames
 from sealedsession.events import EventHook, Events
 from sealedsession.ini import coerce, whole_number
 from sealedsession.keyring_file import KeyringFile
 from sealedsession.keys import Keyring, KeySource
 from sealedsession.lifetimes import DEFAULT_ABSOLUTE, DEFAULT_IDLE, HOUR, Timeouts, timeouts_of
 from sealedsession.limits import DEFAULT_LIMITS, Limits
-from sealedsession.options import Binding, Oversize, find_keys, refuse_unknown
+from sealedsession.options import UNSET, Binding, Oversize, Unset, find_keys, refuse_unknown
 from sealedsession.revocation import RevocationStore, store_of
 from sealedsession.values import Registry, default_registry
 
@@ -32,13 +32,16 @@ ENVIRON_KEY = "sealedsession.session"  # PEP 3333 leaves names without a dot to 
 _TOKENS_MAX = 100_000  # garbage collection looks through them
 
 
+@init_without_own_frames
 @dataclass(frozen=True, kw_only=True)
 class SessionConfig:
     """The options of a session.
 
-    :param validate_key: authenticates every token. One key, or a list: primary first, then fallbacks. A str may be
-        ``env:NAME`` or ``file:PATH``. At least 32 random bytes: ``python -m sealedsession keygen``.
-    :param encrypt_key: encrypts every token. The same form and count, or None: tokens are signed only and can be read.
+    :param validate_key: authenticates every token. One key, or a list: primary first, then fallbacks. A key is at least
+        32 random bytes: as bytes; as str in hexadecimal, base64 or base64url (``python -m sealedsession keygen``); or
+        ``env:NAME`` or ``file:PATH``.
+    :param encrypt_key: encrypts every token. The same form and count, or None: tokens are signed only, and clients can
+        read them. Without this option they are too, and the config logs a warning.
     :param keyring: instead of the two: ``file:PATH`` or ``env:NAME`` of a JSON keyring. A file is read again when it
         changes.
     :param name: the cookie's name; None means ``__Host-session``, or ``session`` where that cannot be.
@@ -71,12 +74,12 @@ class SessionConfig:
     :param environ_key: where a WSGI application finds the session. In ASGI it is always ``scope["session"]``.
     :param clock: seconds since 1970.
     :param random_bytes: a CSPRNG.
-    :raises ConfigError: see above.
+    :raises ConfigError: see above. Its traceback has no frames of this package, which would hold the keys.
     :ivar keys: made of the keys that are given. The attributes ``validate_key`` and ``encrypt_key`` do not show them.
     """
 
     validate_key: KeySource | Sequence[KeySource] | None = field(default=None, repr=False)
-    encrypt_key: KeySource | Sequence[KeySource] | None = field(default=None, repr=False)
+    encrypt_key: KeySource | Sequence[KeySource] | Literal[Unset.UNSET] | None = field(default=UNSET, repr=False)
     keyring: str | None = field(default=None, repr=False)
     name: str | None = None
     path: str = "/"
@@ -158,6 +161,7 @@ class SessionConfig:
         return config
 
     @classmethod
+    @without_own_frames
     def from_mapping(cls, mapping: Mapping[str, object], prefix: str = "session.") -> Self:
         """Make a config of strings, such as an ini section that holds nothing else.
 

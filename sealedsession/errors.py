@@ -13,9 +13,10 @@ A message says what happened, names the option, key or path, and ends with what 
 No message of ours holds a key, a token or a session value; an encoder of yours may say what it likes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
 from types import TracebackType
-from typing import Literal
+from typing import Literal, ParamSpec, TypeVar
 
 Reason = Literal[
     "malformed",  # not a token of ours: alphabet, length, version
@@ -31,6 +32,10 @@ Reason = Literal[
 
 # What may be right for another server or in a moment, or have a successor on its way: the browser keeps its cookie.
 NOT_FINAL: frozenset[Reason] = frozenset(("unknown_key", "from_the_future", "revoked", "store_error"))
+
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 
 def given(value: object) -> str:
@@ -84,6 +89,26 @@ def _split_frames(traceback: TracebackType | None) -> tuple[list[TracebackType],
 
 def _module(entry: TracebackType) -> str:
     return str(entry.tb_frame.f_globals.get("__name__"))
+
+
+def without_own_frames(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Decorate a function that gets keys, so that its errors have no frames of this package in their tracebacks."""
+
+    @wraps(function)
+    def calling(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:
+            drop_own_frames(error)
+            raise
+
+    return calling
+
+
+def init_without_own_frames(cls: type[Result]) -> type[Result]:
+    """Decorate a class whose generated ``__init__`` gets keys, as `without_own_frames` decorates a function."""
+    cls.__init__ = without_own_frames(cls.__init__)  # type: ignore[method-assign]
+    return cls
 
 
 class SealedSessionError(Exception):

@@ -20,14 +20,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from sealedsession.errors import ConfigError
-from sealedsession.keys import KEY_BYTES, KeyPair, Keyring, State, is_no_key, strong, warn_if_open
+from sealedsession.errors import ConfigError, drop_own_frames
+from sealedsession.key_rules import KEY_BYTES, KEYGEN, check_text
+from sealedsession.keys import KeyPair, Keyring, State, warn_if_open
 
 SIZE_LIMIT = 1 << 20  # bytes, for thousands of keys: a path given by mistake does not fill the memory
-KEY_LIMIT = 1024  # characters: the search for patterns in a key takes the square of its length
 STATES: tuple[State, ...] = ("staged", "primary", "fallback")  # in the order of a key's life
 MEMBERS = ("id", "state", "validate_key", "encrypt_key", *(f"{state}_at" for state in STATES))
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ADVICE = f"{KEYGEN}. A keyring contains the keys themselves, and no 'env:' or 'file:'"
 _CURE = "make a file of keys with: python -m sealedsession keyring init FILE"
 
 
@@ -172,6 +173,7 @@ class KeyringFile:
             self._seen = None  # what was right once is read again when it comes back
             if self._problem != str(error):
                 self._problem = str(error)
+                drop_own_frames(error)
                 self._report(error)
             return
         changed = keyring.pairs != self._keyring.pairs
@@ -261,8 +263,8 @@ def _stored_key(where: str, entry: object) -> StoredKey:
             raise ConfigError(f"{where}: {name} has to be a string")
     if "id" in values:
         where += f" with the id {check_id(where, values['id'])!r}"
-    validate = _key(f"{where}: validate_key", values["validate_key"])
-    encrypt = _key(f"{where}: encrypt_key", values["encrypt_key"]) if "encrypt_key" in values else None
+    validate = check_text(f"{where}: validate_key", values["validate_key"], _ADVICE)
+    encrypt = check_text(f"{where}: encrypt_key", values["encrypt_key"], _ADVICE) if "encrypt_key" in values else None
     dates = [_second(f"{where}: {name}", values[name]) if name in values else None for name in MEMBERS[4:]]
     pair = KeyPair(validate, encrypt, _state(where, values))
     return StoredKey(values.get("id") or pair.key_id.hex(), pair, *dates)
@@ -275,17 +277,6 @@ def _state(where: str, values: dict[str, str]) -> State:
                 raise ConfigError(f"{where} is {state}, and has the date of a later state: give it the latest it had")
             return state
     raise ConfigError(f"{where}: state has to be one of {', '.join(STATES)}")
-
-
-def _key(where: str, text: str) -> bytes:
-    if is_no_key(text):
-        raise ConfigError(f"{where} has to be the key itself; env:, file:, paths and names are not looked up there")
-    if len(text) > KEY_LIMIT:
-        raise ConfigError(f"{where} has {len(text)} characters, and {KEY_LIMIT} are more than enough for a key")
-    try:
-        return strong(where, text.encode())
-    except UnicodeEncodeError:
-        raise ConfigError(f"{where} holds a character that UTF-8 cannot encode") from None
 
 
 def _second(where: str, text: str) -> int:

@@ -1,44 +1,40 @@
-"""Keys: where they come from, which are refused, and the subkeys derived from them.
+"""Keys: where they come from, and the subkeys derived from them.
 
 Rules:
 
-1. A key is at least 32 bytes of input keying material, from the CSPRNG: keys that are short, repeated,
-   counted up or of few different bytes are refused at start (OWASP ASVS 5.0, 11.2.3).
-2. Nothing uses a configured key itself. Each purpose (one cookie, one kind of state) gets subkeys
-   by HKDF-SHA256 (RFC 5869) with labels of their own, so a token cannot be replayed as another.
+1. A key is at least 32 random bytes, given as text or as bytes. key_rules.py says which keys are refused.
+2. The package never uses a configured key directly. Each purpose (one cookie, one kind of state) gets its own subkeys
+   by HKDF-SHA256 (RFC 5869) with its own labels, so that a token for one purpose is invalid for all others.
 3. The MAC subkey depends on the encrypt key: a wrong encrypt key fails at the MAC, before any parser.
-4. One pair of keys is primary and the only one that seals. Fallback pairs were primary once, staged pairs will be:
-   both are accepted. What a fallback pair has sealed is due for sealing again.
-5. Text that is plainly no key, such as a path without ``file:``, is refused: it would be a key that others know.
-6. No key appears in an error, a log or a repr.
+4. One pair of keys is primary and the only one that seals. Fallback pairs were primary before, and staged pairs will be
+   primary later: tokens of both are accepted. A token of a fallback pair is sealed again.
+5. No key appears in an error, its traceback, a log or a repr, and only what follows ``file:`` is a path.
 """
 
 import logging
 import os
-import re
 import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import pairwise
 from typing import Literal, Self
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from sealedsession.errors import ConfigError, given
-
-DIFFERENT_BYTES = 10  # 64 random hexadecimal digits have fewer once in 100 million
-KEY_BYTES = 32  # 256 bits: the strength of AES-256 and of HMAC-SHA256
-_CURE = "make one with: python -m sealedsession keygen"
-# How text begins that is a setting gone wrong: quoted, not expanded, a source misspelled or one that names another,
-# or Django's default. None of it can be base64, nor hexadecimal.
-_SETTING = re.compile(r"""["'$~]|\.{1,2}/|%\(|[a-z]:[/\\]|\s*(env|file)\s*:|django-insecure-""", re.IGNORECASE)
-_VARIABLE = re.compile("[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")  # of 43 characters of base64 it is all once in 10**10
-_PATH = re.compile(r"[\w./-]*/[\w./-]*")
-_SUFFIXES = (".key", ".pem", ".txt", ".json", ".secret")
-
-_SOURCES = "write 'file:PATH' or 'env:NAME' (without quotes in ini files) for where it is"
+from sealedsession.errors import ConfigError, given, without_own_frames
+from sealedsession.key_rules import (
+    FILE_LIMIT,
+    IN_CODE,
+    KEY_BYTES,
+    KEYGEN,
+    SecretBytes,
+    check_bytes,
+    check_file,
+    check_text,
+    is_key_text,
+)
 
 KeySource = str | bytes
 
@@ -90,26 +86,18 @@ class Subkeys:
     state: State
 
 
-class SecretBytes(bytes):
-    """Bytes that do not show where they are printed, in what `dataclasses.asdict` makes for one."""
-
-    def __repr__(self) -> str:
-        return f"<{len(self)} secret bytes>"
-
-    __str__ = __repr__
-
-
 class Keyring:
     """The configured keys: a primary pair, and any number of fallback and staged pairs.
 
-    :param validate_key: one key, or a sequence of keys, primary first, then fallbacks. A str is used as UTF-8;
-        ``env:NAME`` and ``file:PATH`` are read here, once.
+    :param validate_key: one key, or a list of keys, primary first, then fallbacks. A str is hexadecimal, base64 or
+        base64url, or ``env:NAME`` or ``file:PATH``, which are read here, once.
     :param encrypt_key: the same form and the same count, or None for tokens that are signed only.
     :raises ConfigError: for a key that is missing, unreadable, weak, used twice, or of the wrong type.
     """
 
     __slots__ = ("_pairs",)
 
+    @without_own_frames
     def __init__(
         self,
         validate_key: KeySource | Sequence[KeySource],
@@ -163,15 +151,14 @@ class Keyring:
         return [pair.derive(purpose.encode("utf-8", "surrogatepass")) for pair in self._pairs]
 
     def __repr__(self) -> str:
-        return f"<Keyring of {len(self._pairs)}>"
+        return f"<Keyring of {len(getattr(self, '_pairs', ()))}>"  # without pairs if an argument was refused
 
 
 def _checked(pairs: list[KeyPair], option: str) -> list[KeyPair]:
     every_key = [key for pair in pairs for key in (pair.validate, pair.encrypt) if key is not None]
     if len(set(every_key)) != len(every_key):
         raise ConfigError(
-            f"{option}: one key is given twice. Every key, whatever its state and "
-            f"of either option, has to be another one; {_CURE}"
+            f"{option}: one key is given twice. All validate and encrypt keys must differ, in every state. {KEYGEN}"
         )
     return pairs
 
@@ -186,52 +173,43 @@ def _resolve_all(option: str, sources: object) -> list[bytes]:
     if not isinstance(sources, list | tuple):
         raise ConfigError(f"{option} has to be a key or a list of keys (str or bytes){given(sources)}")
     if not sources:
-        raise ConfigError(f"{option} is an empty list: it needs at least the primary key; {_CURE}")
+        raise ConfigError(f"{option}: the list is empty, and needs at least the primary key. {KEYGEN}")
     return [_resolve(option if len(sources) == 1 else f"{option}[{i}]", source) for i, source in enumerate(sources)]
 
 
 def _resolve(option: str, source: object) -> bytes:
-    if not isinstance(source, str | bytes):
-        raise ConfigError(f"{option} has to be str or bytes{given(source)}")
     if isinstance(source, bytes):
-        return strong(option, source)
-    if source.startswith("env:"):
-        name, where = source[4:], f"{option} (from {source!r})"
-        return strong(where, os.fsencode(_refuse_no_key(where, _from_environment(option, name))))
-    if source.startswith("file:"):
-        return _from_file(option, source[5:])
-    try:
-        return strong(option, _refuse_no_key(option, source).encode())
-    except UnicodeEncodeError:
-        raise ConfigError(f"{option} holds a character that UTF-8 cannot encode; {_CURE}") from None
+        return check_bytes(option, source)
+    if not isinstance(source, str):
+        raise ConfigError(f"{option} has to be str or bytes{given(source)}")
+    kind, _, name = source.partition(":")
+    if kind not in ("env", "file") or kind == source:
+        return check_text(option, source, IN_CODE)
+    if is_key_text(name) and "/" not in name:
+        raise ConfigError(f"{option}: '{kind}:' is followed by a key. Delete '{kind}:', or write where the key is")
+    where = f"{option} (from {source!r})"
+    return check_text(where, _from_environment(where, name)) if kind == "env" else _from_file(where, name)
 
 
-def _from_environment(option: str, name: str) -> str:
-    try:
-        return os.environ[name]
-    except (KeyError, ValueError):
-        if not name:
-            raise ConfigError(f"{option} is 'env:' without a name: write 'env:NAME', of a variable") from None
-        raise ConfigError(
-            f"{option} is {'env:' + name!r}, and the environment variable {name!r} is not set: set it for this process"
-        ) from None
+def _from_environment(where: str, name: str) -> str:
+    value = None
+    with suppress(ValueError):  # a name that no variable can have
+        value = os.environ.get(name)
+    if value is None:
+        raise ConfigError(f"{where}: the environment variable {name!r} is not set. Set it for this process")
+    return value
 
 
-def _from_file(option: str, path: str) -> bytes:
+def _from_file(where: str, path: str) -> bytes:
     try:
         with open(path, "rb") as file:
-            content = file.read()
+            content = file.read(FILE_LIMIT + 1)
             status = os.fstat(file.fileno())
     except (OSError, ValueError) as error:
         cause = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-        raise ConfigError(f"{option} is {'file:' + path!r}, and that file cannot be read: {cause}") from None
+        raise ConfigError(f"{where}: the file cannot be read: {cause}") from None
     warn_if_open(path, status)
-    where = f"{option} (from {'file:' + path!r})"
-    text = content.rstrip(b"\r\n")  # editors and echo end the line
-    if not text.isascii():
-        return strong(where, content)  # raw bytes may begin and end in anything
-    _refuse_no_key(where, text.decode())
-    return strong(where, text)
+    return check_file(where, content)
 
 
 def warn_if_open(path: str, status: os.stat_result) -> bool:
@@ -243,49 +221,3 @@ def warn_if_open(path: str, status: os.stat_result) -> bool:
     if is_open:
         logging.getLogger("sealedsession").warning("everybody here can open the keys: chmod o-rwx %s", path)
     return is_open
-
-
-def is_no_key(text: str) -> bool:
-    """Whether text is plainly no key but a path, a variable's name, a command or a placeholder.
-
-    No random bytes in hexadecimal, or in base64 of either alphabet, are mistaken for it.
-    """
-    if _SETTING.match(text) or _VARIABLE.fullmatch(text) or text.endswith(_SUFFIXES) or os.path.exists(text):
-        return True
-    # Base64 has "/" or "-" and "_", never both and no dot; and is all lower case once in 10**9, of 43 characters.
-    is_path = _PATH.fullmatch(text) is not None
-    return is_path and (text == text.lower() or (text[0] == "/" and any(mark in text for mark in "._-")))
-
-
-def _refuse_no_key(option: str, text: str) -> str:
-    if is_no_key(text):
-        raise ConfigError(
-            f"{option} looks like a path, a variable's name, a command or a placeholder, and not like a key: "
-            f"{_SOURCES}, or {_CURE}"
-        )
-    return text
-
-
-def strong(option: str, key: bytes) -> bytes:
-    """Refuse what is no random key. What passes may still be weak: nothing can prove randomness."""
-    if len(key) < KEY_BYTES:
-        raise ConfigError(
-            f"{option} is {len(key)} bytes long and has to be at least {KEY_BYTES}; {_CURE}. If that is no key but a "
-            f"path or a variable's name, {_SOURCES}"
-        )
-    if len(key) < 2 * KEY_BYTES and all(byte in b"0123456789abcdefABCDEF" for byte in key):
-        raise ConfigError(
-            f"{option} is {len(key)} hexadecimal digits, which hold {len(key) // 2} bytes of key, "
-            f"and has to hold at least {KEY_BYTES}; {_CURE}"
-        )
-    if len(set(key)) < DIFFERENT_BYTES:
-        raise ConfigError(f"{option} has only {len(set(key))} different bytes and is no random key; {_CURE}")
-    steps = bytes((after - before) % 256 for before, after in pairwise(key))
-    if _repeats(key) or _repeats(steps):
-        raise ConfigError(f"{option} is a repeated or counted-up pattern and not a random key; {_CURE}")
-    return SecretBytes(key)
-
-
-def _repeats(data: bytes) -> bool:
-    """Whether data is one block written at least twice, the last time perhaps not to its end."""
-    return any(data[period:] == data[:-period] for period in range(1, len(data) // 2 + 1))

@@ -17,7 +17,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from sealedsession.config import SessionConfig
 from sealedsession.cookie import LIMIT, is_loopback
-from sealedsession.errors import ConfigError, UnsealError, drop_own_frames, given
+from sealedsession.errors import ConfigError, UnsealError, drop_own_frames, given, without_own_frames
 from sealedsession.form import SessionForm
 from sealedsession.headers import SessionHeaders, Text
 from sealedsession.incoming import Incoming
@@ -30,7 +30,6 @@ from sealedsession.session import Session
 from sealedsession.session_states import OPENING, ClosedSession, UnopenedSession, wait_until_open
 
 Request = TypeVar("Request")
-Result = TypeVar("Result")
 
 
 class _Revocation(NamedTuple):
@@ -133,6 +132,7 @@ class SessionManager(Generic[Request, Text]):
         self._headers.add(sent, set_cookie)
         return sent
 
+    @without_own_frames
     def replace(self, session: Session, content: Mapping[Any, Any]) -> None:
         """Make a mapping the content of a session, for frameworks that replace the session by design.
 
@@ -141,16 +141,12 @@ class SessionManager(Generic[Request, Text]):
         :raises TypeError: when the content is not a mapping.
         :raises SessionClosed: after the response's headers have been sent.
         """
-        try:
-            if not isinstance(content, Mapping):
-                raise TypeError(
-                    f"session: only a mapping can replace its content{given(content)}. Assign a dict, or call "
-                    "session.update() with one"
-                )
-            session._replace(dict(content))  # a copy: it may be a view of the session
-        except Exception as error:
-            drop_own_frames(error)
-            raise
+        if not isinstance(content, Mapping):
+            raise TypeError(
+                f"session: only a mapping can replace its content{given(content)}. Assign a dict, or call "
+                "session.update() with one"
+            )
+        session._replace(dict(content))  # a copy: it may be a view of the session
 
     async def fetch(self, session: Session) -> None:
         """Find what the request's cookie holds, awaiting the store, so that `load` need not."""
@@ -178,17 +174,20 @@ class SessionManager(Generic[Request, Text]):
 
     # ------------------------------------------------------------------------------------------- what a session asks
 
+    @without_own_frames
     def is_modified(self, session: Session) -> bool:
         """Whether the session differs from what came in."""
-        return _without_frames(self._outgoing.is_modified, session)
+        return self._outgoing.is_modified(session)
 
+    @without_own_frames
     def size(self, session: Session) -> int:
         """Bytes of name and value that the cookie would take now."""
-        return _without_frames(self._outgoing.size, session)
+        return self._outgoing.size(session)
 
+    @without_own_frames
     def ensure_fits(self, session: Session) -> None:
         """Raise a `SealError` unless the session can be sealed as it is."""
-        _without_frames(self._outgoing.ensure_fits, session)
+        self._outgoing.ensure_fits(session)
 
     def remaining(self, session: Session) -> int:
         """Bytes until the limit."""
@@ -291,14 +290,6 @@ class SessionManager(Generic[Request, Text]):
 
 
 _NOT_REVOKED = "what was to be revoked is not: copies of the cookie live on until their timeouts"
-
-
-def _without_frames(function: Callable[[Session], Result], session: Session) -> Result:
-    try:
-        return function(session)
-    except Exception as error:
-        drop_own_frames(error)
-        raise
 
 
 def _fetched(session: Session) -> dict[Any, Any]:

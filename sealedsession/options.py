@@ -6,7 +6,9 @@ given twice, and an application that is called in another way.
 
 import difflib
 import inspect
+import logging
 from collections.abc import Callable, Collection, Sequence
+from enum import Enum
 from typing import Any, Literal, TypedDict
 
 from sealedsession.errors import ConfigError, CookieTooLarge, given
@@ -20,6 +22,15 @@ from sealedsession.values import Registry
 
 Oversize = Literal["raise", "keep"] | Callable[[Session, CookieTooLarge], object]
 Binding = Callable[[Any], bytes]
+
+
+class Unset(Enum):
+    """The type of `UNSET`, the default of an option for which None has a meaning of its own."""
+
+    UNSET = "unset"
+
+
+UNSET: Literal[Unset.UNSET] = Unset.UNSET
 
 
 class SessionOptions(TypedDict, total=False):
@@ -119,14 +130,14 @@ def check_application(app: object, kind: Literal["WSGI", "ASGI"]) -> None:
 def find_keys(
     validate_key: Any, encrypt_key: Any, keyring: str | None, report: Callable[[Exception | None], object]
 ) -> Keyring | KeyringFile:
-    """The keys that the options name.
+    """Return the keys that the options name. Log a warning if nobody decided that tokens are signed only.
 
     :param validate_key: and encrypt_key, as they were given; or both the `Keyring` that was made of them before.
-    :param report: is told what happens to the file of a keyring.
+    :param report: is called with what happens to the file of a keyring.
     :raises ConfigError: for keys that are missing, refused, or given twice.
     """
     if keyring is not None:
-        if validate_key is not None or encrypt_key is not None:
+        if validate_key is not None or encrypt_key not in (None, UNSET):
             raise ConfigError("keyring is given, and validate_key or encrypt_key too: a keyring holds all keys")
         return keyring_of(keyring, report)
     if isinstance(validate_key, Keyring) and validate_key is encrypt_key:
@@ -140,4 +151,11 @@ def find_keys(
         raise ConfigError(
             "validate_key is missing: nothing can be sealed without it; make one with: python -m sealedsession keygen"
         )
-    return Keyring(validate_key, encrypt_key)
+    if encrypt_key is not UNSET:
+        return Keyring(validate_key, encrypt_key)
+    keys = Keyring(validate_key)
+    logging.getLogger("sealedsession").warning(
+        "encrypt_key is not set: sessions are signed but not encrypted, so clients can read them. Set encrypt_key, or "
+        "set it to None (none in ini files) if that is what you want"
+    )
+    return keys

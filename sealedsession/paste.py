@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from sealedsession.config import SessionConfig
+from sealedsession.errors import without_own_frames
 from sealedsession.wsgi import SessionMiddleware
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 PREFIX = "session."
 
 
+@without_own_frames
 def filter_factory(
     global_conf: Mapping[str, str], **local_conf: str
 ) -> "Callable[[WSGIApplication], SessionMiddleware]":
@@ -40,6 +42,7 @@ def filter_factory(
     return lambda app: SessionMiddleware(app, config)
 
 
+@without_own_frames
 def filter_app_factory(app: "WSGIApplication", global_conf: Mapping[str, str], **local_conf: str) -> SessionMiddleware:
     """Wrap an application by an ini section, for ``paste.filter_app_factory``.
 

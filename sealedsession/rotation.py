@@ -17,8 +17,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from sealedsession.errors import ConfigError
+from sealedsession.key_rules import KEY_BYTES
 from sealedsession.keyring_file import StoredKey, check_id, parse, read_file, render, utc
-from sealedsession.keys import KEY_BYTES, KeyPair, State
+from sealedsession.keys import KeyPair, State
 
 if sys.platform != "win32":
     import fcntl

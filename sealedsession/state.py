@@ -16,7 +16,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, overload
 
-from sealedsession.errors import StateError, StateTooLarge, UnsealError, given
+from sealedsession.errors import StateError, StateTooLarge, UnsealError, given, without_own_frames
 from sealedsession.events import EventHook, Events
 from sealedsession.keys import Keyring, KeySource
 from sealedsession.resumable import Resumable, State, resume
@@ -54,6 +54,7 @@ class StateSealer:
     :raises ConfigError: for every mistake in them.
     """
 
+    @without_own_frames
     def __init__(
         self,
         validate_key: KeySource | Sequence[KeySource] | None = None,

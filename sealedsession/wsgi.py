@@ -15,7 +15,7 @@ from operator import methodcaller
 from typing import TYPE_CHECKING, Any, Unpack
 
 from sealedsession.config import SessionConfig
-from sealedsession.errors import drop_own_frames
+from sealedsession.errors import drop_own_frames, without_own_frames
 from sealedsession.manager import SessionManager
 from sealedsession.options import SessionOptions, check_application
 from sealedsession.session import Session
@@ -36,6 +36,7 @@ class SessionMiddleware:
     :raises ConfigError: at start, for every mistake in them, and for an application of the other kind.
     """
 
+    @without_own_frames
     def __init__(
         self, app: WSGIApplication, config: SessionConfig | None = None, **options: Unpack[SessionOptions]
     ) -> None:

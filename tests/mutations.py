@@ -45,6 +45,7 @@ EVENTS = "tests/test_events.py"
 KEYS = "tests/test_keys.py"
 CONFIG = "tests/test_config.py"
 KEYRING_FILE = "tests/test_keyring_file.py"
+FRAMES = "tests/test_secret_frames.py"
 SESSION = "tests/test_session.py"
 STORES = "tests/test_revocation_stores.py"
 ROTATION = "tests/test_rotation.py"
@@ -744,23 +745,6 @@ MUTATIONS = [
             ("one primary key", "if primaries != 1:", "if False:"),
             ("all encrypt, or none", "if len({pair.encrypt is None for pair in pairs}) != 1:", "if False:"),
             ("keys are there once", "if len(set(every_key)) != len(every_key):", "if False:"),
-            ("settings are no keys", "_SETTING.match(text) or ", ""),
-            ("names are no keys", "_VARIABLE.fullmatch(text) or ", ""),
-            ("suffixes are no keys", "text.endswith(_SUFFIXES) or ", ""),
-            ("files are no keys", " or os.path.exists(text):", ":"),
-            ("paths are no keys", "is_path = _PATH.fullmatch(text) is not None", "is_path = False"),
-            (
-                "base64 in capitals and slashes is a key",
-                'text[0] == "/" and any(mark in text',
-                'text[0] == "/" or any(mark in text',
-            ),
-            (
-                "what a variable holds is looked at",
-                "os.fsencode(_refuse_no_key(where, _from_environment(option, name)))",
-                "os.fsencode(_from_environment(option, name))",
-            ),
-            ("what a file holds is looked at", "    _refuse_no_key(where, text.decode())\n", ""),
-            ("raw bytes are not looked at", "if not text.isascii():", "if False:"),
             ("files open to everybody", "    warn_if_open(path, status)\n", ""),
             ("the primary key comes first", 'sorted(pairs, key=lambda pair: pair.state != "primary")', "list(pairs)"),
         ]
@@ -783,7 +767,6 @@ MUTATIONS = [
             ),
         ]
     ),
-    Mutation("a keyring holds keys themselves", "keyring_file.py", "if is_no_key(text):", "if False:", KEYRING_FILE),
     *(
         Mutation(name, "rotation.py", old, new, ROTATION)
         for name, old, new in [
@@ -820,7 +803,31 @@ MUTATIONS = [
         "if False:",
         CONFIG,
     ),
-    Mutation("keys do not show", "keys.py", "    __str__ = __repr__\n", "", KEYS),
+    Mutation("keys do not show", "key_rules.py", "    __str__ = __repr__\n", "", KEYS),
+    *(
+        Mutation(name, "key_rules.py", old, new, "tests/test_key_rules.py")
+        for name, old, new in [
+            (
+                "sentences are not keys",
+                "(_WORD.search(text) or _ONE_CASE.fullmatch(text))",
+                "_ONE_CASE.fullmatch(text)",
+            ),
+            ("words of one case are not keys", " or _ONE_CASE.fullmatch(text))", ")"),
+            ("white space is not part of a key", "if text != text.strip():", "if False:"),
+            ("one key in a text", "if len(parts) > 1 and all(map(is_key_text, parts)):", "if False:"),
+            ("examples are refused", "decoded in _decoded_examples()", "False"),
+            ("placeholders are refused", "if _PLACEHOLDER.search(text):", "if False:"),
+            ("hashes of words are refused", " or decoded in _hashes_of_words():", ":"),
+            ("patterns in what is encoded", " or (_pattern_in(decoded) if decoded else None)", ""),
+            ("counters of several bytes", "_COUNTER_WIDTHS = (1, 2, 4, 8)", "_COUNTER_WIDTHS = (1,)"),
+            ("files of text", "if len(content) <= FILE_LIMIT and _is_text(content):", "if content.isascii():"),
+            ("long files", "if len(content) <= FILE_LIMIT and _is_text(content):", "if _is_text(content):"),
+        ]
+    ),
+    Mutation(
+        "errors without our frames", "errors.py", "            drop_own_frames(error)\n", "            pass\n", FRAMES
+    ),
+    Mutation("reloads without our frames", "keyring_file.py", "                drop_own_frames(error)\n", "", FRAMES),
     Mutation("subkeys do not show", "keys.py", "return SecretBytes(HKDF(", "return bytes(HKDF(", KEYS),
     Mutation("what is sealed can be read", "config.py", "if self.serializer not in accepted:", "if False:", CONFIG),
     Mutation("serializers that exist", "config.py", "if self.serializer not in SERIALIZERS:", "if False:", CONFIG),
@@ -1283,8 +1290,7 @@ MUTATIONS = [
                 "",
                 "test_django_values.py",
             ),
-            ("frames with keys", "conf.py", ".with_traceback(_of_others(failure.__traceback__))", "", SETTINGS),
-            ("contexts with keys", "conf.py", "    failure.__context__ = None\n", "", SETTINGS),
+            ("frames with keys", "conf.py", "@without_own_frames  # Django's page", "# Django's page", SETTINGS),
             (
                 "classes after the sealer",
                 "conf.py",

@@ -10,10 +10,12 @@ from datetime import timedelta
 
 import pytest
 
+from sealedsession import asgi, wsgi
 from sealedsession.config import SessionConfig
 from sealedsession.errors import ConfigError
 from sealedsession.limits import Limits
 from sealedsession.options import SessionOptions
+from sealedsession.paste import filter_factory
 from sealedsession.revocation import MemoryStore
 from sealedsession.values import Registry
 
@@ -233,10 +235,10 @@ def test_unknown_option_lists_the_options():
         ({"partitioned": True, "secure": False}, "partitioned=True needs secure=True"),
         ({"encrypt_key": KEY}, "validate_key and encrypt_key: one key is given twice"),
         ({"encrypt_key": [ENCRYPT_KEY, OLD_ENCRYPT_KEY]}, "validate_key has 1 keys and encrypt_key has 2"),
-        ({"encrypt_key": "short"}, "encrypt_key is 5 bytes long"),
-        ({"validate_key": "k" * 32}, "validate_key .*no.* random key"),
+        ({"encrypt_key": "short"}, "encrypt_key: 5 characters are too few"),
+        ({"validate_key": b"k" * 32}, "validate_key: .*not random"),
         ({"validate_key": "env:SEALEDSESSION_TEST_UNSET"}, "'SEALEDSESSION_TEST_UNSET' is not set"),
-        ({"validate_key": "file:/no/such/file"}, "'file:/no/such/file', and that file cannot be read"),
+        ({"validate_key": "file:/no/such/file"}, "'file:/no/such/file'.*: the file cannot be read"),
     ],
 )
 def test_illegal_values(options, message):
@@ -419,7 +421,7 @@ def test_coercion(option, text, expected):
         ("leeway", "none", "leeway = none has to be a whole number of seconds$"),
         ("idle_timeout", "-1", "idle_timeout=-1"),
         ("path", "none", "path='none'"),
-        ("validate_key", "none", "validate_key is 4 bytes long"),
+        ("validate_key", "none", "validate_key: 4 characters are too few"),
         ("clock", "time.time", "clock has to be a function, and a str"),
         ("binding", "app:binding", "binding has to be a function or None, and a str"),
         ("on_event", "app:count", "on_event has to be a function or None, and a str"),
@@ -565,9 +567,68 @@ def test_keys_from_the_environment_and_from_files(monkeypatch, tmp_path):
     assert config.keys.derive("cookie:s") == direct.keys.derive("cookie:s")
 
 
+def warnings(caplog):
+    return [record for record in caplog.records if record.name == "sealedsession" and record.levelname == "WARNING"]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: SessionConfig(validate_key=KEY),
+        lambda: from_strings(validate_key=KEY),
+        lambda: wsgi.SessionMiddleware(lambda environ, start_response: [], validate_key=[KEY, OLD_KEY]),
+        lambda: asgi.SessionMiddleware(nothing, validate_key=KEY),
+        lambda: filter_factory({}, validate_key=KEY)(lambda environ, start_response: []),
+    ],
+    ids=["config", "strings", "WSGI", "ASGI", "Paste"],
+)
+def test_missing_encrypt_key_is_logged(make, caplog):
+    """Without encrypt_key one warning says that sessions can be read, and how to choose."""
+    make()
+    (record,) = warnings(caplog)
+    assert "encrypt_key" in record.getMessage()
+    assert KEY not in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: SessionConfig(validate_key=KEY, encrypt_key=None),
+        lambda: SessionConfig(validate_key=KEY, encrypt_key=ENCRYPT_KEY),
+        lambda: from_strings(validate_key=KEY, encrypt_key="none"),
+        lambda: asgi.SessionMiddleware(nothing, validate_key=KEY, encrypt_key=None),
+        lambda: SessionConfig(keyring="env:SEALEDSESSION_TEST_KEYRING"),
+        lambda: SessionConfig(keyring="env:SEALEDSESSION_TEST_KEYRING", encrypt_key=None),
+    ],
+    ids=["config", "encrypted", "strings", "ASGI", "keyring", "keyring and None"],
+)
+def test_encrypt_key_that_was_decided_on(make, caplog, monkeypatch):
+    """There is no warning with encrypt_key, with None for it, nor with a keyring whose keys sign only."""
+    keyring = {"version": 1, "keys": [{"state": "primary", "validate_key": KEY}]}
+    monkeypatch.setenv("SEALEDSESSION_TEST_KEYRING", json.dumps(keyring))
+    make()
+    assert warnings(caplog) == []
+
+
+def test_a_replaced_config_is_not_logged_again(caplog):
+    """A config that was made of another one has its keys, and logs no second warning."""
+    config = SessionConfig(validate_key=KEY)
+    assert dataclasses.replace(config, leeway=5).keys is config.keys
+    assert len(warnings(caplog)) == 1
+    assert KEY not in repr(dataclasses.asdict(config))
+
+
+def test_refused_keys_are_not_logged(caplog):
+    """A config that is refused logs no warning."""
+    with pytest.raises(ConfigError):
+        SessionConfig(validate_key="short")
+    assert warnings(caplog) == []
+
+
 def test_options_for_type_checkers():
     """SessionOptions names exactly the options of SessionConfig, with the same types, none of them required."""
-    assert typing.get_type_hints(SessionOptions) == HINTS
+    # Callers leave encrypt_key out, or set it to None: they do not need the sentinel that is its default.
+    assert typing.get_type_hints(SessionOptions) == {**HINTS, "encrypt_key": HINTS["validate_key"]}
     assert SessionOptions.__required_keys__ == frozenset()
 
 
@@ -594,7 +655,7 @@ def test_defaults_are_secure():
 
 def test_a_config_and_options_at_once():
     """A middleware takes a config or options: both at once, or what is no config, is a ConfigError."""
-    config = SessionConfig(validate_key="Vz8q-3m_1KXr7dY0uPbN5tLhWc2aGe9sJfQi4oRk")
+    config = SessionConfig(validate_key=KEY)
     assert SessionConfig.of_arguments(config, {}) is config
     with pytest.raises(ConfigError, match="config and secure are given"):
         SessionConfig.of_arguments(config, {"secure": False})

@@ -37,6 +37,7 @@ README = (ROOT / "README.rst").read_text()
 PAGES = {path.stem: path.read_text() for path in (ROOT / "docs").glob("*.rst")}
 QUICKSTARTS = {"README": README, "quickstart": PAGES["quickstart"]}
 OPTIONS = {option.name: option.default for option in fields(SessionConfig) if option.init}
+OPTIONS["encrypt_key"] = None  # apart from a warning in the log, this is the same as no option
 SERIALIZERS = [PickleSerializer, JsonSerializer]
 
 # Defaults that are no literals, as README and docs/options.rst write them. validate_key has none.

@@ -8,6 +8,7 @@ import time
 from base64 import urlsafe_b64decode
 from copy import deepcopy
 from pathlib import Path
+from traceback import walk_tb
 
 import hyperdiv as hd
 import pytest
@@ -1056,6 +1057,8 @@ def test_mistakes_in_options(options, message):
     with pytest.raises(ConfigError, match=message) as caught:
         tokens.manager_of({**KEYS, **options})
     assert KEYS["validate_key"] not in str(caught.value)
+    frames = [frame.f_globals["__name__"] for frame, _ in walk_tb(caught.value.__traceback__)]
+    assert frames == [__name__]  # error trackers record what the plugin's frames hold
     assert tokens.manager_of(KEYS).config.name == "session"  # nothing of the attempt is left
 
 

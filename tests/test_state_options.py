@@ -109,7 +109,7 @@ def test_a_config_is_no_key(keys):
 
 def test_weak_keys_are_refused(keys):
     """Keys are refused as for sessions, without being shown."""
-    with pytest.raises(ConfigError, match="validate_key is 5 bytes long") as caught:
+    with pytest.raises(ConfigError, match="validate_key: 5 characters are too few") as caught:
         StateSealer("short", keys["encrypt_key"])
     assert "short" not in str(caught.value)
     with pytest.raises(ConfigError, match="one key is given twice"):

@@ -32,7 +32,7 @@ from sealedsession.resumable import Resumable
 from sealedsession.state import SCRIPT, StateSealer
 
 SECRET = "kq8mX2vRzL0tYc7nWb5sJd1hGf4pQe9aUi6oT3rE-_wZxCvBnM"
-OTHER_SECRET = "0PzOyNxMwLvKuJtIsHrGqFpEoDnCmBlAk9j8i7h6g5f4e3d2c1b"
+OTHER_SECRET = "uR6yTq1Lb-Zo4XkM0cWnE7_hVd3fJt9gSa5iPw2eKzYxGvQj8C"
 SID = "session"
 
 events: list[Event] = []
@@ -118,7 +118,7 @@ def test_weak_secrets_are_refused(setting: str, secret: str) -> None:
             get_state_sealer()
         assert faults() == [("sealedsession.E002", str(caught.value))]
     message = str(caught.value)
-    assert message.startswith(f"{setting} ")
+    assert message.startswith(f"{setting}: ")
     assert str(secret) not in message
     assert "python -m sealedsession keygen" in message
     assert 'validate_key and encrypt_key in SEALEDSESSION["STATE"]' in message
@@ -194,7 +194,11 @@ def note(event: Event) -> None:
         ({"SESSION_ID": "cookie"}, "E001", ['SEALEDSESSION["SESSION_ID"]', '"django" or "sealedsession"']),
         ({"SESSION_ID": ["django"]}, "E001", ['SEALEDSESSION["SESSION_ID"]']),
         ({"STATE": {"validate_key": "v" * 40}}, "E002", ['SEALEDSESSION["STATE"]: ', "encrypt_key is missing"]),
-        ({"STATE": {"validate_key": "v", "encrypt_key": "e"}}, "E002", ["STATE", "validate_key is 1 bytes long"]),
+        (
+            {"STATE": {"validate_key": "v", "encrypt_key": "e"}},
+            "E002",
+            ["STATE", "validate_key: 1 characters are too few"],
+        ),
         ({"STATE": {"keyring": "env:NOT_SET"}}, "E002", ["STATE", "NOT_SET"]),
         ({"STATE": {"max_age": "3600"}}, "E003", ['SEALEDSESSION["STATE"]: max_age has to be an int']),
         ({"STATE": {"max_size": 10**9}}, "E003", ["max_size"]),

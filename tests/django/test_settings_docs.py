@@ -55,6 +55,7 @@ def test_the_project_counts(session_id: str, tmp_path: Path, keys: dict[str, str
     files["shop/audit.py"] = "kinds = []\ndef note(event):\n    kinds.append(event.kind)\n"
     env = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
     env |= {f"SESSION_{option.upper()}": key for option, key in keys.items()} | {"PYTHONPATH": str(ROOT)}
+    env["SECRET_KEY"] = keys["validate_key"]
 
     def run(directory: Path, *words: str) -> str:
         done = subprocess.run([sys.executable, *words], cwd=directory, env=env, capture_output=True, text=True)
@@ -62,7 +63,8 @@ def test_the_project_counts(session_id: str, tmp_path: Path, keys: dict[str, str
         return done.stdout
 
     made, started = (block.strip().splitlines() for block in blocks(SECTION, "sh"))
-    install, startproject, change, startapp = made
+    install, startproject, change, startapp, export = made
+    assert export == "export SECRET_KEY=$(python -m sealedsession keygen)"
     assert (install, change) == ("pip install 'sealedsession[django]'", "cd mysite")
     project = tmp_path / "mysite"
     run(tmp_path, "-m", "django", *startproject.removeprefix("django-admin ").split())

@@ -7,7 +7,7 @@
 
 1. Nothing has to be set. What is set is checked: a name that is not known is an error.
 2. Keys that are not given are made of ``SECRET_KEY``, and of each of ``SECRET_KEY_FALLBACKS``: two of a secret, by
-   HKDF-SHA256 (RFC 5869) with labels of their own. A secret that is no random key is refused.
+   HKDF-SHA256 (RFC 5869) with labels of their own. A secret that is short, patterned or a known default is refused.
 3. Settings are read when the sealer is first asked for, and again after ``override_settings``.
 """
 
@@ -16,18 +16,16 @@ import inspect
 import os
 import threading
 from collections.abc import Iterable
-from types import TracebackType
 from typing import Any
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
-from django.utils.encoding import force_bytes
 from django.utils.module_loading import import_string
 
-from sealedsession.errors import ConfigError, given
+from sealedsession.errors import ConfigError, given, without_own_frames
 from sealedsession.integrations.django.values import registry
-from sealedsession.keys import KEY_BYTES, strong
+from sealedsession.key_rules import KEY_BYTES, check_framework_secret
 from sealedsession.resumable import Resumable, State
 from sealedsession.state import StateSealer
 
@@ -59,6 +57,7 @@ if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(after_in_child=_renew_lock)
 
 
+@without_own_frames  # Django's page for errors shows the local variables of frames
 def get_state_sealer() -> StateSealer:
     """The sealer of this project, with all classes that are registered: made when first asked for, and kept.
 
@@ -66,16 +65,9 @@ def get_state_sealer() -> StateSealer:
     """
     global _sealer
     with _lock:
-        if _sealer is not None:
-            return _sealer
-        try:
+        if _sealer is None:
             _sealer = _new_sealer()
-            return _sealer
-        except Exception as error:  # noqa: BLE001  # whatever it is, it is raised again
-            failure = error
-    # Frames have keys in them here, and Django's page for errors shows what is in frames. They are left behind.
-    failure.__context__ = None
-    raise failure.with_traceback(_of_others(failure.__traceback__))
+        return _sealer
 
 
 def forget_state_sealer() -> None:
@@ -85,6 +77,7 @@ def forget_state_sealer() -> None:
         _sealer = None
 
 
+@without_own_frames
 def make_state_sealer(options: dict[str, Any]) -> StateSealer:
     """Make a sealer of options, with errors that say where these are set.
 
@@ -128,13 +121,6 @@ def _new_sealer() -> StateSealer:
     return sealer
 
 
-def _of_others(traceback: TracebackType | None) -> TracebackType | None:
-    """A traceback without the frames at its start that are this package's."""
-    while traceback is not None and traceback.tb_frame.f_globals.get("__name__", "").startswith("sealedsession."):
-        traceback = traceback.tb_next
-    return traceback
-
-
 def uses_django_sessions() -> bool:
     """Whether state belongs to Django's session, or else to that of a `SessionMiddleware` around the application.
 
@@ -157,10 +143,11 @@ def state_options() -> dict[str, Any]:
     return {"registry": registry, **options, **named}
 
 
+@without_own_frames
 def state_keys(options: dict[str, Any]) -> dict[str, Any]:
-    """The options that give the keys: those given, or else two lists of keys, made of the secrets of the settings.
+    """Return the options that hold the keys: those in the settings, or else two lists derived from Django's secrets.
 
-    :raises ConfigError: for a secret that is short or no random key.
+    :raises ConfigError: for a secret that is short, patterned or a known default.
     """
     own = {option: options[option] for option in _KEYS if options.get(option) is not None}
     if own:
@@ -168,11 +155,9 @@ def state_keys(options: dict[str, Any]) -> dict[str, Any]:
     secrets = {"SECRET_KEY": settings.SECRET_KEY}
     for index, secret in enumerate(settings.SECRET_KEY_FALLBACKS):
         secrets[f"SECRET_KEY_FALLBACKS[{index}]"] = secret
-    # One of them twice is nothing to Django, and nothing here.
-    strong_secrets = dict.fromkeys(_strong_secret(setting, secret) for setting, secret in secrets.items())
-    return {
-        option: [_derive(secret, option) for secret in strong_secrets] for option in ("validate_key", "encrypt_key")
-    }
+    # Django allows duplicates among them.
+    distinct = dict.fromkeys(_check_secret(setting, secret) for setting, secret in secrets.items())
+    return {option: [_derive(secret, option) for secret in distinct] for option in ("validate_key", "encrypt_key")}
 
 
 def _sections() -> dict[str, Any]:
@@ -201,12 +186,12 @@ def _imported(option: str, value: object) -> object:
         raise ConfigError(f"{STATE}: {option} is {value!r}, which cannot be imported: {error}") from error
 
 
-def _strong_secret(setting: str, secret: str | bytes) -> bytes:
+def _check_secret(setting: str, secret: str | bytes) -> bytes:
     try:
-        return strong(setting, force_bytes(secret))
+        return check_framework_secret(setting, secret if isinstance(secret, bytes) else str(secret))
     except ConfigError as error:
         raise ConfigError(
-            f"{error}. Or leave it as it is, and give sealed state keys of its own: validate_key and encrypt_key "
+            f"{error}. Or leave it as it is, and give sealed state its own keys: validate_key and encrypt_key "
             f"in {STATE}"
         ) from None
 

@@ -17,7 +17,7 @@ from typing import Any, Unpack
 import hyperdiv as hd
 from hyperdiv.frame import AppRunnerFrame, StateAccessFrame
 
-from sealedsession.errors import ConfigError, SealError, SessionClosed, given
+from sealedsession.errors import ConfigError, SealError, SessionClosed, given, without_own_frames
 from sealedsession.integrations.hyperdiv.props import ChangeType, Lent, Message, MessageType, set_data
 from sealedsession.integrations.hyperdiv.tokens import TokenOptions, manager_of
 from sealedsession.revocation.store import checked_subject
@@ -45,6 +45,7 @@ class sealed_session(hd.Plugin):  # type: ignore[misc]  # noqa: N801  # named as
     _changed = hd.Prop(hd.Event(ChangeType()), False)
     _storage_key = hd.Prop(hd.Any, "")  # where the browser stores the token; nothing here reads it
 
+    @without_own_frames
     def __init__(self, *, key: str | None = None, collect: bool = True, **options: Unpack[TokenOptions]) -> None:
         self._manager = manager_of(options)
         super().__init__(key=key, collect=collect, _storage_key=f"sealedsession:{self._manager.config.name}")

@@ -13,11 +13,19 @@ import os
 import re
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, TypedDict, cast
 
 from sealedsession.config import SessionConfig
-from sealedsession.errors import NOT_FINAL, ConfigError, NotSerializable, SealError, given
+from sealedsession.errors import (
+    NOT_FINAL,
+    ConfigError,
+    NotSerializable,
+    SealError,
+    given,
+    init_without_own_frames,
+    without_own_frames,
+)
 from sealedsession.events import EventHook, Kind
 from sealedsession.keys import Keyring, KeySource
 from sealedsession.limits import Limits, StateLimits, TooLarge
@@ -66,6 +74,7 @@ class TokenOptions(TypedDict, total=False):
     random_bytes: Callable[[int], bytes]
 
 
+@init_without_own_frames
 @dataclass(frozen=True, kw_only=True)
 class TokenConfig(SessionConfig):
     """The options of sessions in tokens.
@@ -75,6 +84,7 @@ class TokenConfig(SessionConfig):
     :raises ConfigError: for every mistake in the options.
     """
 
+    encrypt_key: KeySource | Sequence[KeySource] | None = field(default=None, repr=False)
     name: str | None = "session"
     accept_serializers: Sequence[str] = ("pickle",)
     limits: Limits = _LIMITS
@@ -202,6 +212,7 @@ if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(after_in_child=_renew_lock)
 
 
+@without_own_frames
 def manager_of(options: TokenOptions) -> TokenManager:
     """Give the process's manager for the option `name`, made when it is first asked for.
 
