@@ -108,13 +108,14 @@ def check_file(where: str, content: bytes) -> bytes:
 def check_framework_secret(where: str, secret: str | bytes) -> bytes:
     """Return the secret of a web framework, such as Django's ``SECRET_KEY``, from which keys can be derived.
 
-    It has at least 32 characters, and need not be hexadecimal or base64.
+    It has at least 32 characters, and need not be hexadecimal or base64. The random key that Django's startproject
+    makes is accepted: Django's own deployment check warns of its prefix.
 
     :param where: names the setting, for errors.
     :raises ConfigError: if it is short, patterned, a default, a placeholder or an example.
     """
     key = secret if isinstance(secret, bytes) else secret.encode("utf-8", "surrogatepass")
-    problem = _problem_of_key(key[:KEY_LIMIT])
+    problem = _problem_of_key(key.removeprefix(b"django-insecure-")[:KEY_LIMIT])
     if len(secret) < KEY_BYTES:
         problem = f"{len(secret)} characters are too few, and {KEY_BYTES} are needed"
     if problem:
