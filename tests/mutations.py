@@ -1027,24 +1027,28 @@ MUTATIONS = [
     Mutation(
         "whose TypeError, in a method",
         "resumable.py",
-        "if _takes(method, (self, *args), kwargs):",
+        "if not _refuses(method, error, (self, *args), kwargs):",
         "if False:",
         RESUMABLE,
     ),
     Mutation(
         "whose TypeError, in load",
         "resumable.py",
-        'if _takes(cast(Any, _static(cls, "load")), (target, *args), kwargs):',
+        'if not _refuses(cast(Any, _static(cls, "load")), error, (target, *args), kwargs):',
         "if False:",
         RESUMABLE,
     ),
     Mutation(
-        "arguments of a method", "resumable.py", "if _takes(method, (self, *args), kwargs):", "if True:", RESUMABLE
+        "arguments of a method",
+        "resumable.py",
+        "if not _refuses(method, error, (self, *args), kwargs):",
+        "if True:",
+        RESUMABLE,
     ),
     Mutation(
         "arguments of load",
         "resumable.py",
-        'if _takes(cast(Any, _static(cls, "load")), (target, *args), kwargs):',
+        'if not _refuses(cast(Any, _static(cls, "load")), error, (target, *args), kwargs):',
         "if True:",
         RESUMABLE,
     ),
