@@ -966,7 +966,7 @@ MUTATIONS = [
     Mutation(
         "the class that is due",
         "state.py",
-        "if cls is not None and known is not None and not issubclass(known, cls):",
+        "if known is not None and not issubclass(known, cls):",
         "if False:",
         STATE,
     ),
@@ -992,6 +992,14 @@ MUTATIONS = [
     Mutation("a dataclass is not loaded", "state_classes.py", "        check_made(cls)\n", "", STATE),
     Mutation("a code is no class", "state_classes.py", "if isinstance(cls, str):", "if False:", STATE),
     Mutation("owners are any text", "keys.py", '.encode("utf-8", "surrogatepass")', ".encode()", STATE),
+    Mutation("the purpose of a value", "state.py", "if sealed_for != purpose:", "if False:", STATE),
+    Mutation(
+        "an object is no value",
+        "state.py",
+        "if content[0] is not None:",
+        "if False:",
+        STATE,
+    ),
     Mutation("subkeys are bounded", "state.py", "@lru_cache(_SEALERS)", "@lru_cache(None)", STATE),
     Mutation("coroutines", "state.py", "if inspect.iscoroutine(result):", "if False:", STATE),
     # ------------------------------------------------------------------------------------ sealed state: what is called
