@@ -89,12 +89,15 @@ def _is_content(content: Any) -> bool:
     if type(content) is not list:
         return False
     if [*map(type, content)] != _KINDS:
-        purpose = content[2:]
-        return content[:1] == [None] and (
-            len(content) == 2 or (len(content) == 3 and type(purpose[0]) is str and purpose[0] != "")
-        )
+        return _is_value(content)
     names = {*map(type, content[2]), *map(type, content[3])}
     return names <= _NAMES and not any(name[:1] == "_" for name in content[3])
+
+
+def _is_value(content: list[Any]) -> bool:
+    if not content or content[0] is not None:
+        return False
+    return len(content) == 2 or (len(content) == 3 and type(content[2]) is str and content[2] != "")
 
 
 def _path(path: str, value: object) -> str:

@@ -303,10 +303,10 @@ MUTATIONS = [
             ("deque: a tuple", "items, maxlen = _of(tuple, data)", "items, maxlen = data"),
             (
                 "datetime: a tuple",
-                "_of(tuple, data)\n    return datetime.datetime",
-                "data\n    return datetime.datetime",
+                "_of(tuple, data)\n    moment = datetime.datetime",
+                "data\n    moment = datetime.datetime",
             ),
-            ("time: a tuple", "_of(tuple, data)\n    return datetime.time.", "data\n    return datetime.time."),
+            ("time: a tuple", "_of(tuple, data)\n    moment = datetime.time.", "data\n    moment = datetime.time."),
             (
                 "datetime: fold",
                 "26)).replace(tzinfo=_zone(zone), fold=_of(int, fold))",
@@ -525,7 +525,7 @@ MUTATIONS = [
                 "if type(value) is not list or len(value) != 3:",
                 "if type(value) not in (list, tuple) or len(value) != 3:",
             ),
-            ("the data are a dict", "        type(data) is not dict\n        or not", "        not"),
+            ("the data are a dict", "        type(data) is not dict\n        or subject", "        subject"),
             ("a subject is a str", "(type(subject) is str and 0 < len(subject)", "(0 < len(str(subject))"),
             ("a subject is not empty", "0 < len(subject) <= SUBJECT_LENGTH", "len(subject) <= SUBJECT_LENGTH"),
             ("a subject is short", "0 < len(subject) <= SUBJECT_LENGTH", "0 < len(subject)"),
@@ -916,15 +916,15 @@ MUTATIONS = [
     Mutation(
         "a value stands alone",
         "state_form.py",
-        "return len(content) == 2 and content[0] is None",
-        "return content[:1] == [None]",
+        "len(content) == 3 and type(content[2]) is str",
+        "type(content[2]) is str",
         STATE_FORM,
     ),
     Mutation(
         "a value stands behind None",
         "state_form.py",
-        "return len(content) == 2 and content[0] is None",
-        "return len(content) == 2",
+        "if not content or content[0] is not None:",
+        "if not content:",
         STATE_FORM,
     ),
     Mutation(
@@ -1025,8 +1025,8 @@ MUTATIONS = [
     Mutation(
         "load's own first argument",
         "resumable.py",
-        '_static(cls, "load")), (target, *args)',
-        "target.load), args",
+        '_static(cls, "load")), error, (target, *args)',
+        "target.load), error, args",
         RESUMABLE,
     ),
     Mutation("private methods", "resumable.py", 'if name.startswith("_") or not', "if not", RESUMABLE),
