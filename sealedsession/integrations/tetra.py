@@ -78,7 +78,8 @@ def install() -> None:
     modules: Any = (state, base)  # where they are defined, and where they are called
     for module in modules:
         module.encode_component, module.decode_component = encode_component, decode_component
-    base.Component.from_state = classmethod(_from_state)
+    component: Any = base.Component
+    component.from_state = classmethod(_from_state)
 
 
 class WrongComponentError(StateError, TypeError):
