@@ -141,7 +141,9 @@ def bookshop(environ, start_response):
             response = Response(PAGE_SCRIPT, content_type="text/javascript", cache_control="no-cache")
         case "GET", "/sealed_state.js":
             response = sealed_state_script
-        case "POST", "/call" if request.content_type == "application/json":  # a form on another site has other types
+        case "POST", "/call" if request.content_type != "application/json":  # a form on another site has other types
+            response = Response(status=415)
+        case "POST", "/call":
             body = request.body_file.read(LONGEST_CALL)  # what is longer is cut here, and then no JSON
             answer = states.handle(body, session_id=environ["sealedsession.session"].id)
             response = Response(answer, content_type="application/json", charset=None, cache_control="no-store")

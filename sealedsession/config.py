@@ -47,10 +47,12 @@ class SessionConfig:
     :param name: the cookie's name; None means ``__Host-session``, or ``session`` where that cannot be.
     :param path: see `CookiePolicy`, as for domain, secure, httponly, samesite, partitioned and max_age.
     :param persistent: whether the browser keeps the cookie when it is closed, for as long as the session lives.
-    :param lifetimes: ``aal1``, ``aal2`` or ``aal3``: both timeouts, by NIST SP 800-63B, instead of the next two.
+    :param lifetimes: ``aal1``, ``aal2`` or ``aal3``: both timeouts, for a level of NIST SP 800-63B-4, instead of the
+        next two.
     :param idle_timeout: seconds without a request that used the session, after which it ends; enforced inside the seal.
     :param absolute_timeout: seconds after its creation at which a session ends; enforced inside the seal.
-        One of the two can be None: off. Not both (OWASP ASVS 5.0, 7.3).
+        One of the two can be None: off; not both. OWASP ASVS 5.0 requires both: 7.3.1 the idle timeout, 7.3.2 the
+        absolute one.
     :param refresh_interval: seconds after which an accessed but unchanged session is sealed again: it is not idle.
         At most a tenth of `idle_timeout`. None means the smaller of one hour and that tenth, and at least 1.
     :param leeway: seconds by which clocks may differ, 0 to 600.

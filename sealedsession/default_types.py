@@ -17,7 +17,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 T = TypeVar("T")
-Moment = TypeVar("Moment", datetime.datetime, datetime.time)
 
 PLAIN = (type(None), bool, int, float, str, bytes, list, tuple, dict)
 
@@ -68,6 +67,13 @@ def _text(data: object, limit: int) -> str:
     return data
 
 
+def _as_written(value: T, encode: Callable[[T], object], data: object) -> T:
+    """Refuse data that `encode` does not write for a value: a value has one spelling."""
+    if encode(value) != data:
+        raise ValueError("a spelling that is never written")
+    return value
+
+
 def _int64(data: object) -> int:
     if type(data) is not int:
         raise TypeError(f"a {type(data).__name__} for a int")
@@ -88,22 +94,22 @@ def _encode_moment(value: datetime.datetime | datetime.time) -> object:
 
 def _decode_datetime(data: object) -> datetime.datetime:
     if type(data) is str and len(data) <= 32:  # microseconds, and an offset of hours and minutes
-        return _with_plain_zone(datetime.datetime.fromisoformat(data))
+        return _as_written(datetime.datetime.fromisoformat(data), _encode_moment, data)
     text, fold, zone = _of(tuple, data)
-    return datetime.datetime.fromisoformat(_text(text, 26)).replace(tzinfo=_zone(zone), fold=_of(int, fold))
+    moment = datetime.datetime.fromisoformat(_text(text, 26)).replace(tzinfo=_zone(zone), fold=_of(int, fold))
+    return _as_written(moment, _encode_moment, data)
+
+
+def _decode_date(data: object) -> datetime.date:
+    return _as_written(datetime.date.fromisoformat(_text(data, 10)), datetime.date.isoformat, data)
 
 
 def _decode_time(data: object) -> datetime.time:
     if type(data) is str and len(data) <= 21:
-        return _with_plain_zone(datetime.time.fromisoformat(data))
+        return _as_written(datetime.time.fromisoformat(data), _encode_moment, data)
     text, fold, zone = _of(tuple, data)
-    return datetime.time.fromisoformat(_text(text, 15)).replace(tzinfo=_zone(zone), fold=_of(int, fold))
-
-
-def _with_plain_zone(value: Moment) -> Moment:
-    if not _is_plain_zone(value.tzinfo):
-        raise ValueError("a zone that is written as a value of its own")
-    return value
+    moment = datetime.time.fromisoformat(_text(text, 15)).replace(tzinfo=_zone(zone), fold=_of(int, fold))
+    return _as_written(moment, _encode_moment, data)
 
 
 def _is_plain_zone(zone: Any) -> bool:
@@ -134,12 +140,17 @@ def _decode_timezone(data: object) -> datetime.timezone:
     members = _of(tuple, data)
     *offset, name = members if len(members) == 4 else (*members, None)
     delta = _decode_timedelta(tuple(offset))
-    return datetime.timezone(delta) if name is None else datetime.timezone(delta, _text(name, _NAME))
+    zone = datetime.timezone(delta) if name is None else datetime.timezone(delta, _text(name, _NAME))
+    return _as_written(zone, _encode_timezone, data)
+
+
+def _encode_timedelta(value: datetime.timedelta) -> object:
+    return (value.days, value.seconds, value.microseconds)
 
 
 def _decode_timedelta(data: object) -> datetime.timedelta:
     days, seconds, microseconds = _of(tuple, data)
-    return datetime.timedelta(_int64(days), _int64(seconds), _int64(microseconds))
+    return _as_written(datetime.timedelta(_int64(days), _int64(seconds), _int64(microseconds)), _encode_timedelta, data)
 
 
 # ------------------------------------------------------------------------------------------------------------- numbers
@@ -151,9 +162,7 @@ _encode_decimal = _DECIMAL.to_sci_string
 
 
 def _decode_decimal(data: object) -> decimal.Decimal:
-    value = decimal.Decimal(_text(data, _DECIMAL_TEXT), _DECIMAL)
-    if _encode_decimal(value) != data:
-        raise ValueError("a spelling that is never written")
+    value = _as_written(decimal.Decimal(_text(data, _DECIMAL_TEXT), _DECIMAL), _encode_decimal, data)
     if value.is_finite():
         if abs(value.adjusted()) > _DECIMAL_EXPONENT:
             raise ValueError(f"an exponent beyond {_DECIMAL_EXPONENT}")
@@ -163,10 +172,7 @@ def _decode_decimal(data: object) -> decimal.Decimal:
 
 
 def _decode_fraction(data: object) -> fractions.Fraction:
-    value = fractions.Fraction(*_exactly(data, int, int))
-    if value.as_integer_ratio() != data:
-        raise ValueError("a spelling that is never written")
-    return value
+    return _as_written(fractions.Fraction(*_exactly(data, int, int)), fractions.Fraction.as_integer_ratio, data)
 
 
 def _decode_range(data: object) -> range:
@@ -234,7 +240,10 @@ def _decode_defaultdict(data: object) -> "collections.defaultdict[object, object
 
 def _decode_deque(data: object) -> "collections.deque[object]":
     items, maxlen = _of(tuple, data)
-    return collections.deque(_of(list, items), None if maxlen is None else _int64(maxlen))
+    value: collections.deque[object] = collections.deque(_of(list, items), None if maxlen is None else _int64(maxlen))
+    if len(value) != len(items):
+        raise ValueError("more items than its maxlen")
+    return value
 
 
 # --------------------------------------------------------------------------------------------- paths, ids, addresses
@@ -261,13 +270,9 @@ def _decode_uuid(data: object) -> uuid.UUID:
 
 DEFAULT_TYPES = (
     DefaultType(datetime.datetime, "d", _encode_moment, _decode_datetime),
-    DefaultType(
-        datetime.date, "date", datetime.date.isoformat, lambda data: datetime.date.fromisoformat(_text(data, 10))
-    ),
+    DefaultType(datetime.date, "date", datetime.date.isoformat, _decode_date),
     DefaultType(datetime.time, "time", _encode_moment, _decode_time),
-    DefaultType(
-        datetime.timedelta, "td", lambda value: (value.days, value.seconds, value.microseconds), _decode_timedelta
-    ),
+    DefaultType(datetime.timedelta, "td", _encode_timedelta, _decode_timedelta),
     DefaultType(datetime.timezone, "tz", _encode_timezone, _decode_timezone),
     DefaultType(decimal.Decimal, "n", _encode_decimal, _decode_decimal),
     DefaultType(fractions.Fraction, "fr", fractions.Fraction.as_integer_ratio, _decode_fraction),

@@ -113,6 +113,7 @@ def content_of_list(value: object) -> Content:
     subject, root, data = value
     if (
         type(data) is not dict
+        or subject is root is None
         or not (subject is None or (type(subject) is str and 0 < len(subject) <= SUBJECT_LENGTH))
         or not (root is None or (type(root) is bytes and len(root) == SID_BYTES))
     ):

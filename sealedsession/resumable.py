@@ -10,6 +10,7 @@
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partialmethod
+from traceback import walk_tb
 from types import FunctionType, MemberDescriptorType
 from typing import Any, ClassVar, TypeVar, cast
 
@@ -110,7 +111,7 @@ class Resumable:
         try:
             return method(self, *args, **kwargs)
         except TypeError as error:
-            if _takes(method, (self, *args), kwargs):
+            if not _refuses(method, error, (self, *args), kwargs):
                 raise
             raise StateError(f"{type(self).__qualname__}.{name} takes other arguments: {error}") from None
 
@@ -142,7 +143,7 @@ def resume(cls: type[State], args: Sequence[Any], kwargs: Mapping[str, Any], sta
     except cls.stale_on as error:
         raise StaleStateError(f"{cls.__qualname__}: what it needs is gone: {type(error).__name__}") from error
     except TypeError as error:
-        if _takes(cast(Any, _static(cls, "load")), (target, *args), kwargs):
+        if not _refuses(cast(Any, _static(cls, "load")), error, (target, *args), kwargs):
             raise
         raise StaleStateError(f"{cls.__qualname__}.load takes other arguments now: {error}") from None
     return target
@@ -156,13 +157,25 @@ def _load(target: Resumable, args: tuple[Any, ...], kwargs: dict[str, Any]) -> N
         loading.is_running = False
 
 
-def _takes(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
-    """Whether a TypeError came from within a function, and not from its call. To ask before would cost more."""
+def _refuses(function: Any, error: TypeError, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+    """Return whether a TypeError means that a function does not take its arguments, and not that its code failed.
+
+    The signature alone does not show this, because a decorator can add arguments of its own. So the function below all
+    decorators must not have begun, and Python must name it, as it does at the start of every message about a call.
+    Checking the arguments before the call would be slower.
+    """
+    innermost: Any = inspect.unwrap(function)
+    code = getattr(innermost, "__code__", None)  # None: a built-in function, or an object that can be called
+    if any(frame.f_code is code for frame, _ in walk_tb(error.__traceback__)):
+        return False
+    names = {function.__qualname__, getattr(innermost, "__qualname__", "")}
+    if not str(error).startswith(tuple(f"{name}() " for name in names)):
+        return False
     try:
         inspect.signature(function).bind(*args, **kwargs)
     except TypeError:
-        return False
-    return True
+        return True
+    return False
 
 
 def _static(cls: type, name: str) -> object:

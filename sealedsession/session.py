@@ -243,10 +243,12 @@ class Session(dict[Any, Any]):
         self._invalidated = True
 
     def regenerate(self, *, begin_anew: bool = False) -> None:
-        """Give the session a new id and keep its data. Call it when the user gains rights (OWASP ASVS 5.0, 7.2.4).
+        """Give the session a new id and keep its data. Call it when the user gains rights.
 
         The session stays in its lineage: `revoke` and `logout` also end the cookies with its earlier ids, which stay
-        valid until then. Its time of creation and its lifetime do not change, so that both timeouts continue.
+        valid until then. (OWASP ASVS 5.0, 7.2.4, also wants the old token terminated when a user signs in: call
+        `revoke` before setting `subject`.) Its time of creation and its lifetime do not change, so that both timeouts
+        continue.
 
         :param begin_anew: whether the user has just signed in again. Then the session also begins a new lineage, and
             the absolute timeout and the session's own lifetime start again. Setting another `subject` includes this.

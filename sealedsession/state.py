@@ -4,8 +4,9 @@ It is the sealer of sessions, with other rules around it:
 
 1. The subkeys are those of one session and one user: a token opens for nobody else, nor after signing in as another.
 2. A token may be as long as `max_size` says. A state over 1 KiB is deflated where that makes it shorter.
-3. It says nothing about which element of a page it belongs to: of two that hold objects of one class, a user can swap
-   the tokens, or send an older one again, until `max_age` is over. What must happen once needs a database.
+3. A token is for one class of objects, or for plain values of one purpose. It does not say which element of a page it
+   belongs to: a user can swap two tokens of one kind, or send an older one again, until `max_age` is over. What must
+   happen once needs a database.
 4. A class goes by the code under which it was registered, and by nothing else.
 """
 
@@ -21,7 +22,7 @@ from sealedsession.events import EventHook, Events
 from sealedsession.keys import Keyring, KeySource
 from sealedsession.resumable import Resumable, State, resume
 from sealedsession.seal import Sealer
-from sealedsession.state_calls import read_call, write_answer
+from sealedsession.state_calls import read_call, read_token, write_answer
 from sealedsession.state_classes import ResumableClasses
 from sealedsession.state_form import StateForm
 from sealedsession.state_options import DAY as DAY
@@ -35,7 +36,7 @@ _SEALERS = 1024  # sessions whose subkeys are kept; to derive them takes as long
 # Bytes of a state, up to which it is not deflated: that and inflating take as long as all the rest, at any level, as
 # zlib spends most of it on setting itself up. It would save a few hundred characters of a page.
 _SMALL = 1024
-_CALL = 16  # bytes of a call for each character that a token may have: 1 MiB by default
+_CALL = 4  # bytes of a call for each character that a token may have: 256 KiB by default
 
 
 class StateSealer:
@@ -119,18 +120,23 @@ class StateSealer:
         self._classes.add(cls, code)
         return cls
 
-    def seal(self, value: object, *, session_id: str, user: str = "") -> str:
-        """Make a token of a value, or of an object of a registered class.
+    def seal(self, value: object, *, session_id: str, user: str = "", purpose: str = "") -> str:
+        """Make a token of a plain value, or of an object of a registered class.
 
         :param session_id: whose it is, such as the id of a session. No secret.
         :param user: the name of who is signed in, or nothing.
+        :param purpose: what a plain value is for, such as ``"basket"``. Only `unseal` with the same purpose opens it.
+            An object has none: its class stands for it.
         :raises NotSerializable: naming the path of the value that cannot be stored.
         :raises StateTooLarge: when the token would be longer than ``max_size``.
         """
         sealer = self._sealer_of(*_owner(session_id, user))
+        _check_purpose(purpose)
         code = self._classes.code_of(value) if isinstance(value, Resumable) else None
+        if code is not None and purpose:
+            raise TypeError(f"purpose is for plain values, and {type(value).__qualname__} is a Resumable: leave it out")
         try:
-            token = sealer.seal(self._form.dumps(value, code), created=int(self._clock()))
+            token = sealer.seal(self._form.dumps(value, code, purpose), created=int(self._clock()))
             if len(token) > self._max_size:
                 raise StateTooLarge(len(token), self._max_size, self._form.sizes(value))
         except StateTooLarge as error:
@@ -140,15 +146,17 @@ class StateSealer:
             self._events.tell("sealed", sid=_sid(session_id), size=len(token))
         return token
 
-    def unseal(self, token: str, *, session_id: str, user: str = "") -> Any:
-        """Open a token: a value, or an object that is resumed.
+    def unseal(self, token: str, *, session_id: str, user: str = "", purpose: str = "") -> Any:
+        """Open a token that holds a plain value. `resume` opens those that hold an object.
 
-        :raises UnsealError: with the reason code of what is wrong with the token.
+        :param purpose: what the value was sealed for.
+        :raises UnsealError: with the reason code of what is wrong with the token; ``bad_signature``, for another
+            purpose and for an object.
         :raises StaleStateError: when what it refers to is gone.
         """
+        _check_purpose(purpose)
         try:
-            content = self._open(token, session_id, user)
-            return content[1] if content[0] is None else self._resumed(content, None, None)
+            return self._open(token, session_id, user, None, purpose)[1]
         except StateError as error:
             self._events.not_called(error, _sid(session_id))
             raise
@@ -210,15 +218,16 @@ class StateSealer:
     ) -> bytes:
         """Answer a call of the browser module: resume the object, call its method, and seal it again.
 
-        :param body: bytes of JSON: ``{"token": str, "method": str, "args": list}``, up to 16 times ``max_size``.
+        :param body: bytes of JSON: ``{"token": str, "method": str, "args": list}``, with the token first, of at most 4
+            times ``max_size`` bytes. It is parsed after the token was opened.
         :param cls: and the rest, as in `resume`.
         :returns: JSON: ``{"token": str, "result": ...}``, with what the method returned.
         :raises StateError: and UnsealError, as in `resume` and `Resumable.call`, and for a body that is not the above.
         :raises TypeError: when the method returned what is no JSON.
         """
         try:
-            call = read_call(body, _CALL * self._max_size)
-            content = self._open(call.token, session_id, user, cls)
+            content = self._open(read_token(body, _CALL * self._max_size), session_id, user, cls)
+            call = read_call(body)
             target = self._resumed(content, args, kwargs)
             result = target.call(call.method, *call.args)
         except StateError as error:
@@ -230,23 +239,36 @@ class StateSealer:
             raise TypeError(f"{name} is async, and handle() cannot await: use resume(), await call(), and seal()")
         return write_answer(self.seal(target, session_id=session_id, user=user), name, result)
 
-    def _open(self, token: str, session_id: str, user: str, cls: type[Resumable] | None = None) -> list[Any]:
-        """:param cls: what is asked for, or None for anything."""
+    def _open(
+        self, token: str, session_id: str, user: str, cls: type[Resumable] | None, purpose: str = ""
+    ) -> list[Any]:
+        """Read the content of a token.
+
+        :param cls: the class of the object that it must hold, or None for a plain value of a purpose.
+        """
         sealer = self._sealer_of(*_owner(session_id, user))
         try:
             if not isinstance(token, str):
                 raise UnsealError("malformed", f"a {type(token).__name__} for a token")
             content = self._form.loads(_payload(sealer, token))
-            known = object if content[0] is None else self._classes.find(content[0])
-            if cls is not None and known is not None and not issubclass(known, cls):
-                what = "a plain value" if known is object else f"a state of {known.__qualname__}"
-                raise UnsealError("bad_signature", f"{what}, where {cls.__qualname__} is due")
+            if cls is None:
+                _check_plain(content, purpose)
+            else:
+                self._check_class(content, cls)
         except UnsealError as error:
             self._events.rejected(error, _sid(session_id))
             raise
         if self._events.hooked:
             self._events.tell("opened", sid=_sid(session_id))
         return content
+
+    def _check_class(self, content: list[Any], cls: type[Resumable]) -> None:
+        """Refuse a plain value, and an object of another class. A class that is unknown is stale, which comes later."""
+        if content[0] is None:
+            raise UnsealError("bad_signature", f"a plain value, where {cls.__qualname__} is due")
+        known = self._classes.find(content[0])
+        if known is not None and not issubclass(known, cls):
+            raise UnsealError("bad_signature", f"a state of {known.__qualname__}, where {cls.__qualname__} is due")
 
     def _resumed(self, content: list[Any], args: Sequence[Any] | None, kwargs: dict[str, Any] | None) -> Resumable:
         code, sealed_args, sealed_kwargs, state = content
@@ -267,6 +289,20 @@ def _payload(sealer: Sealer, token: str) -> bytes:
             raise
         detail = "a token of another session, user or sealer's name, or one that was tampered with"
         raise UnsealError(error.code, detail) from None
+
+
+def _check_purpose(purpose: object) -> None:
+    if not isinstance(purpose, str):
+        raise TypeError(f"purpose has to be a str{given(purpose)}")
+
+
+def _check_plain(content: list[Any], purpose: str) -> None:
+    """Refuse an object, and a plain value of another purpose."""
+    if content[0] is not None:
+        raise UnsealError("bad_signature", f"an object of the class {content[0][:60]!a}, where a plain value is due")
+    sealed_for = content[2] if len(content) == 3 else ""
+    if sealed_for != purpose:
+        raise UnsealError("bad_signature", f"a value for {sealed_for[:60]!a}, where one for {purpose[:60]!a} is due")
 
 
 def _owner(session_id: object, user: object) -> tuple[str, str]:

@@ -1,18 +1,22 @@
 """The calls of the browser module, and the answers to them, as JSON: docs/state.rst.
 
-A call is hostile. It has to be UTF-8, of bounded length, without a name that is given twice, a number that is not
-finite or half a character, and of exactly the members that a call has. What the arguments mean is the called method's
-to check.
+1. A call can come from anyone. It must be UTF-8 of bounded length and have exactly the members of a call. It must not
+   have a name twice, a number that is not finite or half of a surrogate pair. The called method checks its arguments.
+2. The token is the first member, so that `read_token` finds it without parsing. The caller opens it before `read_call`:
+   only a client with a token for its own session makes the server parse a call.
 """
 
 import json
 import math
+import re
 from typing import Any, NamedTuple
 
 from sealedsession.errors import StateError, given
 
 _MEMBERS = {"token": str, "method": str, "args": list}
 _SHAPE = 'a call has to be JSON such as {"token": "...", "method": "...", "args": []}'
+# Escapes are not decoded, and an escaped quote ends the text. A token has no backslash, so such a text does not open.
+_TOKEN = re.compile(rb'[ \t\n\r]*\{[ \t\n\r]*"token"[ \t\n\r]*:[ \t\n\r]*"([^"]*)"')
 
 
 class Call(NamedTuple):
@@ -23,16 +27,28 @@ class Call(NamedTuple):
     args: list[Any]
 
 
-def read_call(body: bytes, longest: int) -> Call:
-    """Read a call.
+def read_token(body: bytes, longest: int) -> str:
+    """Find the token of a call without parsing the call. The result is unverified, and its escapes are not decoded.
 
-    :param longest: bytes that it may have.
-    :raises StateError: for what is none.
+    :param longest: the limit of the body in bytes.
+    :raises StateError: if the body is longer, or does not begin with a token.
     """
     if not isinstance(body, bytes | bytearray | memoryview):
         raise TypeError(f"the body of a call has to be bytes{given(body)}")
     if len(body) > longest:
         raise StateError(f"a call of {len(body)} bytes, and {longest} is the most")
+    match = _TOKEN.match(body)
+    if match is None:
+        raise StateError(f"{_SHAPE}, and this does not begin with a token")
+    return str(match[1], "latin-1")
+
+
+def read_call(body: bytes) -> Call:
+    """Parse a call.
+
+    :param body: of the length that `read_token` has accepted.
+    :raises StateError: if it is not a call.
+    """
     try:
         text = str(body, "utf-8")
         call = json.loads(text, object_pairs_hook=_once, parse_float=_finite, parse_constant=_finite)

@@ -1,8 +1,11 @@
-"""A state's payload: what of a value, or of an object, is serialized.
+"""The payload of sealed state: a list.
 
-It is a list: ``[None, value]``; or for an object ``[code, args, kwargs, state]``, with the code of its class, what its
-`load` was called with, and its public attributes. Whatever else a payload holds is refused as ``forbidden_value``: a
-private name among the attributes, for one. The class is found by whoever knows the codes.
+    [None, value]               a value without a purpose
+    [None, value, purpose]      a value with a purpose
+    [code, args, kwargs, state] an object: the code of its class, the arguments of `load`, its public attributes
+
+Everything else is refused as ``forbidden_value``, a private name among the attributes for example. The caller looks up
+the class and compares the purpose.
 """
 
 import re
@@ -34,13 +37,14 @@ class StateForm:
     def __init__(self, registry: Registry) -> None:
         self._serializer = PickleSerializer(registry, _LIMITS)
 
-    def dumps(self, value: object, code: str | None) -> bytes:
+    def dumps(self, value: object, code: str | None, purpose: str = "") -> bytes:
         """Write a value; or, with a code, an object.
 
+        :param purpose: of a value.
         :raises NotSerializable: naming the path of the value that cannot be stored.
         :raises StateTooLarge: when the payload would be larger than any that is read.
         """
-        content: list[object] = [None, value]
+        content: list[object] = [None, value, purpose] if purpose else [None, value]
         if code is not None:
             target = cast(Resumable, value)
             loading = loaded_with(target)
@@ -85,9 +89,15 @@ def _is_content(content: Any) -> bool:
     if type(content) is not list:
         return False
     if [*map(type, content)] != _KINDS:
-        return len(content) == 2 and content[0] is None
+        return _is_value(content)
     names = {*map(type, content[2]), *map(type, content[3])}
     return names <= _NAMES and not any(name[:1] == "_" for name in content[3])
+
+
+def _is_value(content: list[Any]) -> bool:
+    if not content or content[0] is not None:
+        return False
+    return len(content) == 2 or (len(content) == 3 and type(content[2]) is str and content[2] != "")
 
 
 def _path(path: str, value: object) -> str:

@@ -11,6 +11,10 @@ is an object with one key, a tag that begins with "~":
 
 Every other object with a key that begins with "~" is refused, and so is one with a key twice. Nesting and nodes are
 those of the value: a tag counts where it stands for a registered type.
+
+A value has one payload. `loads` refuses every other spelling of numbers, texts, white space, tags, dicts and default
+types. Two spellings are left: the order of a set whose elements are tuples or typed values, and what the decoder of an
+application's own type accepts.
 """
 
 import json
@@ -26,10 +30,14 @@ from sealedsession.values import REFUSALS, Registry, default_registry
 _TYPED = "~:"
 _TUPLE, _DICT, _BYTES, _FLOAT = "~t", "~d", "~b", "~f"
 _NOT_FINITE = ("nan", "inf", "-inf")
-_TAG_STARTS = ('"~', '"\\u007e', '"\\u007E')  # JSON has no other ways to write it
+_PLAIN_ELEMENTS = {type(None), bool, int, float, str, bytes}
 
 # The tokens of a JSON text, and with a "{" the tag behind it.
-_TOKENS = re.compile(r'\{(?:"(~[tdbf])":)?|[\[\]}]|"(?:[^"\\]|\\.)*+"?(\s*:)?|[^\s,:"\[\]{}]+', re.DOTALL)
+_TOKENS = re.compile(r'\{(?:"(~[tdbf])":)?|[\[\]}]|"(?:[^"\\]|\\.)*+"(:)?|[^,:"\[\]{}]+')
+
+# Texts without white space outside of strings. The strings are complete, and have only the escapes that JSON demands,
+# in the shortest form.
+_CANONICAL = re.compile(r'(?:[^"\s]++|"(?:[^"\\\x00-\x1f]++|\\["\\bfnrt]|\\u00(?:0[0-7bef]|1[0-9a-f]))*+")*+')
 
 
 class JsonSerializer:
@@ -40,7 +48,9 @@ class JsonSerializer:
     def __init__(self, registry: Registry = default_registry, limits: Limits = DEFAULT_LIMITS) -> None:
         self._registry = registry
         self._limits = limits
-        self._decoder = json.JSONDecoder(object_pairs_hook=self._object, parse_int=self._int, parse_constant=_refuse)
+        self._decoder = json.JSONDecoder(
+            object_pairs_hook=self._object, parse_int=self._int, parse_float=_float, parse_constant=_refuse
+        )
 
     def dumps(self, value: object, known: bytes | None = None) -> bytes:
         """Serialize a value into a payload that `loads` accepts.
@@ -77,6 +87,8 @@ class JsonSerializer:
             raise UnsealError("forbidden_value", problem)
         try:
             text = payload.decode("utf-8", "surrogatepass")
+            if _CANONICAL.fullmatch(text) is None:
+                raise UnsealError("forbidden_value", "a payload with white space or an escape that is never written")
             self._check_size(text)
         except ValueError as error:
             raise UnsealError("forbidden_value", f"a payload that cannot be read: {type(error).__name__}") from None
@@ -112,20 +124,40 @@ class JsonSerializer:
             entry = self._registry.by_code.get(tag[len(_TYPED) :])
             if entry is None:
                 _refuse(f"a value of the type {ascii(tag[2:])[:40]}: not registered")
-            return entry.decode(data)
+            typed: Any = entry.decode(data)
+            if entry.cls is set or entry.cls is frozenset:
+                self._check_elements(data, len(typed))
+            return typed
         if tag == _TUPLE and type(data) is list:
             return tuple(data)
         if tag == _DICT and type(data) is list and len(data) % 2 == 0:
             if any(map(self._registry.late_in, data[::2])):
                 _refuse("a key that cannot be one")
-            return dict(zip(data[::2], data[1::2], strict=True))
+            items = dict(zip(data[::2], data[1::2], strict=True))
+            if len(items) * 2 != len(data) or _is_plain_object(items):
+                _refuse("a dict in another spelling")
+            return items
         if tag == _BYTES and type(data) is str:
-            return b64decode(data, validate=True)
+            decoded = b64decode(data, validate=True)
+            if b64encode(decoded).decode("ascii") != data:
+                _refuse("base64 in another spelling")
+            return decoded
         if tag == _FLOAT and data in _NOT_FINITE:
             return float(data)  # each its own: nan is not equal to nan, unless it is the same object
         raise _Refused("a tag that is none")
 
+    def _check_elements(self, elements: list[Any], count: int) -> None:
+        """Refuse an element that a set has twice, and plain elements in another order than the writer's.
+
+        The order of other elements is not checked: for sets in sets, this could take seconds.
+        """
+        is_plain = {*map(type, elements)} <= _PLAIN_ELEMENTS
+        if len(elements) != count or (is_plain and self._registry.ordering()(elements) != elements):
+            _refuse("a set in another spelling")
+
     def _int(self, digits: str) -> int:
+        if digits == "-0":
+            _refuse("an int in another spelling")
         if len(digits) > 3 * self._limits.int_bytes + 1:  # 2.41 digits a byte and a sign; int() of thousands is slow
             _refuse(f"an int of {len(digits)} digits")
         value = int(digits)
@@ -172,7 +204,7 @@ class _Tagger:
         return {_TYPED + entry.code: self.tagged(data, depth + 1)}
 
     def _tagged_dict(self, value: dict[Any, Any], depth: int) -> dict[str, Any]:
-        if all(type(key) is str and not key.startswith("~") for key in value):
+        if _is_plain_object(value):
             self._nodes += len(value)  # the keys
             return {key: self.tagged(member, depth) for key, member in value.items()}
         if any(map(self._registry.late_in, value)):
@@ -180,10 +212,22 @@ class _Tagger:
         return {_DICT: [self.tagged(part, depth) for item in value.items() for part in item]}
 
 
-def _measure(text: str) -> tuple[int, int, int]:
-    """The nesting, the number of nodes and that of typed values, of the value that a text makes.
+def _is_plain_object(value: dict[Any, Any]) -> bool:
+    """Return whether a dict is a JSON object as it stands, without a tag."""
+    return all(type(key) is str and not key.startswith("~") for key in value)
 
-    Of what is no JSON text, some numbers.
+
+def _float(text: str) -> float:
+    value = float(text)
+    if repr(value) != text:
+        _refuse("a float in another spelling")
+    return value
+
+
+def _measure(text: str) -> tuple[int, int, int]:
+    """Count the levels of nesting, the nodes and the typed values of the value that a text makes.
+
+    :param text: matches `_CANONICAL`. If it is not JSON, the numbers mean nothing.
     """
     depth = deepest = nodes = typed = 0
     added: list[int] = []  # levels that each bracket that is open has added
@@ -198,7 +242,7 @@ def _measure(text: str) -> tuple[int, int, int]:
             deepest = max(deepest, depth)
             nodes += level
         else:
-            tag = bool(match[2]) and part.startswith(_TAG_STARTS)
+            tag = bool(match[2]) and part.startswith('"~')
             nodes += not tag  # a tag is no node
             typed += tag
     return deepest, nodes, typed

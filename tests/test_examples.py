@@ -163,7 +163,7 @@ def test_calls_that_the_state_example_refuses(port_of):
     assert call(visitor, page["search"], "find", None) == (400, "BadCall")
     body = json.dumps({"token": page["counter"], "method": "add", "args": []})
     for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=a"):
-        assert visitor.request("POST", "/call", body, kind)[0] == 404
+        assert visitor.request("POST", "/call", body, kind)[0] == 415
     assert visitor.request("GET", "/call")[0] == 404
     assert visitor.request("POST", "/call", "", "application/json")[0] == 400
 

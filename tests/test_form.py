@@ -137,6 +137,7 @@ WRONG = {
     "a list of four": [None, None, {}, None],
     "a tuple of three": (None, None, {}),
     "a tuple of pairs": (("a", 1),),
+    "neither subject nor root": [None, None, {}],
     "data: none": [None, None, None],
     "data: a list": [None, None, []],
     "data: text": [None, None, "abc"],
@@ -169,9 +170,7 @@ def test_wrong_shape(serializer, value):
 
 
 @each_serializer
-@pytest.mark.parametrize(
-    "value", [[None, None, {}], ["u", None, {}], ["u" * 255, SID, {"a": 1}], [None, SID, {}]], ids=repr
-)
+@pytest.mark.parametrize("value", [["u", None, {}], ["u" * 255, SID, {"a": 1}], [None, SID, {}]], ids=repr)
 def test_right_shape(serializer, value):
     """Beside the wrong shapes stand the right ones, at the edge of the rules."""
     number = NUMBERS[serializer]

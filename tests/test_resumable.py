@@ -1,6 +1,7 @@
 """Resumable objects: what of them is kept, what is loaded again, and what a client may call."""
 
 import abc
+import asyncio
 import copy
 import dataclasses
 import functools
@@ -677,6 +678,128 @@ def test_a_wrong_call_within_a_method():
 
     with pytest.raises(TypeError, match="missing 1 required positional argument"):
         Raises(7).call("fail", "x")
+
+
+def given_a_shop(method):
+    """Decorate a method whose first argument is the decorator's, so that its signature is not the client's."""
+
+    @functools.wraps(method)
+    def with_shop(self, *args, **kwargs):
+        return method(self, "corner", *args, **kwargs)
+
+    return with_shop
+
+
+def faulty_decorator(method):
+    """Decorate a method with a decorator that fails before it calls the method."""
+
+    @functools.wraps(method)
+    def failing(self, *args):
+        return method(self, int(None), *args)
+
+    return failing
+
+
+def never_wrapped(method):
+    """Decorate a method without functools.wraps."""
+    return lambda self, *args: method(self, "corner", *args)
+
+
+def in_a_helper(method):
+    """Decorate a method that a function of the decorator's own calls."""
+
+    def run(function, *args):
+        return function(*args)
+
+    return functools.wraps(method)(lambda self, *args: run(method, self, "corner", *args))
+
+
+class Decorated(Resumable):
+    """Public methods below decorators, each with an argument of a client behind the decorator's own."""
+
+    def _fail(self, shop, text):
+        return len(5)
+
+    def _call_wrongly(self, shop, text):
+        return self._fail()
+
+    def _work(self, shop, text):
+        return f"{text} at {shop}"
+
+    @staticmethod
+    def _static(shop, text):
+        return len(5)
+
+    @classmethod
+    def _of_class(cls, shop, text):
+        return len(5)
+
+    _partial = functools.partialmethod(_fail, "corner")
+
+    wraps_fails = public(given_a_shop(_fail))
+    wraps_calls_wrongly = public(given_a_shop(_call_wrongly))
+    decorator_fails = public(faulty_decorator(_work))
+    twice_fails = public(counted(given_a_shop(_fail)))
+    unwrapped_fails = public(never_wrapped(_fail))
+    helper_fails = public(in_a_helper(_fail))
+    staticmethod_fails = public(given_a_shop(lambda self, shop, text: self._static(shop, text)))
+    classmethod_fails = public(given_a_shop(lambda self, shop, text: self._of_class(shop, text)))
+    partialmethod_fails = public(given_a_shop(lambda self, shop, text: self._partial(text)))
+    partialmethod_called_wrongly = public(given_a_shop(lambda self, shop, text: self._partial(text, text)))
+
+    @public
+    @given_a_shop
+    async def async_fails(self, shop, text):
+        return len(5)
+
+    builtin_fails = public(functools.wraps(len)(lambda self, text: len(int(text))))
+    object_fails = public(functools.wraps(functools.partial(_fail))(lambda self, text: len(5)))
+
+    works = public(given_a_shop(_work))
+    works_twice = public(counted(given_a_shop(_work)))
+    works_in_a_helper = public(in_a_helper(_work))
+
+
+@pytest.mark.parametrize("name", [name for name in vars(Decorated) if name[0] != "_" and "work" not in name])
+def test_a_type_error_below_a_decorator(name):
+    """A TypeError of the application's code is raised unchanged, whatever the signature below its decorators is."""
+
+    async def awaited(result):
+        return await result if hasattr(result, "__await__") else result
+
+    with pytest.raises(TypeError) as caught:
+        asyncio.run(awaited(Decorated().call(name, "5")))
+    assert not isinstance(caught.value, StateError)
+
+
+@pytest.mark.parametrize("name", ["works", "works_twice", "works_in_a_helper"])
+def test_arguments_that_do_not_fit_below_a_decorator(name):
+    """A client's wrong arguments stay the client's fault where a decorator hands them on."""
+    assert Decorated().call(name, "milk") == "milk at corner"
+    for args in ((), ("milk", "tea", "bread")):
+        with pytest.raises(StateError):
+            Decorated().call(name, *args)
+
+
+def test_arguments_that_an_async_method_does_not_take():
+    """A client's wrong arguments for an async method are refused when it is called, before anything is awaited."""
+    with pytest.raises(StateError):
+        Decorated().call("async_fails")
+
+
+def test_a_type_error_in_a_decorated_load():
+    """A TypeError inside a decorated load is the application's fault, and wrong arguments make the state stale."""
+
+    class Broken(Resumable):
+        @given_a_shop
+        def load(self, shop, number):
+            return len(number)
+
+    assert resume(Broken, ("7",), {}, {}).state == {}
+    with pytest.raises(TypeError):
+        resume(Broken, (7,), {}, {})
+    with pytest.raises(StaleStateError):
+        resume(Broken, (), {}, {})
 
 
 # ---------------------------------------------------------------------------------------- classes that cannot come back

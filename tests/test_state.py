@@ -17,6 +17,7 @@ from test_state_options import ring
 from value_strategies import values
 
 from sealedsession import state as state_module
+from sealedsession import state_calls
 from sealedsession.config import SessionConfig
 from sealedsession.errors import (
     ConfigError,
@@ -159,9 +160,9 @@ def test_an_object(sealer):
     counter = Counter(5, limit=100)
     counter.add()
     token = sealer.seal(counter, **ANN)
-    for back in (sealer.unseal(token, **ANN), sealer.resume(token, **ANN)):
-        assert type(back) is Counter
-        assert (back.count, back.step, back.limit) == (5, 5, 100)
+    back = sealer.resume(token, **ANN)
+    assert type(back) is Counter
+    assert (back.count, back.step, back.limit) == (5, 5, 100)
 
 
 def test_a_token_is_text_for_a_page(sealer):
@@ -200,7 +201,64 @@ def test_the_wire(keys, sealer, clock):
     token = forge(keys, PickleSerializer().dumps([None, {"a": 1}]), clock)
     assert sealer.unseal(token, **ANN) == {"a": 1}
     token = forge(keys, PickleSerializer().dumps(["Counter", (2,), {}, {"count": 8}]), clock)
-    assert sealer.unseal(token, **ANN).add() == 10
+    assert sealer.resume(token, **ANN).add() == 10
+
+
+# ------------------------------------------------------------------------------------------------------ what it is for
+
+
+def test_a_purpose(sealer):
+    """A plain value opens with the purpose that it was sealed for, and with no other one."""
+    purposes = ("", "basket", "price", "basket ", "\ud800")
+    for purpose in purposes:
+        token = sealer.seal({"a": 1}, **ANN, purpose=purpose)
+        assert sealer.unseal(token, **ANN, purpose=purpose) == {"a": 1}
+        for other in {*purposes} - {purpose}:
+            assert refused(lambda: sealer.unseal(token, **ANN, purpose=other)) == "bad_signature"  # noqa: B023
+
+
+def test_no_purpose_is_the_empty_one(sealer):
+    """A value that was sealed without a purpose opens without one."""
+    assert sealer.unseal(sealer.seal(1, **ANN, purpose=""), **ANN) == 1
+    assert sealer.unseal(sealer.seal(1, **ANN), **ANN, purpose="") == 1
+    assert refused(lambda: sealer.unseal(sealer.seal(1, **ANN, purpose="basket"), **ANN)) == "bad_signature"
+    assert refused(lambda: sealer.unseal(sealer.seal(1, **ANN), **ANN, purpose="basket")) == "bad_signature"
+
+
+@pytest.mark.parametrize("purpose", ["", "basket", "Counter"])
+def test_an_object_is_no_plain_value(sealer, told, purpose):
+    """The token of an object opens as no plain value, whatever the purpose, and one of a plain value as no object."""
+    token = sealer.seal(Counter(), **ANN)
+    told.clear()
+    assert refused(lambda: sealer.unseal(token, **ANN, purpose=purpose)) == "bad_signature"
+    value = sealer.seal(["Counter", (), {}, {}], **ANN, purpose=purpose)
+    assert refused(lambda: sealer.resume(value, **ANN)) == "bad_signature"
+    assert refused(lambda: sealer.handle(body(value), **ANN)) == "bad_signature"
+    assert seen(told) == ["rejected bad_signature", "sealed", *["rejected bad_signature"] * 2]
+
+
+def test_an_object_of_a_class_that_is_gone_is_no_plain_value(keys, sealer, clock):
+    """The token of an object opens as no plain value, even where its class is not registered."""
+    token = sealer.seal(Counter(), **ANN)
+    assert refused(lambda: StateSealer(**keys, clock=clock).unseal(token, **ANN)) == "bad_signature"
+
+
+def test_objects_have_no_purpose(sealer):
+    """An object is sealed without a purpose: its class says what it is for."""
+    with pytest.raises(TypeError, match="purpose"):
+        sealer.seal(Counter(), **ANN, purpose="basket")
+
+
+@pytest.mark.parametrize("purpose", [None, b"basket", 5, ["basket"]], ids=repr)
+def test_a_purpose_is_text(sealer, purpose):
+    """A purpose of another type is the application's mistake."""
+    token = sealer.seal(1, **ANN)
+    for attempt in (
+        lambda: sealer.seal(1, **ANN, purpose=purpose),
+        lambda: sealer.unseal(token, **ANN, purpose=purpose),
+    ):
+        with pytest.raises(TypeError, match="purpose"):
+            attempt()
 
 
 # --------------------------------------------------------------------------------------------------------- whose it is
@@ -540,6 +598,10 @@ def test_a_base_class_is_due(sealer):
 
 FORGED = {
     "no list": {"a": 1},
+    "an empty purpose": [None, 1, ""],
+    "a purpose that is no text": [None, 1, b"basket"],
+    "two purposes": [None, 1, "basket", "price"],
+    "a purpose for a code": ["Counter", {}, "basket"],
     "a session": ["ann", None, {}],
     "a private name": ["Counter", (), {}, {"_sealedsession": 1}],
     "a class's name": ["Counter", (), {}, {"__class__": "Other"}],
@@ -582,7 +644,7 @@ def test_forged_arguments(keys, sealer, clock, args, kwargs):
     """Arguments that load does not take make a state stale, whatever their names are."""
     token = forge(keys, PickleSerializer().dumps(["Counter", args, kwargs, {}]), clock)
     with pytest.raises(StaleStateError, match=r"Counter\.load takes other arguments now"):
-        sealer.unseal(token, **ANN)
+        sealer.resume(token, **ANN)
 
 
 # ------------------------------------------------------------------------------------------------------------- classes
@@ -597,10 +659,10 @@ def test_register(keys):
         pass
 
     assert issubclass(Decorated, Resumable)
-    assert type(sealer.unseal(sealer.seal(Decorated(), **ANN), **ANN)) is Decorated
+    assert type(sealer.resume(sealer.seal(Decorated(), **ANN), **ANN)) is Decorated
     assert sealer.register(Counter, "c") is Counter
     assert sealer.register(Other, code="Counter") is Other
-    assert type(sealer.unseal(sealer.seal(Counter(), **ANN), **ANN)) is Counter
+    assert type(sealer.resume(sealer.seal(Counter(), **ANN), **ANN)) is Counter
 
 
 def test_a_decorator_with_a_code(sealer):
@@ -610,7 +672,7 @@ def test_a_decorator_with_a_code(sealer):
     class Decorated(Resumable):
         pass
 
-    assert type(sealer.unseal(sealer.seal(Decorated(), **ANN), **ANN)) is Decorated
+    assert type(sealer.resume(sealer.seal(Decorated(), **ANN), **ANN)) is Decorated
     with pytest.raises(ConfigError, match="registered already, with the code 'a thing'"):
         sealer.register(Decorated)
 
@@ -668,14 +730,13 @@ def test_a_class_that_is_gone(keys, sealer, told, clock, owner):
     if not owner:
         later.register(Counter, "Renamed")
     for attempt in (
-        lambda: later.unseal(token, **ANN),
         lambda: later.resume(token, **ANN),
         lambda: later.handle(body(token), **ANN),
         lambda: later.handle(body(token), **ANN, cls=Other),
     ):
         with pytest.raises(StaleStateError, match="a state of the class 'Counter', which is not registered any more"):
             attempt()
-    assert seen(told) == ["opened", "stale"] * 4
+    assert seen(told) == ["opened", "stale"] * 3
 
 
 def test_two_sealers_have_two_registers(keys, clock):
@@ -683,7 +744,7 @@ def test_two_sealers_have_two_registers(keys, clock):
     one, other = StateSealer(**keys, clock=clock), StateSealer(**keys, clock=clock)
     one.register(Counter)
     with pytest.raises(StaleStateError):
-        other.unseal(one.seal(Counter(), **ANN), **ANN)
+        other.resume(one.seal(Counter(), **ANN), **ANN)
 
 
 def test_load_that_changed(keys, sealer, clock):
@@ -696,9 +757,9 @@ def test_load_that_changed(keys, sealer, clock):
         later.register(cls, "Counter")
         if stale:
             with pytest.raises(StaleStateError, match="load takes other arguments now"):
-                later.unseal(token, **ANN)
+                later.resume(token, **ANN)
         else:
-            assert type(later.unseal(token, **ANN)) is grown
+            assert type(later.resume(token, **ANN)) is grown
 
 
 def test_stale_on(sealer, told, monkeypatch):
@@ -711,7 +772,7 @@ def test_stale_on(sealer, told, monkeypatch):
 
         told.clear()
         monkeypatch.setattr(Item, "load", load)
-        for attempt in (sealer.unseal, sealer.resume, lambda token, **owner: sealer.handle(body(token), **owner)):
+        for attempt in (sealer.resume, lambda token, **owner: sealer.handle(body(token), **owner)):
             with pytest.raises(raised):
                 attempt(token, **ANN)
         expected = (
@@ -719,7 +780,7 @@ def test_stale_on(sealer, told, monkeypatch):
             if raised is StaleStateError
             else [("opened", "")]
         )
-        assert [(event.kind, event.detail) for event in told] == expected * 3
+        assert [(event.kind, event.detail) for event in told] == expected * 2
 
 
 # --------------------------------------------------------------------------------------------------- resuming, calling
@@ -769,7 +830,7 @@ def test_handle_calls_public_methods_only(sealer, told, method):
         (lambda token: body(token, "add", 1, 2), r"Counter\.add takes other arguments"),
         (lambda token: body(token, "check"), "a text of at most 100 characters"),
         (lambda token: body(token)[:-1], "a call has to be JSON"),
-        (lambda token: body(token) + b" " * 16 * 65536, "a call of 104.... bytes, and 1048576 is the most"),
+        (lambda token: body(token) + b" " * 4 * 65536, "a call of 262... bytes, and 262144 is the most"),
     ],
 )
 def test_bad_calls(sealer, told, call, message):
@@ -783,13 +844,99 @@ def test_bad_calls(sealer, told, call, message):
 
 
 def test_the_length_of_a_call(keys, clock):
-    """A call may have sixteen times the characters that a token may have."""
+    """A call may have four times the characters that a token may have."""
     sealer = StateSealer(**keys, clock=clock, max_size=256)
     sealer.register(Counter)
-    call = body(sealer.seal(Counter(), **ANN)).ljust(16 * 256)
+    call = body(sealer.seal(Counter(), **ANN)).ljust(4 * 256)
     assert sealer.handle(call, **ANN)
-    with pytest.raises(StateError, match="a call of 4097 bytes, and 4096 is the most"):
+    with pytest.raises(StateError, match="a call of 1025 bytes, and 1024 is the most"):
         sealer.handle(call + b" ", **ANN)
+
+
+TOKENS_FROM_NO_PAGE = {
+    "empty": lambda sealer: "",
+    "not base64url": lambda sealer: "!" * 60,
+    "with an escape": lambda sealer: "\n" + sealer.seal(Counter(), **ANN),
+    "not latin": lambda sealer: "\N{SNOWMAN}" * 60,
+    "too long": lambda sealer: "A" * 65_537,
+    "of another version": lambda sealer: "A" * 80,
+    "of an unknown key": lambda sealer: "AQAA" + sealer.seal(Counter(), **ANN)[4:],
+    "changed": lambda sealer: sealer.seal(Counter(), **ANN)[:-4] + "AAAA",
+    "made up": lambda sealer: sealer.seal(Counter(), **ANN)[:4] + "A" * 116,
+    "of another session": lambda sealer: sealer.seal(Counter(), session_id="5555", user="ann"),
+    "of another user": lambda sealer: sealer.seal(Counter(), session_id="4f1c", user="bob"),
+    "of a plain value": lambda sealer: sealer.seal(1, **ANN),
+}
+
+
+json_loads = json.loads
+
+
+@pytest.fixture
+def parsed(monkeypatch):
+    """What the JSON parser is given meanwhile."""
+    given_to_it = []
+    monkeypatch.setattr(state_calls.json, "loads", lambda text, **options: given_to_it.append(text) or {})
+    return given_to_it
+
+
+@pytest.mark.parametrize("token_of", TOKENS_FROM_NO_PAGE.values(), ids=TOKENS_FROM_NO_PAGE)
+def test_a_body_without_a_good_token_is_not_parsed(sealer, parsed, token_of):
+    """The token is opened before anything of the body is parsed, so that nobody without a page has it parsed."""
+    call = body(token_of(sealer), "add", *[[{}]] * 10_000)
+    with pytest.raises((UnsealError, StateError)):
+        sealer.handle(call, **ANN)
+    assert parsed == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda call: b" " + call[1:],
+        lambda call: b"[" + call + b"]",
+        lambda call: call.replace(b'{"token"', b'{"args": [], "token"').replace(b', "args": []}', b"}"),
+        lambda call: call.replace(b'"token"', b'"\\u0074oken"'),
+        lambda call: call.replace(b'"token": "', b'"token": ["').replace(b'", "m', b'"], "m'),
+        lambda call: b"\xef\xbb\xbf" + call,
+        lambda call: call.decode().encode("utf-16"),
+        lambda call: b'{"args": ["{\\"token\\": \\"x\\""], ' + call[1:],
+    ],
+)
+def test_a_body_that_does_not_begin_with_its_token(sealer, parsed, change):
+    """A call begins with its token. Any other body is refused, and is not parsed."""
+    call = body(sealer.seal(Counter(), **ANN))
+    with pytest.raises(StateError) as caught:
+        sealer.handle(change(call), **ANN)
+    assert type(caught.value) is StateError
+    assert parsed == []
+
+
+def test_a_second_token_in_the_body(sealer):
+    """No other token than the first member counts: a second one is refused, and one among the arguments is theirs."""
+    token, other = sealer.seal(Counter(), **ANN), sealer.seal(Counter(), session_id="5555")
+    call = body(token, "keep", {"token": other})
+    assert sealer.handle(call, **ANN)
+    for first, second in ((token, other), (other, token), (token, token)):
+        call = json.dumps({"token": first, "method": "add"}).encode()[:-1] + f', "token": "{second}"}}'.encode()
+        with pytest.raises((UnsealError, StateError)):
+            sealer.handle(call, **ANN)
+
+
+def test_a_token_that_is_spelled_with_an_escape(sealer, parsed):
+    """A token that JSON would spell in another way is none, though the parser would find a good one."""
+    token = sealer.seal(Counter(), **ANN)
+    call = body(token).replace(token.encode(), f"\\u{ord(token[0]):04x}{token[1:]}".encode())
+    assert json_loads(call)["token"] == token
+    assert refused(lambda: sealer.handle(call, **ANN)) == "malformed"
+    assert parsed == []
+
+
+def test_spaces_around_the_token(sealer):
+    """White space before the token is JSON's, and does not matter."""
+    token = sealer.seal(Counter(), **ANN)
+    assert sealer.handle(f' \t\r\n{{ \n"token"\t:\r "{token}" , "method": "add" }} '.encode(), **ANN)
+    for kind in (bytearray, memoryview):
+        assert sealer.handle(kind(body(token)), **ANN)
 
 
 def test_what_a_method_raises(sealer, told):
@@ -841,7 +988,7 @@ def test_max_size(keys, clock, told):
     counter.text = "x" * (room - 8)
     token = sealer.seal(counter, **ANN)
     assert 950 < len(token) <= 1000
-    assert sealer.unseal(token, **ANN).text == counter.text
+    assert sealer.resume(token, **ANN).text == counter.text
     told.clear()
     counter.text += "x" * 50
     with pytest.raises(StateTooLarge) as caught:
@@ -887,7 +1034,7 @@ def test_a_registry(keys, clock):
     item.text, item.more = Gone("b"), [Gone("c")]
     token = sealer.seal(item, **ANN)
     assert fetched == []
-    back = sealer.unseal(token, **ANN)
+    back = sealer.resume(token, **ANN)
     assert [gone.args for gone in (back.shop, back.text, *back.more)] == [("a",), ("b",), ("c",)]
     assert fetched == [["a", "b", "c"]]
     with pytest.raises(NotSerializable, match=r"Gone are not stored in states"):
@@ -939,7 +1086,7 @@ def test_without_a_hook(keys, caplog):
     sealer = StateSealer(**keys, name="todo")
     sealer.register(Counter)
     token = sealer.seal(Counter(), **ANN)
-    sealer.unseal(token, **ANN)
+    sealer.resume(token, **ANN)
     assert caplog.records == []
     refused(lambda: sealer.unseal("x", **ANN))
     with pytest.raises(NotPublicError):

@@ -248,7 +248,7 @@ def test_codes_of_classes_are_not_looked_up(states: StateSealer, forge: Callable
     before = set(sys.modules)
     for payload in (lst(text(code), tup(text("true")), dic(), dic()), lst(text(code), tup(), dic(), dic())):
         with pytest.raises(StaleStateError, match="which is not registered any more"):
-            states.unseal(forge(ours(payload)), **OWNER)
+            states.resume(forge(ours(payload)), **OWNER)
     assert set(sys.modules) == before
 
 

@@ -23,6 +23,7 @@ from sealedsession.resumable import Resumable
 from sealedsession.seal import Sealer
 from sealedsession.session import Session
 from sealedsession.state import MAX_SIZE, SCRIPT, StateSealer
+from sealedsession.state_calls import read_call, read_token
 from sealedsession.state_responses import response_to
 from sealedsession.wsgi import SessionMiddleware
 
@@ -107,7 +108,7 @@ def test_the_quick_start_refuses(send: Send) -> None:
         (403, "NotPublic"),
         (400, "MalformedState"),
     ]
-    assert send("POST", "/call", call_of(token), "text/plain")[0] == 404
+    assert send("POST", "/call", call_of(token), "text/plain")[0] == 415
 
 
 def test_the_readme_section_counts(keys: dict[str, str]) -> None:
@@ -141,7 +142,7 @@ def test_what_is_in_a_state() -> None:
     assert names["states"].resume(answer["token"], session_id="4f1c").state == {"pieces": 3}
     del names["ARTICLES"][7]
     with pytest.raises(StaleStateError):
-        names["states"].unseal(answer["token"], session_id="4f1c")
+        names["states"].resume(answer["token"], session_id="4f1c")
 
 
 def test_a_method_checks_its_arguments() -> None:
@@ -237,3 +238,17 @@ def test_the_format_page_says_how_state_is_sealed(keys: dict[str, str]) -> None:
     assert read(states.seal({"a": 1}, session_id="sessión", user="ada")) == [None, {"a": 1}]
     code = Counter.__qualname__
     assert read(states.seal(counter, session_id="sessión", user="ada")) == [code, (2,), {"limit": 10}, {"count": 4}]
+
+
+def test_a_plain_value_has_a_purpose() -> None:
+    """The offer of docs/state.rst opens for its purpose, and for no other."""
+    names = run(block_with(PAGE, 'purpose="offer"'))
+    assert names["offer"] == {"article": 7, "price": 990}
+    with pytest.raises(UnsealError):
+        names["states"].unseal(names["token"], session_id="4f1c")
+
+
+def test_the_call_on_the_page_is_one() -> None:
+    """The body that docs/state.rst shows is read as a call."""
+    body = block_with(PAGE, '"method"', language="json").encode()
+    assert (read_token(body, 1000), read_call(body).method) == ("...", "add")

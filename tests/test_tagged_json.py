@@ -287,6 +287,63 @@ def test_hostile_texts(text):
     refused(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        # numbers
+        "1e999", "-1e999", "[1E5]", "1e5", "1E+16", "1e16", "1e+016", "1.0e0", "1.50", "0.10", "1.0e2", "100e-2",
+        "-0", "[-0]", "-0e0", "0e0", "0.0e1", "-0.00", "1e-400", "5e-325", "123456789.123456789012345",
+        "0.1000000000000000055", '{"a":1.50}', '{"~t":[1e5]}', '{"~:c":{"~t":[1.00,0.0]}}',
+        # strings
+        r'"\u0041"', r'"\/"', r'"\u00e4"', r'"\ud83d\ude00"', r'"\ud800"', r'"\u000A"', r'"\u000a"', r'"\u0008"',
+        r'"\u001F"', r'"\u0022"', r'"\u005c"', r'"\u007f"', r'{"\u0061":1}', r'{"\u007et":[]}', r'{"~\u0074":[]}',
+        r'{"~b":"\u0065A=="}', r'{"~f":"n\u0061n"}', r'{"~:date":"2026\u002d01-01"}', r'"a\/b"',
+        # white space
+        "[ ]", "{ }", "[1, 2]", '{"a": 1}', '{"a" :1}', "[\n1]", "[1\t]", '{"~t": []}', '[{"~b":"eA==" }]', "[1\r,2]",
+        # tags for what plain JSON says, or says otherwise
+        '{"~d":[]}', '{"~d":["a",1]}', '{"~d":["",1,"b",2]}', '{"a":{"~d":["b",[]]}}', '{"~:od":{"~d":["a",1]}}',
+        '{"~d":[1,"a",1,"b"]}', '{"~d":[1,"a",true,"b"]}', '{"~d":[0,1,-0.0,2]}', '{"~d":["~",1,"~",2]}',
+        '{"~b":"eB=="}', '{"~b":"eHl="}', '{"~:ba":{"~b":"eB=="}}',
+        # elements that occur twice, or in another order
+        '{"~:s":[3,1]}', '{"~:s":[1,1]}', '{"~:s":["b","a"]}', '{"~:fs":["a","a"]}',
+        '{"~:s":[{"~b":"eQ=="},{"~b":"eA=="}]}',
+        '{"~:s":[1,true]}', '{"~:s":[1,1.0]}', '{"~:s":["a",1]}', '{"~:s":[1,null]}', '{"~:s":[2.0,1.0]}',
+        '{"~:s":[{"~t":[1]},{"~t":[1]}]}',
+        # data of typed values
+        '{"~:date":"20260101"}', '{"~:date":"2026-W01-1"}', '{"~:d":"2030-06-01 12:00:00"}', '{"~:d":"2030-06-01"}',
+        '{"~:d":"2030-06-01T12:00:00.000000"}', '{"~:d":"2030-06-01T12:00:00Z"}', '{"~:d":"20300601T120000"}',
+        '{"~:d":{"~t":["2030-06-01T12:00:00",0,null]}}', '{"~:time":"12:00"}', '{"~:time":"120000"}',
+        '{"~:td":{"~t":[0,86400,0]}}', '{"~:td":{"~t":[0,0,1000000]}}', '{"~:td":{"~t":[0,-1,0]}}',
+        '{"~:tz":{"~t":[0,-3600,0]}}', '{"~:tz":{"~t":[0,3600,0,null]}}', '{"~:q":{"~t":[[1,2,3],2]}}',
+        '{"~:n":"1E+2 "}', '{"~:n":"+1"}', '{"~:fr":{"~t":[2,4]}}', '{"~:p":"a//b"}', '{"~:ip4":"01.2.3.4"}',
+        '{"~:dd":{"~t":["list",{"~d":["a",1]}]}}',
+    ],
+    ids=lambda text: ascii(text)[:40],
+)  # fmt: skip
+def test_second_spellings(text):
+    """What the writer would spell otherwise is refused: a value has one payload."""
+    refused(text)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [1e16, 1e-7, 5e-324, 1.7976931348623157e308, -0.0, 0, 0.1, 100000.0,
+     "\0\x1f\x08\t\n\r\x0c\x0b\x7f\"\\/\u2028", "\ud800",
+     " {} , : ", {" \n": [" "]}, {float("nan"), 1.5}, {1, "a", None, b"x"}, {(2, 1), frozenset([3]), "z"}],
+    ids=ascii,
+)  # fmt: skip
+def test_what_the_writer_writes_is_read(value):
+    """Every spelling that the writer uses is accepted, and written again as it was."""
+    payload = dumps([value])
+    assert dumps(loads(payload)) == payload
+
+
+def test_the_types_of_an_application_decide_for_themselves():
+    """What a registered type's own decoder accepts is accepted: its data may be of an earlier version."""
+    serializer = serializer_with(decode=lambda data: Box(data if data != "old" else "new"))
+    assert serializer.loads(b'{"~:own":"old"}') == Box("new")
+
+
 @pytest.mark.parametrize("code", ["", "zz", "D", "d ", "datetime", "os.system", "x" * 200, "\ud800"], ids=ascii)
 def test_unknown_code(code):
     """A type code that nobody registered is refused, with no more than the start of it in the log."""
@@ -411,7 +468,7 @@ def test_an_encoder_that_raises():
 
 
 def try_to_load(payload):
-    """Load what may be nonsense: a value, which then can be dumped by both serializers or by none; or UnsealError."""
+    """Load what may be nonsense: UnsealError, or a value that both serializers or none can dump, JSON as it was."""
     try:
         value = loads(payload)
     except UnsealError:
@@ -420,7 +477,7 @@ def try_to_load(payload):
         written = dumps(value)
     except (NotSerializable, TooLarge):
         return
-    assert dumps(loads(written)) == written
+    assert written == payload or b'"~:s"' in payload or b'"~:fs"' in payload  # whose order may not be checked
     assert plainly(PICKLE.loads(PICKLE.dumps(value))) == plainly(value)
 
 

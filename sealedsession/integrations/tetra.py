@@ -5,9 +5,12 @@
 2. A token belongs to a session and a user, as in Tetra, and is accepted for ``TETRA_STATE_MAX_AGE`` seconds.
 3. A row or an upload that is gone, or was never saved, is None in the component that is resumed, as Tetra has it, and
    `load` runs after that. A member of an enum of choices is its value then, as in a row that is read again.
+4. A state sets attributes that a component's `__getstate__` can write. It replaces no method, and nothing that Tetra
+   keeps in the class, such as its template and its public methods.
 """
 
-from functools import cache
+from contextvars import ContextVar
+from functools import cache, wraps
 from inspect import getattr_static, isroutine
 from typing import Any
 
@@ -18,7 +21,7 @@ from django.http import HttpRequest
 from django.template import RequestContext, TemplateDoesNotExist, engines
 from django.template.loader_tags import BlockNode
 
-from sealedsession.errors import NotSerializable, StaleStateError, UnsealError
+from sealedsession.errors import NotSerializable, StaleStateError, StateError, UnsealError
 from sealedsession.integrations import not_installed
 from sealedsession.integrations.django import blocks, conf, references, shortcuts
 from sealedsession.integrations.django.values import DjangoRegistry
@@ -60,15 +63,41 @@ def install() -> None:
             raise NotSerializable(path, error.type, error.args[2]) from error.__cause__
 
     def decode_component(state_token: str, request: HttpRequest) -> Any:
+        cls = _expected.get()
+        _expected.set(BasicComponent)  # for what is decoded while this component is used
         session_id, user = shortcuts.session_id(request), shortcuts.user(request)
         try:
-            return _component(sealer.unseal(state_token, session_id=session_id, user=user))
+            component = _component(sealer.unseal(state_token, session_id=session_id, user=user))
         except StaleStateError as error:
             raise _STALE(str(error)) from error
+        if not isinstance(component, cls):
+            name = type(component).__qualname__
+            raise WrongComponentError(f"a state of the component {name}, where {cls.__qualname__} is expected")
+        return component
 
     modules: Any = (state, base)  # where they are defined, and where they are called
     for module in modules:
         module.encode_component, module.decode_component = encode_component, decode_component
+    component: Any = base.Component
+    component.from_state = classmethod(_from_state)
+
+
+class WrongComponentError(StateError, TypeError):
+    """A call came with the state of another component. It is a TypeError too, as Tetra's own error is."""
+
+
+# Tetra looks at the class of a component after it was decoded, and its error would be answered as a server error.
+_expected: ContextVar[type] = ContextVar("_expected", default=BasicComponent)
+_tetra_from_state: Any = vars(base.Component)["from_state"].__func__
+
+
+@wraps(_tetra_from_state)
+def _from_state(cls: type, *args: Any, **kwargs: Any) -> Any:
+    before = _expected.set(cls)
+    try:
+        return _tetra_from_state(cls, *args, **kwargs)
+    finally:
+        _expected.reset(before)
 
 
 class _Values(DjangoRegistry):
@@ -133,6 +162,9 @@ def _of_component(component: Any) -> dict[str, Any]:
     for name in _methods_of(cls).intersection(kept):
         why = "it has the name of a method, and could not be put back"
         raise NotSerializable(f"{cls.__qualname__}.{name}", type(kept[name]), why)
+    for name in _class_names_of(cls).intersection(kept):
+        why = "Tetra keeps what has this name in the class, and it could not be put back"
+        raise NotSerializable(f"{cls.__qualname__}.{name}", type(kept[name]), why)
     if kept.get("_context"):
         kept["_context"] = _context_of(component)
     return {"": _name_of(cls), **kept}
@@ -145,6 +177,8 @@ def _component(kept: Any) -> Any:
     cls = _class_of(*name)
     if taken := sorted(_methods_of(cls).intersection(kept)):
         raise StaleStateError(f"a state of {cls.__qualname__} has attributes that are methods now: {taken}")
+    if taken := sorted(_class_names_of(cls).intersection(kept)):
+        raise StaleStateError(f"a state of {cls.__qualname__} has attributes that no state of it has: {taken}")
     component = cls.__new__(cls)
     getattr(component, "__setstate__", vars(component).update)(kept)
     return component
@@ -156,6 +190,22 @@ def _methods_of(cls: Any) -> frozenset[str]:
     members = {name: getattr_static(cls, name, None) for name in dir(cls)}
     own = (property, classmethod)
     return frozenset(name for name, it in members.items() if isinstance(it, own) or (isroutine(it) and callable(it)))
+
+
+# What Tetra has defaults for in its classes, and sets in components.
+_ATTRIBUTES = frozenset(
+    ("_context", "_load_args", "_load_kwargs", "_slots", "component_id", "form_submitted", "key", "object")
+)
+
+
+@cache
+def _class_names_of(cls: Any) -> frozenset[str]:
+    """The names that Tetra's classes have, or leave out of a state, and so no `__getstate__` writes."""
+    tetras = [parent for parent in cls.__mro__ if parent.__module__.partition(".")[0] == "tetra"]
+    names = {"template", "__class__", "__dict__"}
+    names.update(*map(vars, tetras), *(vars(parent).get("__annotations__", ()) for parent in tetras))
+    excluded = [name for parent in cls.__mro__ for name in vars(parent).get("_excluded_props_from_saved_state", ())]
+    return frozenset((names - _ATTRIBUTES).union(excluded))
 
 
 def _context_of(component: Any) -> dict[str, Any]:

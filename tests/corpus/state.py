@@ -11,6 +11,7 @@ import logging
 import sys
 from collections.abc import Iterator
 
+from sealedsession.errors import UnsealError
 from sealedsession.keys import Keyring
 from sealedsession.resumable import Resumable
 from sealedsession.seal import Sealer
@@ -42,9 +43,14 @@ class Thing(Resumable):
 
 
 def open_token(token: bytes) -> object:
-    """What the application gets: the value, or the object's argument and attribute."""
-    value = states.unseal(token.decode(), **OWNER)
-    return [value.argument, value.state] if isinstance(value, Thing) else value
+    """What the application gets: the object's argument and attribute, or a plain value."""
+    try:
+        thing = states.resume(token.decode(), **OWNER, cls=Thing)
+    except UnsealError as error:
+        if error.code != "bad_signature":
+            raise
+        return states.unseal(token.decode(), **OWNER)
+    return [thing.argument, thing.state]
 
 
 def forge(payload: bytes) -> bytes:

@@ -43,7 +43,7 @@ def test_rows_and_query_sets(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def called(token: str, name: str, *args: object) -> tuple[str, Any]:
         request._body = json.dumps({"token": token, "method": name, "args": args}).encode()
-        request.method = "POST"
+        request.method, request.content_type = "POST", "application/json"
         answer = json.loads(shortcuts.handle(request).content)
         return answer["token"], answer["result"]
 

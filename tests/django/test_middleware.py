@@ -11,6 +11,7 @@ import pytest
 import webtest
 from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.contrib.auth import authenticate, get_user_model, login, logout
+from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.signed_cookies import SessionStore as SignedCookies
 from django.contrib.sessions.models import Session
 from django.core.asgi import get_asgi_application
@@ -176,6 +177,7 @@ def code_of(response: Any) -> tuple[int, str]:
 
 
 FOREIGN = (403, "ForeignState")
+JSON = {"Content-Type": "application/json"}
 
 
 def test_calls() -> None:
@@ -230,12 +232,72 @@ def test_other_methods(method: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b'"token"', b"{}", b'{"token": 1, "method": "add"}', b'{"token":"t"}', b"\xff"]
+    "body", [b" ", b"{", b"[]", b'"token"', b"{}", b'{"token": 1, "method": "add"}', b'{"method": "add"}', b"\xff"]
 )
 def test_bodies(body: bytes) -> None:
-    """A body that is no call is told so."""
+    """A body that does not begin with a token is told so."""
     response = Client().post("/state/", body, content_type="application/json")
     assert code_of(response) == (400, "BadCall")
+
+
+@pytest.mark.parametrize("rest", ["", "}", ', "method": 1}', ', "args": []}', ', "method": "add", "more": 1}', "}}"])
+def test_bodies_with_a_token(rest: str) -> None:
+    """A body that is no call is told so, with a good token too; with another one, it is the token that is refused."""
+    client = Client()
+    for token, expected in ((token_of(client), (400, "BadCall")), ("t", (400, "MalformedState"))):
+        response = client.post("/state/", f'{{"token": "{token}"{rest}', content_type="application/json")
+        assert code_of(response) == expected
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "text/json", "application/json+x", "", "json", "a b"]
+)
+def test_other_content_types(kind: str) -> None:
+    """A call of another type than JSON, such as a form of another site can send, is refused unread."""
+    client = Client()
+    body = json.dumps({"token": token_of(client), "method": "add", "args": [1]})
+    request = RequestFactory().generic("POST", "/state/", body, content_type=kind)
+    request.session = client.session
+    request.user = AnonymousUser()
+    assert handle(request).status_code == 415
+    assert not hasattr(request, "_body")
+    assert client.post("/state/", body, content_type="multipart/form-data; boundary=x").status_code == 415
+
+
+@pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "APPLICATION/JSON", " application/json ;x=y"])
+def test_spellings_of_the_content_type(kind: str) -> None:
+    """JSON is JSON in any case of letters, and with parameters."""
+    client = Client()
+    body = json.dumps({"token": token_of(client), "method": "add", "args": [1]})
+    assert client.post("/state/", body, content_type=kind).status_code == 200
+
+
+def test_a_long_body() -> None:
+    """A body of more than four times the size of a token is refused, whatever token it begins with."""
+    client = Client()
+    body = json.dumps({"token": token_of(client), "method": "add", "args": [1]})
+    assert client.post("/state/", body.ljust(4 * 65536), content_type="application/json").status_code == 200
+    assert code_of(client.post("/state/", body.ljust(4 * 65536 + 1), content_type="application/json")) == (
+        400,
+        "BadCall",
+    )
+
+
+def test_purposes() -> None:
+    """A plain value opens in a view for the purpose that it was sealed for, and for no other; an object never."""
+    request = RequestFactory().get("/")
+    request.session = Client().session
+    request.user = AnonymousUser()
+    token = seal([1], request, purpose="basket")
+    assert unseal(token, request, purpose="basket") == [1]
+    for refused, purpose in (
+        (token, ""),
+        (token, "price"),
+        (seal([1], request), "basket"),
+        (seal(Counter(), request), ""),
+    ):
+        with pytest.raises(UnsealError):
+            unseal(refused, request, purpose=purpose)
 
 
 def test_bad_calls() -> None:
@@ -543,7 +605,7 @@ class Visitor:
 
     def _wsgi(self, application: Any) -> Callable[..., Any]:
         def request(method: str, url: str, body: bytes) -> tuple[int, bytes]:
-            headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())}
+            headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items()), **JSON}
             app = webtest.TestApp(application, extra_environ={"wsgi.url_scheme": "https"}, cookiejar=None)
             app.reset()
             response = app.request(url, method=method, body=body, headers=headers, expect_errors=True)
@@ -557,7 +619,7 @@ class Visitor:
             transport = httpx.ASGITransport(application)
             options: Any = {"base_url": "https://a.org", "cookies": self.cookies}
             async with httpx.AsyncClient(transport=transport, **options) as browser:
-                return await browser.request(method, url, content=body)
+                return await browser.request(method, url, content=body, headers=JSON)
 
         def request(method: str, url: str, body: bytes) -> tuple[int, bytes]:
             response = asyncio.run(visit(method, url, body))

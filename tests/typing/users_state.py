@@ -83,6 +83,8 @@ assert_type(others.register(code="counter")(Counter), type[Counter])
 token = states.seal(Counter(2), session_id="4f1c", user="ann")
 assert_type(token, str)
 assert_type(states.unseal(token, session_id="4f1c"), Any)
+assert_type(states.seal({"a": 1}, session_id="4f1c", user="ann", purpose="offer"), str)
+assert_type(states.unseal(token, session_id="4f1c", purpose="offer"), Any)
 assert_type(states.resume(token, session_id="4f1c"), Resumable)
 counter = states.resume(token, session_id="4f1c", cls=Counter, args=(3,), kwargs={"a": 1})
 assert_type(counter, Counter)
@@ -95,6 +97,7 @@ assert_type(SCRIPT, Path)
 # Each of these is a mistake. mypy reports an ignored error that is none.
 states.seal(1)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
 states.unseal(token.encode(), session_id="4f1c")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+states.seal(1, session_id="4f1c", purpose=5)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 states.handle("{}", session_id="4f1c")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 states.register(int)  # type: ignore[type-var] # pyright: ignore[reportArgumentType]
 StateSealer("a", "b", max_ages=5)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]

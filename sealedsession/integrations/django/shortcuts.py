@@ -24,24 +24,29 @@ from sealedsession.session import Session
 _NO_SESSION = "-"  # no session's id. Nothing is sealed for it, so that whatever comes is refused, and its event told
 
 
-def seal(value: object, request: HttpRequest) -> str:
-    """Make a token of a value, or of an object of a registered class, for the session and the user of a request.
+def seal(value: object, request: HttpRequest, *, purpose: str = "") -> str:
+    """Make a token of a plain value, or of an object of a registered class, for the session and the user of a request.
 
+    :param purpose: what a plain value is for. Only `unseal` with the same purpose opens it.
     :raises NotSerializable: naming the path of the value that cannot be stored.
     :raises StateTooLarge: when the token would be longer than the option ``max_size``.
     :raises ConfigError: for a mistake in the settings, and where sessions have no id.
     :raises TypeError: when `request` is none.
     """
-    return conf.get_state_sealer().seal(value, session_id=begun_session_id(request), user=user(request))
+    return conf.get_state_sealer().seal(
+        value, session_id=begun_session_id(request), user=user(request), purpose=purpose
+    )
 
 
-def unseal(token: str, request: HttpRequest) -> Any:
-    """Open a token of this session and user: a value, or an object that is resumed.
+def unseal(token: str, request: HttpRequest, *, purpose: str = "") -> Any:
+    """Open a token of this session and user that holds a plain value. `resume` opens those that hold an object.
 
-    :raises UnsealError: with the reason code of what is wrong with the token.
+    :param purpose: what the value was sealed for.
+    :raises UnsealError: with the reason code of what is wrong with the token; ``bad_signature``, for another purpose
+        and for an object.
     :raises StaleStateError: when what it refers to is gone.
     """
-    return conf.get_state_sealer().unseal(token, session_id=session_id(request), user=user(request))
+    return conf.get_state_sealer().unseal(token, session_id=session_id(request), user=user(request), purpose=purpose)
 
 
 def resume(
@@ -75,9 +80,12 @@ def handle(
     """Answer a call of the browser module. It is a view: ``path("state/", handle, name="state")``.
 
     :param cls: and the rest, as in `resume`.
-    :returns: JSON: the new token, and what the method returned.
+    :returns: JSON: the new token, and what the method returned. An empty response with the status 415 if the request
+        is not ``application/json``.
     :raises StateError: and UnsealError, which are the middleware's to answer.
     """
+    if request.content_type != "application/json":  # the types that forms of other sites can send, for example
+        return HttpResponse(status=415)
     body = conf.get_state_sealer().handle(
         request.body, session_id=session_id(request), user=user(request), cls=cls, args=args, kwargs=kwargs
     )

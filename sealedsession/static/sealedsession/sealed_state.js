@@ -5,8 +5,9 @@
  *     import { call } from "/sealed_state.js";
  *     button.textContent = await call(button, "add", 1);
  *
- * 1. A call goes to the closest element with a state, as a POST to its URL: {"token", "method", "args"}. The answer,
- *    {"token", "result"}, brings the next token, which replaces the one in the element. Both are JSON.
+ * 1. A call goes to the closest element with a state, as a POST to its URL: {"token", "method", "args"}, with the token
+ *    first: the server opens it before it parses the rest. The answer, {"token", "result"}, brings the next token,
+ *    which replaces the one in the element. Both are JSON.
  * 2. The calls of one element wait for each other, so that each is sent with the token that the one before it has
  *    brought, whether that succeeded or failed. Those of different elements do not wait.
  * 3. A call that fails leaves the token as it is, and rejects with an Error that has `status`, that of the response, or

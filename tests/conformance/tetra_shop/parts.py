@@ -39,6 +39,8 @@ class Card(Component):
 
 @shop.register
 class Shelf(Component):
-    """Has a card in a template of its own."""
+    """Has a card in a template of its own, and attributes with defaults."""
 
+    _row = 1
+    label = "old"
     template = "<div>{% shop.Card %}{% slot title %}from the shelf{% endslot %}{% /shop.Card %}</div>"
