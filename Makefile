@@ -6,7 +6,8 @@
 # make bench          the project and its peers side by side; tables, and charts in docs/performance (QUICK=1: minutes)
 # make bench-check    the ratios of a short run beside the stored ones, as information
 # make bench-pickling what the allow-list pickle costs beside pickle itself (QUICK=1 for a short run)
-# make soak    60 seconds of load on three servers while their keys are rotated (SECONDS=600 for more)
+# make soak    60 seconds of load on three servers while their keys are rotated (SECONDS=600 for more), then a
+#              million first touches of sessions by several threads (TOUCHES=10000 for fewer)
 # make tetra   Tetra's own tests on our state layer, from GitHub or TETRA_SOURCE=directory
 # make fuzz    60 seconds of random tokens and Cookie headers (SECONDS=600 for more)
 #
@@ -18,6 +19,7 @@ BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 BENCH_VENV = $(VENV)-bench
 SECONDS ?= 60
+TOUCHES ?= 1000000
 
 .PHONY: demo test check docs soak tetra fuzz corpus mutations bench bench-check bench-pickling clean
 
@@ -45,6 +47,7 @@ fuzz: $(VENV)/installed-test
 
 soak: $(VENV)/installed-test
 	$(BIN)/python tests/soak.py --seconds $(SECONDS)
+	$(BIN)/python tests/first_touch.py --touches $(TOUCHES)
 
 tetra: $(VENV)/installed-test
 	$(BIN)/python -m pytest tests/conformance/tetra_suite.py

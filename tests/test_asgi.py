@@ -289,6 +289,31 @@ def test_another_object_in_the_scope_is_ignored(keys, caplog, touch, content, re
     assert [("update()" in record.getMessage()) for record in caplog.records] == [True] * (replace is not POP)
 
 
+@pytest.mark.parametrize("error", [CookieTooLarge, ValueError, NotSerializable, TypeError])
+def test_the_frameworks_error_handler_answers(keys, error):
+    """After ensure_fits() in the view, Starlette's handler of the error makes the response; the old cookie stays."""
+
+    async def fill(request):
+        request.session["visits"] = "x" * 9000 if issubclass(error, ValueError) else object()
+        request.session.ensure_fits()
+
+    async def answer(request, raised):
+        assert isinstance(raised, error)
+        del request.session["visits"]
+        request.session["answered"] = True
+        return JSONResponse({}, status_code=413)
+
+    app = Starlette(
+        routes=[Route("/", fill)],
+        middleware=[Middleware(SessionMiddleware, **keys)],
+        exception_handlers={error: answer},
+    )
+    cookie = cookie_of(talk(wrap(keys, lambda session: session.update(user="ann")), http())[0])
+    message, _ = talk(app, http(cookie, query_string=b"", http_version="1.1", root_path="", raw_path=b"/"))
+    assert message["status"] == 413
+    assert read(keys, cookie_of(message)) == {"user": "ann", "answered": True}
+
+
 def test_a_mounted_application_with_its_own_sessions(keys):
     """A session middleware below ours, with a cookie of its own, changes nothing in our session."""
 
@@ -639,8 +664,9 @@ class Canary:
     """Something in a request, to see when it is freed."""
 
 
+@pytest.mark.parametrize("options", [{}, {"binding": lambda scope: b"x"}], ids=["", "binding"])
 @pytest.mark.parametrize("act", [None, len, count], ids=["untouched", "read", "written"])
-def test_a_request_is_freed_with_its_last_reference(keys, act):
+def test_a_request_is_freed_with_its_last_reference(keys, act, options):
     """A request and its session do not hold each other: both are gone when the server lets go, without a collection."""
 
     async def app(scope, receive, send):
@@ -652,8 +678,8 @@ def test_a_request_is_freed_with_its_last_reference(keys, act):
     async def send(message):
         pass
 
-    wrapped = SessionMiddleware(app, **keys)
-    scope = http(cookie_of(talk(wrap(keys, count), http())[0]))
+    wrapped = SessionMiddleware(app, **keys, **options)
+    scope = http(cookie_of(talk(wrap(keys, count, **options), http())[0]))
     canary = scope["canary"] = Canary()
     freed = weakref.ref(canary)
     gc.disable()

@@ -661,3 +661,17 @@ def test_a_config_and_options_at_once():
         SessionConfig.of_arguments(config, {"secure": False})
     with pytest.raises(ConfigError, match="config has to be a SessionConfig, and a dict was given"):
         SessionConfig.of_arguments({"validate_key": "x"}, {})
+
+
+class AsyncCallable:
+    """An object that is called as a coroutine function."""
+
+    async def __call__(self, *_):
+        return b""
+
+
+@pytest.mark.parametrize("option", ["clock", "random_bytes", "binding", "on_event", "oversize"])
+def test_an_object_with_an_async_call_is_refused(keys, option):
+    """Nobody awaits what such an object returns, so that it would have no effect."""
+    with pytest.raises(ConfigError, match=option):
+        SessionConfig(**keys, **{option: AsyncCallable()})

@@ -395,6 +395,18 @@ def test_a_slow_request_that_reads_undoes_no_sign_out(keys, clock):
     assert request(middleware["slow"], cookie).cookies == ""
 
 
+def test_an_untouched_session_of_a_bound_cookie_can_be_read_late(keys):
+    """A session that is first read after the headers opens with the bytes that the request is bound to."""
+
+    def app(environ, start_response):
+        start_response("200 OK", [TEXT])
+        return [b"%d" % environ[KEY]["visits"]]
+
+    options = {**keys, "binding": lambda environ: environ["HTTP_HOST"].encode()}
+    cookie = request(SessionMiddleware(plain_app, **options)).cookies
+    assert request(SessionMiddleware(app, **options), cookie).body == b"1"
+
+
 def test_environ_key(keys):
     """The session stands where environ_key says."""
 
@@ -568,8 +580,9 @@ class Canary:
     """Something in a request, to see when it is freed."""
 
 
+@pytest.mark.parametrize("options", [{}, {"binding": lambda environ: b"x"}], ids=["", "binding"])
 @pytest.mark.parametrize("act", [None, len, count], ids=["untouched", "read", "written"])
-def test_a_request_is_freed_with_its_last_reference(keys, act):
+def test_a_request_is_freed_with_its_last_reference(keys, act, options):
     """A request and its session do not hold each other: both are gone when the server lets go, without a collection."""
 
     def app(environ, start_response):
@@ -578,8 +591,8 @@ def test_a_request_is_freed_with_its_last_reference(keys, act):
         start_response("200 OK", [TEXT])
         return []
 
-    wrapped = SessionMiddleware(app, **keys)
-    environ = environ_of(request(SessionMiddleware(plain_app, **keys)).cookies)
+    wrapped = SessionMiddleware(app, **keys, **options)
+    environ = environ_of(request(SessionMiddleware(plain_app, **keys, **options)).cookies)
     canary = environ["test.canary"] = Canary()
     freed = weakref.ref(canary)
     gc.disable()
