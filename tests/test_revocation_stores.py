@@ -854,6 +854,39 @@ def test_sqlite_store_that_goes_while_a_fork_closes_connections(path, tmp_path):
     assert first.closed_by == second.closed_by == [threading.get_ident()]
 
 
+def test_sqlite_fork_waits_for_connections_that_are_closed(path):
+    """A fork waits while another thread drops a store, and its connections are being closed."""
+    stores, begun = [SQLiteStore(path)], threading.Event()
+    slow = FakeConnection(lambda: (begun.set(), time.sleep(0.3)))
+    stores[0]._idle.append((slow, None))
+
+    def drop():
+        stores.clear()
+        gc.collect()
+
+    thread = threading.Thread(target=drop)
+    thread.start()
+    assert begun.wait(60)
+    assert in_fork(lambda: slow.closed_by == [thread.ident])
+    thread.join()
+
+
+def test_sqlite_call_goes_on_as_soon_as_the_process_has_forked(path, tmp_path):
+    """A call that a fork has kept out goes on when the parent has forked, and not when its timeout is over."""
+    store, other = SQLiteStore(path), SQLiteStore(tmp_path / "other.db", timeout=2 * PATIENT)
+    with ThreadPoolExecutor(1) as threads:
+        late = []
+
+        def call_another_store():
+            late.append(threads.submit(other.find, [KEY]))
+            while not sqlite._forks._changed._waiters:
+                time.sleep(0.001)
+
+        store._idle.append((FakeConnection(call_another_store), None))
+        assert in_fork(lambda: True)
+        assert late[0].result(PATIENT) == [None]
+
+
 HOOKS = """
 import os, sys
 found = []

@@ -9,7 +9,9 @@ Rules:
 2. One client for all threads, whose pool knows of forks; one for each event loop, closed with its loop.
 3. A value is not_before(4, big-endian) spared(0 or 16), 4 or 20 bytes. Any other string is an error, never "not
    revoked"; a list or a hash under our key, Redis itself calls nothing.
-4. No message holds the url, and no error has redis-py's as its cause: both may hold a password.
+4. A revocation is one EVAL: see `SCRIPT`. If a connection is cut before the answer, redis-py runs the script twice. The
+   second run changes nothing; it returns False where the first one has revoked the caller itself.
+5. No message holds the url, and no error has redis-py's as its cause: both may hold a password.
 """
 
 import asyncio
