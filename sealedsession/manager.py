@@ -17,7 +17,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from sealedsession.config import SessionConfig
 from sealedsession.cookie import LIMIT, is_loopback
-from sealedsession.errors import ConfigError, UnsealError, drop_own_frames, given, without_own_frames
+from sealedsession.errors import ConfigError, StoreError, UnsealError, drop_own_frames, given, without_own_frames
 from sealedsession.form import SessionForm
 from sealedsession.headers import SessionHeaders, Text
 from sealedsession.incoming import Incoming
@@ -163,14 +163,13 @@ class SessionManager(Generic[Request, Text]):
             revocation = session._pending.pop(0)
             try:
                 done = await self._store.arevoke(revocation.key, revocation.entry, self._ttl, revocation.caller)
+                self._note(session, revocation, done)
             except Exception as error:  # noqa: BLE001  # StoreError, or whatever a user's store raises
                 self.config.events.store_error(error, _NOT_REVOKED)
                 session._pending.clear()  # each would wait for the same timeout
             except BaseException:  # cancelled: the rest is revoked at the end
                 session._pending.insert(0, revocation)
                 raise
-            else:
-                self._note(session, revocation, done)
 
     # ------------------------------------------------------------------------------------------- what a session asks
 
@@ -269,7 +268,12 @@ class SessionManager(Generic[Request, Text]):
             self.config.events.store_error(error, _NOT_REVOKED)
 
     def _note(self, session: Session, revocation: _Revocation, done: bool) -> None:
-        """Take note of the store's answer. A session that it finds revoked is not sealed any more."""
+        """Take note of the store's answer. A session that it finds revoked is not sealed any more.
+
+        :raises StoreError: when it is neither True nor False, as that of a store that returns nothing.
+        """
+        if type(done) is not bool:
+            raise StoreError(f"revoke() must return True or False{given(done)}")
         if done:
             self.config.events.revoked(revocation.what, revocation.sid)
         else:

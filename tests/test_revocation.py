@@ -32,13 +32,15 @@ class FakeStore(RevocationStore):
         self.kept = {}
         self.calls = []
         self.find_error = self.revoke_error = None
+        self.answer = True
 
     def revoke(self, key, entry, ttl, caller=None):
         self.calls.append(("revoke", key, entry, ttl))
         if self.revoke_error is not None:
             raise self.revoke_error
-        self.kept[key] = entry
-        return True
+        if self.answer:
+            self.kept[key] = entry
+        return self.answer
 
     def find(self, keys):
         self.calls.append(("find", *keys))
@@ -321,6 +323,109 @@ def test_a_request_held_open_is_no_way_out(door, options, browser, clock, revoke
     slow.visit(held_open)
     assert slow.set_cookies
     assert slow.visit().rejected == "revoked"
+
+
+def held_by(other, revoke, clock):
+    """A request during which another browser revokes something."""
+
+    def act(session):
+        assert session["name"] == "Ann"
+        clock.advance(10)
+        other.visit(revoke)
+        clock.advance(10)
+
+    return act
+
+
+def everywhere(session):
+    session.revoke_subject(SUBJECT)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        everywhere,
+        both(methodcaller("regenerate"), everywhere),
+        both(everywhere, methodcaller("regenerate")),
+        both(everywhere, methodcaller("regenerate", begin_anew=True)),
+        both(methodcaller("update", more=1), everywhere, methodcaller("save")),
+        both(methodcaller("revoke_subject", "user:7"), methodcaller("save")),
+        both(methodcaller("revoke"), methodcaller("save")),
+    ],
+)
+@pytest.mark.parametrize("revoke", [everywhere, methodcaller("logout")], ids=["everywhere", "logout"])
+def test_a_revoked_session_has_no_rights(door, options, browser, store, clock, act, revoke):
+    """A session that is revoked during its request writes no entry, is not exempt, and seals nothing."""
+    thief, user = door(options), WsgiBrowser(options)
+    thief.cookie = user.cookie = browser.cookie
+    kept = []
+
+    def revoke_and_note(session):
+        revoke(session)
+
+    session = thief.visit(both(held_by(user, revoke_and_note, clock), lambda _: kept.append(dict(store._kept)), act))
+    assert session.rejected == "revoked"
+    assert thief.set_cookies == []
+    assert store._kept == kept[0]
+    assert thief.visit().rejected == "revoked"
+    if revoke is everywhere:
+        assert user.visit()["name"] == "Ann"  # whoever signed the subject out everywhere stays signed in
+
+
+def test_a_double_click_on_sign_out_everywhere(door, options, browser, clock):
+    """Of two such requests with one cookie, one stays signed in, and the refused one sends no cookie."""
+    second = WsgiBrowser(options)
+    second.cookie = browser.cookie
+    browser.visit(both(held_by(second, everywhere, clock), everywhere))
+    assert browser.set_cookies == []
+    browser.cookie = second.cookie  # the one that the browser keeps
+    assert browser.visit()["name"] == "Ann"
+
+
+def test_a_double_click_whose_refused_request_writes(door, options, browser, clock):
+    """A second request that arrives later sees an empty session; what it writes replaces the good cookie."""
+    old = browser.cookie
+    browser.visit(everywhere)
+    good = browser.cookie
+    second = door(options)
+    second.cookie = old
+
+    def everywhere_if_signed_in(session):
+        if session.subject:
+            everywhere(session)
+
+    assert second.visit(everywhere_if_signed_in).rejected == "revoked"
+    assert second.set_cookies == []
+    assert browser.visit(cookie=good)["name"] == "Ann"
+    second.visit(methodcaller("update", flash="signed out everywhere"))
+    assert second.set_cookies  # and the browser keeps this one
+    assert second.visit().subject is None
+
+
+def test_asgi_calls_the_store_before_the_headers(fake, options):
+    """In ASGI, the store is called before the headers of the response are built, and its answer counts for them."""
+    fake.blocks = True
+    browser = AsgiBrowser({**options, "revocation": fake})
+    browser.visit(sign_in)
+    fake.answer = False
+    session = browser.visit(both(everywhere, methodcaller("update", more=1)))
+    assert session.rejected == "revoked"
+    assert browser.set_cookies == []
+
+
+@pytest.mark.parametrize("order", [["revoke_subject", "logout"], ["logout", "revoke_subject"]])
+def test_sign_out_here_and_everywhere(door, options, browser, clock, order):
+    """revoke_subject() and logout() can be called in either order; all sessions end, and a new sign-in holds."""
+    other = door(options)
+    other.visit(sign_in)
+    copy = browser.cookie
+    acts = {"revoke_subject": everywhere, "logout": methodcaller("logout")}
+    browser.visit(both(*(acts[name] for name in order)))
+    assert browser.cookie is None
+    assert [other.visit().rejected, browser.visit(cookie=copy).rejected] == ["revoked", "revoked"]
+    clock.advance(1)
+    browser.visit(both(*(acts[name] for name in order), sign_in))
+    assert browser.visit()["name"] == "Ann"
 
 
 def test_a_visitor_who_signs_in_slowly(door, options, browser, clock):
@@ -951,6 +1056,15 @@ def test_a_store_that_fails_is_told_no_more(fake, browser, error, told):
     fake.revoke_error = error
     browser.visit(both(methodcaller("invalidate"), lambda session: session.id, methodcaller("revoke")))
     assert fake.verbs.count("revoke") == told
+
+
+@pytest.mark.parametrize("answer", [None, 1, "OK"])
+def test_a_store_that_does_not_say_whether_it_wrote(fake, browser, caplog, monkeypatch, answer):
+    """Whatever is neither True nor False is an error of the store, and revokes nobody's session."""
+    monkeypatch.setattr(FakeStore, "revoke", lambda self, key, entry, ttl, caller=None: answer)
+    browser.visit(methodcaller("revoke_subject", SUBJECT))
+    assert "must return True or False" in caplog.text
+    assert browser.visit()["name"] == "Ann"
 
 
 def test_a_request_without_a_session_survives_everything(fake, door, options):
