@@ -65,8 +65,7 @@ class Incoming:
                     revoked = False
                 if revoked:
                     continue
-            session._rejected = None
-            if session._rejections or self._events.hooked:
+            if session._rejected is not None or self._events.hooked:
                 self._report_accepted(session)
             return data
         return self._begin(session)
@@ -86,8 +85,7 @@ class Incoming:
                     revoked = False
                 if revoked:
                     continue
-            session._rejected = None
-            if session._rejections or self._events.hooked:
+            if session._rejected is not None or self._events.hooked:
                 self._report_accepted(session)
             return data
         return self._begin(session)
@@ -95,7 +93,6 @@ class Incoming:
     def _unsealed(self, session: Session) -> Sequence[Unsealed]:
         """Unseal the request's cookies, and return them with the newest first."""
         session._rejected = None
-        session._rejections = ()
         session._keeps_cookie = session._save = session._invalidated = session._revoked = False
         session._reserved = {}
         session._ended = ()
@@ -144,8 +141,9 @@ class Incoming:
         return data
 
     def _report_accepted(self, session: Session) -> None:
-        if session._rejections:
+        if session._rejected is not None:
             self._events.rejected_cookies(session._rejections)
+            session._rejected = None
         self._events.tell("opened", sid=session._sid)
 
     def _begin(self, session: Session, came_under: bytes | None = None) -> dict[Any, Any]:
@@ -153,7 +151,7 @@ class Incoming:
 
         :param came_under: the lineage that was refused only because the store did not answer. It can still be revoked.
         """
-        if session._rejections:
+        if session._rejected is not None:
             self._events.rejected_cookies(session._rejections)
         session._origin = session._sid = session._root = None
         session._came_under = came_under
@@ -179,7 +177,7 @@ class Incoming:
         return self._allow_on_store_error
 
     def _reject(self, session: Session, error: UnsealError, sid: bytes | None = None) -> None:
-        session._rejections = (*session._rejections, (error, sid))
+        session._rejections = (*(() if session._rejected is None else session._rejections), (error, sid))
         if session._rejected is None or (error.code in NOT_FINAL and session._rejected not in NOT_FINAL):
             session._rejected = error.code
 

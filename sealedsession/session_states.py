@@ -112,24 +112,25 @@ _PROPERTIES = ("created", "expires_at", "id", "new", "rejected", "remaining", "s
 def _open(session: Any) -> None:
     """Open a session, or wait until the thread that opens it has done so."""
     key = id(session)
-    while session.__class__ is UnopenedSession:
-        mine = (threading.get_ident(),)  # not imported by name: gevent and eventlet replace it
-        try:
-            registered = OPENING.setdefault(key, mine)  # atomic
-            if registered is mine and session.__class__ is UnopenedSession:
+    mine = (threading.get_ident(),)  # not imported by name: gevent and eventlet replace it
+    try:
+        if (registered := OPENING.setdefault(key, mine)) is mine:  # atomic
+            if session.__class__ is UnopenedSession:
                 dict.update(session, session._keeper.load(session))
                 dict.pop(session, _PLACEHOLDER)
                 session.__class__ = ClosedSession if session._headers_gone else Session  # type: ignore[assignment]
-        except Exception as error:
-            drop_own_frames(error)
-            raise
-        finally:
-            if OPENING.get(key) is mine:
-                del OPENING[key]
-                if WAITING:
-                    _wake(key)
-        if registered is not mine:
-            _wait(key, registered)
+            OPENING.pop(key, None)
+            if WAITING:
+                _wake(key)
+            return
+    except BaseException as error:
+        if OPENING.get(key) is mine:
+            del OPENING[key]
+            _wake(key)
+        drop_own_frames(error)
+        raise
+    _wait(key, registered)
+    _open(session)
 
 
 def wait_until_open(session: Session) -> None:
@@ -140,7 +141,7 @@ def wait_until_open(session: Session) -> None:
 
 
 def _wait(key: int, registered: tuple[int]) -> None:
-    """Wait until a thread is no longer registered; now and then for no reason, so that callers have to look again."""
+    """Wait until a thread is no longer registered. It can also return earlier, so that callers must look again."""
     if registered[0] == threading.get_ident():
         raise RuntimeError(
             "session: it was used while it was being opened. A binding function, a revocation store, a clock and a "
