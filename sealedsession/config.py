@@ -157,7 +157,10 @@ class SessionConfig:
         if config is None:
             return cls.of(options)
         if not isinstance(config, cls):
-            raise ConfigError(f"config has to be a {cls.__name__}{given(config)}")
+            raise ConfigError(
+                f"config: it must be a {cls.__name__}{given(config)}. Pass a dict of options as keyword arguments: "
+                "SessionMiddleware(app, **options)"
+            )
         if options:
             raise ConfigError(f"config and {', '.join(options)} are given: set the options in the config")
         return config
@@ -206,6 +209,10 @@ class SessionConfig:
             if type(value) not in kinds:
                 expected = " or ".join("None" if kind is types.NoneType else kind.__name__ for kind in kinds)
                 number = f", {whole_number(option)}" if int in kinds else ""
+                if option == "samesite" and value is None:
+                    raise ConfigError(
+                        "samesite: None is not a value. Did you mean the str 'None'? The default is 'Lax'"
+                    )
                 raise ConfigError(f"{option} has to be {expected}{number}{given(value)}")
         for option in ("clock", "random_bytes", "binding", "on_event"):
             value, or_none = getattr(self, option), types.NoneType in _kinds(_HINTS[option])
@@ -222,6 +229,11 @@ class SessionConfig:
         self._set("absolute_timeout", timeouts.absolute)
         if self.refresh_interval is not None and self.refresh_interval <= 0:
             raise ConfigError(f"refresh_interval={self.refresh_interval} has to be more than 0 seconds")
+        if timeouts.idle not in (None, DEFAULT_IDLE) and timeouts.idle > (timeouts.absolute or timeouts.idle):
+            raise ConfigError(
+                f"idle_timeout={timeouts.idle} is longer than absolute_timeout={timeouts.absolute}, so that it has no "
+                "effect. Make it shorter, or leave it out"
+            )
         if not 0 <= self.leeway <= 600:
             raise ConfigError(
                 f"leeway={self.leeway} has to be 0 to 600 seconds: it covers differing clocks, not time zones"

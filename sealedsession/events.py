@@ -36,6 +36,10 @@ _LEVELS = {
     "forbidden_value": logging.ERROR,
 }
 
+_UNKNOWN_KEY = (
+    ". Another server has other keys; or another application on this host, such as localhost on another port, uses the "
+    "same cookie name: set name= in one of them"
+)
 _FOREIGN_TYPES_MOST = 100  # types that are logged: a program that makes classes does not fill the memory
 
 
@@ -142,12 +146,13 @@ class Events:
         """
         errors = [error for error, _ in rejections]
         worst = max(errors, key=_level)
+        hint = _UNKNOWN_KEY if worst.code == "unknown_key" else ""
         if len(errors) == 1:
-            logger.log(_level(worst), "%s %r rejected, %s", self._what, self._cookie, worst)
+            logger.log(_level(worst), "%s %r rejected, %s%s", self._what, self._cookie, worst, hint)
         else:
             logger.log(
-                _level(worst), "%d cookies named %r of one request rejected: %s; the worst was %s",
-                len(errors), self._cookie, ", ".join(error.code for error in errors), worst,
+                _level(worst), "%d cookies named %r of one request rejected: %s; the worst was %s%s",
+                len(errors), self._cookie, ", ".join(error.code for error in errors), worst, hint,
             )  # fmt: skip
         for error, sid in rejections:
             self.tell("rejected", sid=sid, reason=error.code, detail=error.detail)
