@@ -6,8 +6,8 @@
     replace(session, mapping)         new content, for frameworks that replace the session by design
 
 `Vary: Cookie` goes with every response whose session was read before its headers were sent, `Cache-Control` with every
-Set-Cookie unless the application sent its own. Where the store must be awaited, `fetch` looks into it before the application runs, and
-`revoke_pending` calls it before the response's headers are built; elsewhere the store is called at once.
+Set-Cookie unless the application sent its own. Where the store must be awaited, `fetch` looks into it before the
+application runs, and `revoke_pending` calls it before the response's headers are built; elsewhere it is called at once.
 
 Errors leave without the frames of this package, whose local variables hold session values.
 """
