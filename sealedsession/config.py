@@ -28,7 +28,7 @@ from sealedsession.revocation import RevocationStore, store_of
 from sealedsession.values import Registry, default_registry
 
 SERIALIZERS = ("pickle", "json")
-ENVIRON_KEY = "sealedsession.session"  # PEP 3333 leaves names without a dot to CGI
+ENVIRON_KEY = "sealedsession.session"  # with a dot: PEP 3333 reserves other names for CGI
 _TOKENS_MAX = 100_000  # garbage collection looks through them
 
 
@@ -41,7 +41,7 @@ class SessionConfig:
         32 random bytes: as bytes; as str in hexadecimal, base64 or base64url (``python -m sealedsession keygen``); or
         ``env:NAME`` or ``file:PATH``.
     :param encrypt_key: encrypts every token. The same form and count, or None: tokens are signed only, and clients can
-        read them. Without this option they are too, and the config logs a warning.
+        read them. A missing option means the same, and the config logs a warning.
     :param keyring: instead of the two: ``file:PATH`` or ``env:NAME`` of a JSON keyring. A file is read again when it
         changes.
     :param name: the cookie's name; None means ``__Host-session``, or ``session`` where that cannot be.
@@ -51,8 +51,8 @@ class SessionConfig:
         next two.
     :param idle_timeout: seconds without a request that used the session, after which it ends; enforced inside the seal.
     :param absolute_timeout: seconds after its creation at which a session ends; enforced inside the seal.
-        One of the two can be None: off; not both. OWASP ASVS 5.0 requires both: 7.3.1 the idle timeout, 7.3.2 the
-        absolute one.
+        None switches off one of the two, but not both. OWASP ASVS 5.0 requires both: 7.3.1 the idle timeout, 7.3.2
+        the absolute one.
     :param refresh_interval: seconds after which an accessed but unchanged session is sealed again: it is not idle.
         At most a tenth of `idle_timeout`. None means the smaller of one hour and that tenth, and at least 1.
     :param leeway: seconds by which clocks may differ, 0 to 600.

@@ -50,7 +50,7 @@ class SessionHeaders(Generic[Text]):
         )
 
     def add(self, headers: list[tuple[Text, Text]], set_cookie: str | None) -> None:
-        """Add the session's headers to a list of the application's.
+        """Add the session's headers to the list of the application's headers.
 
         :param set_cookie: the value of Set-Cookie, or None.
         """

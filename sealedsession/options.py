@@ -170,10 +170,10 @@ def check_application(app: object, kind: Literal["WSGI", "ASGI"]) -> None:
 def find_keys(
     validate_key: Any, encrypt_key: Any, keyring: str | None, report: Callable[[Exception | None], object]
 ) -> Keyring | KeyringFile:
-    """Return the keys that the options name. Log a warning if nobody decided that tokens are signed only.
+    """Return the keys that the options name. Log a warning if `encrypt_key` is missing.
 
     :param validate_key: and encrypt_key, as they were given; or both the `Keyring` that was made of them before.
-    :param report: is called with what happens to the file of a keyring.
+    :param report: is called with each event of a keyring's file.
     :raises ConfigError: for keys that are missing, refused, or given twice.
     """
     if keyring is not None:
