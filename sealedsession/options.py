@@ -72,8 +72,8 @@ class SessionOptions(TypedDict, total=False):
     random_bytes: Callable[[int], bytes]
 
 
-# What other libraries call the options: Beaker, Flask, Starlette, Django, Pyramid, itsdangerous. Without a dot and a
-# prefix such as "session_cookie_". None: there is no such option, and the text says what to do.
+# What other libraries call the options: Beaker, Flask, Starlette, Django, Pyramid, itsdangerous. The names have no dot
+# and no prefix such as "session_cookie_".
 _MEANT = {
     "secret": "validate_key and encrypt_key",
     "secret_key": "validate_key and encrypt_key",
@@ -109,7 +109,7 @@ _MEANT = {
     "cookie": "name",
     "salt": "name, which is part of the seal",
 }
-# Beaker's, of stores and formats that there are not.
+# Beaker's options for stores and formats, which this library does not have.
 _NOT_NEEDED = frozenset(
     ("type", "auto", "data_dir", "lock_dir", "invalidate_corrupt", "crypto_type", "encrypt_nonce_bits", "use_cookies")
 )

@@ -56,7 +56,7 @@ def filter_app_factory(app: "WSGIApplication", global_conf: Mapping[str, str], *
 
 
 def _place(global_conf: Mapping[str, str], local_conf: Mapping[str, str]) -> str:
-    """Name the ini file and the section of a mistake, as far as they are known: PasteDeploy tells the file only."""
+    """Return the ini file and the section of a mistake, as far as they are known: PasteDeploy passes the file only."""
     path = global_conf.get("__file__")
     if not path:
         return ""

@@ -10,7 +10,7 @@ Rules:
 3. A value is not_before(4, big-endian) spared(0 or 16), 4 or 20 bytes. Any other string is an error, never "not
    revoked"; a list or a hash under our key, Redis itself calls nothing.
 4. A revocation is one EVAL: see `SCRIPT`. If a connection is cut before the answer, redis-py runs the script twice. The
-   second run changes nothing; it returns False where the first one has revoked the caller itself.
+   second run changes nothing; but if the first run has revoked the caller itself, the answer is False.
 5. No message holds the url, and no error has redis-py's as its cause: both may hold a password.
 """
 
