@@ -230,8 +230,8 @@ class _ForkGuard:
         with self._changed:
             if self.forking and not self._changed.wait_for(lambda: self._is_free(call.thread), timeout):
                 raise StoreError(
-                    "the revocation store failed: the process is forking, and the fork waits for a call in another "
-                    "thread. Fork before threads are started"
+                    "the revocation store failed: the process forks, and the fork waits for a call in another thread. "
+                    "Fork before threads are started"
                 )
             if self._is_unusable:
                 raise StoreError(
