@@ -93,7 +93,11 @@ class Grammar:
             or (length > 4 * self._typed and rest.count(_PERSID) > self._typed)
         ):
             self._limits.check(*_measure(payload))
-        if len(counted) > self._hashed and len(counted.translate(None, _NOT_WEIGHTY)) > self._hashed:
+        if (
+            len(counted) > self._hashed
+            and len(counted.translate(None, _NOT_WEIGHTY)) > self._hashed
+            and _hashed(payload, len) > self._hashed  # in flat lists bytes are counted, which is faster
+        ):
             self._limits.check_hashed(_hashed(payload))
 
     def _check_by_parts(self, payload: bytes, position: int) -> bytes:
@@ -193,11 +197,17 @@ _TEXT = b"\x8cXCB"
 _SET_CODES = tuple(code.encode() for code in SET_CODES)
 
 
-def _hashed(payload: bytes) -> int:
+def _weight_of_flat(members: bytes) -> int:
+    return sum(found not in _TEXT for found in _flat_opcodes(members))
+
+
+def _hashed(payload: bytes, weight_of_flat: Callable[[bytes], int] = _weight_of_flat) -> int:
     """Return the weight of everything that is hashed while a payload of the grammar is read.
 
     It runs the opcodes on pairs of weights: that of a value, and how much of it has been counted already. What is
     counted once is not counted again where it is in a key of another container.
+
+    :param weight_of_flat: gives the weight of the members of a flat list, or a number above it.
     """
     stack: list[tuple[int, int, bytes]] = []  # the last is the text of a code, or of the first member of a tuple
     marks: list[int] = []
@@ -235,6 +245,6 @@ def _hashed(payload: bytes) -> int:
             weight = opcode not in _TEXT
             if opcode == _LIST and (members := _FLAT_MEMBERS(payload, position)):
                 position = members.end()
-                weight += sum(found not in _TEXT for found in _flat_opcodes(members[0], 1, len(members[0]) - 1))
+                weight += weight_of_flat(members[0][1:-1])
             stack.append((weight, 0, b"" if weight else payload[argument:position]))
     return total

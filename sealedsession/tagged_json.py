@@ -99,9 +99,11 @@ class JsonSerializer:
         objects = text.count("{")
         if len(text) > limits.nodes or objects > limits.typed or objects + text.count("[") > limits.depth:
             limits.check(*_measure(text))
-        # A value stands behind one of these characters.
-        if sum(map(text.count, ",:[{")) > limits.hashed and any(sign in text for sign in _HASHING_SIGNS):
-            limits.check_hashed(_hashed(_PAIRS.raw_decode(text)[0])[1])
+        if len(text) > limits.hashed and ("~" in text or "\\u" in text):
+            # Each value stands behind one of these characters.
+            values = text.count(",") + text.count(":") + text.count("[") + objects
+            if values > limits.hashed and any(sign in text for sign in _HASHING_SIGNS):
+                limits.check_hashed(_hashed(_PAIRS.raw_decode(text)[0])[1])
 
     def _object(self, pairs: list[tuple[str, Any]]) -> Any:
         if len(pairs) == 1 and pairs[0][0].startswith("~"):
