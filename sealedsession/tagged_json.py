@@ -99,7 +99,7 @@ class JsonSerializer:
         objects = text.count("{")
         if len(text) > limits.nodes or objects > limits.typed or objects + text.count("[") > limits.depth:
             limits.check(*_measure(text))
-        if len(text) > limits.hashed and ("~" in text or "\\u" in text):
+        if len(text) > limits.hashed and ("~" in text or "\\" in text):
             # Each value stands behind one of these characters.
             values = text.count(",") + text.count(":") + text.count("[") + objects
             if values > limits.hashed and any(sign in text for sign in _HASHING_SIGNS):
