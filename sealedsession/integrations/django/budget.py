@@ -27,8 +27,9 @@ FIELDS = 512  # of all forms
 
 _COPIED = 8  # nodes that a step copies in the time in which one is compiled
 _EXCLUDED = 16  # nodes that a negated condition weighs besides, which is a query of its own where it is on many rows
-_JOIN = 2  # nodes
-_COLUMNS = 4  # that weigh as much as a node
+_RECIPE = 4  # nodes
+_JOIN = 4
+_COLUMNS = 2  # that weigh as much as a node: an aggregate groups by all of them
 _FORM, _FIELD = 8, 4  # nodes
 _LEVELS = 5  # of joins that Django follows when select_related() names none
 _ORDERS = 8  # relations that are followed from the order of one model to that of the next
@@ -57,7 +58,7 @@ class Budget:
 
     def recipe(self, model: Any) -> None:
         """Pay for a recipe: the columns that Django selects by itself, and the query around them."""
-        self.node(_COLUMNS + len(model._meta.concrete_fields) // _COLUMNS)
+        self.node(_RECIPE + len(model._meta.concrete_fields) // _COLUMNS)
 
     def step(self, copied: int = 0) -> None:
         """Pay for a step, and for the nodes that it copies."""
