@@ -15,6 +15,8 @@ MAX_DEPTH = 256
 TYPED = 255
 ORDERED_KEYS = 128
 SPREAD = 40  # doublings: a trillion members
+# Comparing a Decimal with a float sets a flag in the decimal context of the thread, whoever compares them.
+FLAGS = ("in-float-decimal", "in-decimal-complex")
 _GRAMMAR = Grammar(DEFAULT_LIMITS)
 
 
@@ -199,6 +201,8 @@ def collide() -> Iterator[Case]:
         elements = fill(few, text("s") + o.EMPTY_LIST + o.MARK, b"", o.APPENDS + o.TUPLE2 + o.BINPERSID)
         yield g.bounded(f"{name}-few-set", "elements of a set, which is written in another order", elements)
     for name, first, second in pairs():
+        if name in FLAGS:
+            continue
         keys = mixed(first, second, 0.5, _is_within)
         yield g.bounded(f"{name}-mixed", "keys of two types, as many as are let through", keys)
     counts = fill(COLLIDING["int"](), text("C") + o.EMPTY_DICT + o.MARK, num(1), o.SETITEMS + o.TUPLE2 + o.BINPERSID)

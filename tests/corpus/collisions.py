@@ -140,7 +140,6 @@ _EQUAL: dict[str, bytes] = {
     "decimal": typed("n", text("1")),
     "fraction": typed("fr", tup(num(1), num(1))),
     "complex": typed("c", tup(o.BINFLOAT(1.0), o.BINFLOAT(0.0))),
-    "tuple": tup(num(1)),
 }
 
 Weigh = Callable[[bytes], bool]  # whether a payload is within the limits
@@ -160,7 +159,7 @@ def pairs() -> Iterator[tuple[str, Callable[[], Iterator[bytes]], Callable[[], I
 
 def _elements(kind: str, wanted: int) -> Iterator[bytes]:
     numbers = (
-        count(_INSIDE + PRIME, PRIME) if kind in _SHARED else count(1) if kind == "complex" else _with_hash(wanted)
+        count(_INSIDE + PRIME, PRIME) if kind in _SHARED else count(2) if kind == "complex" else _with_hash(wanted)
     )
     return map(_ALIKE[kind], numbers)
 

@@ -39,10 +39,10 @@ BOUNDS = {
     "cookie": 1,
     "cookie, read and written": 2,
     "cookie in JSON": 1,
-    "state": 8,
-    "call": 25,
+    "state": 12,
+    "call": 36,
     "recipe": 40,
-    "call with recipes": 100,
+    "call with recipes": 120,
     "form": 8,
 }
 KEYS = {
