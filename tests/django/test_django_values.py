@@ -27,6 +27,7 @@ from forging import forged
 from testapp.models import Author, Book, Tag
 
 from sealedsession.errors import ConfigError, NotSerializable, StaleStateError, UnsealError
+from sealedsession.integrations.django import blocks
 from sealedsession.integrations.django.values import DjangoRegistry
 from sealedsession.state import StateSealer
 
@@ -99,6 +100,18 @@ def test_a_block_is_that_of_today(templates: Path, reopened: Reopened, sealer: S
 def reset_loaders() -> None:
     for loader in engines["pages"].engine.template_loaders:
         loader.reset()
+
+
+@pytest.mark.usefixtures("templates")
+def test_a_template_is_loaded_once_for_all_blocks(sealer: StateSealer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many blocks of a template a state has, opening it loads the template once."""
+    token = sealer.seal([block("aside"), block("foot")] * 50, session_id="s")
+    loaded: list[str] = []
+    load = blocks.template_of
+    monkeypatch.setattr(blocks, "template_of", lambda backend, name: loaded.append(name) or load(backend, name))
+    opened = sealer.unseal(token, session_id="s")
+    assert [node.name for node in opened] == ["aside", "foot"] * 50
+    assert loaded == ["page.html"]
 
 
 def test_a_template_that_does_not_parse(templates: Path, sealer: StateSealer) -> None:
