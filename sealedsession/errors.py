@@ -14,6 +14,7 @@ No message of ours holds a key, a token or a session value; an encoder of yours 
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import wraps
 from types import TracebackType
 from typing import Literal, ParamSpec, TypeVar
@@ -64,11 +65,12 @@ def drop_own_frames(error: BaseException) -> None:
             and not isinstance(current, SealedSessionError)
             and not hasattr(current, "__notes__")
         ):
-            current.add_note(f"Raised in {_module(last_dropped)}, line {last_dropped.tb_lineno}")
+            with suppress(Exception):  # an exception class may refuse it, such as a frozen dataclass
+                current.add_note(f"Raised in {_module(last_dropped)}, line {last_dropped.tb_lineno}")
         traceback = None
         for entry in reversed(kept):
             traceback = TracebackType(traceback, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
-        current.__traceback__ = traceback
+        current.with_traceback(traceback)  # which works for classes too that let no attribute be set
         errors += [linked for linked in (current.__cause__, current.__context__) if linked is not None]
         if isinstance(current, BaseExceptionGroup):
             errors += current.exceptions

@@ -37,8 +37,9 @@ class SessionForm:
         limits = config.limits
         self._size = limits.size
         self._too_many = (
-            f"it has more than the {limits.nodes} values, or the {limits.typed} of types besides the plain ones, "
-            "that the option limits allows. Store less, or values that say the same with fewer parts"
+            f"it has more than the {limits.nodes} values, the {limits.typed} of types besides the plain ones, or the "
+            f"weight {limits.hashed} of keys and elements, other than str and bytes, that the option limits allows. "
+            "Store fewer values, or str as keys"
         )
         serializers: dict[int, PickleSerializer | JsonSerializer] = {}  # by the number that a token has for them
         if "pickle" in config.accept_serializers:

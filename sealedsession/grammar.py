@@ -3,8 +3,9 @@
 26 opcodes of pickle's 68 (two more, PROTO and FRAME, stand in the head that is never stored). None of them names,
 imports, calls or builds anything, and there is no memo: a payload is as large as the value it makes. One regular
 expression matches as many opcodes as cannot break a limit, and with most sessions that is all. Behind them, and behind
-strings of 256 bytes and more, whose length it cannot count, a loop goes on. Nesting, and the numbers of nodes and of
-typed values, are then bounded by the numbers of bytes, and counted exactly only if these say nothing.
+strings of 256 bytes and more, whose length it cannot count, a loop goes on. Nesting, the numbers of nodes and of typed
+values, and the weight of what is hashed are then bounded by the numbers of bytes, and counted exactly only if these say
+nothing.
 """
 
 import pickletools
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from typing import cast
 
 from sealedsession.errors import UnsealError
-from sealedsession.limits import Limits
+from sealedsession.limits import SET_CODES, Limits
 
 
 def _counted(most: int) -> bytes:
@@ -43,24 +44,31 @@ _STOP = ord(".")
 # Opcodes that open a level of nesting. A payload with few of these bytes, wherever they stand, is not deep.
 _OPENERS = b"\x85\x86\x87t]})"
 _NOT_OPENERS = bytes(set(range(256)) - set(_OPENERS))
+# Opcodes that add to the weight of a value, see `Limits`. MARK stands for TUPLE, which is a frequent letter, and never
+# comes without a MARK.
+_WEIGHTY = b"NKMJG\x88\x89\x8a)(\x85\x86\x87]}Q"
+_NOT_WEIGHTY = bytes(set(range(256)) - set(_WEIGHTY))
+_NOT_COUNTED = bytes(set(range(256)) - set(_OPENERS) - set(_WEIGHTY))
 
 
 class Grammar:
     """The grammar, with the limits of one configuration."""
 
-    __slots__ = ("_depth", "_limits", "_match", "_nodes", "_size", "_typed", "match_few")
+    __slots__ = ("_depth", "_few", "_hashed", "_limits", "_match", "_nodes", "_size", "_typed", "match_few")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._size, self._depth, self._nodes, self._typed = limits.size, limits.depth, limits.nodes, limits.typed
-        # A level and a node take an opcode each at least, and a typed value three besides the data: a payload of so few
-        # opcodes keeps to all three limits.
-        few = min(limits.depth, limits.nodes, 3 * limits.typed)
+        self._hashed = limits.hashed
+        self._few = min(limits.depth, limits.hashed)
+        # A level, a node and a unit of weight take an opcode each at least, and a typed value three besides the data: a
+        # payload of so few opcodes is within all four limits.
+        few = min(limits.depth, limits.nodes, 3 * limits.typed, limits.hashed)
         self.match_few = _matcher(limits.int_bytes, b"%d" % few)
         self._match = _matcher(limits.int_bytes)
 
     def check(self, payload: bytes) -> None:
-        """Check all that has to hold before a payload is read: size, grammar, nesting, nodes.
+        """Check everything that must hold before a payload is read: size, grammar, nesting, nodes, hashed values.
 
         :raises UnsealError: naming what does not hold.
         """
@@ -78,12 +86,19 @@ class Grammar:
         # A level and a node take a byte at least, and a typed value four: what long strings hold makes none.
         rest = self._check_by_parts(payload, match.end())
         length = len(rest)
+        counted = rest.translate(None, _NOT_COUNTED) if length > self._few else b""
         if (
             length > self._nodes
-            or (length > self._depth and len(rest.translate(None, _NOT_OPENERS)) > self._depth)
+            or (len(counted) > self._depth and len(counted.translate(None, _NOT_OPENERS)) > self._depth)
             or (length > 4 * self._typed and rest.count(_PERSID) > self._typed)
         ):
             self._limits.check(*_measure(payload))
+        if (
+            len(counted) > self._hashed
+            and len(counted.translate(None, _NOT_WEIGHTY)) > self._hashed
+            and _hashed(payload, len) > self._hashed  # in flat lists bytes are counted, which is faster
+        ):
+            self._limits.check_hashed(_hashed(payload))
 
     def _check_by_parts(self, payload: bytes, position: int) -> bytes:
         """Go on where `check_on` began: a payload of many opcodes, or with long strings, or one that is not ours.
@@ -124,11 +139,12 @@ def _describe(payload: bytes, position: int) -> str:
 # How an opcode moves on, and what it takes from the stack.
 _ARGUMENT = {ord("K"): 1, ord("M"): 2, ord("J"): 4, ord("G"): 8}
 _LENGTH = {0x8C: 1, ord("C"): 1, 0x8A: 1, ord("X"): 4, ord("B"): 4}  # bytes of the length before an argument
-_MARK, _PERSID = ord("("), ord("Q")
+_MARK, _PERSID, _LIST = ord("("), ord("Q"), ord("]")
 _EMPTY_CONTAINERS = b"]})"
 _TAKES = {0x85: 1, 0x86: 2, 0x87: 3, ord("a"): 1, ord("s"): 2}
 _TAKES_TO_MARK = b"teu"
 _ADDS_TO_CONTAINER = b"aseu"
+_SETS_ITEMS = b"su"
 
 
 def _measure(payload: bytes) -> tuple[int, int, int]:
@@ -163,3 +179,72 @@ def _measure(payload: bytes) -> tuple[int, int, int]:
         stack.append(depth)
         deepest = max(deepest, depth)
     return deepest, nodes, typed
+
+
+_FLAT = (
+    rb"(?:\x8c"
+    + _counted(255)
+    + rb"|C"
+    + _counted(255)
+    + rb"|[NQ\x88\x89)\x85-\x87]|K.|M..|J.{4}|G.{8}|\x8a"
+    + _counted(32)
+    + rb")"
+)
+# The members of a list, if none of them is a container in which something is hashed.
+_FLAT_MEMBERS = re.compile(rb"\(" + _FLAT + rb"*+e", re.DOTALL).match
+_flat_opcodes = re.compile(rb"(?=(.))" + _FLAT, re.DOTALL).findall
+_TEXT = b"\x8cXCB"
+_SET_CODES = tuple(code.encode() for code in SET_CODES)
+
+
+def _weight_of_flat(members: bytes) -> int:
+    return sum(found not in _TEXT for found in _flat_opcodes(members))
+
+
+def _hashed(payload: bytes, weight_of_flat: Callable[[bytes], int] = _weight_of_flat) -> int:
+    """Return the weight of everything that is hashed while a payload of the grammar is read.
+
+    It runs the opcodes on pairs of weights: that of a value, and how much of it has been counted already. What is
+    counted once is not counted again where it is in a key of another container.
+
+    :param weight_of_flat: gives the weight of the members of a flat list, or a number above it.
+    """
+    stack: list[tuple[int, int, bytes]] = []  # the last is the text of a code, or of the first member of a tuple
+    marks: list[int] = []
+    total = position = 0
+    while (opcode := payload[position]) != _STOP:
+        position += 1
+        if opcode == _MARK:
+            marks.append(len(stack))
+        elif opcode == _PERSID:
+            weight, counted, code = stack.pop() if stack else (0, 0, b"")
+            if code in _SET_CODES:
+                total += weight - 2 - counted  # the pair and the list are not hashed
+                counted = weight - 2
+            stack.append((weight + 1, counted, b""))
+        elif opcode in _TAKES or opcode in _TAKES_TO_MARK:
+            start = marks.pop() if opcode in _TAKES_TO_MARK and marks else len(stack) - _TAKES.get(opcode, 0)
+            taken = stack[max(start, 0) :]
+            del stack[max(start, 0) :]
+            weight, counted, code = sum(each[0] for each in taken), sum(each[1] for each in taken), b""
+            if opcode in _SETS_ITEMS:
+                keys = sum(each[0] - each[1] for each in taken[::2])
+                total += keys
+                counted += keys
+            if opcode not in _ADDS_TO_CONTAINER:
+                weight += 1
+                code = taken[0][2] if taken else b""
+            elif stack:
+                container = stack.pop()
+                weight, counted = weight + container[0], counted + container[1]
+            stack.append((weight, counted, code))
+        else:
+            width = _LENGTH.get(opcode, 0)
+            argument = position + width
+            position = argument + int.from_bytes(payload[position:argument], "little") + _ARGUMENT.get(opcode, 0)
+            weight = opcode not in _TEXT
+            if opcode == _LIST and (members := _FLAT_MEMBERS(payload, position)):
+                position = members.end()
+                weight += weight_of_flat(members[0][1:-1])
+            stack.append((weight, 0, b"" if weight else payload[argument:position]))
+    return total

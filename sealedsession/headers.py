@@ -22,8 +22,8 @@ class SessionHeaders(Generic[Text]):
     """
 
     __slots__ = (
-        "_and_cookie", "_cache_control", "_cache_control_name", "_comma", "_covers_cookie", "_public", "_set_cookie",
-        "_text", "_vary", "_vary_name",
+        "_and_cookie", "_cache_control", "_cache_control_name", "_comma", "_covers_cookie", "_equals", "_public",
+        "_set_cookie", "_text", "_vary", "_vary_name",
     )  # fmt: skip
 
     def __init__(self, text: Callable[[str], Text], name: Callable[[str], Text], cache_control: str | None) -> None:
@@ -39,14 +39,17 @@ class SessionHeaders(Generic[Text]):
         self._covers_cookie: set[Text] = {text("cookie"), text("*")}
         self._comma: Text = text(",")
         self._and_cookie: Text = text(", Cookie")
-        self._public: Text = text("public")
+        self._equals: Text = text("=")
+        self._public: set[Text] = {text("public"), text("s-maxage")}
 
     def is_public(self, headers: Iterable[tuple[Text, Text]]) -> bool:
-        """Return whether a response has ``Cache-Control: public``, for shared caches to keep (RFC 9111, 5.2.2.9)."""
+        """Return whether shared caches are to keep a response: ``Cache-Control: public`` or ``s-maxage`` (RFC 9111,
+        5.2.2.9 and 5.2.2.10)."""
         return any(
-            self._public in (directive.strip().lower() for directive in value.split(self._comma))
+            directive.partition(self._equals)[0].strip().lower() in self._public
             for name, value in headers
             if name.lower() == self._cache_control_name
+            for directive in value.split(self._comma)
         )
 
     def add(self, headers: list[tuple[Text, Text]], set_cookie: str | None) -> None:

@@ -117,14 +117,14 @@ class SessionManager(Generic[Request, Text]):
             if self.binds and isinstance(request, dict):
                 session._request = {name: value for name, value in request.items() if value is not session}
             return headers
-        session.__class__ = Session  # open, so that a function given as `oversize` can trim it, the second time too
+        session.__class__ = ClosedSession  # first: what another thread writes from now on would be lost
         sent = list(headers)
         try:
             set_cookie = self._outgoing.set_cookie(session, request, status, sent)
         except Exception as error:
+            session.__class__ = Session
             drop_own_frames(error)
             raise
-        session.__class__ = ClosedSession
         session._request = None  # the request contains the session, and would keep it alive
         if set_cookie is not None and self._watch_transport:
             self._warn_of_plain_http(request)

@@ -75,7 +75,12 @@ class Outgoing:
             if self._config.oversize == "keep":
                 self._events.not_saved(error)
                 return None
-            self._config.oversize(session, error)
+            closed = session.__class__
+            session.__class__ = Session  # for the function to trim it
+            try:
+                self._config.oversize(session, error)
+            finally:
+                session.__class__ = closed
             return self._cookie_for(session, request, headers)
 
     def ensure_fits(self, session: Session) -> None:

@@ -190,6 +190,7 @@ class PickleSerializer:
                 writer = self._typed_writers.pop()
             except IndexError:
                 writer = _Writer(self._TypedPickler, self._size)
+            self._registry.begin()
             writer.pickler.in_order = self._registry.ordering()
             writer.dump(value)
             written, writer.written = writer.written, b""
@@ -228,6 +229,8 @@ class PickleSerializer:
             value = source.load()
             if source.reader.deferred:
                 source.reader.deferred = False
+                if fetching:
+                    self._registry.begin()
                 value = make(value, fetching)
             self._sources.append(source)
             return value

@@ -180,7 +180,8 @@ def _refuses(function: Any, error: TypeError, args: Sequence[Any], kwargs: Mappi
 
 
 def _static(cls: type, name: str) -> object:
-    return inspect.getattr_static(cls, name, None)
+    """Return what the class or a base defines under a name. The metaclass defines nothing that instances have."""
+    return next((vars(base)[name] for base in cls.__mro__ if name in vars(base)), None)
 
 
 def _is_method(member: object) -> bool:

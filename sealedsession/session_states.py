@@ -25,7 +25,9 @@ from sealedsession.errors import SessionClosed, drop_own_frames
 from sealedsession.revocation.store import checked_subject
 from sealedsession.session import Session
 
-OPENING: dict[int, tuple[int]] = {}  # by id of a session: the thread that opens it
+# By id of a session: the thread that opens it, and the session, so that no other one can have that id.
+OPENING: dict[int, tuple[int, Session]] = {}
+_PATIENCE = 60  # seconds; longer than any store or signal takes
 WAITING: dict[int, threading.Event] = {}  # by id of a session: set when the thread has ended
 
 
@@ -61,7 +63,11 @@ class ClosedSession(Session):
         _refuse(subject)
 
     def logout(self) -> None:
-        self._keeper.revoke(self, self._lineages())  # the browser keeps the cookie, which is worthless
+        """Revoke the session: the browser keeps the cookie, which is worthless. Without a cookie, do nothing."""
+        if self._lineages() or self._origin is not None:
+            self.revoke()
+        else:
+            self._keeper.revoke(self, ())
 
     def revoke_subject(self, subject: str) -> None:
         self._keeper.revoke_subject(self, checked_subject(subject), b"")  # no new id could be sealed: spare none
@@ -113,12 +119,12 @@ _PROPERTIES = ("created", "expires_at", "id", "new", "rejected", "remaining", "s
 def _open(session: Any) -> None:
     """Open a session, or wait until the thread that opens it has done so."""
     key = id(session)
-    mine = (threading.get_ident(),)  # not imported by name: gevent and eventlet replace it
+    mine = threading.get_ident(), session  # not imported by name: gevent and eventlet replace it
     try:
         if (registered := OPENING.setdefault(key, mine)) is mine:  # atomic
             if session.__class__ is UnopenedSession:
                 dict.update(session, session._keeper.load(session))
-                dict.pop(session, _PLACEHOLDER)
+                dict.pop(session, _PLACEHOLDER, None)  # it may be gone, if a signal interrupted this before
                 session.__class__ = ClosedSession if session._headers_gone else Session  # type: ignore[assignment]
             OPENING.pop(key, None)
             if WAITING:
@@ -127,7 +133,7 @@ def _open(session: Any) -> None:
     except BaseException as error:
         if OPENING.get(key) is mine:
             del OPENING[key]
-            _wake(key)
+        _wake(key)
         drop_own_frames(error)
         raise
     _wait(key, registered)
@@ -141,7 +147,7 @@ def wait_until_open(session: Session) -> None:
         _wait(key, registered)
 
 
-def _wait(key: int, registered: tuple[int]) -> None:
+def _wait(key: int, registered: tuple[int, Session]) -> None:
     """Wait until a thread is no longer registered. This may return early, so callers must look again."""
     if registered[0] == threading.get_ident():
         raise RuntimeError(
@@ -149,10 +155,14 @@ def _wait(key: int, registered: tuple[int]) -> None:
             "decoder must not use the session; with greenlets, patch the standard library before the first import"
         )
     ended = WAITING.setdefault(key, threading.Event())
-    if OPENING.get(key) is registered:
-        ended.wait()
-    else:  # the thread had ended before it could see the event, on which others may already wait
-        _wake(key)
+    for _ in range(_PATIENCE):
+        if OPENING.get(key) is not registered or ended.wait(1):
+            break
+    else:
+        raise RuntimeError(
+            f"session: another thread has been opening it for {_PATIENCE} seconds. Does that thread hang?"
+        )
+    _wake(key)  # others may wait for the event of a thread that had ended before it could see the event
 
 
 def _wake(key: int) -> None:

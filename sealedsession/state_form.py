@@ -21,8 +21,9 @@ _KINDS = [str, tuple, dict, dict]  # of the parts of an object
 _NAMES = {str}  # of the arguments and attributes
 _LIMITS = StateLimits()
 _TOO_MANY = (
-    f"it has more than the {_LIMITS.nodes} values, or the {_LIMITS.typed} of types besides the plain ones, that a "
-    "state can have. Store less, or values that say the same with fewer parts"
+    f"it has more than the {_LIMITS.nodes} values, the {_LIMITS.typed} of types besides the plain ones, or the weight "
+    f"{_LIMITS.hashed} of keys and elements, other than str and bytes, that a state can have. Store fewer values, or "
+    "str as keys"
 )
 
 

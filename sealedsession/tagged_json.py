@@ -24,13 +24,15 @@ from base64 import b64decode, b64encode
 from typing import Any, NoReturn
 
 from sealedsession.errors import UnsealError
-from sealedsession.limits import DEFAULT_LIMITS, FaultFinder, Limits, TooLarge, TooMany, TooManyValues
+from sealedsession.limits import DEFAULT_LIMITS, SET_CODES, FaultFinder, Limits, TooLarge, TooMany, TooManyValues
 from sealedsession.values import REFUSALS, Registry, default_registry
 
 _TYPED = "~:"
 _TUPLE, _DICT, _BYTES, _FLOAT = "~t", "~d", "~b", "~f"
 _NOT_FINITE = ("nan", "inf", "-inf")
 _PLAIN_ELEMENTS = {type(None), bool, int, float, str, bytes}
+_HASHING = (_DICT, *(_TYPED + code for code in SET_CODES))
+_HASHING_SIGNS = tuple(f'"{tag}"' for tag in _HASHING)
 
 # The tokens of a JSON text, and with a "{" the tag behind it.
 _TOKENS = re.compile(r'\{(?:"(~[tdbf])":)?|[\[\]}]|"(?:[^"\\]|\\.)*+"(:)?|[^,:"\[\]{}]+')
@@ -61,6 +63,7 @@ class JsonSerializer:
         :raises TooLarge: when the payload would be larger than the limit.
         """
         try:
+            self._registry.begin()
             tagged = _Tagger(self._registry, self._limits).tagged(value, 1)
             text = json.dumps(tagged, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
             payload = text.encode("utf-8", "surrogatepass")
@@ -90,7 +93,7 @@ class JsonSerializer:
             if _CANONICAL.fullmatch(text) is None:
                 raise UnsealError("forbidden_value", "a payload with white space or an escape that no writer uses")
             self._check_size(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UnsealError("forbidden_value", f"a payload that cannot be read: {type(error).__name__}") from None
         try:
             value, end = self._decoder.raw_decode(text)
@@ -108,6 +111,11 @@ class JsonSerializer:
         objects = text.count("{")
         if len(text) > limits.nodes or objects > limits.typed or objects + text.count("[") > limits.depth:
             limits.check(*_measure(text))
+        if len(text) > limits.hashed and "~" in text:
+            # Each value stands behind one of these characters.
+            values = text.count(",") + text.count(":") + text.count("[") + objects
+            if values > limits.hashed and any(sign in text for sign in _HASHING_SIGNS):
+                limits.check_hashed(_hashed(_PAIRS.raw_decode(text)[0])[1])
 
     def _object(self, pairs: list[tuple[str, Any]]) -> Any:
         if len(pairs) == 1 and pairs[0][0].startswith("~"):
@@ -246,6 +254,40 @@ def _measure(text: str) -> tuple[int, int, int]:
             nodes += not tag  # a tag is no node
             typed += tag
     return deepest, nodes, typed
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """The items of a JSON object."""
+
+
+_PAIRS = json.JSONDecoder(object_pairs_hook=_Pairs, parse_int=lambda _: None, parse_float=lambda _: None)
+
+
+def _hashed(value: Any) -> tuple[int, int]:
+    """Return the weight of a value that a text makes, and how much of that is hashed, see `Limits`.
+
+    :param value: the text as plain JSON, with its tags.
+    """
+    kind = type(value)
+    if kind is not list and kind is not _Pairs:
+        return kind is not str, 0
+    tag, members = "", value
+    if kind is _Pairs:
+        members = [data for _, data in value]
+        tag = value[0][0] if len(value) == 1 else ""
+    own = 1
+    if tag in (_BYTES, _FLOAT):
+        return tag == _FLOAT, 0
+    if tag.startswith("~"):
+        is_list = type(members[0]) is list
+        own = 2 + is_list if tag.startswith(_TYPED) else 1
+        members = members[0] if is_list else members
+    parts = [*map(_hashed, members)]
+    hashed = sum(counted for _, counted in parts)
+    if tag in _HASHING:
+        keys = parts[::2] if tag == _DICT else parts
+        hashed += sum(weight - counted for weight, counted in keys)
+    return own + sum(weight for weight, _ in parts), hashed
 
 
 def _refuse(problem: str) -> NoReturn:

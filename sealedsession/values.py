@@ -155,6 +155,9 @@ class Registry:
         """
         self._register(zoneinfo.ZoneInfo, code, shapes.zoneinfo_codec(names))
 
+    def begin(self) -> None:
+        """Prepare for one payload, that is read or written. Types that share a budget renew it here."""
+
     def adopt(self, _: type, /) -> bool:
         """Whether a type that is not registered has become so now, as one of a family: see references.py."""
         return False

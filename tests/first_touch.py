@@ -107,10 +107,10 @@ class Race:
         return cookies[0] if cookies else cookie or ""
 
 
-class NoRegistry(dict[int, tuple[int]]):
+class NoRegistry(dict[int, tuple[int, Session]]):
     """A registry of sessions that are being opened in which no thread finds another one."""
 
-    def setdefault(self, _: int, mine: tuple[int]) -> tuple[int]:  # type: ignore[override]
+    def setdefault(self, _: int, mine: tuple[int, Session]) -> tuple[int, Session]:  # type: ignore[override]
         return mine
 
 

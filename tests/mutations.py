@@ -85,8 +85,13 @@ MUTATIONS = [
     Mutation("few opcodes are counted", "grammar.py", '{0," + most + rb"}+', '{0," + rb"}+', LIMITS),
     Mutation("int length in the grammar", "grammar.py", "_counted(int_bytes)", "_counted(255)", LIMITS),
     Mutation(
-        "openers are counted", "grammar.py", "len(rest.translate(None, _NOT_OPENERS)) > self._depth", "False", LIMITS
+        "openers are counted",
+        "grammar.py",
+        "len(counted.translate(None, _NOT_OPENERS)) > self._depth",
+        "False",
+        LIMITS,
     ),
+    Mutation("hashed values", "limits.py", "if weight > self.hashed:", "if False:", LIMITS),
     Mutation("bytes against nodes", "grammar.py", "length > self._nodes\n            or", "", LIMITS),
     Mutation(
         "BINPERSIDs are counted",
@@ -1226,18 +1231,28 @@ MUTATIONS = [
     *(
         Mutation(name, f"integrations/django/{file}", old, new, RECIPES)
         for name, file, old, new in [
-            ("a recipe says the same", "querysets.py", "        if _is_made_by(recipe, mark):", "        if True:"),
+            (
+                "a recipe says the same",
+                "querysets.py",
+                "        if _is_made_by(recipe, mark, work):",
+                "        if True:",
+            ),
             ("the alphabet of paths", "operands.py", r're.compile(r"[\w-]{1,500}")', r're.compile(r"(?s:.){1,500}")'),
             ("known connectors", "operands.py", "or connector not in _CONNECTORS", ""),
             ("known values", "operands.py", "if value is not None and kind not in SCALARS and", "if False and"),
-            ("steps are counted", "operands.py", "        if self._steps < 0:", "        if False:"),
-            ("nodes are counted", "operands.py", "        if self.weight < 0:", "        if False:"),
-            ("names are counted", "operands.py", "        if self._names < 0:", "        if False:"),
+            ("nodes are counted", "budget.py", "        if self.weight < 0:", "        if False:"),
+            ("joins are counted", "budget.py", "        if len(self._made) > JOINS:", "        if False:"),
+            (
+                "dicts for their fields only",
+                "operands.py",
+                "            if with_dict and not (",
+                "            if False and not (",
+            ),
             ("XOR counts twice", "operands.py", 'written = 2 if connector == "XOR" else 1', "written = 1"),
             ("no annotation is descending", "operands.py", 'if path(name).startswith("-"):', "if path(name) is None:"),
             ("lists are nodes", "operands.py", "            self._budget.node()\n            conn", "            conn"),
-            ("negations weigh more", "operands.py", "        if self.negations:", "        if False:"),
-            ("copies are paid", "operands.py", "self._pay(copied // _COPIED)", "pass"),
+            ("negations weigh more", "budget.py", "        if self.negations:", "        if False:"),
+            ("copies are paid", "budget.py", "self.pay(1 + copied // _COPIED)", "pass"),
             ("what unions keep is copied", "recipes.py", "self._budget.nodes += own", "pass"),
             (
                 "all of an intersection",

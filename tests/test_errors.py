@@ -1,5 +1,6 @@
 """Errors: one root, branches by whose fault it is, and messages that say what to do."""
 
+import dataclasses
 from inspect import getmembers, isclass
 from traceback import walk_tb
 from typing import get_args
@@ -197,3 +198,20 @@ def test_error_without_a_traceback():
     error = ValueError("x")
     drop_own_frames(error)
     assert error.__traceback__ is None
+
+
+def test_drop_own_frames_of_an_error_that_lets_nothing_be_set():
+    """An exception whose class refuses new attributes loses its frames too, and stays what it is."""
+
+    @dataclasses.dataclass(frozen=True)
+    class FrozenError(Exception):
+        reason: str
+
+    @errors.without_own_frames
+    def fail():
+        raise FrozenError("mine")
+
+    with pytest.raises(FrozenError) as caught:
+        fail()
+    modules = [frame.f_globals["__name__"] for frame, _ in walk_tb(caught.value.__traceback__)]
+    assert modules == [__name__, __name__]  # this test and fail(), without the decorator between them

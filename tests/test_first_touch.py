@@ -258,6 +258,84 @@ def test_a_first_touch_after_the_headers(keys, gate):
     middleware(environ_of(cookie), lambda _, headers: None)
 
 
+def test_a_write_while_the_session_is_sealed(keys, gate):
+    """A write by another thread while the response seals the session raises SessionClosed: it could not be stored."""
+    refused = []
+
+    class Sealing:
+        """A binding function that is called to seal: another thread writes in the middle of it."""
+
+        session = None
+
+        def __call__(self, _):
+            if self.session is not None:
+                thread = threading.Thread(target=self.write)
+                thread.start()
+                thread.join()
+            return b""
+
+        def write(self):
+            try:
+                self.session["late"] = True
+            except SessionClosed as error:
+                refused.append(error)
+
+    sealing = Sealing()
+    middleware = wsgi.SessionMiddleware(lambda e, s: [], **keys, binding=sealing)
+
+    def act(session):
+        update(session)
+        sealing.session = session
+
+    after, _ = request(middleware, act)
+    sealing.session = None
+    assert len(refused) == 1
+    assert content_of(middleware, after) == {"seen": 1}
+
+
+# ----------------------------------------------------------------------------------------------------------- interrupts
+
+
+class Interrupt(Exception):
+    """What a signal handler raises, as a timeout does."""
+
+
+@pytest.mark.parametrize("step", range(1, 40))
+def test_a_signal_in_the_middle_of_opening(keys, step):
+    """Wherever a signal handler raises, the next touch opens the session, and nothing is left that others wait for."""
+    middleware = wsgi.SessionMiddleware(lambda e, s: [], **keys)
+    cookie = signed_in(middleware)
+    code = session_states._open.__code__
+
+    def act(session):
+        steps = 0
+
+        def interrupt(frame, event, _):
+            nonlocal steps
+            if frame.f_code is not code:
+                return None
+            frame.f_trace_opcodes, frame.f_trace_lines = True, False
+            if event == "opcode":
+                steps += 1
+                if steps == 2 * step:
+                    sys.settrace(None)
+                    raise Interrupt
+            return interrupt
+
+        sys.settrace(interrupt)
+        try:
+            session.get("user")
+        except Interrupt:
+            pass
+        finally:
+            sys.settrace(None)
+        assert not session_states.OPENING
+        assert session["user"] == "ann"
+
+    request(middleware, act, cookie)
+    assert not session_states.OPENING
+
+
 # ---------------------------------------------------------------------------------------------------- forks, greenlets
 
 

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from strategies import EXAMPLES, VALUES, exactly
 
+from sealedsession import grammar, tagged_json
 from sealedsession.errors import ConfigError, NotSerializable, UnsealError
 from sealedsession.grammar import Grammar
 from sealedsession.limits import DEFAULT_LIMITS, FaultFinder, Limits, StateLimits, TooLarge, TooManyValues
@@ -94,7 +95,9 @@ def test_out_of_bounds(name):
 
 def test_what_a_state_may_come_to():
     """A state may be larger than a session, and is as deep, with ints of the same size; its limits can be set too."""
-    assert StateLimits() == StateLimits(size=64 * 1024, depth=256, nodes=16 * 1024, typed=1024, int_bytes=32)
+    assert StateLimits() == StateLimits(
+        size=64 * 1024, depth=256, nodes=16 * 1024, typed=1024, hashed=1024, int_bytes=32
+    )
     assert StateLimits(size=100).size == 100
     for name in FIELDS:
         with pytest.raises(ConfigError, match=f"limits: {name} has to be an int from {LEAST[name]} to"):
@@ -134,6 +137,19 @@ AT_LIMIT = [
     (Limits(typed=1), UTC, [UTC, UTC]),
     (Limits(typed=3), [..., UTC, {"a": ...}], [..., UTC, {"a": ...}, Decimal(1)]),
     (Limits(typed=3), {"~:u": [...], "b": ["~:u", ["~:", "Q" * 9], b"QQQQQ", ...]}, deque([..., ..., ...])),
+    (Limits(hashed=4), dict.fromkeys(range(4)), dict.fromkeys(range(5))),
+    (Limits(hashed=4), [{1, 2}, frozenset([3, 4])], [{1, 2}, frozenset([3, 4, 5])]),
+    (Limits(hashed=4), {(1, 2): 0, None: [1, 2, 3, 4, 5]}, {(1, 2): 0, (): 0, 1.5: 0}),
+    (Limits(hashed=4), Counter([1, 2, 3, 3, True, False]), Counter([1, 2, 3, 4, 5])),
+    (Limits(hashed=4), OrderedDict.fromkeys(range(4)), [{1, 2}, OrderedDict.fromkeys(range(3))]),
+    (Limits(hashed=4), defaultdict(list, {1: {2: {3: {4: {}}}}}), defaultdict(list, {1: {2: {3: {4: {5: 6}}}}})),
+    (Limits(hashed=4), {datetime.date.min, Decimal(1)}, {datetime.date.min, Decimal(1), 5}),
+    (Limits(hashed=5), {frozenset([1, 2]): 0}, {frozenset([1, 2]): 0, 1: 0}),
+    (Limits(hashed=4), {((), "a", ("b", b"c")): 0, b"d": 0, 3: 0}, {((), "a", ("b", 5)): 0, 3: 0}),
+    (Limits(hashed=1), {"a": 1, b"b": [(1, 2)] * 99, 1: {"b", "c"}}, {"a": 1, "b": {1}, 1: [(2, 3)] * 99}),
+    (Limits(hashed=256), dict.fromkeys(range(256)), dict.fromkeys(range(257))),
+    (Limits(hashed=256), [[*range(999)], {*range(256)}], [[*range(999)], {*range(257)}]),
+    (Limits(hashed=256), [[1.5, ("a", UTC)] * 99, {*range(256)}], [{"a": [UTC, (1, 2)] * 99}, {*range(257)}]),
     (Limits(int_bytes=4), 2**31 - 1, 2**31),
     (Limits(int_bytes=4), [-(2**31)], [-(2**31) - 1]),
     (Limits(int_bytes=5), {"a": 2**39 - 1}, {"a": 2**39}),
@@ -234,6 +250,88 @@ def test_too_many_nodes(make, value):
     """Too many nodes are too large, in both serializers."""
     with pytest.raises(TooLarge):
         make(REGISTRY, Limits(nodes=10)).dumps(value)
+
+
+@given(VALUES)
+@settings(deadline=None)
+def test_both_serializers_weigh_the_same(value):
+    """What is hashed of a value has one weight, whether it is counted in opcodes or in JSON."""
+    pickled, text = PickleSerializer(REGISTRY).dumps(value), JsonSerializer(REGISTRY).dumps(value).decode()
+    assert grammar._hashed(pickled) == tagged_json._hashed(tagged_json._PAIRS.raw_decode(text)[0])[1]
+
+
+COLLIDING = [b"\x8a\x0a" + (n * (2**61 - 1)).to_bytes(10, "little") for n in range(1, 300)]
+MANY = b"".join(COLLIDING)
+KEYS = b"".join(number + b"N" for number in COLLIDING)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"}(" + KEYS + b"u.",
+        b"}" + b"".join(number + b"Ns" for number in COLLIDING) + b".",
+        b"}(" + KEYS + b"u" + b"N" * 9 + b".",  # left on the stack
+        b"}(" + KEYS + b"ut.",  # and what follows cannot be read
+        b"}(" + KEYS + b"uQ.",
+        b"](}(" + KEYS + b"ue.",
+        b"\x8c\x03abc" * 200 + b"}(" + KEYS + b"u.",
+        b"X" + (900).to_bytes(4, "little") + b"(" * 900 + b"}(" + KEYS + b"u\x86.",
+        b"\x8c\1s](" + MANY + b"e\x86Q.",
+        b"\x8c\2fs](" + MANY + b"e\x86Q.",
+        b"(\x8c\2fs](" + MANY + b"etQ.",
+        b"X\1\0\0\0s](" + MANY + b"e\x86Q.",
+        b"\x8c\1s]" + b"".join(number + b"a" for number in COLLIDING) + b"\x86Q.",
+        b"](" + b"".join(b"\x8c\2fs](" + key + key + b"e\x86Q" for key in COLLIDING[:130]) + b"e.",
+        b"}(" + b"".join(key + b"\x85N" for key in COLLIDING) + b"u.",
+        b"}((" + MANY + b"tNu.",
+        b"}(](" + MANY + b"eNu.",  # a list cannot be a key
+    ],
+    ids=range(17),
+)
+def test_forged_keys_and_elements(payload):
+    """However a payload spells keys and elements, they are weighed before any of it is read."""
+    with pytest.raises(UnsealError, match="keys and elements, other than str and bytes, of weight"):
+        PickleSerializer(REGISTRY).loads(payload)
+
+
+NUMBERS = [str(n * (2**61 - 1)) for n in range(1, 300)]
+MEMBERS = {
+    "MANY": NUMBERS,
+    "MAPPED": [f"{number},1" for number in NUMBERS],
+    "SETS": [f'{{"~:fs":[{number},{number}]}}' for number in NUMBERS[:130]],
+    "TUPLES": [f'{{"~t":[{number}]}},0' for number in NUMBERS[:130]],
+}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"~d":[MAPPED]}',
+        '{"~:s":[MANY]}',
+        '{"~:fs":[MANY]}',
+        '{"a":{"~:s":[MANY]},"a":1}',  # what is overwritten is read too
+        '{"~t":{"~:s":[MANY]}}',
+        '{"~:q":[{"~t":[{"~:C":{"~d":[MAPPED]}}]}]}',
+        "[SETS]",
+        '{"~d":[TUPLES]}',
+        '{"~d":[{"~t":[MANY]},0]}',
+        '{"~:od":{"~d":[[MANY],0]}}',
+    ],
+    ids=range(10),
+)
+def test_forged_keys_and_elements_in_json(text):
+    """However a text spells keys and elements, they are weighed before any of it is read."""
+    for name, members in MEMBERS.items():
+        text = text.replace(name, ",".join(members))
+    with pytest.raises(UnsealError, match="keys and elements, other than str and bytes, of weight"):
+        JsonSerializer(REGISTRY).loads(text.encode())
+
+
+def test_a_cookie_of_many_keys_names_the_limit():
+    """An application that stores too many keys is told which limit that is."""
+    for make in SERIALIZERS:
+        with pytest.raises(TooManyValues):
+            make(REGISTRY).dumps({"chosen": set(range(257))})
 
 
 @pytest.mark.parametrize(

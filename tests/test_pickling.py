@@ -353,7 +353,7 @@ def test_deep_payloads(start, opener, end, levels):
         [{} for _ in range(300)],
         [()] * 300,
         [(n, (n,)) for n in range(300)],
-        {n: [n] for n in range(300)},
+        {n: [[n]] for n in range(200)},
         [datetime.timedelta(n) for n in range(160)],
         [0x5D5D5D5D] * 300,
         nest(200, lambda v: [v, "]" * 20], 0),

@@ -488,6 +488,31 @@ def test_not_marked(name):
         Item(7).call(name)
 
 
+def test_nothing_of_a_metaclass_is_public():
+    """What the metaclass defines is no method of the object, marked or not; what a base defines is."""
+
+    class Meta(type):
+        @public
+        def of_meta(cls):
+            raise AssertionError("a client has called it")
+
+        @public
+        def shared(cls):
+            raise AssertionError("a client has called it")
+
+    class Base:
+        @public
+        def shared(self):
+            return "of the base"
+
+    class Made(Base, Resumable, metaclass=Meta):
+        pass
+
+    with pytest.raises(NotPublicError):
+        Made().call("of_meta")
+    assert Made().call("shared") == "of the base"
+
+
 def test_a_private_name_is_not_called():
     """No mark makes a private method one that clients call."""
 

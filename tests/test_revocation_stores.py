@@ -1846,3 +1846,15 @@ def test_staleness_of_a_cache_over_a_cache():
     """What one cache does not know yet, the one before it may not know for as long again."""
     assert CachedStore(CachedStore(MemoryStore(), staleness=5), staleness=1).staleness == 6
     assert MemoryStore().staleness == 0
+
+
+def test_a_cached_entry_that_spares_a_session_is_looked_up_again(clock):
+    """The session that an entry spares can change, so that such an entry is not answered from the cache."""
+    behind = MemoryStore(clock=clock)
+    near, far = CachedStore(behind, clock=clock), CachedStore(behind, clock=clock)
+    now = int(clock())
+    near.revoke(b"u1", Entry(now - 10, b"a" * 16), 1000)
+    assert far.find([b"u1"]) == [Entry(now - 10, b"a" * 16)]
+    caller = Caller((b"u1",), now - 20, b"a" * 16, now)
+    assert near.revoke(b"u1", Entry(now, b"b" * 16), 1000, caller)
+    assert far.find([b"u1"]) == [Entry(now, b"b" * 16)]

@@ -281,18 +281,20 @@ def test_a_part_behind_one_that_is_too_large(form):
 
 @pytest.mark.parametrize(
     "value",
-    [[None] * 16 * 1024, [1.5j] * 1025, {"a": [frozenset()] * 1025}],
-    ids=["values", "typed", "in a dict"],
+    [[None] * 16 * 1024, [1.5j] * 1025, {"a": [frozenset()] * 1025}, dict.fromkeys(range(1025)), {*range(1025)}],
+    ids=["values", "typed", "in a dict", "keys", "elements"],
 )
 def test_too_many_values(form, value):
-    """More values than a reader takes are said to be that, with both limits."""
+    """More values than a reader takes are said to be that, with all three limits."""
     for attempt, path in ((value, "state"), (made(lines=value), "Order")):
-        with pytest.raises(NotSerializable, match="more than the 16384 values, or the 1024 of types besides") as caught:
+        with pytest.raises(
+            NotSerializable, match=r"the 16384 values, the 1024 of .+ the weight 1024 of keys"
+        ) as caught:
             form.dumps(attempt, "code" if isinstance(attempt, Order) else None)
         assert caught.value.path == path
 
 
 def test_as_many_values_as_are_read(form):
     """Up to the limits values are stored and read."""
-    value = [[None] * 12_000, [1.5j] * 1024]
+    value = [[None] * 9_000, [1.5j] * 1000, {*range(500)}, dict.fromkeys(range(520))]
     assert form.loads(form.dumps(value, None)) == [None, value]

@@ -16,7 +16,7 @@ from strategies import ANY_TEXT, EXAMPLES, HASHABLE_EXAMPLES, NOON, VALUES, exac
 
 from sealedsession.default_types import DEFAULT_TYPES
 from sealedsession.errors import NotSerializable, UnsealError
-from sealedsession.limits import DEFAULT_LIMITS, TooLarge
+from sealedsession.limits import DEFAULT_LIMITS, TooLarge, TooManyValues
 from sealedsession.pickling import PickleSerializer
 from sealedsession.tagged_json import JsonSerializer
 from sealedsession.values import Registry
@@ -535,7 +535,13 @@ def test_mutated_payloads(value, data):
 @given(VALUES)
 def test_both_hold_the_same_values(value):
     """What one serializer has read, the other one writes, and the value stays the same."""
-    from_pickle = PICKLE.loads(PICKLE.dumps(value))
+    try:
+        payload = PICKLE.dumps(value)
+    except TooManyValues:  # both limit what is hashed, and weigh it in the same way
+        with pytest.raises(TooManyValues):
+            dumps(value)
+        return
+    from_pickle = PICKLE.loads(payload)
     from_json = loads(dumps(from_pickle))
     assert plainly(from_json) == plainly(value)
     assert PICKLE.dumps(from_json) == PICKLE.dumps(loads(dumps(value)))

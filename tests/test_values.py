@@ -598,7 +598,7 @@ def test_nested_sets_are_looked_at_once_for_a_session():
     registry = Registry()
     registry.register(Chip, "chip", encode=encode, decode=Chip)
     value = frozenset(map(Chip, range(20)))
-    for _ in range(50):
+    for _ in range(40):
         value = frozenset([value, 1])
     for make in (PickleSerializer, JsonSerializer):
         visits.clear()

@@ -7,7 +7,7 @@ Rules:
 2. A revocation never uses the cache: the store behind it decides whether the caller is revoked. Afterwards the cached
    answers under the key and under the caller's keys are deleted, and the answer to an earlier look-up is not cached any
    more. So the process that revokes applies the revocation at once.
-3. An error is not an answer.
+3. An error is not an answer, and an entry that spares a session is not kept: the session that it spares may change.
 """
 
 import threading
@@ -84,7 +84,9 @@ class CachedStore(RevocationStore):
     def _answers_at(self, now: float, keys: Sequence[bytes]) -> dict[bytes, Entry | None]:
         oldest = now - self._staleness
         get = self._answers.get
-        return {key: known[1] for key in keys if (known := get(key)) is not None and known[0] > oldest}
+        answers = {key: known[1] for key in keys if (known := get(key)) is not None and known[0] > oldest}
+        # An entry that spares a session can be replaced by one that spares its successor: look that up again.
+        return {key: entry for key, entry in answers.items() if entry is None or not entry.spared}
 
     def _remember(
         self, asked: float, revocations: int, keys: list[bytes], found: list[Entry | None]

@@ -3,15 +3,21 @@
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
+from sealedsession.errors import UnsealError
+from sealedsession.grammar import Grammar
+from sealedsession.limits import DEFAULT_LIMITS
 from tests.corpus.assembler import call, data, dic, lst, num, o, text, tup, typed
 from tests.corpus.case import BOUNDED, Case, Group
-from tests.corpus.collisions import COLLIDING, fill
+from tests.corpus.collisions import COLLIDING, fill, mixed, pairs
 
 MAX_BYTES = 8 * 1024
 MAX_DEPTH = 256
 TYPED = 255
 ORDERED_KEYS = 128
 SPREAD = 40  # doublings: a trillion members
+# Comparing a Decimal with a float sets a flag in the decimal context of the thread, whoever compares them.
+FLAGS = ("in-float-decimal", "in-decimal-complex")
+_GRAMMAR = Grammar(DEFAULT_LIMITS)
 
 
 def memo() -> Iterator[Case]:
@@ -162,6 +168,14 @@ def _ordered(keys: Iterable[bytes]) -> bytes:
     return fill(keys, text("od") + o.EMPTY_DICT + o.MARK, o.NONE, o.SETITEMS + o.TUPLE2 + o.BINPERSID)
 
 
+def _is_within(payload: bytes) -> bool:
+    try:
+        _GRAMMAR.check(payload)
+    except UnsealError:
+        return False
+    return True
+
+
 def collide() -> Iterator[Case]:
     """Keys of one hash: every insertion compares with all that are there."""
     g = Group("collide", "ours")
@@ -186,6 +200,11 @@ def collide() -> Iterator[Case]:
         )
         elements = fill(few, text("s") + o.EMPTY_LIST + o.MARK, b"", o.APPENDS + o.TUPLE2 + o.BINPERSID)
         yield g.bounded(f"{name}-few-set", "elements of a set, which is written in another order", elements)
+    for name, first, second in pairs():
+        if name in FLAGS:
+            continue
+        keys = mixed(first, second, 0.5, _is_within)
+        yield g.bounded(f"{name}-mixed", "keys of two types, as many as are let through", keys)
     counts = fill(COLLIDING["int"](), text("C") + o.EMPTY_DICT + o.MARK, num(1), o.SETITEMS + o.TUPLE2 + o.BINPERSID)
     yield g.bounded("counted", "keys of a Counter", counts)
     yield g.bounded(

@@ -1,5 +1,6 @@
 """Other values of Django in sealed state: blocks, forms, lazy objects and text, safe strings, query strings, nobody."""
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from errno import EIO
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 from django import forms
+from django.apps import apps
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import OperationalError
@@ -25,6 +27,7 @@ from forging import forged
 from testapp.models import Author, Book, Tag
 
 from sealedsession.errors import ConfigError, NotSerializable, StaleStateError, UnsealError
+from sealedsession.integrations.django import blocks
 from sealedsession.integrations.django.values import DjangoRegistry
 from sealedsession.state import StateSealer
 
@@ -97,6 +100,18 @@ def test_a_block_is_that_of_today(templates: Path, reopened: Reopened, sealer: S
 def reset_loaders() -> None:
     for loader in engines["pages"].engine.template_loaders:
         loader.reset()
+
+
+@pytest.mark.usefixtures("templates")
+def test_a_template_is_loaded_once_for_all_blocks(sealer: StateSealer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many blocks of a template a state has, opening it loads the template once."""
+    token = sealer.seal([block("aside"), block("foot")] * 50, session_id="s")
+    loaded: list[str] = []
+    load = blocks.template_of
+    monkeypatch.setattr(blocks, "template_of", lambda backend, name: loaded.append(name) or load(backend, name))
+    opened = sealer.unseal(token, session_id="s")
+    assert [node.name for node in opened] == ["aside", "foot"] * 50
+    assert loaded == ["page.html"]
 
 
 def test_a_template_that_does_not_parse(templates: Path, sealer: StateSealer) -> None:
@@ -269,6 +284,76 @@ def test_a_form_for_a_row(form_sealer: StateSealer, queries: QueryCount) -> None
         form_sealer.unseal(token, session_id="s")
 
 
+class Wide(forms.Form):
+    """A form of many fields."""
+
+
+Wide.base_fields = {f"f{number}": forms.CharField() for number in range(60)}
+
+
+@pytest.fixture
+def wide_sealer(keys: dict[str, str]) -> StateSealer:
+    registry = DjangoRegistry()
+    for cls in (Search, BookForm, Wide):
+        registry.register_form(cls)
+    return StateSealer(**keys, registry=registry)
+
+
+def forge_forms(keys: dict[str, str], values: list[tuple[str, Any]]) -> str:
+    """A token of forms that were never made: of the code of each, and its data."""
+    forging = DjangoRegistry()
+    classes = {code: type("Forged", (tuple,), {}) for code, _ in values}
+    for code, cls in classes.items():
+        forging.register(cls, code, encode=tuple, decode=cls)
+    return StateSealer(**keys, registry=forging).seal([classes[code](data) for code, data in values], session_id="s")
+
+
+EMPTY = (None, {}, None, None)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [("Search", EMPTY)] * 17,
+        [("Wide", EMPTY)] * 9,
+        [("Search", EMPTY)] * 9 + [("BookForm", EMPTY)] * 8,
+        [("Search", (None, {"a": [number]}, None, None)) for number in range(17)],
+    ],
+    ids=["forms", "fields", "of two classes", "with initial values"],
+)
+def test_forms_are_few(values: list[tuple[str, Any]], wide_sealer: StateSealer, keys: dict[str, str]) -> None:
+    """A payload of more forms, or fields in them, than a page has is refused before the last of them are made."""
+    with pytest.raises(UnsealError, match="more than 16 forms, or 512 fields") as caught:
+        wide_sealer.unseal(forge_forms(keys, values), session_id="s")
+    assert caught.value.code == "forbidden_value"
+
+
+@pytest.mark.usefixtures("db")
+def test_forms_that_are_made_alone_share_the_bound(wide_sealer: StateSealer, keys: dict[str, str]) -> None:
+    """Forms with rows inside are made one by one, and are counted together all the same."""
+    row = Author.objects.create(name="Ada")
+    values = [("Search", (None, {"a": row}, None, None))] * 17
+    with pytest.raises(UnsealError, match="more than 16 forms"):
+        wide_sealer.unseal(forge_forms(keys, values), session_id="s")
+
+
+@pytest.mark.usefixtures("db")
+def test_a_page_of_forms(wide_sealer: StateSealer) -> None:
+    """As many forms as a page has are sealed and opened, again and again."""
+    page = [*[Wide() for _ in range(8)], *[Search() for _ in range(7)], BookForm()]
+    for _ in range(3):
+        page = wide_sealer.unseal(wide_sealer.seal(page, session_id="s"), session_id="s")
+    assert [type(form) for form in page] == [*[Wide] * 8, *[Search] * 7, BookForm]
+
+
+@pytest.mark.parametrize("page", [[Search() for _ in range(17)], [Wide() for _ in range(9)]], ids=["forms", "fields"])
+def test_forms_that_would_not_be_opened(page: list[Any], wide_sealer: StateSealer) -> None:
+    """More forms than can be opened are not sealed, and the error names the place of the first one too many."""
+    with pytest.raises(NotSerializable, match="one of too many") as caught:
+        wide_sealer.seal(page, session_id="s")
+    assert caught.value.path == f"state[{len(page) - 1}]"
+
+
 def test_forms_have_to_be_registered(sealer: StateSealer) -> None:
     """A form of a class that nobody has registered is refused, also if it is a subclass of one that is."""
 
@@ -395,6 +480,21 @@ def test_query_strings(reopened: Reopened) -> None:
     assert opened == QueryDict("a=1&a=2&b=")
     with pytest.raises(AttributeError, match="immutable"):
         opened["a"] = "3"
+
+
+def test_nobody_without_the_application(open_forged: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token of an AnonymousUser imports nothing: without django.contrib.auth, it is refused."""
+    token = forged("dj.anonymous", None)
+    assert open_forged(token) == AnonymousUser()
+    with monkeypatch.context() as patch:
+        patch.delitem(apps.app_configs, "auth")
+        with pytest.raises(UnsealError, match="forbidden_value"):
+            open_forged(token)
+    name = "django.contrib.auth.models"
+    monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(UnsealError, match="forbidden_value"):
+        open_forged(token)
+    assert name not in sys.modules
 
 
 @pytest.mark.parametrize(

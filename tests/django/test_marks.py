@@ -1,5 +1,6 @@
 """The net under recipes: what makes another query, or other rows, is told from the query, and is not sealed."""
 
+import itertools
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from django.db.models import Count, F, FloatField, Q, Sum, Value
 from testapp.models import Author, Book, Tag
 
 from sealedsession.errors import NotSerializable
-from sealedsession.integrations.django import querysets
+from sealedsession.integrations.django import marks, querysets
 from sealedsession.integrations.django.marks import mark_of
 from sealedsession.state import StateSealer
 
@@ -92,3 +93,72 @@ def test_what_was_misread_is_not_sealed(steps: Any, sealer: StateSealer, monkeyp
     monkeypatch.setattr(querysets, "explanations", lambda *_: iter([steps]))
     with pytest.raises(NotSerializable, match="the way in which its filters, annotations and values were put together"):
         sealer.seal(queryset, session_id="s")
+
+
+@pytest.fixture
+def followed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Recipes that are followed to see whether they explain a query."""
+    recipes: list[Any] = []
+    follow = querysets.queryset_of
+
+    def watched(recipe: Any, *arguments: Any) -> Any:
+        recipes.append(recipe)
+        return follow(recipe, *arguments)
+
+    monkeypatch.setattr(querysets, "queryset_of", watched)
+    return recipes
+
+
+@pytest.mark.parametrize("part", [books.filter(title="A"), books.annotate(n=Count("tags")).values("title", "n")])
+def test_explaining_ends(part: Any, sealer: StateSealer, followed: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A query that no recipe makes is given up after 64 of them, and the search for the fault does not begin anew."""
+    marks = itertools.count()
+    monkeypatch.setattr(querysets, "mark_of", lambda _: next(marks))
+    monkeypatch.setattr(querysets, "explanations", lambda *_: itertools.repeat([("filter", ("title__exact", "A"))]))
+    with pytest.raises(NotSerializable, match="the way in which its filters") as caught:
+        sealer.seal({"a": [part]}, session_id="s")
+    assert caught.value.path == "state['a'][0]"
+    assert len(followed) == 64
+
+
+def test_explanations_share_a_budget(sealer: StateSealer, followed: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The explanations of all query sets of a state cost no more than two states may, however many there are."""
+    long = [("filter", ["OR", False, *[("pages__exact", n) for n in range(500)]])]
+    of_first = itertools.chain(itertools.repeat([("none",)], 9), [[("order_by", ["title"])]])
+    readings = iter([itertools.chain(itertools.repeat(long, 9), of_first), itertools.repeat(long)])
+    monkeypatch.setattr(querysets, "explanations", lambda *_: next(readings))
+    with pytest.raises(NotSerializable, match="nodes") as caught:
+        sealer.seal([books.order_by("title"), books.order_by("pages")], session_id="s")
+    assert caught.value.path == "state[1]"
+    assert len(followed) < 64
+
+
+def test_a_fault_elsewhere_explains_nothing_again(sealer: StateSealer, followed: list[Any]) -> None:
+    """The search for a value that cannot be stored takes the recipes that were found before."""
+    state = [books.filter(title="A"), books.order_by("title"), object()]
+    with pytest.raises(NotSerializable) as caught:
+        sealer.seal(state, session_id="s")
+    assert caught.value.path == "state[2]"
+    assert len(followed) == 2
+    assert sealer.seal(state[:2], session_id="s")
+    assert len(followed) == 4
+
+
+def test_what_could_not_be_opened_together_is_not_sealed(sealer: StateSealer) -> None:
+    """Query sets that are within the bounds one by one, and together would be refused when opened, are not sealed."""
+    one = books.exclude(Q(*[("title", str(n)) for n in range(150)], _connector=Q.OR))
+    assert sealer.unseal(sealer.seal([one, one.all()], session_id="s"), session_id="s")
+    with pytest.raises(NotSerializable, match="nodes") as caught:
+        sealer.seal([one.all() for _ in range(9)], session_id="s")
+    assert caught.value.path.startswith("state[")
+
+
+def test_the_pattern_of_aliases_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many joins a query has, its SQL is searched by one pattern."""
+    made: list[str] = []
+    compile_pattern = marks.re.compile
+    monkeypatch.setattr(marks.re, "compile", lambda pattern, *_: made.append(pattern) or compile_pattern(pattern))
+    assert mark_of(
+        books.filter(author__name="A", editor__name="B", publisher__name="C").select_related("author__mentor")
+    )
+    assert len(made) == 1

@@ -501,7 +501,7 @@ BEYOND: dict[str, tuple[Callable[[], Any], str]] = {
     "value": (lambda: books().annotate(x=Value(1j, output_field=models.Field())), "a complex for a value"),
     "annotations of annotations": (_doubled, "more than 16384 nodes"),
     "alternatives": (lambda: books().filter(_alternatives(11)), "more than 16384 nodes"),
-    "joins": (lambda: _joined(150), "more than 128 steps"),
+    "joins": (lambda: _joined(65), "more than 64 joins"),
     "descending annotation": (
         lambda: books().annotate(**{"-x": F("pages")}),
         "an annotation whose name begins with a minus",
@@ -510,9 +510,9 @@ BEYOND: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: books().annotate(page_set=Value(1)),
         "the annotation 'page_set', which would hide what rows of testapp.Book have",
     ),
-    "names": (
-        lambda: books().filter(functools.reduce(operator.or_, [Q(author__name=str(n)) for n in range(300)])),
-        "more than 512 names joined by __",
+    "relations": (
+        lambda: books().select_related(*[f"{name}{'__mentor' * 32}" for name in ("author", "editor")]),
+        "more than 64 joins",
     ),
     "name of a method": (
         lambda: books().annotate(delete=Value(1)),
@@ -530,6 +530,31 @@ def test_what_is_beyond_the_bounds(name: str, sealer: StateSealer) -> None:
         sealer.seal({"shown": query()}, session_id="s")
 
 
+MINUTE = datetime.timedelta(minutes=1)
+EDGES = {
+    f"{name} {place}": time.replace(tzinfo=datetime.timezone(sign * 60 * MINUTE))
+    for place, time in {"exactly": MINUTE * 0, "nearly": MINUTE}.items()
+    for name, time, sign in (("max", datetime.datetime.max - time, -1), ("min", datetime.datetime.min + time, 1))
+}
+
+
+@pytest.mark.usefixtures("db")
+@pytest.mark.parametrize("name", EDGES)
+def test_the_first_and_the_last_time(name: str, reopened: Reopened, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Times that UTC does not reach are kept as they are, in conditions, lists, values and defaults."""
+    time = EDGES[name]
+    monkeypatch.setattr(connection.ops, "adapt_datetimefield_value", lambda value: value)  # as PostgreSQL has it
+    for queryset in (
+        books().filter(added__lt=time),
+        books().exclude(added__range=(time, time)),
+        books().filter(added__in=[time, None]),
+        books().annotate(x=Value(time)),
+        books().annotate(x=Max("added", default=time)),
+    ):
+        assert _words(reopened(queryset)) == _words(queryset)
+    assert _words(reopened(books().filter(added__gt=datetime.datetime.max.replace(tzinfo=datetime.UTC))))
+
+
 @pytest.mark.usefixtures("db")
 def test_bytes_that_can_change(reopened: Reopened) -> None:
     """A bytearray is sealed as the bytes that it had: a recipe holds nothing that changes."""
@@ -542,6 +567,9 @@ WITHIN: Queries = {
     "alternatives": lambda: books().filter(_alternatives(5)),
     "names": lambda: books().filter(functools.reduce(operator.or_, [Q(title=str(n)) for n in range(200)])),
     "joins": lambda: _joined(60),
+    "names in one filter": lambda: books().filter(
+        functools.reduce(operator.or_, [Q(author__mentor__name=str(n)) for n in range(300)])
+    ),
     "annotations": lambda: books().annotate(**{f"n{number}": F("pages") + number for number in range(100)}),
     "a union of many": lambda: books().filter(pk=0).union(*[books().filter(pk=number) for number in range(1, 40)]),
     "unions of unions": lambda: functools.reduce(

@@ -4,8 +4,9 @@ The template is loaded again by the loaders of its engine, and the block looked 
 that is gone, with its template or without, is a `StaleStateError`; a template that does not parse any more tells so.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from errno import EISDIR, ENAMETOOLONG, ENOTDIR
+from functools import cache
 from typing import Any
 
 from django.template import TemplateDoesNotExist, engines
@@ -53,7 +54,8 @@ def fetch(references: list[tuple[str, str, tuple[str, ...]]]) -> list[Any]:
 
     :raises StaleStateError: when one of them is gone.
     """
-    return [_block(*reference) for reference in references]
+    found = cache(_found)  # a template is loaded once for all its blocks
+    return [_block(found, *reference) for reference in references]
 
 
 def template_of(backend: Any, name: str) -> Any:
@@ -81,13 +83,21 @@ def _forget(engine: Any, name: str) -> None:
             loader.get_template_cache.pop(loader.cache_key(name), None)
 
 
-def _block(engine: str, template: str, path: tuple[str, ...]) -> Any:
+def _found(engine: str, template: str) -> dict[tuple[str, ...], Any]:
+    backend = engines[engine]
+    blocks = [*_blocks_of(backend, template)] if isinstance(backend, DjangoTemplates) else []
+    return dict(reversed(blocks))  # of several on one path the first
+
+
+def _block(found: Callable[[str, str], Any], engine: str, template: str, path: tuple[str, ...]) -> Any:
+    gone = StaleStateError(f"the block {'.'.join(path)[:60]!a} of the template {template[:60]!a}: gone")
     try:
-        backend = engines[engine]
-        blocks = _blocks_of(backend, template) if isinstance(backend, DjangoTemplates) else ()
-        return next(block for found, block in blocks if found == path)
-    except (InvalidTemplateEngineError, TemplateDoesNotExist, StopIteration) as error:
-        raise StaleStateError(f"the block {'.'.join(path)[:60]!a} of the template {template[:60]!a}: gone") from error
+        block = found(engine, template).get(path)
+    except (InvalidTemplateEngineError, TemplateDoesNotExist) as error:
+        raise gone from error
+    if block is None:
+        raise gone
+    return block
 
 
 def _blocks_of(backend: Any, template: str) -> Iterator[tuple[tuple[str, ...], Any]]:

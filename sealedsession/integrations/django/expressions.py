@@ -134,7 +134,7 @@ class Expressions(Columns, ABC):
 
 
 def plain(value: Any) -> Any:
-    """A value as a database sees it: without enums and subclasses, and times with a zone in UTC."""
+    """Return a value as a database sees it: without enums and subclasses, and times with a zone in UTC."""
     if isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -146,9 +146,16 @@ def plain(value: Any) -> Any:
     if isinstance(value, bytearray):
         return bytes(value)
     if isinstance(value, datetime.datetime) and value.tzinfo is not None:
-        return value.astimezone(datetime.UTC)
+        return _in_utc(value)
     if isinstance(value, dict):
         return {plain(key): plain(member) for key, member in value.items()}
     if isinstance(value, tuple):
         return tuple(map(plain, value))
     return list(map(plain, value)) if isinstance(value, list | set | frozenset) else value
+
+
+def _in_utc(value: datetime.datetime) -> datetime.datetime:
+    try:
+        return value.astimezone(datetime.UTC)
+    except OverflowError:  # the first or the last hours that there are, which UTC does not reach
+        return value

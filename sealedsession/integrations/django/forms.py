@@ -4,6 +4,7 @@
    instance, by reference, if that is saved.
 2. Files are not sealed, as browsers do not give them twice; nor are errors: validation finds them again.
 3. Data is checked before a form is made of it. What its class raises then is the application's, and passes.
+4. The number of forms in a payload, and of their fields, is bounded, see `budget`.
 """
 
 import inspect
@@ -14,7 +15,8 @@ from django.forms import BaseForm
 from django.forms.models import BaseModelForm
 from django.http import QueryDict
 
-from sealedsession.errors import ConfigError
+from sealedsession.errors import ConfigError, UnsealError
+from sealedsession.integrations.django.budget import current
 from sealedsession.integrations.django.operands import exactly
 from sealedsession.shapes import Codec
 
@@ -44,10 +46,23 @@ def form_codec(cls: type[Any]) -> tuple[Codec, Callable[[list[Any]], list[Any]]]
             made["instance"] = instance
         return made
 
-    return Codec(_encode, decode), lambda checked: [cls(**made) for made in checked]
+    def make(checked: list[Any]) -> list[Any]:
+        for _ in checked:
+            current().reading.form(_fields_of(cls))
+        return [cls(**made) for made in checked]
+
+    return Codec(lambda form: current().once(form, _encode), decode), make
+
+
+def _fields_of(cls: Any) -> int:
+    return len(getattr(cls, "base_fields", ()))
 
 
 def _encode(form: Any) -> object:
+    try:
+        current().reading.form(_fields_of(type(form)))
+    except UnsealError as error:
+        raise TypeError(f"it is one of too many: {error.detail}. Seal what the forms are made of") from None
     data = form.data if form.is_bound else None
     initial = {name: value() if callable(value) else value for name, value in form.initial.items()}
     instance = getattr(form, "instance", None)

@@ -5,6 +5,7 @@ on what else was done with a QuerySet. So each join is called by the way to it, 
 """
 
 import re
+from collections import Counter
 from typing import Any
 
 from sealedsession.integrations.django.expressions import plain
@@ -37,37 +38,44 @@ def compiled(queryset: Any) -> tuple[str, Any]:
     query = queryset.query.clone()
     compiler = query.get_compiler(queryset.db, elide_empty=False)
     from_clause = compiler.get_from_clause
-    names: dict[str, str] = {}
+    ways = _Ways()
 
     def from_clause_in_order() -> tuple[list[str], Any]:
         (first, *joined), parameters = from_clause()
-        names.update(_names(query))  # now, when all joins are there and those in use are counted
+        ways.find(query)  # now, when all joins are there and those in use are counted
         _, *aliases = (alias for alias in query.alias_map if query.alias_refcount[alias])
         joins = zip(joined, (query.alias_map[alias] for alias in aliases), strict=True)
-        return [first, *sorted(_renamed(clause, join, names) for clause, join in joins)], parameters
+        return [first, *sorted(ways.name_join(clause, join) for clause, join in joins)], parameters
 
     compiler.get_from_clause = from_clause_in_order
     sql, parameters = compiler.as_sql()
-    return _with_names(sql, names), parameters
+    return ways.name(sql), parameters
 
 
-def _names(query: Any) -> dict[str, str]:
-    """For each alias the way to it: by which relations, and for how many of them it is."""
-    names: dict[str, str] = {}
-    for alias, join in query.alias_map.items():
-        if not query.alias_refcount[alias]:
-            continue
-        way = f"{names[join.parent_alias]}.{id(join.join_field)}" if join.parent_alias else "way"
-        names[alias] = f"{way}.{sum(name.startswith(f'{way}.') for name in names.values())}"
-    return names
+class _Ways:
+    """The ways to the tables of one query, by their aliases: by which relations, and for how many of them it is."""
 
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self._aliases: re.Pattern[str] | None = None
 
-def _renamed(clause: str, join: Any, names: dict[str, str]) -> str:
-    condition = clause[clause.index(" ON (") :]
-    return f"{join.join_type} {join.table_name} {names[join.table_alias]}{_with_names(condition, names)}"
+    def find(self, query: Any) -> None:
+        """Find the way to each alias in use."""
+        names, siblings = self._names, Counter[str]()
+        for alias, join in query.alias_map.items():
+            if not query.alias_refcount[alias]:
+                continue
+            way = f"{names[join.parent_alias]}.{id(join.join_field)}" if join.parent_alias else "way"
+            names[alias] = f"{way}.{siblings[way]}"
+            siblings[way] += 1
+        aliases = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+        self._aliases = re.compile(rf"""(?<![\w."`])(["`]?)({aliases})\1\.""") if names else None
 
+    def name_join(self, clause: str, join: Any) -> str:
+        """Write a join with ways instead of aliases."""
+        condition = clause[clause.index(" ON (") :]
+        return f"{join.join_type} {join.table_name} {self._names[join.table_alias]}{self.name(condition)}"
 
-def _with_names(sql: str, names: dict[str, str]) -> str:
-    aliases = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
-    pattern = rf"""(?<![\w."`])(["`]?)({aliases})\1\."""
-    return re.sub(pattern, lambda found: f"<{names[found[2]]}>.", sql) if names else sql
+    def name(self, sql: str) -> str:
+        """Write SQL with ways instead of aliases."""
+        return self._aliases.sub(lambda found: f"<{self._names[found[2]]}>.", sql) if self._aliases else sql

@@ -18,14 +18,15 @@ import decimal
 import enum
 import ipaddress
 import re
+import sys
 import uuid
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, cast
 
-from django.db.models import Avg, Count, F, Max, Min, OrderBy, Q, StdDev, Sum, Value, Variance
+from django.db.models import Avg, Count, F, JSONField, Max, Min, OrderBy, Q, StdDev, Sum, Value, Variance
 from django.db.models.expressions import CombinedExpression
 
-from sealedsession.errors import UnsealError
+from sealedsession.integrations.django.budget import Budget, Joins, refuse
 
 AGGREGATES: dict[str, Any] = {cls.__name__: cls for cls in (Avg, Count, Max, Min, StdDev, Sum, Variance)}
 ARITHMETIC = ("+", "-", "*", "/", "^", "%%")  # as Django calls them
@@ -40,75 +41,28 @@ SCALARS = frozenset(
 )
 
 _DEPTH = 32  # levels: more than anybody reads, and far from the recursion limit
-_STEPS = 128  # and recipes: each step copies the query, with those that are combined in it
-_NAMES = 512  # joined by __: each looks for its join among all others. Databases take about 60 joins.
-_WEIGHT = 16384  # nodes that Django compiles: about a second. As much plain data as state may hold has fewer.
 _MEMBERS = 16  # members or characters of a value that weigh as much as a node
-_COPIED = 8  # nodes that a step copies in the time in which one is compiled
-_EXCLUDED = 16  # nodes that a negated condition weighs besides, which is a query of its own where it is on many rows
 _CONNECTORS = ("AND", "OR", "XOR")
 # Fields, lookups, and keys in JSON. Django writes some into SQL, between quotation marks: there are none among these.
 _PATH = re.compile(r"[\w-]{1,500}")
-
-
-class Budget:
-    """What a recipe may cost with all recipes in it. A few characters can ask for a query without end: Django writes an
-    annotation wherever it is mentioned, and the members of XOR twice; and each step copies what is there, all of it.
-
-    :param weight: nodes of SQL that are left for it.
-    :ivar times: how often Django writes what is read now.
-    :ivar negations: those around what is read now.
-    :ivar nodes: those that are there, to be copied.
-    """
-
-    def __init__(self, weight: int = _WEIGHT) -> None:
-        self.weight = weight
-        self.times = 1
-        self.negations = 0
-        self._steps, self._names = _STEPS, _NAMES
-        self.nodes = 0
-
-    def step(self, copied: int = 0) -> None:
-        """Pay for a recipe; or a step, and for the nodes that it copies."""
-        self._steps -= 1
-        if self._steps < 0:
-            refuse(f"more than {_STEPS} steps")
-        self._pay(copied // _COPIED)
-
-    def node(self, weight: int = 1) -> None:
-        """Pay for a node of SQL."""
-        self.nodes += weight * self.times
-        self._pay(weight * self.times)
-
-    def condition(self) -> None:
-        """Pay for what a condition may become where it is negated."""
-        if self.negations:
-            self._pay(_EXCLUDED * self.times)
-
-    def names(self, number: int) -> None:
-        """Pay for names on the way to a column."""
-        self._names -= number
-        if self._names < 0:
-            refuse(f"more than {_NAMES} names joined by __")
-
-    def _pay(self, weight: int) -> None:
-        self.weight -= weight
-        if self.weight < 0:
-            refuse(
-                f"more than {_WEIGHT} nodes: annotations count wherever they are mentioned, XOR counts twice, negated "
-                f"conditions for {_EXCLUDED}, and each step for an {_COPIED}th of what is there"
-            )
+# Fields, in modules that are not loaded where no model has them.
+_HSTORE = ("django.contrib.postgres.fields.hstore", "HStoreField")
+_SPATIAL = ("django.contrib.gis.db.models.fields", "BaseSpatialField")
 
 
 class Operands:
     """Makes conditions and expressions, of one recipe.
 
     :param queryset_of: makes a QuerySet of a recipe within, and gets the level it is on and the budget.
+    :param joins: those of the query.
+    :ivar query: Django's, as the steps so far have made it.
     """
 
-    def __init__(self, queryset_of: Callable[[Any, int, Budget], Any], budget: Budget) -> None:
+    def __init__(self, queryset_of: Callable[[Any, int, Budget], Any], budget: Budget, joins: Joins) -> None:
+        self.query: Any = None
         self._queryset_of = queryset_of
         self._budget = budget
+        self._joins = joins
         self._weights: dict[str, int] = {}  # of annotations
 
     def annotation(self, name: Any, data: Any, depth: int) -> dict[str, Any]:
@@ -124,17 +78,22 @@ class Operands:
         self._weights[name] = before - self._budget.weight
         return made
 
-    def path(self, data: Any) -> str:
-        """The names of fields and lookups, and perhaps of an annotation first, joined by ``__``."""
+    def path(self, data: Any, *, follow: Callable[[list[str]], None] | None = None) -> str:
+        """Pay for a path: names of fields and lookups, and perhaps of an annotation first, joined by ``__``.
+
+        :param follow: pays for its joins, `Joins.follow` unless given.
+        """
         names = path(data).removeprefix("-").split("__")
         self._budget.names(len(names) - 1)
         starts = ["__".join(names[: number + 1]) for number in range(len(names))]  # Count("tags__name") names itself
         self._budget.node(max(self._weights.get(start, 1) for start in starts))
+        if self._weights.keys().isdisjoint(starts):
+            (follow or self._joins.follow)(names)
         return str(data)
 
-    def paths(self, data: Any) -> list[str]:
-        """A list of such names."""
-        return [self.path(member) for member in exactly(data, list)]
+    def paths(self, data: Any, *, follow: Callable[[list[str]], None] | None = None) -> list[str]:
+        """Pay for a list of paths."""
+        return [self.path(member, follow=follow) for member in exactly(data, list)]
 
     def condition(self, data: Any, depth: int) -> Q:
         """Make a condition.
@@ -155,14 +114,14 @@ class Operands:
         if name == "F" and len(arguments) == 1:
             return F(self.path(arguments[0]))
         if name == "value" and len(arguments) == 1:
-            return Value(self._value(arguments[0]))
+            return Value(self._value(arguments[0], None))
         if name in ARITHMETIC and len(arguments) == 2:
             left, right = (self.expression(argument, depth + 1) for argument in arguments)
             return CombinedExpression(left, name, right)
         if name in AGGREGATES and len(arguments) == 2:
             argument, options = arguments
             inner = "*" if argument == ("*",) else self.expression(argument, depth + 1)
-            return AGGREGATES[name](inner, **self._options(options, depth + 1))
+            return AGGREGATES[name](inner, **self._options(options, inner, depth + 1))
         return refuse("an expression that there is not")
 
     def ordering(self, data: Any, depth: int) -> Any:
@@ -171,7 +130,7 @@ class Operands:
         :raises UnsealError: for what is none.
         """
         if type(data) is str:
-            return data if data == "?" else self.path(data)
+            return data if data == "?" else self.path(data, follow=self._joins.order)
         name, *arguments = exactly(data, tuple)
         if name != "order":
             return self.expression(data, depth)
@@ -197,36 +156,64 @@ class Operands:
         self._budget.condition()
         name, *operand = exactly(data, tuple)
         kind, value = operand if len(operand) == 2 else ("v", *exactly(operand, list, length=1))
-        return self.path(name), self._operand(kind, value, depth + 1)
+        name = self.path(name, follow=lambda names: self._joins.follow(names, self._joins.call))
+        return name, self._operand(kind, value, name, depth + 1)
 
-    def _operand(self, kind: Any, data: Any, depth: int) -> Any:
+    def _operand(self, kind: Any, data: Any, name: str, depth: int) -> Any:
+        """Make the right side of a lookup.
+
+        :param name: the left side.
+        """
         check_depth(depth)
         if kind == "v":
-            return self._value(data)
+            return self._value(data, name)
         if kind == "x":
             return self.expression(data, depth)
         if kind == "q":
             return self._queryset_of(data, depth, self._budget)
         if kind == "l":
             members = [exactly(member, tuple, length=2) for member in exactly(data, list)]
-            return [self._operand(inner, value, depth + 1) for inner, value in members]
+            return [self._operand(inner, value, name, depth + 1) for inner, value in members]
         return refuse("an operand of another form")
 
-    def _options(self, data: Any, depth: int) -> dict[str, Any]:
+    def _options(self, data: Any, argument: Any, depth: int) -> dict[str, Any]:
         options = dict(exactly(data, dict))
         for name, value in options.items():
             if name == "filter":
                 options[name] = self.condition(value, depth)
             elif name == "default":
-                self._value(value)
+                self._value(value, cast(Any, argument).name if isinstance(argument, F) else None)
             elif name not in ("distinct", "sample") or value is not True:
                 refuse("an option that there is not")
         return options
 
-    def _value(self, value: Any) -> Any:
-        """A value to compare with: plain data, and members of enums."""
+    def _value(self, value: Any, name: str | None) -> Any:
+        """Check a value: plain data, and members of enums.
+
+        A field that prepares the value could do more with it than compare: GeoDjango makes rasters of dicts, and opens
+        files and URLs that a str names.
+
+        :param name: what it is compared with, or stands for, if that is a column or an annotation.
+        """
         self._budget.node(1 + _size(value) // _MEMBERS)
+        if type(value) in (list, tuple, set, frozenset):
+            self._budget.hashes(value)
+        with_dict = _has_dict(value)
+        if (with_dict or _SPATIAL[0] in sys.modules) and value is not None and type(value) is not bool:
+            field = None if name is None else self._field(name)
+            if with_dict and not (isinstance(field, JSONField) or _is_one(field, _HSTORE)):
+                refuse("a dict for a field that holds none")
+            if _is_one(field, _SPATIAL):
+                refuse("a value for a spatial field")
         return value
+
+    def _field(self, name: str) -> Any:
+        """The field that a path leads to, or the one that an annotation is of."""
+        _, names, annotation = self.query.solve_lookup_type(name)
+        if annotation:
+            return annotation.output_field
+        field = self.query.names_to_path(list(names), self.query.get_meta())[1]
+        return getattr(field, "base_field", field)  # of an array
 
 
 def _size(value: Any) -> int:
@@ -239,6 +226,18 @@ def _size(value: Any) -> int:
     if value is not None and kind not in SCALARS and not isinstance(value, enum.Enum):
         refuse(f"a {kind.__name__} for a value")
     return len(value) if isinstance(value, str | bytes) else 0
+
+
+def _has_dict(value: Any) -> bool:
+    if type(value) in (list, tuple, set, frozenset):
+        return any(map(_has_dict, value))
+    return type(value) is dict
+
+
+def _is_one(field: Any, of: tuple[str, str]) -> bool:
+    """Whether a field is of a class, in a module that may not be loaded."""
+    module, name = of
+    return module in sys.modules and isinstance(field, getattr(sys.modules[module], name))
 
 
 def path(data: Any) -> str:
@@ -264,8 +263,3 @@ def check_depth(depth: int) -> None:
     """Refuse what is nested too deep."""
     if depth > _DEPTH:
         refuse(f"more than {_DEPTH} levels")
-
-
-def refuse(what: str) -> NoReturn:
-    """Say that a recipe is none."""
-    raise UnsealError("forbidden_value", f"a recipe with {what}")

@@ -3,11 +3,12 @@
 1. What is sealed is what a QuerySet asks for, never rows that it has fetched, nor an object of Django's.
 2. A recipe is read from the query, followed, and compiled: only if that makes the same SQL and the same parameters, it
    is sealed. What recipes cannot say is an error when it is sealed, and never a query that is another one.
-3. What a recipe may cost is bounded, see `operands`. One that would cost more is not sealed.
+3. What the recipes of a payload may cost together is bounded, see `budget`. What would cost more is not sealed.
 4. Neither sealing nor unsealing makes a query. (Relations of contenttypes ask for their type once in a process. If
    there is none, Django would write it: unsealing does not let it, and the recipe is stale.)
 """
 
+import itertools
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -20,9 +21,9 @@ from django.db.models import QuerySet
 from django.db.models.query import ModelIterable
 
 from sealedsession.errors import StaleStateError, UnsealError
+from sealedsession.integrations.django.budget import EXPLANATIONS, WEIGHT, Budget, Work, current
 from sealedsession.integrations.django.columns import Unsayable
 from sealedsession.integrations.django.marks import compiled, mark_of
-from sealedsession.integrations.django.operands import Budget
 from sealedsession.integrations.django.reading import explanations
 from sealedsession.integrations.django.recipes import (
     FETCH_MODES,
@@ -43,12 +44,17 @@ _ADVICE = (
 
 
 def encode(queryset: Any) -> object:
-    """The recipe of a QuerySet.
+    """Return the recipe of a QuerySet.
 
     :raises TypeError: naming the part that recipes cannot say.
     """
+    work = current()
+    return work.once(queryset, lambda queryset: _encoded(queryset, work))
+
+
+def _encoded(queryset: Any, work: Work) -> object:
     try:
-        return _recipe_of(queryset)
+        return _recipe_of(queryset, work)
     except Unsayable as error:
         raise TypeError(f"recipes have no words for {error}: {_ADVICE}") from None
 
@@ -66,13 +72,9 @@ def fetch(recipes: list[Any]) -> list[Any]:
     :raises UnsealError: for what is no recipe.
     :raises StaleStateError: for one that does not fit the models any more.
     """
-    budget = Budget()
-    querysets = []
+    budget = current().reading
     with _content_types_are_read():
-        for recipe in recipes:
-            budget = Budget(budget.weight)  # which is for all together: recipes are short, and so can be many
-            querysets.append(_followed(recipe, budget))
-    return querysets
+        return [_followed(recipe, budget) for recipe in recipes]
 
 
 def _followed(recipe: Any, budget: Budget) -> Any:
@@ -105,7 +107,7 @@ def _without_insert(execute: Callable[..., Any], sql: str, *arguments: Any) -> A
     return execute(sql, *arguments)
 
 
-def _recipe_of(queryset: Any) -> tuple[Any, ...]:
+def _recipe_of(queryset: Any, work: Work) -> tuple[Any, ...]:
     query, model = queryset.query, queryset.model
     manager = manager_of(queryset)
     if manager is None:
@@ -116,23 +118,31 @@ def _recipe_of(queryset: Any) -> tuple[Any, ...]:
         raise Unsayable(f"{', '.join(others)}: attributes of a {type(queryset).__name__}")
     end = _prefetching(queryset)
     mark = None
-    for steps in explanations(query, _values_of(queryset)):
+    for steps in itertools.islice(explanations(query, _values_of(queryset)), EXPLANATIONS):
         mark = mark or mark_of(queryset)
         recipe = (model._meta.label, manager, _database_of(queryset), [*steps, *end])
-        if _is_made_by(recipe, mark):
+        if _is_made_by(recipe, mark, work):
             return recipe
     raise Unsayable("the way in which its filters, annotations and values were put together")
 
 
-def _is_made_by(recipe: tuple[Any, ...], mark: Any) -> bool:
+def _is_made_by(recipe: tuple[Any, ...], mark: Any, work: Work) -> bool:
     try:
-        return bool(mark_of(queryset_of(recipe, 0, Budget())) == mark)
+        budget = Budget()
+        try:
+            made = queryset_of(recipe, 0, budget)
+        finally:
+            work.explaining.pay(WEIGHT - budget.weight)
+        if mark_of(made) != mark:
+            return False
+        work.reading.pay(WEIGHT - budget.weight)
     except UnsealError as error:
         raise Unsayable(error.detail.removeprefix("a recipe with ")) from None
     except StaleStateError as error:
         raise Unsayable(str(error)) from None
     except (db.Error, FieldError, FieldDoesNotExist, TypeError, ValueError):
         return False  # not the order of calls that it was
+    return True
 
 
 def _values_of(queryset: Any) -> tuple[str, list[str]] | None:

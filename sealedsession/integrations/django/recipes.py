@@ -22,7 +22,8 @@ from django.db.models import QuerySet
 from django.db.models.query import FlatValuesListIterable, NamedValuesListIterable, ValuesIterable, ValuesListIterable
 
 from sealedsession.errors import StaleStateError
-from sealedsession.integrations.django.operands import Budget, Operands, check_depth, exactly, refuse
+from sealedsession.integrations.django.budget import Budget, Joins, refuse
+from sealedsession.integrations.django.operands import Operands, check_depth, exactly
 
 # What the steps of values() and values_list() make.
 ITERABLES: dict[str, Any] = {
@@ -33,8 +34,6 @@ ITERABLES: dict[str, Any] = {
 }
 FETCH_MODES = ("FETCH_ONE", "FETCH_PEERS", "FETCH_RAISE")  # constants of Django 6.1
 COMBINATORS = ("union", "intersection", "difference")
-
-_WEIGHT = 16  # of a recipe: columns, which Django selects by itself
 
 
 class ManagerError(Exception):
@@ -53,9 +52,9 @@ def queryset_of(recipe: Any, depth: int, budget: Budget) -> Any:
     """
     check_depth(depth)
     budget.step()
-    budget.node(_WEIGHT)
     label, manager, using, steps = exactly(recipe, tuple, length=4)
     model = model_of(label)
+    budget.recipe(model)
     if using is not None and exactly(using, str) not in db.connections.settings:
         raise StaleStateError(f"the database {using[:60]!a}, which is not in DATABASES any more")
     making = _Making(QuerySet(model, using=using), depth + 1, budget)
@@ -127,7 +126,9 @@ class _Making:
         self.queryset = queryset
         self._depth = depth
         self._budget = budget
-        self._operands = Operands(queryset_of, budget)
+        self._joins = Joins(queryset.model, budget)
+        self._joins.order_as(queryset.model._meta, [])
+        self._operands = Operands(queryset_of, budget, self._joins)
         self._before = budget.nodes
         self._kept = 0  # nodes that are there twice
 
@@ -136,13 +137,16 @@ class _Making:
         name, *arguments = exactly(step, tuple)
         if type(name) is not str or name not in _STEPS:
             refuse("a step that there is not")
+        self._operands.query = self.queryset.query
         self.queryset = getattr(self, name)(*exactly(arguments, list, length=_STEPS[name]))
 
     def filter(self, condition: Any) -> Any:
+        self._joins.call += 1
         return self.queryset.filter(self._operands.condition(condition, self._depth))
 
     def sticky(self, condition: Any) -> Any:
         """The filter of a manager of related rows: the next one speaks of the same rows."""
+        self._joins.call += 1
         return self.queryset._next_is_sticky().filter(self._operands.condition(condition, self._depth))
 
     def annotate(self, name: Any, expression: Any) -> Any:
@@ -186,9 +190,10 @@ class _Making:
         return self.queryset.defer(*self._operands.paths(paths))
 
     def select_related(self, paths: Any) -> Any:
-        return self.queryset.select_related(*self._operands.paths(paths))
+        return self.queryset.select_related(*self._operands.paths(paths, follow=self._joins.select))
 
     def select_all_related(self) -> Any:
+        self._joins.select_all()
         queryset = self.queryset.all()
         queryset.query.select_related = True  # which is what select_related() does, and newer versions warn of
         return queryset

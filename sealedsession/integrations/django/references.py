@@ -15,6 +15,7 @@ from django.db import router
 from django.db.models import CompositePrimaryKey, FileField
 
 from sealedsession.errors import StaleStateError
+from sealedsession.integrations.django.budget import current
 from sealedsession.integrations.django.operands import SCALARS, exactly
 from sealedsession.integrations.django.recipes import model_of
 
@@ -120,6 +121,7 @@ def _rows(label: str, using: str, pks: list[Any]) -> list[Any]:
             _check_spelling(model, pk, db.connections[using])
     except _NO_PK as error:
         raise _not_taken(label, error) from error
+    current().reading.hashes(pks)
     rows = model._base_manager.using(using)
     try:
         found = rows.in_bulk(set(pks))

@@ -15,8 +15,10 @@ AnonymousUser          as it is
 Importing this asks for no settings, and for no application.
 """
 
+import sys
 from typing import Any, ClassVar, NoReturn, TypeVar
 
+from django.apps import apps
 from django.db.models import Model, QuerySet
 from django.db.models.fields.files import FieldFile
 from django.db.models.manager import BaseManager
@@ -27,7 +29,7 @@ from django.template.loader_tags import BlockNode
 from django.utils.functional import Promise, SimpleLazyObject, empty
 from django.utils.safestring import SafeString
 
-from sealedsession.integrations.django import blocks, querysets, references
+from sealedsession.integrations.django import blocks, budget, querysets, references
 from sealedsession.integrations.django.forms import form_codec
 from sealedsession.integrations.django.operands import exactly
 from sealedsession.references import StateRegistry
@@ -57,6 +59,10 @@ class DjangoRegistry(StateRegistry):
             self.by_code[code] = self.by_code[code]._replace(deferred=False)
         # Its module cannot be imported before applications are loaded, nor without django.contrib.auth.
         self.by_code["dj.anonymous"] = _ANONYMOUS_USER
+
+    def begin(self) -> None:
+        """Give the next payload a budget of its own."""
+        budget.begin()
 
     def adopt(self, cls: type, /) -> bool:
         """Whether a type belongs to a family, or is AnonymousUser."""
@@ -116,9 +122,10 @@ def _query_dict(data: Any) -> QueryDict:
 def _decode_anonymous(data: Any) -> object:
     if data is not None:
         raise TypeError("data for a value that has none")
-    from django.contrib.auth.models import AnonymousUser
-
-    return AnonymousUser()
+    models = sys.modules.get(_ANONYMOUS[0])  # loaded with the application: a decoder imports nothing
+    if models is None or not apps.is_installed("django.contrib.auth"):
+        raise TypeError("an AnonymousUser without django.contrib.auth in INSTALLED_APPS")
+    return models.AnonymousUser()
 
 
 _FAMILIES: tuple[tuple[type, str, Any, Any, Any], ...] = (

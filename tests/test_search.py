@@ -1,0 +1,85 @@
+"""The search for the costliest payloads: its bounds are those of the docs, and it finds what is too costly."""
+
+import re
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from sealedsession.errors import UnsealError
+from sealedsession.limits import DEFAULT_LIMITS, Limits, StateLimits
+from sealedsession.pickling import PickleSerializer
+from sealedsession.values import Registry
+from tests.corpus import search
+from tests.corpus.assembler import o
+from tests.corpus.collisions import pairs
+from tests.corpus.search import BOUNDS, Found
+
+SECURITY = (Path(__file__).parent.parent / "docs" / "security.rst").read_text()
+
+
+def test_the_bounds_are_those_of_the_docs() -> None:
+    """The table in the docs has each entry point with the bound that the search compares with."""
+    section = SECURITY.split(".. _costs:")[1].split("The corpus\n")[0]
+    rows = re.findall(r"^   \* - (.+)\n     - (\d+)$", section, re.MULTILINE)
+    assert {entry: int(bound) for entry, bound in rows} == BOUNDS
+
+
+@pytest.mark.parametrize("limits", [DEFAULT_LIMITS, StateLimits()], ids=["cookie", "state"])
+def test_elements_of_a_pair_collide(limits: Limits) -> None:
+    """All keys of a payload that the search makes have one hash."""
+    serializer = PickleSerializer(Registry(), limits)
+    for name, payload in search.collisions(limits, True):
+        if "%" in name:
+            keys = serializer.loads(payload + o.STOP)
+            assert isinstance(keys, dict)
+            assert (name, len({*map(hash, keys)}), len(keys) > 15) == (name, 1, True)
+
+
+@pytest.mark.parametrize("entry", ["cookie", "state"])
+def test_two_kinds_are_no_worse_than_promised(entry: str) -> None:
+    """The pairs whose comparison takes longest stay within the bound of what reads them."""
+    limits = DEFAULT_LIMITS if entry == "cookie" else StateLimits()
+    serializer = PickleSerializer(Registry(), limits)
+    slow = ("int-network", "decimal-network", "network-uuid", "fraction-network", "in-float-fraction")
+    for name, payload in search.collisions(limits, True):
+        if name.split()[0] in slow:
+            loops = search.cost(partial(serializer.loads, payload + o.STOP))
+            assert (name, loops) < (name, BOUNDS[entry])
+
+
+def test_all_kinds_are_tried_with_all_others() -> None:
+    """A type whose hashes can be chosen is paired with itself, and with each other one that can have the hash."""
+    names = [name for name, _, _ in pairs()]
+    assert len(names) == len(set(names)) >= 40
+    assert {"int-int", "int-tuple", "tuple-fraction", "fraction-network", "in-float-fraction"} <= set(names)
+
+
+def test_the_worst_is_found() -> None:
+    """Of each entry point the costliest payload is kept."""
+    found = [Found("state", "a", 1, 0.1), Found("state", "b", 1, 0.3), Found("state", "c", 1, 0.2)]
+    assert search.worst(iter(found), lambda _: None) == [found[1]]
+
+
+def test_a_cost_is_that_of_work_that_is_refused_too() -> None:
+    """What takes long before it is refused is found as well, in loops."""
+
+    def refused() -> None:
+        sum(range(3_000_000))
+        raise UnsealError("forbidden_value", "after all")
+
+    assert search.cost(refused) > 0.2
+
+
+def test_a_bound_that_does_not_hold(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command prints the worst next to the bound, and its exit status says whether one does not hold."""
+
+    def entries(loops: float) -> Iterator[Found]:
+        yield Found("state", "x", 1, loops)
+
+    monkeypatch.setattr(search.subprocess, "run", lambda *_, **__: type("Done", (), {"stdout": "[]"}))
+    for loops, status in ((BOUNDS["state"] - 0.5, 0), (BOUNDS["state"] + 0.5, 1)):
+        monkeypatch.setattr(search, "plain_entries", lambda _, loops=loops: entries(loops))
+        assert search.main([]) == status
+        assert re.search(rf"^state +{loops:.2f} +{BOUNDS['state']}  x", capsys.readouterr().out, re.MULTILINE)
