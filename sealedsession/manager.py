@@ -162,7 +162,9 @@ class SessionManager(Generic[Request, Text]):
         while session._pending:
             revocation = session._pending.pop(0)
             try:
-                done = await self._store.arevoke(revocation.key, revocation.entry, self._ttl, revocation.caller)
+                done = not session._revoked and await self._store.arevoke(
+                    revocation.key, revocation.entry, self._ttl, revocation.caller
+                )
                 self._note(session, revocation, done)
             except Exception as error:  # noqa: BLE001  # StoreError, or whatever a user's store raises
                 self.config.events.store_error(error, _NOT_REVOKED)
@@ -248,12 +250,19 @@ class SessionManager(Generic[Request, Text]):
         return self.config.timeouts.longest + margin
 
     def _caller(self, session: Session) -> Caller:
-        """Describe the session that asks for a revocation. The store checks in the same transaction whether it has been
-        revoked itself; by others, for what this request has revoked is no obstacle to the rest of the request."""
+        """Describe the session that asks for a revocation. The store checks in the same transaction whether others have
+        revoked it. What this request has revoked itself does not matter.
+
+        A request that has ended the session that came in still acts in its name, until it signs somebody in."""
         keys = [key_of_session(lineage) for lineage in session._lineages() if lineage not in session._ended]
-        if session._subject is not None:
-            keys.append(key_of_subject(session._subject))
-        return Caller(tuple(keys), session._created, session._root or session._sid or b"", int(session._arrived))
+        subjects = dict.fromkeys((session._came_as, session._subject))
+        keys += [key_of_subject(subject) for subject in subjects if subject is not None]
+        origin = session._origin
+        if origin is not None and session._came_as is not None:
+            created, lineage = origin.created, session._came_under
+        else:
+            created, lineage = session._created, session._root or session._sid
+        return Caller(tuple(keys), created, lineage or b"", int(session._arrived))
 
     def _revoke(self, session: Session, revocations: list[_Revocation]) -> None:
         store = self._store
@@ -262,7 +271,9 @@ class SessionManager(Generic[Request, Text]):
             return
         try:
             for revocation in revocations:  # after a failure each would wait for the same timeout
-                done = store.revoke(revocation.key, revocation.entry, self._ttl, revocation.caller)
+                done = not session._revoked and store.revoke(
+                    revocation.key, revocation.entry, self._ttl, revocation.caller
+                )
                 self._note(session, revocation, done)
         except Exception as error:  # noqa: BLE001  # StoreError, or whatever a user's store raises
             self.config.events.store_error(error, _NOT_REVOKED)
