@@ -30,7 +30,7 @@ async def visits(scope, _receive, send):
             name = html.escape(session.get("name", "stranger"))
             await respond(send, 200, PAGE.format(name=name, visits=session["visits"]))
         case "POST", "/sign-in":
-            session.regenerate()  # a new identity for whoever gains rights
+            session.regenerate(begin_anew=True)  # a new id, and both timeouts start again
             session["name"] = parse_qs(scope["query_string"].decode()).get("name", ["Ann"])[0]
             await respond(send, 303, headers=[(b"location", b"/")])
         case "POST", "/sign-out":

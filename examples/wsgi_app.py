@@ -34,7 +34,7 @@ def visits(environ, start_response):
             name = html.escape(session.get("name", "stranger"))
             response = Response(PAGE.format(name=name, visits=session["visits"]))
         case "POST", "/sign-in":
-            session.regenerate()  # a new identity for whoever gains rights
+            session.regenerate(begin_anew=True)  # a new id, and both timeouts start again
             session["name"] = request.GET.get("name", "Ann")
             response = Response(status=303, location="/")
         case "POST", "/sign-out":

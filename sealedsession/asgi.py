@@ -68,7 +68,7 @@ class SessionMiddleware:
             await self.app(scope, receive, send)
             return
         headers = scope["headers"]
-        if type(headers) is not list and type(headers) is not tuple:  # any iterable is allowed, perhaps for one use
+        if type(headers) is not list and type(headers) is not tuple:  # ASGI allows any iterable, even a generator
             headers = scope["headers"] = [(name, value) for name, value in headers]
         binds = self.manager.binds
         session = UnopenedSession(UNOPENED_CONTENT)
@@ -76,9 +76,9 @@ class SessionMiddleware:
         session._cookies = headers
         session._arrived = self._clock()
         session._headers_gone = False
-        if "session" in scope:  # another middleware's, which must not see this one
+        if "session" in scope:  # of another middleware, which must not see this session
             scope = {**scope, "session": session}
-        else:  # in place: what routers put into the scope is for outer middlewares too
+        else:  # in place, so that outer middlewares see what routers put into the scope
             scope["session"] = session
         session._request = scope if binds else None
 
@@ -109,7 +109,7 @@ class SessionMiddleware:
             raise
 
     async def _call_with_store(self, scope: Any, receive: Any, send: Any, session: Session) -> None:
-        """Look into the store before the application runs, and call it for what was revoked before each message."""
+        """Look up the session before the application runs, and send revocations to the store before each message."""
         await self.manager.fetch(session)
 
         async def sealing_send(message: Any) -> None:
@@ -184,6 +184,6 @@ def _plain_http_host(scope: Any) -> str | None:
         if name == b"host":
             return str(value, "latin-1")
     server = scope.get("server")
-    if server and not isinstance(server, list | tuple):  # any iterable is allowed, perhaps for one use
+    if server and not isinstance(server, list | tuple):  # ASGI allows any iterable, even a generator
         server = scope["server"] = list(server)
     return str(server[0]) if server else None

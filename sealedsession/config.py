@@ -28,7 +28,7 @@ from sealedsession.revocation import RevocationStore, store_of
 from sealedsession.values import Registry, default_registry
 
 SERIALIZERS = ("pickle", "json")
-ENVIRON_KEY = "sealedsession.session"  # PEP 3333 leaves names without a dot to CGI
+ENVIRON_KEY = "sealedsession.session"  # with a dot: PEP 3333 reserves other names for CGI
 _TOKENS_MAX = 100_000  # garbage collection looks through them
 
 
@@ -41,7 +41,7 @@ class SessionConfig:
         32 random bytes: as bytes; as str in hexadecimal, base64 or base64url (``python -m sealedsession keygen``); or
         ``env:NAME`` or ``file:PATH``.
     :param encrypt_key: encrypts every token. The same form and count, or None: tokens are signed only, and clients can
-        read them. Without this option they are too, and the config logs a warning.
+        read them. A missing option means the same, and the config logs a warning.
     :param keyring: instead of the two: ``file:PATH`` or ``env:NAME`` of a JSON keyring. A file is read again when it
         changes.
     :param name: the cookie's name; None means ``__Host-session``, or ``session`` where that cannot be.
@@ -51,8 +51,8 @@ class SessionConfig:
         next two.
     :param idle_timeout: seconds without a request that used the session, after which it ends; enforced inside the seal.
     :param absolute_timeout: seconds after its creation at which a session ends; enforced inside the seal.
-        One of the two can be None: off; not both. OWASP ASVS 5.0 requires both: 7.3.1 the idle timeout, 7.3.2 the
-        absolute one.
+        None switches off one of the two, but not both. OWASP ASVS 5.0 requires both: 7.3.1 the idle timeout, 7.3.2
+        the absolute one.
     :param refresh_interval: seconds after which an accessed but unchanged session is sealed again: it is not idle.
         At most a tenth of `idle_timeout`. None means the smaller of one hour and that tenth, and at least 1.
     :param leeway: seconds by which clocks may differ, 0 to 600.
@@ -157,7 +157,10 @@ class SessionConfig:
         if config is None:
             return cls.of(options)
         if not isinstance(config, cls):
-            raise ConfigError(f"config has to be a {cls.__name__}{given(config)}")
+            raise ConfigError(
+                f"config: it must be a {cls.__name__}{given(config)}. Pass a dict of options as keyword arguments: "
+                "SessionMiddleware(app, **options)"
+            )
         if options:
             raise ConfigError(f"config and {', '.join(options)} are given: set the options in the config")
         return config
@@ -206,6 +209,10 @@ class SessionConfig:
             if type(value) not in kinds:
                 expected = " or ".join("None" if kind is types.NoneType else kind.__name__ for kind in kinds)
                 number = f", {whole_number(option)}" if int in kinds else ""
+                if option == "samesite" and value is None:
+                    raise ConfigError(
+                        "samesite: None is not a value. Did you mean the str 'None'? The default is 'Lax'"
+                    )
                 raise ConfigError(f"{option} has to be {expected}{number}{given(value)}")
         for option in ("clock", "random_bytes", "binding", "on_event"):
             value, or_none = getattr(self, option), types.NoneType in _kinds(_HINTS[option])
@@ -222,6 +229,11 @@ class SessionConfig:
         self._set("absolute_timeout", timeouts.absolute)
         if self.refresh_interval is not None and self.refresh_interval <= 0:
             raise ConfigError(f"refresh_interval={self.refresh_interval} has to be more than 0 seconds")
+        if timeouts.idle not in (None, DEFAULT_IDLE) and timeouts.idle > (timeouts.absolute or timeouts.idle):
+            raise ConfigError(
+                f"idle_timeout={timeouts.idle} is longer than absolute_timeout={timeouts.absolute}, so that it has no "
+                "effect. Make it shorter, or leave it out"
+            )
         if not 0 <= self.leeway <= 600:
             raise ConfigError(
                 f"leeway={self.leeway} has to be 0 to 600 seconds: it covers differing clocks, not time zones"

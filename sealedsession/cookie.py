@@ -7,7 +7,7 @@ Rules, from RFC 6265bis (draft-ietf-httpbis-rfc6265bis) and CHIPS, all checked a
 3. SameSite is always explicit. SameSite=None and Partitioned need Secure.
 4. A cookie is deleted by the same name, path, domain and Partitioned it was set with.
 5. A neighbour cookie, however odd, never hides ours, nor do up to 15 others of our name. Headers are not split at
-   commas, as some gateways join them: a neighbour's value could then pass for a __Host- cookie.
+   commas, although some gateways join them with commas: a neighbour's value could then pass for a __Host- cookie.
 """
 
 import ipaddress
@@ -23,9 +23,8 @@ LIMIT = 4096  # bytes of name and value that a browser keeps
 ATTRIBUTE_LIMIT = 1024  # bytes of an attribute's value
 NAME_LIMIT = 256  # bytes of our own cookie's name, which count towards LIMIT
 MAX_AGE_LIMIT = 400 * 24 * 3600  # seconds
-CANDIDATES = (
-    16  # cookies of our name that are tried: a neighbouring host that can set cookies may send some before ours
-)
+# Cookies of our name that are tried. Another host of the domain may have set some that come before ours.
+CANDIDATES = 16
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _DOMAIN = re.compile(r"\.?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
@@ -160,7 +159,7 @@ class CookieFinder:
         return [match[1].strip(_AROUND_VALUE) for match in islice(self._every.finditer(header), CANDIDATES + 1)]
 
     def is_behind_comma(self, header: bytes) -> bool:
-        """Return whether the cookie follows a comma, as where a gateway has joined several Cookie headers by commas."""
+        """Return whether the cookie follows a comma, with which some gateways join Cookie headers."""
         return re.search(rb",[ \t]*" + re.escape(self._prefix), header) is not None
 
 

@@ -47,10 +47,10 @@ def given(value: object) -> str:
 def drop_own_frames(error: BaseException) -> None:
     """Remove this package's frames from the tracebacks of an error and of its causes.
 
-    Local variables of those frames may hold keys or session values, and error trackers record local variables. A note
-    tells where in this package another error than its own was raised.
+    Local variables of those frames may hold keys or session values, and error trackers record local variables. If
+    this package raised an error that is not one of its own classes, a note on the error names the module and the line.
 
-    A bare ``raise`` does not add the frame of its own function again, so call this where the error leaves the package.
+    Call this where the error leaves the package. A bare ``raise`` after the call does not add the frame again.
     """
     errors, seen = [error], set[int]()
     while errors:
@@ -75,7 +75,7 @@ def drop_own_frames(error: BaseException) -> None:
 
 
 def _split_frames(traceback: TracebackType | None) -> tuple[list[TracebackType], TracebackType | None]:
-    """Return the entries of other packages, and the last entry if it is of this package."""
+    """Return the entries of other packages, and the last entry if it belongs to this package, or else None."""
     kept, last_dropped = [], None
     while traceback is not None:
         last_dropped = None
@@ -92,7 +92,7 @@ def _module(entry: TracebackType) -> str:
 
 
 def without_own_frames(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Decorate a function that gets keys, so that its errors have no frames of this package in their tracebacks."""
+    """Decorate a function that handles secrets, so that the tracebacks of its errors have no frames of this package."""
 
     @wraps(function)
     def calling(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
@@ -106,7 +106,7 @@ def without_own_frames(function: Callable[Arguments, Result]) -> Callable[Argume
 
 
 def init_without_own_frames(cls: type[Result]) -> type[Result]:
-    """Decorate a class whose generated ``__init__`` gets keys, as `without_own_frames` decorates a function."""
+    """Decorate a class whose generated ``__init__`` receives keys, as `without_own_frames` decorates a function."""
     cls.__init__ = without_own_frames(cls.__init__)  # type: ignore[method-assign]
     return cls
 

@@ -36,7 +36,11 @@ _LEVELS = {
     "forbidden_value": logging.ERROR,
 }
 
-_FOREIGN_TYPES_MOST = 100  # types that are logged: a program that makes classes does not fill the memory
+_UNKNOWN_KEY = (
+    ". Another server has other keys; or another application on this host, such as localhost on another port, uses the "
+    "same cookie name: set name= in one of them"
+)
+_FOREIGN_TYPES_MOST = 100  # types that are logged, so that a program that makes classes cannot fill the memory
 
 
 def _level(error: UnsealError) -> int:
@@ -131,43 +135,45 @@ class Events:
             logger.error("on_event raised %s for the event %s", type(error).__name__, kind)
 
     def rejected(self, error: UnsealError, sid: bytes | None = None) -> None:
-        """A token was not accepted. For a state, that is an error of the call."""
+        """Log a token that was not accepted, and call the hook. For sealed state, the call fails with this error."""
         logger.log(_level(error), "%s %r rejected, %s", self._what, self._cookie, error)
         self.tell("rejected", sid=sid, reason=error.code, detail=error.detail)
 
     def rejected_cookies(self, rejections: Sequence[tuple[UnsealError, bytes | None]]) -> None:
-        """Some of a request's cookies were not accepted; it goes on with another one, or with a new session.
+        """Log the cookies of a request that were not accepted. The request goes on with another one, or a new session.
 
-        There is one log record for each request, however many cookies a client sends. The hook gets an event for each.
+        There is one log record for each request, however many cookies a client sends. The hook gets an event for each
+        cookie.
         """
         errors = [error for error, _ in rejections]
         worst = max(errors, key=_level)
+        hint = _UNKNOWN_KEY if worst.code == "unknown_key" else ""
         if len(errors) == 1:
-            logger.log(_level(worst), "%s %r rejected, %s", self._what, self._cookie, worst)
+            logger.log(_level(worst), "%s %r rejected, %s%s", self._what, self._cookie, worst, hint)
         else:
             logger.log(
-                _level(worst), "%d cookies named %r of one request rejected: %s; the worst was %s",
-                len(errors), self._cookie, ", ".join(error.code for error in errors), worst,
+                _level(worst), "%d cookies named %r of one request rejected: %s; the worst was %s%s",
+                len(errors), self._cookie, ", ".join(error.code for error in errors), worst, hint,
             )  # fmt: skip
         for error, sid in rejections:
             self.tell("rejected", sid=sid, reason=error.code, detail=error.detail)
 
     def comma(self) -> None:
-        """The cookie stands behind a comma, where it cannot be trusted, so that it was not read."""
+        """Log that the cookie follows a comma, where it cannot be trusted, and was not read."""
         logger.warning(
             "the cookie %r follows a comma in the Cookie header and is not read: a gateway in front of this server "
-            "joins Cookie headers with a comma, where RFC 9113, 8.2.3, demands '; '. Update or configure the gateway",
+            "joins Cookie headers with a comma, where RFC 9113, 8.2.3, requires '; '. Update or configure the gateway",
             self._cookie,
         )
 
     def foreign_session(self, kind: type) -> None:
-        """The application has put an object of its own where the session is. One record for each type."""
+        """Log that the application has replaced the session in the scope, once for each type of the replacement."""
         name = f"{kind.__module__}.{kind.__qualname__}"
         if name in self._foreign or len(self._foreign) >= _FOREIGN_TYPES_MOST:
             return
         self._foreign.add(name)
         logger.warning(
-            'scope["session"] was replaced by a %s, which is ignored: the session of the cookie %r is saved as it was. '
+            'scope["session"] was replaced by a %s, which is ignored: the session of the cookie %r keeps its content. '
             "To write to the session, change the object that the middleware put there, with session.clear() and "
             "session.update()",
             name,

@@ -1,7 +1,7 @@
 """The response headers of a session: Set-Cookie, Cache-Control and Vary, among those of the application.
 
-Every response whose session was looked into varies by the cookie. A response that sets it is not for shared caches,
-which the application may have said in its own words (OWASP Session Management Cheat Sheet, "Web Content Caching").
+Every response whose session was read before its headers were sent varies by the cookie. A response that sets the cookie
+is not for shared caches, unless the application says so (OWASP Session Management Cheat Sheet, "Web Content Caching").
 WSGI's headers are str and ASGI's are bytes; what is searched for and what is added is made once of the right kind.
 """
 
@@ -50,7 +50,7 @@ class SessionHeaders(Generic[Text]):
         )
 
     def add(self, headers: list[tuple[Text, Text]], set_cookie: str | None) -> None:
-        """Add the session's headers to a list of the application's.
+        """Add the session's headers to the list of the application's headers.
 
         :param set_cookie: the value of Set-Cookie, or None.
         """

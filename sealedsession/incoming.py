@@ -4,8 +4,8 @@ Every candidate is tried, and the newest accepted one wins. With a revocation st
 looked up there. If the store does not answer, the option ``on_store_error`` decides whether sessions are refused or
 accepted; the request is answered in any case.
 
-Every time in a session counts from the arrival of its request: what a slow request makes of a session is no younger
-than a revocation that came while it ran.
+A session that a request begins is created at the time when the request arrived. So it is never younger than a
+revocation that came while the request ran.
 """
 
 from collections.abc import Callable, Sequence
@@ -115,7 +115,8 @@ class Incoming:
             except UnsealError as error:
                 if b"," in token:
                     session._keeps_cookie = True
-                    error = UnsealError(error.code, "a token with a comma, as of Cookie headers that a gateway joined")
+                    detail = "a token with a comma: a gateway may have joined several Cookie headers"
+                    error = UnsealError(error.code, detail)
                 self._reject(session, error)
         if len(opened) > 1:  # a tie goes to the first, whose path is more specific
             opened.sort(key=lambda unsealed: -unsealed.sealed_at)
@@ -124,7 +125,7 @@ class Incoming:
         return opened
 
     def _read(self, session: Session, unsealed: Unsealed) -> dict[Any, Any] | None:
-        """Take the content of a token over into the session; return its data, or None if it is refused."""
+        """Copy a token's content into the session's fields, and return the data; None if the token is refused."""
         payload, serializer, session._created, _, session._lifetime, sid, _ = session._origin = unsealed
         session._sid = sid
         try:

@@ -37,7 +37,7 @@ _SHORTEST = 43  # characters of base64 for 32 bytes
 _TEXT_BYTES = printable.encode() + b"\0"  # UTF-16 writes ASCII with a NUL byte for each character
 _COUNTER_WIDTHS = (1, 2, 4, 8)  # bytes of a number
 
-# In documentation, tutorials and images that people copy from.
+# Keys from documentation, tutorials and images, which people copy.
 _EXAMPLES = (
     "192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf",  # Flask
     "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",  # FastAPI
@@ -73,10 +73,10 @@ _HASHED_WORDS = """
 
 
 def check_text(where: str, text: str, advice: str = KEYGEN) -> bytes:
-    """Return the key that is a text.
+    """Check a key that is given as text, and return it as bytes.
 
     :param where: names the option or the path, for errors.
-    :param advice: ends the error.
+    :param advice: the end of the error's message.
     :raises ConfigError: unless the text is a key.
     """
     if problem := _problem_of_text(text) or _problem_of_key(text.encode()):
@@ -85,7 +85,7 @@ def check_text(where: str, text: str, advice: str = KEYGEN) -> bytes:
 
 
 def check_bytes(where: str, key: bytes) -> bytes:
-    """Return a key that is bytes.
+    """Check a key that is given as bytes, and return it.
 
     :raises ConfigError: if it is short, long, patterned or known to others.
     """
@@ -95,7 +95,7 @@ def check_bytes(where: str, key: bytes) -> bytes:
 
 
 def check_file(where: str, content: bytes) -> bytes:
-    """Return the key in a file: text without its line end, or bytes that are not text.
+    """Check the key in a file, and return it: text without its line end, or bytes that are not text.
 
     :param content: at most one byte more than `FILE_LIMIT` of the file.
     :raises ConfigError: unless there is one key.
@@ -106,10 +106,10 @@ def check_file(where: str, content: bytes) -> bytes:
 
 
 def check_framework_secret(where: str, secret: str | bytes) -> bytes:
-    """Return the secret of a web framework, such as Django's ``SECRET_KEY``, from which keys can be derived.
+    """Check the secret of a web framework, such as Django's ``SECRET_KEY``, and return it for deriving keys.
 
-    It has at least 32 characters, and need not be hexadecimal or base64. The random key that Django's startproject
-    makes is accepted: Django's own deployment check warns of its prefix.
+    A secret has at least 32 characters, and need not be hexadecimal or base64. The random key that Django's
+    startproject makes is accepted: Django's own deployment check warns of its prefix.
 
     :param where: names the setting, for errors.
     :raises ConfigError: if it is short, patterned, a default, a placeholder or an example.
@@ -174,7 +174,7 @@ def _problem_of_text(text: str) -> str | None:
 
 
 def _problem_of_key(key: bytes) -> str | None:
-    """Find what makes a key predictable, in the key itself and in what it encodes."""
+    """Describe what makes a key predictable, in the key itself or in the bytes that it encodes, if anything does."""
     text = str(key, "latin-1")
     decoded = _decode(text)
     if text in _EXAMPLES or key in _decoded_examples() or decoded in _decoded_examples():
@@ -205,7 +205,7 @@ def _repeats(data: bytes) -> bool:
 
 
 def _counts(data: bytes, width: int) -> bool:
-    """Return whether data is a counter, with any step, of at least four numbers of so many bytes.
+    """Return whether data counts, with any step, in at least four numbers of ``width`` bytes each.
 
     Every byte of such a number steps by the same amount in at least half of the numbers: carries add 1 to the others.
     """

@@ -8,7 +8,7 @@ Rules:
 3. The MAC subkey depends on the encrypt key: a wrong encrypt key fails at the MAC, before any parser.
 4. One pair of keys is primary and the only one that seals. Fallback pairs were primary before, and staged pairs will be
    primary later: tokens of both are accepted. A token of a fallback pair is sealed again.
-5. No key appears in an error, its traceback, a log or a repr, and only what follows ``file:`` is a path.
+5. No key appears in an error, its traceback, a log or a repr. Only the text after ``file:`` is used as a path.
 """
 
 import logging
@@ -151,7 +151,7 @@ class Keyring:
         return [pair.derive(purpose.encode("utf-8", "surrogatepass")) for pair in self._pairs]
 
     def __repr__(self) -> str:
-        return f"<Keyring of {len(getattr(self, '_pairs', ()))}>"  # without pairs if an argument was refused
+        return f"<Keyring of {len(getattr(self, '_pairs', ()))}>"  # no pairs if an argument was refused
 
 
 def _checked(pairs: list[KeyPair], option: str) -> list[KeyPair]:
@@ -186,7 +186,7 @@ def _resolve(option: str, source: object) -> bytes:
     if kind not in ("env", "file") or kind == source:
         return check_text(option, source, IN_CODE)
     if is_key_text(name) and "/" not in name:
-        raise ConfigError(f"{option}: '{kind}:' is followed by a key. Delete '{kind}:', or write where the key is")
+        raise ConfigError(f"{option}: '{kind}:' is followed by a key. Delete '{kind}:', or write its name or path")
     where = f"{option} (from {source!r})"
     return check_text(where, _from_environment(where, name)) if kind == "env" else _from_file(where, name)
 

@@ -5,9 +5,9 @@
 
     replace(session, mapping)         new content, for frameworks that replace the session by design
 
-`Vary: Cookie` goes with every response whose session was looked into, `Cache-Control` with every Set-Cookie unless the
-application sent its own. Where the store must be awaited, `fetch` looks into it before the application runs, and
-`revoke_pending` calls it before the response's headers are built; elsewhere the store is called at once.
+`Vary: Cookie` goes with every response whose session was read before its headers were sent, `Cache-Control` with every
+Set-Cookie unless the application sent its own. Where the store must be awaited, `fetch` looks into it before the
+application runs, and `revoke_pending` calls it before the response's headers are built; elsewhere it is called at once.
 
 Errors leave without the frames of this package, whose local variables hold session values.
 """
@@ -113,9 +113,8 @@ class SessionManager(Generic[Request, Text]):
         if OPENING:
             wait_until_open(session)
         if isinstance(session, UnopenedSession):
-            if self.binds and isinstance(
-                request, dict
-            ):  # the request contains the session: keep what can open it, and no cycle
+            # The request contains the session. Keep what the binding can need, without a reference cycle.
+            if self.binds and isinstance(request, dict):
                 session._request = {name: value for name, value in request.items() if value is not session}
             return headers
         session.__class__ = Session  # open, so that a function given as `oversize` can trim it, the second time too
@@ -126,7 +125,7 @@ class SessionManager(Generic[Request, Text]):
             drop_own_frames(error)
             raise
         session.__class__ = ClosedSession
-        session._request = None  # it contains the session, and would keep it alive
+        session._request = None  # the request contains the session, and would keep it alive
         if set_cookie is not None and self._watch_transport:
             self._warn_of_plain_http(request)
         self._headers.add(sent, set_cookie)
@@ -134,7 +133,7 @@ class SessionManager(Generic[Request, Text]):
 
     @without_own_frames
     def replace(self, session: Session, content: Mapping[Any, Any]) -> None:
-        """Make a mapping the content of a session, for frameworks that replace the session by design.
+        """Replace a session's content by a mapping, for frameworks that replace the session by design.
 
         An empty mapping also removes the subject, as `Session.clear` does.
 
@@ -158,7 +157,7 @@ class SessionManager(Generic[Request, Text]):
             raise
 
     async def revoke_pending(self, session: Session) -> None:
-        """Call the store for all that the application has revoked since `fetch`."""
+        """Send the application's revocations since `fetch` to the store."""
         while session._pending:
             revocation = session._pending.pop(0)
             try:
@@ -199,10 +198,9 @@ class SessionManager(Generic[Request, Text]):
         return self.config.random_bytes(SID_BYTES)
 
     def begins_at(self, session: Session) -> int:
-        """Return the time at which a session begins that this request makes of another one.
+        """Return the time of creation for a session that this request begins.
 
-        It is the time to which the store's answer was current: a revocation that came after it also refuses the new
-        session.
+        The store's answer was current at that time: a revocation that came later also refuses the new session.
         """
         return int(session._arrived - (self.config.store.staleness if self.config.store is not None else 0))
 
@@ -212,7 +210,7 @@ class SessionManager(Generic[Request, Text]):
         return self.config.timeouts.ends(session._created, sealed_at, session._lifetime)
 
     def revoke(self, session: Session, lineages: Sequence[bytes]) -> None:
-        """Revoke lineages, for ever: a slower server may seal a session again in a moment.
+        """Revoke lineages, whenever their sessions were sealed: a slower server may yet seal one of them again.
 
         :raises ConfigError: without a store, even if there is nothing to revoke.
         """
@@ -226,7 +224,7 @@ class SessionManager(Generic[Request, Text]):
         self._revoke(session, revocations)
 
     def revoke_subject(self, session: Session, subject: str, spared: bytes) -> None:
-        """Revoke the sessions of a subject that began until now, except for a lineage, or none if that is empty."""
+        """Revoke the sessions of a subject that began until now, except for the lineage `spared` unless it is empty."""
         entry = Entry(int(self.config.clock()), spared)
         what = "all sessions of a subject were"
         self._revoke(session, [_Revocation(key_of_subject(subject), entry, self._caller(session), what, session._sid)])
@@ -250,10 +248,11 @@ class SessionManager(Generic[Request, Text]):
         return self.config.timeouts.longest + margin
 
     def _caller(self, session: Session) -> Caller:
-        """Describe the session that asks for a revocation. The store checks in the same transaction whether others have
-        revoked it. What this request has revoked itself does not matter.
+        """Describe the session that asks for a revocation, so that the store can check whether it is revoked itself.
 
-        A request that has ended the session that came in still acts in its name, until it signs somebody in."""
+        It is the session that came in, also after the request has ended it or removed its subject, until the request
+        signs somebody in. What this request itself has revoked is left out: the request may go on to revoke others.
+        """
         keys = [key_of_session(lineage) for lineage in session._lineages() if lineage not in session._ended]
         subjects = dict.fromkeys((session._came_as, session._subject))
         keys += [key_of_subject(subject) for subject in subjects if subject is not None]
@@ -279,9 +278,9 @@ class SessionManager(Generic[Request, Text]):
             self.config.events.store_error(error, _NOT_REVOKED)
 
     def _note(self, session: Session, revocation: _Revocation, done: bool) -> None:
-        """Take note of the store's answer. A session that it finds revoked is not sealed any more.
+        """Report the store's answer. A session that the store has found revoked is not sealed any more.
 
-        :raises StoreError: when it is neither True nor False, as that of a store that returns nothing.
+        :raises StoreError: when the answer is not a bool, because the store's ``revoke`` returns nothing for example.
         """
         if type(done) is not bool:
             raise StoreError(f"revoke() must return True or False{given(done)}")

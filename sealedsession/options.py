@@ -72,30 +72,70 @@ class SessionOptions(TypedDict, total=False):
     random_bytes: Callable[[int], bytes]
 
 
-# What other libraries call them: Beaker, Starlette, Flask, Pyramid.
-_ALIASES = {
-    "secret": ("validate_key", "encrypt_key"),
-    "secret_key": ("validate_key", "encrypt_key"),
-    "key": ("name",),
-    "cookie_name": ("name",),
-    "session_cookie": ("name",),
-    "timeout": ("idle_timeout",),
-    "expires": ("idle_timeout",),
-    "https_only": ("secure",),
-    "cookie_secure": ("secure",),
+# What other libraries call the options: Beaker, Flask, Starlette, Django, Pyramid, itsdangerous. The names have no dot
+# and no prefix such as "session_cookie_".
+_MEANT = {
+    "secret": "validate_key and encrypt_key",
+    "secret_key": "validate_key and encrypt_key",
+    "secret_keys": "validate_key and encrypt_key",
+    "signing_key": "validate_key",
+    "validation_key": "validate_key",
+    "key": "name",
+    "cookie_name": "name",
+    "session_cookie": "name",
+    "timeout": "idle_timeout",
+    "expires": "idle_timeout",
+    "cookie_expires": "max_age, or persistent",
+    "permanent": "persistent",
+    "permanent_session_lifetime": "absolute_timeout",
+    "age": "absolute_timeout",
+    "expire_at_browser_close": "persistent, with the opposite value",
+    "refresh_each_request": "refresh_interval, in seconds",
+    "save_every_request": "refresh_interval, in seconds",
+    "reissue_time": "refresh_interval",
+    "https_only": "secure",
+    "cookie_secure": "secure",
+    "same_site": "samesite",
+    "cookie_samesite": "samesite",
+    "cookie_domain": "domain",
+    "cookie_path": "path",
+    "cookie_httponly": "httponly",
+    "redis": "revocation='redis://...'",
+    "redis_url": "revocation='redis://...'",
+    "store": "revocation",
+    "max_size": "limits=Limits(size=...)",
+    "json": "serializer='json'",
+    "data_serializer": "serializer",
+    "cookie": "name",
+    "salt": "name, which is part of the seal",
 }
+# Beaker's options for stores and formats, which this library does not have.
+_NOT_NEEDED = frozenset(
+    ("type", "auto", "data_dir", "lock_dir", "invalidate_corrupt", "crypto_type", "encrypt_nonce_bits", "use_cookies")
+)
 
 
 def refuse_unknown(option: str, written: str, known: Collection[str]) -> None:
-    """Refuse what is no option, and tell which was probably meant.
+    """Refuse an unknown option, and name the one that was probably meant.
 
     :param written: the option as it was written, perhaps with a prefix.
     :raises ConfigError: unless it is known.
     """
     if option in known:
         return
-    meant = _ALIASES.get(option.lower()) or difflib.get_close_matches(option, known, 1)
-    hint = f"did you mean {' and '.join(map(repr, meant))}?" if meant else f"there are: {', '.join(known)}"
+    name = option.lower().removeprefix("session.").removeprefix("session_")
+    name = name if name in _MEANT else name.removeprefix("cookie_")
+    close = difflib.get_close_matches(name, known, 1)
+    if name in _MEANT:
+        hint = f"did you mean {_MEANT[name]}?"
+    elif name in known:
+        hint = f"did you mean {name}?"
+    elif name in _NOT_NEEDED:
+        hint = "delete it: the whole session is in the cookie, in one format"
+    elif close:
+        hint = f"did you mean {close[0]}?"
+    else:
+        hint = f"there are: {', '.join(known)}"
     raise ConfigError(f"unknown option {written!r}; {hint}")
 
 
@@ -130,10 +170,10 @@ def check_application(app: object, kind: Literal["WSGI", "ASGI"]) -> None:
 def find_keys(
     validate_key: Any, encrypt_key: Any, keyring: str | None, report: Callable[[Exception | None], object]
 ) -> Keyring | KeyringFile:
-    """Return the keys that the options name. Log a warning if nobody decided that tokens are signed only.
+    """Return the keys that the options name. Log a warning if `encrypt_key` is missing.
 
     :param validate_key: and encrypt_key, as they were given; or both the `Keyring` that was made of them before.
-    :param report: is called with what happens to the file of a keyring.
+    :param report: is called with each event of a keyring's file.
     :raises ConfigError: for keys that are missing, refused, or given twice.
     """
     if keyring is not None:

@@ -7,7 +7,8 @@ The middleware adds cookies that nobody asked for: a refresh, because `refresh_i
 a fallback key made the token, or because it has no id and a store needs one; and the deletion of a bad cookie, unless
 that cookie may be valid for another server or in a moment (`NOT_FINAL`) or not all cookies could be read. A browser
 stores cookies in the order of the responses. So such a cookie is sent only if the request is at most `PROMPT` seconds
-old: later it could undo what a newer request did, such as a sign-out. It is never sent with ``Cache-Control: public``.
+old, or the session would soon end: later it could undo what a newer request did, such as a sign-out. It is never sent
+with ``Cache-Control: public``.
 """
 
 import math
@@ -25,7 +26,7 @@ from sealedsession.plaintext import SID_BYTES
 from sealedsession.seal import Sealer, Unsealed
 from sealedsession.session import Session
 
-PROMPT = 5  # seconds; most requests take less, and few users do two things within it
+PROMPT = 5  # seconds; most requests take less, and few users do two things within that time
 _SEAL_LENGTH = 80  # characters of a token besides the payload's: head, nonce, times and tag in base64
 
 
@@ -78,7 +79,7 @@ class Outgoing:
             return self._cookie_for(session, request, headers)
 
     def ensure_fits(self, session: Session) -> None:
-        """Check that the session can be sealed as it is, or is as it came.
+        """Check that the session can be sealed, or has not changed.
 
         :raises SealError: when it cannot be stored.
         """
@@ -113,7 +114,7 @@ class Outgoing:
     def _cookie_for(self, session: Session, request: Any, headers: Sequence[tuple[Any, Any]]) -> str | None:
         origin = session._origin
         is_empty = not session and session._subject is None
-        if session._revoked:  # it has no rights: only what removes it is sent
+        if session._revoked:  # a revoked session has no rights: the only cookie that is sent is the deletion
             return self._deletion if is_empty and session._invalidated else None
         if origin is None and is_empty and not session._save:
             if session._rejected in NOT_FINAL and not session._invalidated:
@@ -188,8 +189,10 @@ class Outgoing:
         return CookieTooLarge(self._name, self._estimate(by_key), LIMIT, by_key)
 
     def _is_as_it_came(self, session: Session) -> bool:
-        """Return whether the application has changed nothing, by comparing the values: the payload that came in cannot
-        be written again."""
+        """Return whether the application has changed nothing.
+
+        This compares the values, because the payload that came in cannot be written again.
+        """
         origin = session._origin
         if origin is None or session._save or not _same_identity(session, origin):
             return False

@@ -18,7 +18,7 @@ DEFLATED, LIFETIME, SID, PADDED, _RESERVED = 4, 8, 16, 32, 0xC0
 
 TIMES = struct.Struct(">BII")  # flags, created, sealed_at
 U32 = struct.Struct(">I")
-SID_BYTES = 16  # 128 bits, as OWASP ASVS 5.0, 7.2.3, requires of ids that are the token; this id opens nothing
+SID_BYTES = 16  # 128 bits, which OWASP ASVS 5.0, 7.2.3, requires of ids that are tokens; this id opens nothing
 INFLATED_MAX = 64 * 1024  # a payload that inflates to more is refused: the serializers take less
 _RAW = -zlib.MAX_WBITS  # deflate without header and checksum: the MAC does better
 _BEYOND = 262  # bytes of a window that deflate does not look back over

@@ -160,8 +160,9 @@ def _load(target: Resumable, args: tuple[Any, ...], kwargs: dict[str, Any]) -> N
 def _refuses(function: Any, error: TypeError, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
     """Return whether a TypeError means that a function does not take its arguments, and not that its code failed.
 
-    The signature alone does not show this, because a decorator can add arguments of its own. So the function below all
-    decorators must not have begun, and Python must name it, as it does at the start of every message about a call.
+    The signature alone does not show this, because a decorator can add arguments of its own. Two more conditions must
+    hold. The function below all decorators has not begun. And the error's message begins with the function's name, as
+    Python's messages about wrong arguments do.
     Checking the arguments before the call would be slower.
     """
     innermost: Any = inspect.unwrap(function)

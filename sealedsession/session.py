@@ -47,7 +47,7 @@ class Keeper(Protocol):
         ...
 
     def begins_at(self, session: "Session") -> int:
-        """Return the time, in seconds since 1970, at which a session begins that this request makes of another one."""
+        """Return the time of creation, in seconds since 1970, for a session that this request begins."""
         ...
 
     def ends(self, session: "Session") -> int:
@@ -55,11 +55,11 @@ class Keeper(Protocol):
         ...
 
     def revoke(self, session: "Session", lineages: Sequence[bytes]) -> None:
-        """Revoke the sessions of these lineages, on behalf of a session."""
+        """Revoke the sessions of these lineages. A session asks for it."""
         ...
 
     def revoke_subject(self, session: "Session", subject: str, spared: bytes) -> None:
-        """Revoke a subject's sessions that began until now, except for the lineage `spared`, on behalf of a session."""
+        """Revoke a subject's sessions that began until now, except for the lineage `spared`. A session asks for it."""
         ...
 
 
@@ -73,14 +73,14 @@ class Session(dict[Any, Any]):
     # Set when the session is opened:
     #   _origin: the unsealed token, or None. _came_under: the lineage id that came in; kept for a session that was
     #   refused because the store did not answer. _rejections: the refused tokens, for the log.
-    # _came_as: the subject that came in, until a new sign-in or this request's own revocation of that subject.
     #   _keeps_cookie: a refused cookie is not deleted, because not all cookies could be read.
+    #   _came_as: the subject that came in, until the request signs in or revokes that subject itself.
     # What belongs to the identity that will be sealed: _created, _sid, _lifetime, _subject, and _root, the lineage id,
-    #   which is the session's first id; None means that it is the present id.
+    #   which is the session's first id; None means that the current id is the first one.
     # _revoked: the store has found, during this request, that the session is revoked.
-    # _reserved: by subject that this request has revoked, the lineage id that is exempt. _ended: the lineages that this
-    #   request has revoked.
-    # _fetched and _pending: where the store is awaited, the content of the cookie, and what to revoke.
+    # _reserved: maps each subject that this request has revoked to the lineage id that is exempt. _ended: the lineages
+    #   that this request has revoked.
+    # _fetched and _pending: where the store is awaited, the content of the cookie, and the revocations to send.
     __slots__ = (
         "_arrived", "_came_as", "_came_under", "_cookies", "_created", "_ended", "_fetched", "_headers_gone",
         "_invalidated", "_keeper", "_keeps_cookie", "_lifetime", "_origin", "_pending", "_rejected", "_rejections",
@@ -136,7 +136,7 @@ class Session(dict[Any, Any]):
 
     @property
     def subject(self) -> str | None:
-        """Whose session it is, such as ``user:42``, or None: a name to call `revoke_subject` with.
+        """Whose session it is, such as ``user:42``, or None. `revoke_subject` takes such a name.
 
         Setting another subject is a sign-in: the session gets a new id, a new lineage and a new time of creation, as
         by ``regenerate(begin_anew=True)``. Setting the same subject again does nothing. Setting None only removes it.
@@ -202,10 +202,10 @@ class Session(dict[Any, Any]):
         """Seal the session with this response even if it is unchanged."""
         self._save = True
 
-    mark_modified = changed = save  # the names that other session libraries have for it
+    mark_modified = changed = save  # the names of this method in other session libraries
 
     def ensure_fits(self) -> None:
-        """Check that the session can be stored, while the application can still answer otherwise.
+        """Check that the session can be stored, while the application can still choose another response.
 
         Call it in a view, after the last change. Without it, the same error is raised when the response's headers are
         sent, which is too late for most frameworks' error handlers.
@@ -248,8 +248,8 @@ class Session(dict[Any, Any]):
         """Give the session a new id and keep its data. Call it when the user gains rights.
 
         The session stays in its lineage: `revoke` and `logout` also end the cookies with its earlier ids, which stay
-        valid until then. (OWASP ASVS 5.0, 7.2.4, also wants the old token terminated when a user signs in: call
-        `revoke` before setting `subject`.) Its time of creation and its lifetime do not change, so that both timeouts
+        valid until then. (OWASP ASVS 5.0, 7.2.4, also requires that a sign-in ends the old token: call `revoke`
+        before setting `subject`.) Its time of creation and its lifetime do not change, so that both timeouts
         continue.
 
         :param begin_anew: whether the user has just signed in again. Then the session also begins a new lineage, and
@@ -308,21 +308,21 @@ class Session(dict[Any, Any]):
         """Open the session. Starlette calls this when ``request.session`` is used."""
 
     def _replace(self, content: Mapping[Any, Any]) -> None:
-        """Replace the items; without any, remove the subject too."""
+        """Replace the items. If there are no new ones, remove the subject too."""
         super().clear()
         super().update(content)
         if not content:
             self._subject = None
 
     def _begin_anew(self) -> None:
-        """Begin a new lineage at the time of the request, or the one that this request has exempted."""
+        """Begin a lineage at the time of the request: the one that this request has exempted, or else a new one."""
         self._came_as = None
         self._created = self._keeper.begins_at(self)
         self._sid = self._reserved.get(self._subject or "") or self._keeper.new_sid()
         self._root = None
 
     def _lineages(self) -> list[bytes]:
-        """Return the ids of the lineages to revoke: the one that came in and, if it began anew, the present one."""
+        """Return the ids of the lineages to revoke: the one that came in and, if another one began, the current one."""
         lineages = dict.fromkeys((self._came_under, self._root or self._sid))
         return [lineage for lineage in lineages if lineage is not None]
 

@@ -12,7 +12,8 @@ Rules:
 2. A session is opened once. The thread that opens it registers in `OPENING`; others wait in `WAITING` for its end, then
    look again. An open session needs none of this. A forked child has no other threads, and empties both.
 3. The middleware sets `_headers_gone`, then looks into `OPENING`. The opening thread registers first and looks at
-   `_headers_gone` last. So either the middleware waits, or the session is opened as closed: no write is lost between.
+   `_headers_gone` last. So either the middleware waits, or the session is opened as closed. No write is lost in
+   between.
 """
 
 import os
@@ -38,7 +39,7 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 
 
 def _refuse(*arguments: object, **more: object) -> NoReturn:
-    del arguments, more  # the value is not to be found in the error's frames
+    del arguments, more  # so that no frame of the error holds the value
     raise SessionClosed(
         "the session was changed, or asked for an id that it did not have, after the response headers had gone, and "
         "no cookie can carry that. Do it before start_response, before the first message of the response, or before "
@@ -141,7 +142,7 @@ def wait_until_open(session: Session) -> None:
 
 
 def _wait(key: int, registered: tuple[int]) -> None:
-    """Wait until a thread is no longer registered. It can also return earlier, so that callers must look again."""
+    """Wait until a thread is no longer registered. This may return early, so callers must look again."""
     if registered[0] == threading.get_ident():
         raise RuntimeError(
             "session: it was used while it was being opened. A binding function, a revocation store, a clock and a "
@@ -150,7 +151,7 @@ def _wait(key: int, registered: tuple[int]) -> None:
     ended = WAITING.setdefault(key, threading.Event())
     if OPENING.get(key) is registered:
         ended.wait()
-    else:  # it has ended before it could see the event, for which others may be waiting by now
+    else:  # the thread had ended before it could see the event, on which others may already wait
         _wake(key)
 
 

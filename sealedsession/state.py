@@ -263,12 +263,12 @@ class StateSealer:
         return content
 
     def _check_class(self, content: list[Any], cls: type[Resumable]) -> None:
-        """Refuse a plain value, and an object of another class. A class that is unknown is stale, which comes later."""
+        """Refuse a plain value, and an object of another class. `_resumed` handles an unknown class, which is stale."""
         if content[0] is None:
-            raise UnsealError("bad_signature", f"a plain value, where {cls.__qualname__} is due")
+            raise UnsealError("bad_signature", f"a plain value, where {cls.__qualname__} is expected")
         known = self._classes.find(content[0])
         if known is not None and not issubclass(known, cls):
-            raise UnsealError("bad_signature", f"a state of {known.__qualname__}, where {cls.__qualname__} is due")
+            raise UnsealError("bad_signature", f"a state of {known.__qualname__}, where {cls.__qualname__} is expected")
 
     def _resumed(self, content: list[Any], args: Sequence[Any] | None, kwargs: dict[str, Any] | None) -> Resumable:
         code, sealed_args, sealed_kwargs, state = content
@@ -299,10 +299,10 @@ def _check_purpose(purpose: object) -> None:
 def _check_plain(content: list[Any], purpose: str) -> None:
     """Refuse an object, and a plain value of another purpose."""
     if content[0] is not None:
-        raise UnsealError("bad_signature", f"an object of the class {content[0][:60]!a}, where a plain value is due")
+        raise UnsealError("bad_signature", f"an object of the class {content[0][:60]!a}, where a value is expected")
     sealed_for = content[2] if len(content) == 3 else ""
     if sealed_for != purpose:
-        raise UnsealError("bad_signature", f"a value for {sealed_for[:60]!a}, where one for {purpose[:60]!a} is due")
+        raise UnsealError("bad_signature", f"a value for {sealed_for[:60]!a}, and not for {purpose[:60]!a}")
 
 
 def _owner(session_id: object, user: object) -> tuple[str, str]:

@@ -13,8 +13,8 @@ Every other object with a key that begins with "~" is refused, and so is one wit
 those of the value: a tag counts where it stands for a registered type.
 
 A value has one payload. `loads` refuses every other spelling of numbers, texts, white space, tags, dicts and default
-types. Two spellings are left: the order of a set whose elements are tuples or typed values, and what the decoder of an
-application's own type accepts.
+types. It does not check the order of a set that has tuples or typed values as elements. The decoder of an
+application's own type decides itself which spellings it accepts.
 """
 
 import json
@@ -88,7 +88,7 @@ class JsonSerializer:
         try:
             text = payload.decode("utf-8", "surrogatepass")
             if _CANONICAL.fullmatch(text) is None:
-                raise UnsealError("forbidden_value", "a payload with white space or an escape that is never written")
+                raise UnsealError("forbidden_value", "a payload with white space or an escape that no writer uses")
             self._check_size(text)
         except ValueError as error:
             raise UnsealError("forbidden_value", f"a payload that cannot be read: {type(error).__name__}") from None
@@ -213,7 +213,7 @@ class _Tagger:
 
 
 def _is_plain_object(value: dict[Any, Any]) -> bool:
-    """Return whether a dict is a JSON object as it stands, without a tag."""
+    """Return whether a dict is written as a JSON object without a tag."""
     return all(type(key) is str and not key.startswith("~") for key in value)
 
 

@@ -37,7 +37,8 @@ _OBJECT_LOOKUP = object.__getattribute__
 
 
 # What parsers and decoders raise for data that they do not accept: the payload is refused. Any other error, such as an
-# OSError or a signal handler's timeout, is not the payload's fault. It passes, and the browser keeps its cookie.
+# OSError or a signal handler's timeout, is not the payload's fault. It reaches the application, and the browser keeps
+# its cookie.
 REFUSALS: tuple[type[Exception], ...] = (
     ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError, RuntimeError,
     SealedSessionError, StopIteration, TypeError, ValueError,
@@ -90,8 +91,9 @@ class Registry:
         :param code: 1 to 32 characters, the type's name on the wire. It may never be given to another type.
         :param encode: makes plain data, or values of registered types, of an instance.
         :param decode: makes an instance from such data. The data may be hostile: see the rules of this module. It
-            refuses data by a ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError,
-            EOFError or RuntimeError: the cookie is rejected then. Any other exception passes to the application.
+            refuses data by raising a ValueError, TypeError, LookupError, AttributeError, ArithmeticError,
+            AssertionError, EOFError or RuntimeError: the cookie is then rejected. Any other exception reaches the
+            application.
         :raises ConfigError: when the type or the code is taken, or the code is not a short string.
         """
         if not isinstance(cls, type):

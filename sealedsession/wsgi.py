@@ -1,8 +1,8 @@
 """The WSGI middleware (PEP 3333): it puts the session into the environ and seals it when the application calls
 start_response.
 
-1. The application's iterable is returned untouched. A generator calls start_response late; and an application may call
-   it again with exc_info, which replaces the headers.
+1. The application's iterable is returned untouched. A generator calls start_response late. An application may also call
+   start_response again with exc_info, which replaces the headers.
 2. The environ key belongs to the middleware. A mapping that the application puts there becomes the session's content.
 3. Errors leave without the frames of this package, whose local variables hold session values.
 """
@@ -82,9 +82,9 @@ class SessionMiddleware:
             raise
 
     def _take_over(self, environ: WSGIEnvironment, session: Session) -> None:
-        """Make a mapping that the application has put in the session's place its content, and put the session back.
+        """Put the session back where the application has replaced it, with the replacement as its new content.
 
-        The session of another middleware of this class is left alone.
+        Leave the session of another middleware of this class alone.
         """
         if not isinstance(environ[self._key], Session):
             self.manager.replace(session, environ[self._key])

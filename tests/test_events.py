@@ -555,3 +555,13 @@ def test_what_is_logged_as_well(caplog, tell, level):
         tell(make_events(hook))
         assert [record.levelname for record in caplog.records] == [level]
     assert len(told) == 1
+
+
+def test_an_unknown_key_may_be_another_applications(clock, keys, other_keys, caplog):
+    """The record of an unknown key says that another application on this host may use the same cookie name."""
+    other = Browser(clock, **other_keys)
+    other.visit(fill)
+    Browser(clock, **keys).visit(cookie=other.cookie)
+    [record] = caplog.records
+    assert "unknown_key" in record.getMessage()
+    assert "another application on this host" in record.getMessage()

@@ -139,9 +139,9 @@ def test_coercion(load, line, option, value):
     ("lines", "message"),
     [
         ("encrypt_key = none", "validate_key is missing"),
-        (FILES + "idle_timeuot = 5", r"unknown option 'idle_timeuot'; did you mean 'idle_timeout'\?"),
+        (FILES + "idle_timeuot = 5", r"unknown option 'idle_timeuot'; did you mean idle_timeout\?"),
         (FILES + "session.colour = red", r"unknown option 'session\.colour'; there are"),
-        (FILES + "session.secret_key = x", r"unknown option 'session\.secret_key'; did you mean 'validate_key' and"),
+        (FILES + "session.secret_key = x", r"unknown option 'session\.secret_key'; did you mean validate_key and"),
         ("validate_key = %(here)s/validate.key", "validate_key: .*file:PATH"),
         ('validate_key = "file:%(here)s/validate.key"', "validate_key: .*without quotes in ini files"),
         (FILES + "secure = maybe", "secure = maybe has to be true or false"),
@@ -158,6 +158,28 @@ def test_mistakes(load, lines, message):
     """A mistake in the ini file is a ConfigError when the application is loaded, and says which option it is."""
     with pytest.raises(ConfigError, match=message):
         load(lines)
+
+
+def test_a_mistake_names_the_file_and_the_section(load, tmp_path):
+    """The error begins with the ini file and, where it is the only one with these options, the section."""
+    with pytest.raises(ConfigError) as caught:
+        load(FILES + "idle_timeuot = 5")
+    assert str(caught.value).startswith(f"{tmp_path / 'app.ini'}, section [filter:session]: ")
+    with pytest.raises(ConfigError) as caught:
+        load(FILES + "leewy = 5\n\n[filter:other]\nuse = egg:sealedsession\nleewy = 6\n" + FILES)
+    assert str(caught.value).startswith(f"{tmp_path / 'app.ini'}: unknown option")
+
+
+@pytest.mark.parametrize("content", [None, "", "no section", "\xff\xfe["])
+def test_a_mistake_in_a_file_that_cannot_be_read(tmp_path, content):
+    """Where the file says nothing of the section, the error is the same without it."""
+    path = tmp_path / "app.ini"
+    if content is not None:
+        path.write_bytes(content.encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"validate_key is missing"):
+        filter_factory({"__file__": str(path)}, leeway="5")
+    with pytest.raises(ConfigError, match=r"^validate_key is missing"):
+        filter_factory({}, leeway="5")
 
 
 def test_unknown_option_in_the_default_section(load):

@@ -121,11 +121,11 @@ def sizes_by_key(session: Session) -> dict[str, int]:
 
 
 def sign_in(session: Session, form: Any) -> None:
-    """A new identity for the session, as its user gains rights: what was known before does not open it."""
+    """Begin the session anew for its user: with a new id, and with both timeouts started again."""
     name = form.get("name", "").strip()[:NAME_LENGTH]
     if name:
         session["user"] = name
-        session.regenerate()
+        session.regenerate(begin_anew=True)
 
 
 def sign_out(session: Session, _: Any) -> None:

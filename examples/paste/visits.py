@@ -27,7 +27,7 @@ def app_factory(_global_conf, title="Visits"):
                 name = html.escape(session.get("name", "stranger"))
                 response = Response(PAGE.format(title=html.escape(title), name=name, visits=session["visits"]))
             case "POST", "/sign-in":
-                session.regenerate()  # a new identity for whoever gains rights
+                session.regenerate(begin_anew=True)  # a new id, and both timeouts start again
                 session["name"] = request.GET.get("name", "Ann")
                 response = Response(status=303, location="/")
             case "POST", "/sign-out":

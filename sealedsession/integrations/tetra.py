@@ -64,7 +64,7 @@ def install() -> None:
 
     def decode_component(state_token: str, request: HttpRequest) -> Any:
         cls = _expected.get()
-        _expected.set(BasicComponent)  # for what is decoded while this component is used
+        _expected.set(BasicComponent)  # for other components, which are decoded while this one is used
         session_id, user = shortcuts.session_id(request), shortcuts.user(request)
         try:
             component = _component(sealer.unseal(state_token, session_id=session_id, user=user))
@@ -83,10 +83,10 @@ def install() -> None:
 
 
 class WrongComponentError(StateError, TypeError):
-    """A call came with the state of another component. It is a TypeError too, as Tetra's own error is."""
+    """A call came with the state of another component. This is a TypeError too, as Tetra's own error is."""
 
 
-# Tetra looks at the class of a component after it was decoded, and its error would be answered as a server error.
+# Tetra checks the class of a component after decoding it, and its own error would be answered as a server error.
 _expected: ContextVar[type] = ContextVar("_expected", default=BasicComponent)
 _tetra_from_state: Any = vars(base.Component)["from_state"].__func__
 
@@ -163,7 +163,7 @@ def _of_component(component: Any) -> dict[str, Any]:
         why = "it has the name of a method, and could not be put back"
         raise NotSerializable(f"{cls.__qualname__}.{name}", type(kept[name]), why)
     for name in _class_names_of(cls).intersection(kept):
-        why = "Tetra keeps what has this name in the class, and it could not be put back"
+        why = "Tetra uses this name for an attribute of the class, so the value could not be restored"
         raise NotSerializable(f"{cls.__qualname__}.{name}", type(kept[name]), why)
     if kept.get("_context"):
         kept["_context"] = _context_of(component)
@@ -192,7 +192,7 @@ def _methods_of(cls: Any) -> frozenset[str]:
     return frozenset(name for name, it in members.items() if isinstance(it, own) or (isroutine(it) and callable(it)))
 
 
-# What Tetra has defaults for in its classes, and sets in components.
+# The attributes for which Tetra's classes have defaults, and which Tetra sets in components.
 _ATTRIBUTES = frozenset(
     ("_context", "_load_args", "_load_kwargs", "_slots", "component_id", "form_submitted", "key", "object")
 )
@@ -200,7 +200,7 @@ _ATTRIBUTES = frozenset(
 
 @cache
 def _class_names_of(cls: Any) -> frozenset[str]:
-    """The names that Tetra's classes have, or leave out of a state, and so no `__getstate__` writes."""
+    """Return the names that no `__getstate__` writes: those of Tetra's classes, and those left out of a state."""
     tetras = [parent for parent in cls.__mro__ if parent.__module__.partition(".")[0] == "tetra"]
     names = {"template", "__class__", "__dict__"}
     names.update(*map(vars, tetras), *(vars(parent).get("__annotations__", ()) for parent in tetras))

@@ -5,8 +5,8 @@ Rules:
 1. An answer counts from when it was asked for, not from when it came: no revocation is overlooked for longer than
    ``staleness``, however slow the store is.
 2. A revocation never uses the cache: the store behind it decides whether the caller is revoked. Afterwards the cached
-   answers under the key and under the caller's keys are forgotten, and no answer that was asked for before is cached.
-   The process that revokes knows at once.
+   answers under the key and under the caller's keys are deleted, and the answer to an earlier look-up is not cached any
+   more. So the process that revokes applies the revocation at once.
 3. An error is not an answer.
 """
 

@@ -10,7 +10,7 @@ Rules:
 3. A value is not_before(4, big-endian) spared(0 or 16), 4 or 20 bytes. Any other string is an error, never "not
    revoked"; a list or a hash under our key, Redis itself calls nothing.
 4. A revocation is one EVAL: see `SCRIPT`. If a connection is cut before the answer, redis-py runs the script twice. The
-   second run changes nothing; it returns False where the first one has revoked the caller itself.
+   second run changes nothing; but if the first run has revoked the caller itself, the answer is False.
 5. No message holds the url, and no error has redis-py's as its cause: both may hold a password.
 """
 
@@ -27,9 +27,10 @@ RETRY = {"retry", "retry_on_timeout", "retry_on_error"}
 RESERVED = RETRY | {"socket_timeout", "socket_connect_timeout", "timeout", "decode_responses"}
 CONNECTIONS = 16  # one process asks no faster by more, and making them is what is slow at start
 
-# The transaction of `RevocationStore.revoke`, with the rule of `merge`. MGET gives false for what is not a string, as
-# `find` sees it. A value of another length is not an entry: it is an error for the caller, whose revocation is unknown,
-# and is replaced under the key itself. Numbers are compared as numbers: Lua's order of strings depends on the locale.
+# The transaction of `RevocationStore.revoke`, with the rule of `merge`. MGET returns false for a value that is not a
+# string; `find` takes such a value for no entry too. A string of another length is not an entry. Under one of the
+# caller's keys it is an error, because it does not show whether the caller is revoked. Under the key it is replaced.
+# Numbers are compared as numbers: Lua's order of strings depends on the locale.
 SCRIPT = """
 local entry, ttl = ARGV[1], tonumber(ARGV[2])
 local created, lineage, arrived = tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
@@ -64,7 +65,7 @@ if is_entry(old) and (left == -1 or left > ttl * 1000) then
 else
     done = redis.pcall('SET', KEYS[1], merged, 'EX', ARGV[2])
 end
-if done.err then return done end  -- as it is, so that redis-py knows the error of a replica
+if done.err then return done end  -- unchanged, so that redis-py recognizes the error of a replica
 return 'written'
 """
 
@@ -159,7 +160,7 @@ class RedisStore(RevocationStore):
         return self._of_loops[loop][0]
 
     def _script_call(self, key: bytes, entry: Entry, ttl: int, caller: Caller | None) -> tuple[Any, ...]:
-        """Give the arguments of EVAL: the script, the number of keys, the keys, and the script's own arguments."""
+        """Return the arguments of EVAL: the script, the number of keys, the keys, and the script's own arguments."""
         keys = [self._prefix + each for each in (key, *(caller.keys if caller else ()))]
         session = (caller.created, caller.lineage, caller.arrived) if caller else ()
         return SCRIPT, len(keys), *keys, _encode(entry), ttl, *session
@@ -191,7 +192,7 @@ async def _lease(url: str, options: Mapping[str, Any]) -> AsyncGenerator[Any, No
 
 def _written(answer: object) -> bool:
     if answer not in (b"written", b"refused"):
-        raise ValueError("the answer is not one of the script's")
+        raise ValueError("the script returned an unknown answer")
     return answer == b"written"
 
 

@@ -191,15 +191,15 @@ class _Call:
 
 
 class _ForkGuard:
-    """Keeps forks and the calls of all stores in this process apart.
+    """Keeps forks apart from the calls of all stores in this process.
 
     A fork keeps new calls out, waits until the calls of other threads have ended, `FORK_WAIT` seconds at most, and
     closes the idle connections. Then parent and child let calls in again. No wait here is unbounded, because a thread
     that waits may hold another lock that the fork needs:
 
     * A call that is kept out for longer than its store's timeout raises `StoreError`.
-    * After `FORK_WAIT` seconds the fork goes on, and SQLite is unusable in the child. The same holds if C code forks,
-      which runs none of these hooks, while a connection is open.
+    * After `FORK_WAIT` seconds the fork goes on, and SQLite is unusable in the child. The same holds if C code forks
+      without running these hooks while a connection is open.
     * A signal handler may fork in the middle of a call of its own thread. The fork closes the connection of that call,
       and the call raises `StoreError` in parent and child.
 
@@ -230,18 +230,18 @@ class _ForkGuard:
         with self._changed:
             if self.forking and not self._changed.wait_for(lambda: self._is_free(call.thread), timeout):
                 raise StoreError(
-                    "the revocation store failed: the process forks, and the fork waits for a call of another thread. "
-                    "Fork before the threads start"
+                    "the revocation store failed: the process forks, and the fork waits for a call in another thread. "
+                    "Fork before threads are started"
                 )
             if self._is_unusable:
                 raise StoreError(
                     "the revocation store failed: this process was forked while SQLite was in use, and cannot use it. "
-                    "Start the process anew; fork before the first request, and under uWSGI set lazy-apps"
+                    "Restart the process. Fork before the first request; under uWSGI, set lazy-apps"
                 )
             self._calls.add(call)
 
     def end_call(self, call: _Call) -> None:
-        """Close the connection that the call still has, and let a fork know."""
+        """Close the connection that the call still has, and notify a waiting fork."""
         if call.connection is not None:
             call.connection.close()
         with self._changed:
@@ -250,7 +250,7 @@ class _ForkGuard:
                 self._changed.notify_all()
 
     def register(self, idle: list[Opened]) -> None:
-        """Close the connections in a list before each fork."""
+        """Register a list of connections that are closed before each fork."""
         self._idle[id(idle)] = idle
 
     def close(self, idle: list[Opened]) -> None:
@@ -267,7 +267,7 @@ class _ForkGuard:
             self.end_call(call)
 
     def _is_free(self, thread: int) -> bool:
-        """Check that no other thread forks. Hooks of other libraries may call a store while their own thread does."""
+        """Check that no other thread forks. Hooks of other libraries may call a store while their own thread forks."""
         return not self.forking or thread in self.forking
 
     def _before_fork(self) -> None:
@@ -286,12 +286,12 @@ class _ForkGuard:
 
     def _after_fork_in_parent(self) -> None:
         with self._changed:
-            with suppress(ValueError):  # a signal handler's exception came before
+            with suppress(ValueError):  # a signal handler has raised an exception before the append
                 self.forking.remove(threading.get_ident())
             self._changed.notify_all()
 
     def _after_fork_in_child(self) -> None:
-        """Let calls in again. What is open or under way by now was so in the parent when it forked."""
+        """Let calls in again. All calls and connections that are registered now were those of the parent."""
         if self._process == os.getpid() and not self.forking:
             return  # another library's hook has called a store before this one ran
         self._changed = threading.Condition()  # another thread may hold the old one

@@ -34,7 +34,7 @@ class Entry(NamedTuple):
 
     :param not_before: a time in seconds since 1970. Sessions created in this second or earlier are revoked, however
         late their cookie was sealed.
-    :param spared: the lineage id, 16 bytes, of the one session that the entry does not concern, or ``b""``.
+    :param spared: the lineage id, 16 bytes, of the one session that the entry does not revoke, or ``b""``.
     """
 
     not_before: int
@@ -44,7 +44,7 @@ class Entry(NamedTuple):
         """Check whether the entry revokes a session.
 
         :param created: when the session was created, in seconds since 1970.
-        :param lineage: its lineage id; None or ``b""`` if it has none, which no entry spares.
+        :param lineage: its lineage id; None or ``b""`` if it has none; no entry spares such a session.
         """
         return created <= self.not_before and not (self.spared and self.spared == lineage)
 
@@ -72,7 +72,7 @@ def merge(old: Entry | None, entry: Entry, caller: Caller | None) -> Entry:
     """Merge a new entry with the unexpired entry under the same key.
 
     The merged entry revokes every session that either of the two revokes. The one exception is the session that the
-    new entry spares, if the old entry does not concern the caller. ``not_before`` is the later of both. ``spared`` is:
+    new entry spares, if the old entry does not refuse the caller. ``not_before`` is the later of both. ``spared`` is:
 
     ==========================================================================  ====================
     case                                                                        ``spared``
@@ -204,9 +204,9 @@ class RevocationStore(ABC):
         2. Otherwise merge the new entry with the unexpired entry under the key by `merge`, write the result, and
            return True. The result expires at the later of both times: ``ttl`` never shortens the life of an entry.
 
-        :param key: what is revoked.
+        :param key: the key of the session or the subject that is revoked.
         :param entry: the new entry.
-        :param ttl: for how many seconds the entry lives at least, 1 or more.
+        :param ttl: the entry's shortest life in seconds, 1 or more.
         :param caller: the session that asks, or None for a shell or a job.
         :returns: whether the entry was written.
         :raises StoreError: if the store fails.

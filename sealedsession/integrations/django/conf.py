@@ -155,7 +155,7 @@ def state_keys(options: dict[str, Any]) -> dict[str, Any]:
     secrets = {"SECRET_KEY": settings.SECRET_KEY}
     for index, secret in enumerate(settings.SECRET_KEY_FALLBACKS):
         secrets[f"SECRET_KEY_FALLBACKS[{index}]"] = secret
-    # Django allows duplicates among them.
+    # Django allows duplicate secrets.
     distinct = dict.fromkeys(_check_secret(setting, secret) for setting, secret in secrets.items())
     return {option: [_derive(secret, option) for secret in distinct] for option in ("validate_key", "encrypt_key")}
 
