@@ -760,10 +760,11 @@ class RevocationModel(RuleBasedStateMachine):
         if session.new:
             self.seen[f"refused: {session.rejected}"] += 1
             if session.rejected == "revoked":
-                if self.may_refuse(state):
+                # A cache that does not know yet by what the session is spared may refuse it for a moment.
+                if all(self.is_known(each, request) for each in lineage.spared_by):
+                    if not self.may_refuse(state):
+                        raise Violation("a session was refused without a reason")
                     lineage.refused.setdefault(subject, (self.step, self.backend.clock.now))
-                elif all(self.is_known(each, request) for each in lineage.spared_by):
-                    raise Violation("a session was refused without a reason")
             elif now <= min(state.end - (lineage.begun - lineage.dated), cookie.sealed_at + IDLE):
                 raise Violation(f"a valid session was refused: {session.rejected}")
             if session or session.subject is not None:
