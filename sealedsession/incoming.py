@@ -131,13 +131,14 @@ class Incoming:
         try:
             value = self._loads_payload[serializer](payload)
             if type(value) is dict:
-                session._subject = session._root = None
+                session._subject = session._came_as = session._root = None
                 session._came_under = sid
                 return value
             data, session._subject, session._root = content_of_list(value)
         except UnsealError as error:
             self._reject(session, error, sid)
             return None
+        session._came_as = session._subject
         session._came_under = session._root or sid
         return data
 
@@ -156,7 +157,7 @@ class Incoming:
             self._events.rejected_cookies(session._rejections)
         session._origin = session._sid = session._root = None
         session._came_under = came_under
-        session._lifetime = session._subject = None
+        session._lifetime = session._subject = session._came_as = None
         session._created = int(session._arrived)
         return {}
 

@@ -161,7 +161,9 @@ class SessionManager(Generic[Request, Text]):
         while session._pending:
             revocation = session._pending.pop(0)
             try:
-                done = await self._store.arevoke(revocation.key, revocation.entry, self._ttl, revocation.caller)
+                done = not session._revoked and await self._store.arevoke(
+                    revocation.key, revocation.entry, self._ttl, revocation.caller
+                )
                 self._note(session, revocation, done)
             except Exception as error:  # noqa: BLE001  # StoreError, or whatever a user's store raises
                 self.config.events.store_error(error, _NOT_REVOKED)
@@ -248,12 +250,18 @@ class SessionManager(Generic[Request, Text]):
     def _caller(self, session: Session) -> Caller:
         """Describe the session that asks for a revocation, so that the store can check whether it is revoked itself.
 
-        Lineages that this request itself has revoked are left out: the request may go on to revoke others.
+        It is the session that came in, also after the request has ended it or removed its subject, until the request
+        signs somebody in. What this request itself has revoked is left out: the request may go on to revoke others.
         """
         keys = [key_of_session(lineage) for lineage in session._lineages() if lineage not in session._ended]
-        if session._subject is not None:
-            keys.append(key_of_subject(session._subject))
-        return Caller(tuple(keys), session._created, session._root or session._sid or b"", int(session._arrived))
+        subjects = dict.fromkeys((session._came_as, session._subject))
+        keys += [key_of_subject(subject) for subject in subjects if subject is not None]
+        origin = session._origin
+        if origin is not None and session._came_as is not None:
+            created, lineage = origin.created, session._came_under
+        else:
+            created, lineage = session._created, session._root or session._sid
+        return Caller(tuple(keys), created, lineage or b"", int(session._arrived))
 
     def _revoke(self, session: Session, revocations: list[_Revocation]) -> None:
         store = self._store
@@ -262,7 +270,9 @@ class SessionManager(Generic[Request, Text]):
             return
         try:
             for revocation in revocations:  # after a failure each would wait for the same timeout
-                done = store.revoke(revocation.key, revocation.entry, self._ttl, revocation.caller)
+                done = not session._revoked and store.revoke(
+                    revocation.key, revocation.entry, self._ttl, revocation.caller
+                )
                 self._note(session, revocation, done)
         except Exception as error:  # noqa: BLE001  # StoreError, or whatever a user's store raises
             self.config.events.store_error(error, _NOT_REVOKED)

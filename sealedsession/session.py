@@ -74,6 +74,7 @@ class Session(dict[Any, Any]):
     #   _origin: the unsealed token, or None. _came_under: the lineage id that came in; kept for a session that was
     #   refused because the store did not answer. _rejections: the refused tokens, for the log.
     #   _keeps_cookie: a refused cookie is not deleted, because not all cookies could be read.
+    #   _came_as: the subject that came in, until the request signs in or revokes that subject itself.
     # What belongs to the identity that will be sealed: _created, _sid, _lifetime, _subject, and _root, the lineage id,
     #   which is the session's first id; None means that the current id is the first one.
     # _revoked: the store has found, during this request, that the session is revoked.
@@ -81,9 +82,9 @@ class Session(dict[Any, Any]):
     #   that this request has revoked.
     # _fetched and _pending: where the store is awaited, the content of the cookie, and the revocations to send.
     __slots__ = (
-        "_arrived", "_came_under", "_cookies", "_created", "_ended", "_fetched", "_headers_gone", "_invalidated",
-        "_keeper", "_keeps_cookie", "_lifetime", "_origin", "_pending", "_rejected", "_rejections", "_request",
-        "_reserved", "_revoked", "_root", "_save", "_sid", "_subject",
+        "_arrived", "_came_as", "_came_under", "_cookies", "_created", "_ended", "_fetched", "_headers_gone",
+        "_invalidated", "_keeper", "_keeps_cookie", "_lifetime", "_origin", "_pending", "_rejected", "_rejections",
+        "_request", "_reserved", "_revoked", "_root", "_save", "_sid", "_subject",
     )  # fmt: skip
     _keeper: Keeper
     _cookies: Any
@@ -100,6 +101,7 @@ class Session(dict[Any, Any]):
     _reserved: dict[str, bytes]
     _ended: tuple[bytes, ...]
     _came_under: bytes | None
+    _came_as: str | None
     _created: int
     _sid: bytes | None
     _lifetime: int | None
@@ -266,7 +268,10 @@ class Session(dict[Any, Any]):
         :raises ConfigError: without the option ``revocation``.
         :raises SessionClosed: after the headers have been sent, when the session has no id.
         """
-        self._keeper.revoke(self, self._lineages() or [bytes.fromhex(self.id)])
+        lineages = self._lineages()
+        if not lineages or (self and self._sid is None and not self._headers_gone):  # it may have begun after another
+            lineages.append(bytes.fromhex(self.id))
+        self._keeper.revoke(self, lineages)
 
     def logout(self) -> None:
         """Call `revoke` and `invalidate`: the user is signed out here, and copies of the cookie are worthless.
@@ -294,6 +299,8 @@ class Session(dict[Any, Any]):
         exempt = self._keeper.new_sid()
         self._keeper.revoke_subject(self, subject, exempt)
         self._reserved = {**self._reserved, subject: exempt}
+        if subject == self._came_as:
+            self._came_as = None
         if self._subject == subject and not self._revoked:
             self._sid, self._root = exempt, None
 
@@ -309,6 +316,7 @@ class Session(dict[Any, Any]):
 
     def _begin_anew(self) -> None:
         """Begin a lineage at the time of the request: the one that this request has exempted, or else a new one."""
+        self._came_as = None
         self._created = self._keeper.begins_at(self)
         self._sid = self._reserved.get(self._subject or "") or self._keeper.new_sid()
         self._root = None

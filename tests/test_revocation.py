@@ -341,6 +341,61 @@ def everywhere(session):
     session.revoke_subject(SUBJECT)
 
 
+def logout_and_revoke_the_subject(session):
+    session.logout()
+    session.revoke_subject(SUBJECT)
+
+
+def invalidate_and_revoke_the_subject(session):
+    session.invalidate()
+    session.revoke_subject(SUBJECT)
+
+
+def forget_and_revoke_the_subject(session):
+    session.subject = None
+    session.revoke_subject(SUBJECT)
+
+
+@pytest.mark.parametrize(
+    "act", [logout_and_revoke_the_subject, invalidate_and_revoke_the_subject, forget_and_revoke_the_subject]
+)
+def test_a_revoked_session_that_is_ended_first_has_no_rights(door, options, browser, clock, act):
+    """A session that was revoked signs nobody out, even if its request ends it or removes its subject before."""
+    thief, user = door(options), WsgiBrowser(options)
+    thief.cookie = browser.cookie
+
+    def suspended(session):
+        user.visit(everywhere)
+        clock.advance(10)
+        user.visit(sign_in)
+        clock.advance(10)
+
+    thief.visit(both(len, held_by(user, everywhere, clock), suspended, act))
+    assert user.visit().rejected is None
+
+
+@pytest.mark.parametrize(
+    "act", [logout_and_revoke_the_subject, invalidate_and_revoke_the_subject, forget_and_revoke_the_subject]
+)
+def test_a_session_that_is_ended_first_can_revoke(door, options, browser, clock, act):
+    """A request that ends its session can still revoke the subject's other sessions, also when it was spared lately."""
+    other = door(options)
+    browser.visit(everywhere)
+    clock.advance(1)
+    other.visit(sign_in)
+    clock.advance(1)
+    browser.visit(act)
+    assert other.visit().rejected == "revoked"
+
+
+def test_revoke_after_invalidate(browser):
+    """revoke() also refuses what the request has stored after invalidate()."""
+    copy = browser.cookie
+    browser.visit(both(methodcaller("invalidate"), methodcaller("update", name="Bob"), methodcaller("revoke")))
+    assert browser.cookie != copy
+    assert [browser.visit().rejected, browser.visit(cookie=copy).rejected] == ["revoked"] * 2
+
+
 @pytest.mark.parametrize(
     "act",
     [

@@ -49,6 +49,7 @@ class FakeKeeper:
         session._subject = self.subject
         session._root = self.root
         session._came_under = self.root or session._sid
+        session._came_as = self.subject
         session._reserved = {}
         session._save = session._invalidated = session._revoked = False
         return copy.deepcopy(self.content)
