@@ -126,7 +126,9 @@ class SessionMiddleware:
             await self.app(scope, receive, sealing_send)
         finally:
             if session._pending:
-                await asyncio.shield(self.manager.revoke_pending(session))
+                await asyncio.shield(self.manager.finish(session))
+            else:
+                session._pending = None
 
     def _with_session(self, scope: Any, session: Session, message: Any) -> Any:
         """Return the message with the session's headers, if it is the one that carries headers."""

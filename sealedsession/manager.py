@@ -33,11 +33,19 @@ Request = TypeVar("Request")
 
 
 class _Revocation(NamedTuple):
-    """What the application revokes: an entry for the store, the session that asks for it, and the event's content."""
+    """A revocation that the application has asked for.
+
+    :param caller: the session that has asked for it, as it was then.
+    :param subject: whose sessions are revoked, or None for a lineage.
+    :param spared: the lineage that is exempt, or ``b""``.
+    :param what: what the event says.
+    :param sid: the id that names the session in the event.
+    """
 
     key: bytes
-    entry: Entry
     caller: Caller
+    subject: str | None
+    spared: bytes
     what: str
     sid: bytes | None
 
@@ -161,16 +169,20 @@ class SessionManager(Generic[Request, Text]):
         while session._pending:
             revocation = session._pending.pop(0)
             try:
-                done = not session._revoked and await self._store.arevoke(
-                    revocation.key, revocation.entry, self._ttl, revocation.caller
-                )
-                self._note(session, revocation, done)
+                arguments = self._arguments(session, revocation)
+                self._note(session, revocation, not session._revoked and await self._store.arevoke(*arguments))
             except Exception as error:  # noqa: BLE001  # StoreError, or whatever a user's store raises
                 self.config.events.store_error(error, _NOT_REVOKED)
                 session._pending.clear()  # each would wait for the same timeout
             except BaseException:  # cancelled: the rest is revoked at the end
                 session._pending.insert(0, revocation)
                 raise
+
+    async def finish(self, session: Session) -> None:
+        """Send what is left to the store. What the application revokes later, in a thread or a task that outlives the
+        request, is sent at once, without awaiting."""
+        await self.revoke_pending(session)
+        session._pending = None
 
     # ------------------------------------------------------------------------------------------- what a session asks
 
@@ -216,18 +228,16 @@ class SessionManager(Generic[Request, Text]):
         """
         revocations = []
         for lineage in lineages:
-            if lineage not in session._ended:
+            key = key_of_session(lineage)
+            if key not in session._ended:
                 sid = session._sid if lineage == session._root else lineage  # the id that its other events have
-                caller = self._caller(session)
-                revocations.append(_Revocation(key_of_session(lineage), Entry(ALWAYS), caller, "a session was", sid))
-                session._ended = (*session._ended, lineage)
+                revocations.append(_Revocation(key, self._caller(session), None, b"", "a session was", sid))
         self._revoke(session, revocations)
 
     def revoke_subject(self, session: Session, subject: str, spared: bytes) -> None:
-        """Revoke the sessions of a subject that began until now, except for the lineage `spared` unless it is empty."""
-        entry = Entry(int(self.config.clock()), spared)
-        what = "all sessions of a subject were"
-        self._revoke(session, [_Revocation(key_of_subject(subject), entry, self._caller(session), what, session._sid)])
+        """Revoke the sessions of a subject that began until now, except for a lineage, or none if that is empty."""
+        key, caller, what = key_of_subject(subject), self._caller(session), "all sessions of a subject were"
+        self._revoke(session, [_Revocation(key, caller, subject, spared, what, session._sid)])
 
     # ---------------------------------------------------------------------------------------------------------- inside
 
@@ -251,46 +261,66 @@ class SessionManager(Generic[Request, Text]):
         """Describe the session that asks for a revocation, so that the store can check whether it is revoked itself.
 
         It is the session that came in, also after the request has ended it or removed its subject, until the request
-        signs somebody in. What this request itself has revoked is left out: the request may go on to revoke others.
+        signs somebody in.
         """
-        keys = [key_of_session(lineage) for lineage in session._lineages() if lineage not in session._ended]
-        subjects = dict.fromkeys((session._came_as, session._subject))
-        keys += [key_of_subject(subject) for subject in subjects if subject is not None]
+        keys = [key_of_session(lineage) for lineage in session._lineages()]
+        for subject in {session._came_as, session._subject} - {None}:
+            keys.append(key_of_subject(str(subject)))
         origin = session._origin
         if origin is not None and session._came_as is not None:
             created, lineage = origin.created, session._came_under
         else:
             created, lineage = session._created, session._root or session._sid
-        return Caller(tuple(keys), created, lineage or b"", int(session._arrived))
+        return Caller(tuple(keys), created, lineage or b"", self.begins_at(session))
+
+    def _arguments(self, session: Session, revocation: _Revocation) -> tuple[bytes, Entry, int, Caller]:
+        """Make the store's arguments, as late as possible: the entry revokes what has begun until now.
+
+        What this request has revoked before is no obstacle: it may go on to revoke others.
+        """
+        entry = Entry(ALWAYS)
+        if revocation.subject is not None:
+            entry = Entry(int(self.config.clock()), revocation.spared)
+        caller, ended = revocation.caller, session._ended
+        keys = tuple(key for key in caller.keys if key not in ended)
+        lineage = ended.get(revocation.key) or caller.lineage  # the one that this request has exempted before
+        return revocation.key, entry, self._ttl, caller._replace(keys=keys, lineage=lineage)
 
     def _revoke(self, session: Session, revocations: list[_Revocation]) -> None:
         store = self._store
-        if self.awaits:
+        if self.awaits and session._pending is not None:
             session._pending += revocations
             return
         try:
             for revocation in revocations:  # after a failure each would wait for the same timeout
-                done = not session._revoked and store.revoke(
-                    revocation.key, revocation.entry, self._ttl, revocation.caller
-                )
+                done = not session._revoked and store.revoke(*self._arguments(session, revocation))
                 self._note(session, revocation, done)
         except Exception as error:  # noqa: BLE001  # StoreError, or whatever a user's store raises
             self.config.events.store_error(error, _NOT_REVOKED)
 
     def _note(self, session: Session, revocation: _Revocation, done: bool) -> None:
-        """Report the store's answer. A session that the store has found revoked is not sealed any more.
+        """Take note of the store's answer, and report it.
+
+        Only when an entry exempts a session, the session moves to the exempt lineage. A session that the store has
+        found revoked is not sealed any more.
 
         :raises StoreError: when the answer is not a bool, because the store's ``revoke`` returns nothing for example.
         """
         if type(done) is not bool:
             raise StoreError(f"revoke() must return True or False{given(done)}")
-        if done:
-            self.config.events.revoked(revocation.what, revocation.sid)
-        else:
+        if not done:
             session._revoked = True
             session._rejected = "revoked"
             error = UnsealError("revoked", "its session or its subject was revoked during the request")
             self.config.events.rejected(error, session._sid)
+            return
+        session._ended = {**session._ended, revocation.key: revocation.spared}
+        if revocation.subject is not None:
+            if revocation.subject == session._came_as:
+                session._came_as = None
+            if revocation.spared and revocation.subject == session._subject:
+                session._root = None if session._sid == revocation.spared else revocation.spared
+        self.config.events.revoked(revocation.what, revocation.sid)
 
     def _warn_of_plain_http(self, request: Request) -> None:
         host = self._plain_http_host(request)

@@ -78,8 +78,8 @@ class Session(dict[Any, Any]):
     # What belongs to the identity that will be sealed: _created, _sid, _lifetime, _subject, and _root, the lineage id,
     #   which is the session's first id; None means that the current id is the first one.
     # _revoked: the store has found, during this request, that the session is revoked.
-    # _reserved: maps each subject that this request has revoked to the lineage id that is exempt. _ended: the lineages
-    #   that this request has revoked.
+    # _reserved: maps each subject that this request has revoked to the lineage id that is exempt. _ended: maps the
+    #   store's keys under which this request has revoked to the lineage id that the entry spares, or b"".
     # _fetched and _pending: where the store is awaited, the content of the cookie, and the revocations to send.
     __slots__ = (
         "_arrived", "_came_as", "_came_under", "_cookies", "_created", "_ended", "_fetched", "_headers_gone",
@@ -99,7 +99,7 @@ class Session(dict[Any, Any]):
     _invalidated: bool
     _revoked: bool
     _reserved: dict[str, bytes]
-    _ended: tuple[bytes, ...]
+    _ended: dict[bytes, bytes]
     _came_under: bytes | None
     _came_as: str | None
     _created: int
@@ -108,7 +108,7 @@ class Session(dict[Any, Any]):
     _subject: str | None
     _root: bytes | None
     _fetched: dict[Any, Any]
-    _pending: list[Any]
+    _pending: list[Any] | None
 
     @property
     def id(self) -> str:
@@ -296,13 +296,12 @@ class Session(dict[Any, Any]):
         :raises ValueError: when the subject is empty or longer than 255 characters.
         """
         checked_subject(subject)
+        self._keeper.revoke(self, ())  # raises without a store, before anything changes
         exempt = self._keeper.new_sid()
-        self._keeper.revoke_subject(self, subject, exempt)
         self._reserved = {**self._reserved, subject: exempt}
-        if subject == self._came_as:
-            self._came_as = None
-        if self._subject == subject and not self._revoked:
-            self._sid, self._root = exempt, None
+        if self._subject == subject:
+            self._root, self._sid = self._root or self._sid, exempt  # as `regenerate`, until the store has answered
+        self._keeper.revoke_subject(self, subject, exempt)
 
     def mark_accessed(self) -> None:
         """Open the session. Starlette calls this when ``request.session`` is used."""
@@ -323,7 +322,8 @@ class Session(dict[Any, Any]):
 
     def _lineages(self) -> list[bytes]:
         """Return the ids of the lineages to revoke: the one that came in and, if another one began, the current one."""
-        lineages = dict.fromkeys((self._came_under, self._root or self._sid))
+        exempt = self._reserved.get(self._subject or "")
+        lineages = dict.fromkeys((self._came_under, self._root or self._sid, exempt))
         return [lineage for lineage in lineages if lineage is not None]
 
     fromkeys: Any = dict.fromkeys  # what is made of other keys is a plain dict, as copies are
