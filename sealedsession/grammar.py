@@ -243,7 +243,7 @@ def _hashed(payload: bytes, weight_of_flat: Callable[[bytes], int] = _weight_of_
             argument = position + width
             position = argument + int.from_bytes(payload[position:argument], "little") + _ARGUMENT.get(opcode, 0)
             weight = opcode not in _TEXT
-            if opcode == _LIST and (members := _FLAT_MEMBERS(payload, position)):
+            if opcode == _LIST and payload[position] == _MARK and (members := _FLAT_MEMBERS(payload, position)):
                 position = members.end()
                 weight += weight_of_flat(members[0][1:-1])
             stack.append((weight, 0, b"" if weight else payload[argument:position]))

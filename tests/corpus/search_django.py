@@ -114,7 +114,7 @@ def entries(quick: bool) -> Iterator[Found]:
 
 def _growing(names: tuple[str, ...], shape: str) -> Iterator[Found]:
     """More and more steps, until a payload is refused: the last is the costliest, or one before."""
-    for times in (8, 30, 60, 100, 200, 400, 800, 1600, 3200):
+    for times in (60, 120, 250, 500, 800, 1600, 3200):
         payload = _payload(dict(_shapes(names, times))[shape])
         if payload is None:
             return
