@@ -46,10 +46,10 @@ class SessionHeaders(Generic[Text]):
         """Return whether shared caches are to keep a response: ``Cache-Control: public`` or ``s-maxage`` (RFC 9111,
         5.2.2.9 and 5.2.2.10)."""
         return any(
-            directive.split(self._equals)[0].strip().lower() in self._public
+            directive.strip().lower() in self._public
             for name, value in headers
             if name.lower() == self._cache_control_name
-            for directive in value.split(self._comma)
+            for directive in value.replace(self._equals, self._comma).split(self._comma)  # a directive's value apart
         )
 
     def add(self, headers: list[tuple[Text, Text]], set_cookie: str | None) -> None:
