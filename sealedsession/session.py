@@ -269,7 +269,8 @@ class Session(dict[Any, Any]):
         :raises SessionClosed: after the headers have been sent, when the session has no id.
         """
         lineages = self._lineages()
-        if not lineages or (self and self._sid is None and not self._headers_gone):  # it may have begun after another
+        # A session that began after `invalidate` in this request has data, but no id yet.
+        if not lineages or (self and self._sid is None and not self._headers_gone):
             lineages.append(bytes.fromhex(self.id))
         self._keeper.revoke(self, lineages)
 
