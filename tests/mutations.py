@@ -153,8 +153,8 @@ MUTATIONS = [
     Mutation(
         "errors of the reader",
         "pickling.py",
-        "except Exception as error:  # the",
-        "except EOFError as error:  # the",
+        "except _REFUSALS as error:",
+        "except EOFError as error:",
         PICKLING,
     ),
     Mutation(
@@ -236,8 +236,8 @@ MUTATIONS = [
     Mutation(
         "errors of the parser",
         "tagged_json.py",
-        "except Exception as error:  # the",
-        "except EOFError as error:  # the",
+        "except REFUSALS as error:",
+        "except EOFError as error:",
         JSON,
     ),
     # ---------------------------------------------------------------------------------------------------- the registry
@@ -507,7 +507,7 @@ MUTATIONS = [
     Mutation(
         "number of candidates",
         "cookie.py",
-        "islice(self._every.finditer(header), CANDIDATES)",
+        "islice(self._every.finditer(header), CANDIDATES + 1)",
         "islice(self._every.finditer(header), None)",
         COOKIE,
     ),
@@ -548,13 +548,57 @@ MUTATIONS = [
     ),
     # ------------------------------------------------------------------------------------------------ in, and out
     *(
+        Mutation(name, "revocation/store.py", old, new, f"{STORES} {REVOCATION}")
+        for name, old, new in [
+            ("what began in that second", "created <= self.not_before", "created < self.not_before"),
+            ("what began since", "return created <= self.not_before and", "return"),
+            ("the one that is spared", " and not (self.spared and self.spared == lineage)", ""),
+            ("only one is spared", "and self.spared == lineage)", ")"),
+        ]
+    ),
+    *(
+        Mutation(name, "manager.py", old, new, f"{REVOCATION} {SESSION}")
+        for name, old, new in [
+            (
+                "how old the answer may be",
+                "int(session._arrived - (self.config.store.staleness if self.config.store is not None else 0))",
+                "int(session._arrived)",
+            ),
+            ("dated by arrival", "return int(session._arrived -", "return int(self.config.clock() -"),
+            ("a revoked session calls no store, WSGI", "done = not session._revoked and store", "done = store"),
+            ("a revoked session calls no store, ASGI", "not session._revoked and await self", "await self"),
+            ("what was revoked is sealed no more", "            session._revoked = True\n", ""),
+            (
+                "it acts as the session that came in",
+                "if origin is not None and session._came_as is not None:",
+                "if False:",
+            ),
+            ("own revocations are no obstacle", "if key not in ended)", ")"),
+            (
+                "the exempt lineage",
+                "session._root = None if session._sid == revocation.spared else revocation.spared",
+                "pass",
+            ),
+            ("revocations after the request", "if self.awaits and session._pending is not None:", "if self.awaits:"),
+        ]
+    ),
+    *(
+        Mutation(name, "outgoing.py", old, new, MANAGER)
+        for name, old, new in [
+            ("old requests send nothing unrequested", "session._arrived <= PROMPT", "session._arrived <= 10**9"),
+            ("public responses", " and not self._headers.is_public(headers)", ""),
+            ("what would soon end", " or ends_soon)", ")"),
+            ("cookies that were not tried", "session._keeps_cookie or not", "not"),
+        ]
+    ),
+    *(
         Mutation(name, "incoming.py", old, new, f"{REVOCATION} {MANAGER} {EVENTS}")
         for name, old, new in [
             ("the store is asked, WSGI", "self._is_revoked(session, keys, self._store.find(keys))", "False"),
             ("the store is asked, ASGI", "self._is_revoked(session, keys, await store.afind(keys))", "False"),
             (
                 "sessions are asked for",
-                "keys = [] if root is None else [OF_SESSION + root]",
+                "keys = [] if lineage is None else [OF_SESSION + lineage]",
                 "keys: list[bytes] = []",
             ),
             (
@@ -562,19 +606,7 @@ MUTATIONS = [
                 "session._came_under = session._root or sid",
                 "session._came_under = sid",
             ),
-            (
-                "when it was looked up",
-                "None if self._store is None else self._clock() - self._store.staleness",
-                "None",
-            ),
-            ("how old the answer may be", "self._clock() - self._store.staleness", "int(self._clock())"),
             ("subjects are asked for", "keys.append(key_of_subject(session._subject))", "pass"),
-            (
-                "what began in that second",
-                "session._created <= entry.not_before",
-                "session._created < entry.not_before",
-            ),
-            ("what began since", " and session._created <= entry.not_before", ""),
             ("as many answers as questions", "if len(entries) != len(keys):", "if False:"),
             (
                 "nothing to ask, WSGI",
@@ -586,9 +618,7 @@ MUTATIONS = [
                 "            if keys := _keys_of(session):",
                 "            keys = _keys_of(session)\n            if True:",
             ),
-            ("the one that is spared", " and entry.spared != session._sid", ""),
-            ("a new seal is no way out", "session._created <= entry", "session._origin.sealed_at <= entry"),
-            ("only one is spared", "entry.spared != session._sid", "not entry.spared"),
+            ("a new seal is no way out", "entry.refuses(session._created,", "entry.refuses(session._origin.sealed_at,"),
             ("rejected while the store fails", "if self._allow_on_store_error:", "if True:"),
             ("allowed while the store fails", "if self._allow_on_store_error:", "if False:"),
             (
@@ -626,10 +656,10 @@ MUTATIONS = [
                 "if origin is None and is_empty and not session._save:",
                 "if origin is None and is_empty and not session._save and session._sid is None:",
             ),
-            ("a bad cookie is deleted", "return self._deletion if session._rejected else None", "return None"),
+            ("a bad cookie is deleted", "return self._deletion_of_rejected(session, headers)", "return None"),
             ("invalidate() deletes any cookie", "in NOT_FINAL and not session._invalidated:", "in NOT_FINAL:"),
             ("fallback keys are replaced", "if origin.by_fallback:", "if False:"),
-            ("refreshing", "self._config.clock() - origin.sealed_at >= self._refresh_interval or", "False or"),
+            ("refreshing", "elif now - origin.sealed_at >= self._refresh_interval or", "elif False or"),
             ("ids for sessions from before the store", "self._needs_sid and origin.sid is None", "False"),
             ("Max-Age is not 0", "max(remaining, 1)", "remaining"),
             ("Max-Age is at most 400 days", "min(max(remaining, 1), MAX_AGE_LIMIT)", "max(remaining, 1)"),
@@ -646,32 +676,17 @@ MUTATIONS = [
     *(
         Mutation(name, "session.py", old, new, f"{SESSION} {REVOCATION}")
         for name, old, new in [
-            ("a new id keeps the root", "            self._root = self._came_under\n", "            pass\n"),
-            (
-                "a session begun again has no root",
-                "self._keeper.revokes and not self._invalidated:",
-                "self._keeper.revokes:",
-            ),
+            ("a new id keeps the root", "            self._root = self._root or self._sid\n", "            pass\n"),
             (
                 "no root without a store",
-                "self._keeper.revokes and not self._invalidated:",
-                "not self._invalidated:",
-            ),
-            (
-                "no root of a session that was refused",
-                "if self._origin is not None and self._keeper",
-                "if self._keeper",
+                "if self._keeper.revokes:",
+                "if True:",
             ),
             ("invalidate() drops the root", "self._sid = self._root = self._lifetime", "self._sid = self._lifetime"),
-            (
-                "a new id is no younger than the question",
-                "self._keeper.now() if self._opened_at is None else int(self._opened_at)",
-                "self._keeper.now()",
-            ),
-            ("roots are revoked", "(self._came_under, self._root or self._sid)", "(self._sid,)"),
+            ("roots are revoked", "(self._came_under, self._root or self._sid, exempt)", "(self._sid,)"),
             (
                 "what was begun again is revoked",
-                "(self._came_under, self._root or self._sid)",
+                "(self._came_under, self._root or self._sid, exempt)",
                 "(self._came_under,)",
             ),
         ]
@@ -695,8 +710,8 @@ MUTATIONS = [
             (
                 "telling is not cancelled",
                 "asgi.py",
-                "await asyncio.shield(self._manager.revoke_pending(session))",
-                "await self._manager.revoke_pending(session)",
+                "await asyncio.shield(self.manager.finish(session))",
+                "await self.manager.finish(session)",
             ),
         ]
     ),
@@ -795,7 +810,13 @@ MUTATIONS = [
         "            pass",
         f"{STORES} -k fork",
     ),
-    Mutation("nobody awaits hooks", "config.py", "if iscoroutinefunction(value):", "if False:", CONFIG),
+    Mutation(
+        "nobody awaits hooks",
+        "config.py",
+        "if iscoroutinefunction(value) or iscoroutinefunction(type(value).__call__):",
+        "if False:",
+        CONFIG,
+    ),
     Mutation("keys are no ids", "keyring_file.py", "[A-Za-z0-9._-]{1,31}", "[A-Za-z0-9._-]{1,64}", KEYRING_FILE),
     Mutation(
         "no url in a repr",
@@ -1216,8 +1237,8 @@ MUTATIONS = [
     Mutation(
         "the noun of events",
         "events.py",
-        'logger.log(_LEVELS.get(error.code, logging.WARNING), "%s %r rejected, %s", self._what,',
-        'logger.log(_LEVELS.get(error.code, logging.WARNING), "%s %r rejected, %s", "cookie",',
+        'logger.log(_level(error), "%s %r rejected, %s", self._what,',
+        'logger.log(_level(error), "%s %r rejected, %s", "cookie",',
         EVENTS,
     ),
     Mutation(
