@@ -70,7 +70,6 @@ class SessionMiddleware:
         headers = scope["headers"]
         if type(headers) is not list and type(headers) is not tuple:  # ASGI allows any iterable, even a generator
             headers = scope["headers"] = [(name, value) for name, value in headers]
-        binds = self.manager.binds
         session = UnopenedSession(UNOPENED_CONTENT)
         session._keeper = self.manager
         session._cookies = headers
@@ -80,18 +79,13 @@ class SessionMiddleware:
             scope = {**scope, "session": session}
         else:  # in place, so that outer middlewares see what routers put into the scope
             scope["session"] = session
-        session._request = scope if binds else None
+        session._request = scope if self.manager.binds else None
 
         def sealing_send(message: Any) -> Any:
             if message["type"] != "http.response.body":
                 if message["type"] in _WITH_HEADERS:
                     session._headers_gone = True
-                if (
-                    OPENING
-                    or binds
-                    or type(session) is not UnopenedSession
-                    or scope.get("session", session) is not session
-                ):
+                if OPENING or type(session) is not UnopenedSession or scope.get("session", session) is not session:
                     try:
                         message = self._with_session(scope, session, message)
                     except Exception as error:

@@ -121,9 +121,6 @@ class SessionManager(Generic[Request, Text]):
         if OPENING:
             wait_until_open(session)
         if isinstance(session, UnopenedSession):
-            # The request contains the session. Keep what the binding can need, without a reference cycle.
-            if self.binds and isinstance(request, dict):
-                session._request = {name: value for name, value in request.items() if value is not session}
             return headers
         session.__class__ = ClosedSession  # first: what another thread writes from now on would be lost
         sent = list(headers)

@@ -51,11 +51,10 @@ class SessionMiddleware:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         key, manager = self._key, self.manager
-        binds = manager.binds
         session = environ[key] = UnopenedSession(UNOPENED_CONTENT)
         session._keeper = manager
         session._cookies = environ.get("HTTP_COOKIE")
-        session._request = environ if binds else None
+        session._request = environ if manager.binds else None
         session._arrived = self._clock()
         session._headers_gone = False
 
@@ -66,8 +65,8 @@ class SessionMiddleware:
                 if environ.get(key, session) is not session:
                     self._take_over(environ, session)
                 session._headers_gone = True
-                if OPENING or binds or type(session) is not UnopenedSession:
-                    headers = manager.close(session, environ, int(status[:3]), headers)
+                if OPENING or type(session) is not UnopenedSession:
+                    headers = self.manager.close(session, environ, int(status[:3]), headers)
             except Exception as error:
                 drop_own_frames(error)
                 raise

@@ -580,8 +580,14 @@ class Canary:
     """Something in a request, to see when it is freed."""
 
 
-@pytest.mark.parametrize("options", [{}, {"binding": lambda environ: b"x"}], ids=["", "binding"])
-@pytest.mark.parametrize("act", [None, len, count], ids=["untouched", "read", "written"])
+@pytest.mark.parametrize(
+    ("act", "options"),
+    [
+        *((act, {}) for act in (None, len, count)),
+        *((act, {"binding": lambda environ: b"x"}) for act in (len, count)),
+    ],
+    ids=["untouched", "read", "written", "read and bound", "written and bound"],
+)
 def test_a_request_is_freed_with_its_last_reference(keys, act, options):
     """A request and its session do not hold each other: both are gone when the server lets go, without a collection."""
 
