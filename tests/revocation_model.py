@@ -569,7 +569,9 @@ class Request:
         revocation = Revocation(subject, None, int(self.server.clock()), self, (self.acts_for, self.state))
         if self.call(lambda: session.revoke_subject(subject), [revocation]) and not self.has_responded:
             self.own.append(revocation)
-            self.spared.pop(subject, None)
+            # The store spares the new session from all that spares the caller.
+            caller = self.acts_for if self.acts_for is not None and self.acts_for.subject else self.state
+            self.spared[subject] = Lineage(0, 0, caller.lineage.spared_by)
             if self.origin is not None and self.origin.subject == subject:
                 self.acts_for = None
             if self.state.subject == subject and not self.is_refused:
