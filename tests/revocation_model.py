@@ -17,6 +17,7 @@ Rules:
 import types
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -364,7 +365,6 @@ class Server:
         scope = {"type": "http", "scheme": "https", "headers": headers, "model.request": request}
         running = self.middleware(scope, None, request.send)
         running.send(None)
-        request.session = scope["session"]
         return running
 
 
@@ -392,7 +392,6 @@ class Request:
         self.arrived_here = server.clock()
         self.password = model.passwords[user]  # as this client knows it
         self.is_password_right = False
-        self.session: Session | None = None
         self.origin: State | None = None
         self.acts_for: State | None = None  # the session that came in, until a sign-in or its own revocation
         self.state: State | None = None
@@ -426,10 +425,10 @@ class Request:
             raise Violation("a revocation did not reach the store")
 
     def give_up(self) -> None:
-        """Drop the request, so that nothing is awaited without an event loop."""
-        if self.session is not None:
-            self.session._pending = []
-        self.running.close()
+        """Run the request to its end, without any checks. To close it would await something without an event loop."""
+        with suppress(Exception):
+            while True:
+                self.running.send(None)
 
     def finish(self) -> None:
         while not self.is_finished:
@@ -438,6 +437,15 @@ class Request:
     # ------------------------------------------------------------------------------------------------- what a view does
 
     def perform(self, act: str, session: Session) -> None:
+        if self.model.has_failed:
+            return
+        try:
+            self._perform(act, session)
+        except Violation:
+            session._pending = []  # there is no event loop, in which the middleware could await them
+            raise
+
+    def _perform(self, act: str, session: Session) -> None:
         if act == "check":  # before the session is touched
             self.is_password_right = self.password == self.model.passwords[self.user]
             return
@@ -569,7 +577,9 @@ class Request:
         revocation = Revocation(subject, None, int(self.server.clock()), self, (self.acts_for, self.state))
         if self.call(lambda: session.revoke_subject(subject), [revocation]) and not self.has_responded:
             self.own.append(revocation)
-            self.spared.pop(subject, None)
+            # The store spares the new session from all that spares the caller.
+            caller = self.acts_for if self.acts_for is not None and self.acts_for.subject else self.state
+            self.spared[subject] = Lineage(0, 0, caller.lineage.spared_by)
             if self.origin is not None and self.origin.subject == subject:
                 self.acts_for = None
             if self.state.subject == subject and not self.is_refused:
@@ -869,9 +879,11 @@ class RevocationModel(RuleBasedStateMachine):
         """Return the revocations that must concern a session."""
         lineage = state.lineage
         of_subject = self.of_subject.get(state.subject or "", ())
-        return lineage.revocations + [
+        hits = lineage.revocations + [
             each for each in of_subject if each.time >= lineage.begun and each not in lineage.spared_by
         ]
+        # An entry may expire once all sessions that it concerns have ended. A request can hang for longer than that.
+        return [each for each in hits if each.written_at + ABSOLUTE + 2 * LEEWAY > self.backend.clock.now]
 
     def may_refuse(self, state: State) -> bool:
         """Whether there is a reason to refuse a session."""

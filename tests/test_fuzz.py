@@ -6,6 +6,7 @@ from itertools import repeat
 
 import fuzz
 import pytest
+from revocation_model import memory_backend, model_with
 
 
 def test_fuzz():
@@ -30,6 +31,13 @@ def test_fuzz():
 def test_fuzz_repeats():
     """One seed gives one run, so that a violation can be found again; another seed gives another run."""
     assert fuzz.fuzz(2, repeat(None, 200)) == fuzz.fuzz(2, repeat(None, 200)) != fuzz.fuzz(3, repeat(None, 200))
+
+
+def test_the_model_repeats():
+    """One seed gives one run of the model of revocation."""
+    first, second = (fuzz.run_model(2, model_with(memory_backend()), repeat(None, 1)) for _ in range(2))
+    assert first == second
+    assert first["steps"] > 100
 
 
 class Opener:

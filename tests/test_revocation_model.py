@@ -89,7 +89,20 @@ def begin_at_first_touch(server):
     manager.load = load_late
 
 
-@pytest.fixture(params=["caller", "cache", "merge", "arrival"])
+def forget_who_came(server):
+    """Let a request that has ended its session act in nobody's name."""
+    manager = server.middleware.manager
+    load = manager.load
+
+    def load_and_forget(session):
+        content = load(session)
+        session._came_as = None
+        return content
+
+    manager.load = load_and_forget
+
+
+@pytest.fixture(params=["caller", "cache", "merge", "arrival", "ended"])
 def faulty(request, monkeypatch):
     """A model with one fix taken out."""
     model = model_with(memory_backend(CarelessStore if request.param == "caller" else MemoryStore))
@@ -99,6 +112,8 @@ def faulty(request, monkeypatch):
         monkeypatch.setattr("sealedsession.revocation.memory.merge", keep_later)
     if request.param == "arrival":
         model.prepare = lambda self, server: begin_at_first_touch(server)
+    if request.param == "ended":
+        model.prepare = lambda self, server: forget_who_came(server)
     return model
 
 
