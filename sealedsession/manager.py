@@ -165,6 +165,8 @@ class SessionManager(Generic[Request, Text]):
         """Send the application's revocations since `fetch` to the store."""
         while session._pending:
             revocation = session._pending.pop(0)
+            if revocation.subject is None and revocation.key in session._ended:
+                continue  # a second logout() of the same request
             try:
                 arguments = self._arguments(session, revocation)
                 self._note(session, revocation, not session._revoked and await self._store.arevoke(*arguments))

@@ -1139,6 +1139,12 @@ def test_a_failed_revoke_subject_leaves_the_lineage(fake, door, options, browser
     assert thief.visit().rejected == "revoked"
 
 
+def test_a_second_logout_calls_the_store_once(fake, door, options, browser):
+    """Two calls of logout() in one request are one revocation, also where the store is awaited."""
+    browser.visit(both(methodcaller("logout"), methodcaller("logout")))
+    assert fake.verbs.count("revoke") == 1
+
+
 def test_what_is_revoked_after_the_application_has_returned(fake, options):
     """A thread or task that outlives its ASGI request can still revoke: the store is called at once."""
     browser = AsgiBrowser(options)
