@@ -160,7 +160,7 @@ def _cases(values: Mapping[str, Any]) -> tuple[dict[Any, Any], dict[str, str]]:
     if "_context" in component.__getstate__():  # Tetra leaves it out since 0.9
         loaded.context = CONTEXT
     owner = {"session_id": session.session_key, "user": USER}
-    resumable = partial(sealer.seal, loaded, **owner), partial(sealer.unseal, **owner)
+    resumable = partial(sealer.seal, loaded, **owner), partial(sealer.resume, **owner)
 
     def encoding(encode: Any, request_of: Any) -> Any:
         def encode_one() -> str:
