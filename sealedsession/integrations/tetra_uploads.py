@@ -13,6 +13,9 @@ from django.core.files.uploadedfile import InMemoryUploadedFile
 from tetra.conf import get_setting
 from tetra.utils import NamedTemporaryUploadedFile
 
+from sealedsession.integrations.django.budget import current
+
+_UPLOAD = 512  # nodes, of 16,384 in a payload: each upload opens a file
 _NAME_MAX = 255  # bytes, of most file systems; they have an error for longer names
 
 
@@ -26,6 +29,7 @@ def _of_upload(upload: Any) -> tuple[str, str, int, str]:
 def _upload(temporary: str, name: str, size: int, content_type: str) -> Any:
     path = _uploads() / temporary
     is_name = Path(temporary).name == temporary and len(temporary.encode(errors="replace")) <= _NAME_MAX
+    current().reading.pay(_UPLOAD)
     if not is_name or not path.is_file():
         return None
     return NamedTemporaryUploadedFile(name, content_type, size, settings.DEFAULT_CHARSET, temp_path=str(path))

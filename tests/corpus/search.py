@@ -176,7 +176,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="try fewer payloads")
     parser.add_argument("--django", action="store_true", help="recipes and forms only, and print them as JSON")
     options = parser.parse_args(arguments)
-    logging.disable()
     say = partial(print, file=sys.stderr, flush=True)
     if options.django:
         from tests.corpus.search_django import entries
@@ -194,4 +193,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    logging.disable()  # every refused payload is a record
     sys.exit(main())

@@ -14,7 +14,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import OperationalError
 from django.http import QueryDict
-from django.template import Context, Engine, Template, TemplateSyntaxError, engines
+from django.template import Context, Engine, Template, TemplateDoesNotExist, TemplateSyntaxError, engines
 from django.template.loader_tags import BlockNode
 from django.template.loaders.filesystem import Loader as FilesystemLoader
 from django.test import override_settings
@@ -27,7 +27,7 @@ from forging import forged
 from testapp.models import Author, Book, Tag
 
 from sealedsession.errors import ConfigError, NotSerializable, StaleStateError, UnsealError
-from sealedsession.integrations.django import blocks
+from sealedsession.integrations.django import blocks, budget
 from sealedsession.integrations.django.values import DjangoRegistry
 from sealedsession.state import StateSealer
 
@@ -112,6 +112,27 @@ def test_a_template_is_loaded_once_for_all_blocks(sealer: StateSealer, monkeypat
     opened = sealer.unseal(token, session_id="s")
     assert [node.name for node in opened] == ["aside", "foot"] * 50
     assert loaded == ["page.html"]
+
+
+@pytest.mark.parametrize(
+    "name", ["./page.html", "page.html/", "/page.html", "x/../page.html", "..", ".//page.html", "x\\\\..\\\\page.html"]
+)
+def test_a_template_has_one_name(templates: Path, name: str) -> None:
+    """Another spelling of a template's name is a template that there is not, so that no loader keeps one for each."""
+    with pytest.raises(TemplateDoesNotExist):
+        blocks.template_of(engines.all()[0], name)
+    with pytest.raises(StaleStateError):
+        blocks.fetch([(engines.all()[0].name, name, ("content",))])
+
+
+@pytest.mark.usefixtures("templates")
+def test_many_templates_are_paid_for() -> None:
+    """Each template that a state names costs a share of its budget."""
+    budget.begin()
+    blocks.fetch([(engines.all()[0].name, "page.html", ("content",))] * 2)
+    left = budget.current().reading.weight
+    blocks.fetch([(engines.all()[0].name, "page.html", ("content",))])
+    assert budget.current().reading.weight < left
 
 
 def test_a_template_that_does_not_parse(templates: Path, sealer: StateSealer) -> None:

@@ -296,6 +296,12 @@ BOUNDS: dict[str, tuple[Any, str]] = {
         recipe(("union", True, [(BOOK, "", None, [("values", ["author" + "__mentor" * 60])])] * 120)),
         "nodes",
     ),
+    "all columns again": (recipe(*[("values_list", [])] * 3000, label="testapp.Branch"), "nodes"),
+    "all columns in rows": (recipe(*[("values", [])] * 3000), "nodes"),
+    "colliding values as operands": (
+        recipe(("filter", ("id__in", "l", [("v", n * (2**61 - 1)) for n in range(1000)])), label="testapp.Ticket"),
+        "nodes",
+    ),
     "colliding values": (
         recipe(("filter", ("id__in", [n * (2**61 - 1) for n in range(1500)])), label="testapp.Ticket"),
         "nodes",

@@ -4,6 +4,7 @@ The template is loaded again by the loaders of its engine, and the block looked 
 that is gone, with its template or without, is a `StaleStateError`; a template that does not parse any more tells so.
 """
 
+import posixpath
 from collections.abc import Callable, Iterator
 from errno import EISDIR, ENAMETOOLONG, ENOTDIR
 from functools import cache
@@ -16,8 +17,10 @@ from django.template.loaders.cached import Loader as CachedLoader
 from django.template.utils import InvalidTemplateEngineError
 
 from sealedsession.errors import StaleStateError
+from sealedsession.integrations.django.budget import current
 from sealedsession.integrations.django.operands import exactly
 
+_TEMPLATE = 64  # nodes: to parse one takes that long where loaders keep none
 _LONGEST = 255  # characters of a name, as in most file systems. Django keeps names that it did not find.
 # What a file system says of a name that no template can have. A disk that is broken says something else.
 _NO_NAME = (EISDIR, ENAMETOOLONG, ENOTDIR)
@@ -30,7 +33,7 @@ def encode(block: Any) -> object:
     """
     origin: Any = getattr(block, "origin", None)
     name = getattr(origin, "template_name", None)
-    if not isinstance(name, str) or origin.loader is None:
+    if not isinstance(name, str) or origin.loader is None or not _is_normal(name):
         raise ValueError(f"the block {block.name!r} is of no template that was loaded by its name")
     for engine in engines.all():
         if isinstance(engine, DjangoTemplates) and engine.engine is origin.loader.engine:
@@ -61,9 +64,11 @@ def fetch(references: list[tuple[str, str, tuple[str, ...]]]) -> list[Any]:
 def template_of(backend: Any, name: str) -> Any:
     """The template that the loaders of an engine find.
 
+    A cached loader keeps a template for each spelling of its name. So a name has one spelling here.
+
     :raises TemplateDoesNotExist: when they find none, or it is a name that none can have.
     """
-    if not name.isprintable():
+    if not name.isprintable() or not _is_normal(name):
         raise TemplateDoesNotExist(name)
     try:
         return backend.engine.get_template(name)
@@ -76,6 +81,11 @@ def template_of(backend: Any, name: str) -> Any:
         raise TemplateDoesNotExist(name) from error
 
 
+def _is_normal(name: str) -> bool:
+    """Return whether a template's name is the shortest way to write its path."""
+    return posixpath.normpath(name) == name and "\\" not in name and not name.startswith(("/", ".."))
+
+
 def _forget(engine: Any, name: str) -> None:
     """Take a name that was not found out of where it would be kept for ever: a token may have named it."""
     for loader in engine.template_loaders:
@@ -84,6 +94,7 @@ def _forget(engine: Any, name: str) -> None:
 
 
 def _found(engine: str, template: str) -> dict[tuple[str, ...], Any]:
+    current().reading.pay(_TEMPLATE)
     backend = engines[engine]
     blocks = [*_blocks_of(backend, template)] if isinstance(backend, DjangoTemplates) else []
     return dict(reversed(blocks))  # of several on one path the first

@@ -173,6 +173,7 @@ class Operands:
             return self._queryset_of(data, depth, self._budget)
         if kind == "l":
             members = [exactly(member, tuple, length=2) for member in exactly(data, list)]
+            self._budget.hashes([value for inner, value in members if inner == "v"])  # they come into one set
             return [self._operand(inner, value, name, depth + 1) for inner, value in members]
         return refuse("an operand of another form")
 

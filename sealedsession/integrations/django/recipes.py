@@ -163,16 +163,23 @@ class _Making:
         return self.queryset.alias(**self._operands.annotation(name, expression, self._depth))
 
     def values(self, paths: Any) -> Any:
-        return self.queryset.values(*self._operands.paths(paths))
+        return self.queryset.values(*self._selected(paths))
 
     def values_list(self, paths: Any) -> Any:
-        return self.queryset.values_list(*self._operands.paths(paths))
+        return self.queryset.values_list(*self._selected(paths))
 
     def flat(self, paths: Any) -> Any:
-        return self.queryset.values_list(*self._operands.paths(paths), flat=True)
+        return self.queryset.values_list(*self._selected(paths), flat=True)
 
     def named(self, paths: Any) -> Any:
-        return self.queryset.values_list(*self._operands.paths(paths), named=True)
+        return self.queryset.values_list(*self._selected(paths), named=True)
+
+    def _selected(self, paths: Any) -> list[str]:
+        """Check paths to select. Without any, Django looks up all columns of the model, and of its parents, again."""
+        if not paths:
+            meta = self.queryset.model._meta
+            self._budget.columns(len(meta.concrete_fields) * (1 + len(meta.get_parent_list())))
+        return self._operands.paths(paths)
 
     def order_by(self, items: Any) -> Any:
         return self.queryset.order_by(*[self._operands.ordering(item, self._depth) for item in exactly(items, list)])
