@@ -1,9 +1,8 @@
-from contextlib import suppress
-
 """examples/hyperdiv_app.py on its own server, as its users see it; and the plugin's script, played by the test."""
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
