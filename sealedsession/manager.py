@@ -275,14 +275,17 @@ class SessionManager(Generic[Request, Text]):
     def _arguments(self, session: Session, revocation: _Revocation) -> tuple[bytes, Entry, int, Caller]:
         """Make the store's arguments, as late as possible: the entry revokes what has begun until now.
 
-        What this request has revoked before is no obstacle: it may go on to revoke others.
+        What this request has revoked before is no obstacle: it may go on to revoke others. Where its own entry exempts
+        a lineage, the session is checked as that one, so that a revocation by others still counts.
         """
         entry = Entry(ALWAYS)
         if revocation.subject is not None:
             entry = Entry(int(self.config.clock()), revocation.spared)
-        caller, ended = revocation.caller, session._ended
-        keys = tuple(key for key in caller.keys if key not in ended)
-        lineage = ended.get(revocation.key) or caller.lineage  # the one that this request has exempted before
+        caller: Caller = revocation.caller
+        ended = session._ended
+        keys = tuple(key for key in caller.keys if key not in ended or ended[key])
+        exempt = [ended[key] for key in (revocation.key, *caller.keys) if ended.get(key)]
+        lineage = exempt[0] if exempt else caller.lineage
         return revocation.key, entry, self._ttl, caller._replace(keys=keys, lineage=lineage)
 
     def _revoke(self, session: Session, revocations: list[_Revocation]) -> None:

@@ -200,12 +200,14 @@ _ATTRIBUTES = frozenset(
 
 @cache
 def _class_names_of(cls: Any) -> frozenset[str]:
-    """Return the names that no `__getstate__` writes: those of Tetra's classes, and those left out of a state."""
+    """Return the names that no `__getstate__` writes: those of Tetra's classes, except for public properties such as
+    the router's, and those left out of a state."""
     tetras = [parent for parent in cls.__mro__ if parent.__module__.partition(".")[0] == "tetra"]
     names = {"template", "__class__", "__dict__"}
     names.update(*map(vars, tetras), *(vars(parent).get("__annotations__", ()) for parent in tetras))
     excluded = [name for parent in cls.__mro__ for name in vars(parent).get("_excluded_props_from_saved_state", ())]
-    return frozenset((names - _ATTRIBUTES).union(excluded))
+    public = getattr(cls, "_public_properties", ())
+    return frozenset(names.difference(_ATTRIBUTES, public).union(excluded))
 
 
 def _context_of(component: Any) -> dict[str, Any]:
