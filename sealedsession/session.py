@@ -323,7 +323,7 @@ class Session(dict[Any, Any]):
 
     def _lineages(self) -> list[bytes]:
         """Return the ids of the lineages to revoke: the one that came in and, if another one began, the current one."""
-        exempt = self._reserved.get(self._subject or "")
+        exempt = self._reserved.get(self._subject or self._came_as or "")
         lineages = dict.fromkeys((self._came_under, self._root or self._sid, exempt))
         return [lineage for lineage in lineages if lineage is not None]
 

@@ -173,7 +173,7 @@ class Revocation:
     """A call of revoke(), logout() or revoke_subject(), and what became of it.
 
     :ivar subject: whose sessions are revoked; None if it is a lineage.
-    :ivar time: the time of a subject's revocation, by the clock of the server; 0 if it is a lineage.
+    :ivar time: when the store was called for a subject, by the clock of the server; 0 if it is a lineage.
     :ivar request: the request that made it; None if a job did.
     :ivar callers: as which the request made it: the session that came in, and the present one.
     :ivar written: the step in which the store accepted it, or None; `written_at` is the true time.
@@ -824,6 +824,8 @@ class RevocationModel(RuleBasedStateMachine):
             return
         revocation.written, revocation.written_at = self.step, self.backend.clock.now
         if revocation.subject is not None:
+            if request is not None:
+                revocation.time = int(request.server.clock())
             self.of_subject[revocation.subject].append(revocation)
         elif revocation.lineage is not None:
             revocation.lineage.revocations.append(revocation)
