@@ -323,8 +323,10 @@ class Session(dict[Any, Any]):
 
     def _lineages(self) -> list[bytes]:
         """Return the ids of the lineages to revoke: the one that came in and, if another one began, the current one."""
-        exempt = self._reserved.get(self._subject or self._came_as or "")
-        lineages = dict.fromkeys((self._came_under, self._root or self._sid, exempt))
+        current = self._root or self._sid
+        # Where the store is awaited, the session moves to the lineage that is exempt when the store has answered.
+        exempt = None if current is None else self._reserved.get(self._subject or self._came_as or "")
+        lineages = dict.fromkeys((self._came_under, current, exempt))
         return [lineage for lineage in lineages if lineage is not None]
 
     fromkeys: Any = dict.fromkeys  # what is made of other keys is a plain dict, as copies are
