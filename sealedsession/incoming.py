@@ -95,6 +95,7 @@ class Incoming:
         session._rejected = None
         session._keeps_cookie = session._save = session._invalidated = session._revoked = False
         session._reserved = {}
+        session._exempt = None
         session._ended = {}
         header = self._cookie_header(session._cookies) if session._cookies else None
         if not header:

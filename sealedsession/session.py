@@ -80,9 +80,10 @@ class Session(dict[Any, Any]):
     # _revoked: the store has found, during this request, that the session is revoked.
     # _reserved: maps each subject that this request has revoked to the lineage id that is exempt. _ended: maps the
     #   store's keys under which this request has revoked to the lineage id that the entry spares, or b"".
+    # _exempt: the lineage to which the session moves when the store has exempted it.
     # _fetched and _pending: where the store is awaited, the content of the cookie, and the revocations to send.
     __slots__ = (
-        "_arrived", "_came_as", "_came_under", "_cookies", "_created", "_ended", "_fetched", "_headers_gone",
+        "_arrived", "_came_as", "_came_under", "_cookies", "_created", "_ended", "_exempt", "_fetched", "_headers_gone",
         "_invalidated", "_keeper", "_keeps_cookie", "_lifetime", "_origin", "_pending", "_rejected", "_rejections",
         "_request", "_reserved", "_revoked", "_root", "_save", "_sid", "_subject",
     )  # fmt: skip
@@ -100,6 +101,7 @@ class Session(dict[Any, Any]):
     _revoked: bool
     _reserved: dict[str, bytes]
     _ended: dict[bytes, bytes]
+    _exempt: bytes | None
     _came_under: bytes | None
     _came_as: str | None
     _created: int
@@ -240,7 +242,7 @@ class Session(dict[Any, Any]):
         Copies of the old cookie stay valid until their timeouts; use `logout` to end them too.
         """
         self.clear()
-        self._sid = self._root = self._lifetime = None
+        self._sid = self._root = self._exempt = self._lifetime = None
         self._created = self._keeper.begins_at(self)
         self._invalidated = True
 
@@ -302,6 +304,7 @@ class Session(dict[Any, Any]):
         self._reserved = {**self._reserved, subject: exempt}
         if self._subject == subject:
             self._root, self._sid = self._root or self._sid, exempt  # as `regenerate`, until the store has answered
+            self._exempt = exempt
         self._keeper.revoke_subject(self, subject, exempt)
 
     def mark_accessed(self) -> None:
@@ -316,17 +319,14 @@ class Session(dict[Any, Any]):
 
     def _begin_anew(self) -> None:
         """Begin a lineage at the time of the request: the one that this request has exempted, or else a new one."""
-        self._came_as = None
+        self._came_as = self._exempt = None
         self._created = self._keeper.begins_at(self)
         self._sid = self._reserved.get(self._subject or "") or self._keeper.new_sid()
         self._root = None
 
     def _lineages(self) -> list[bytes]:
         """Return the ids of the lineages to revoke: the one that came in and, if another one began, the current one."""
-        current = self._root or self._sid
-        # Where the store is awaited, the session moves to the lineage that is exempt when the store has answered.
-        exempt = None if current is None else self._reserved.get(self._subject or self._came_as or "")
-        lineages = dict.fromkeys((self._came_under, current, exempt))
+        lineages = dict.fromkeys((self._came_under, self._root or self._sid, self._exempt))
         return [lineage for lineage in lineages if lineage is not None]
 
     fromkeys: Any = dict.fromkeys  # what is made of other keys is a plain dict, as copies are

@@ -51,6 +51,7 @@ class FakeKeeper:
         session._came_under = self.root or session._sid
         session._came_as = self.subject
         session._reserved = {}
+        session._exempt = None
         session._save = session._invalidated = session._revoked = False
         return copy.deepcopy(self.content)
 
