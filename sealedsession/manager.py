@@ -284,7 +284,7 @@ class SessionManager(Generic[Request, Text]):
         caller: Caller = revocation.caller
         ended = session._ended
         keys = tuple(key for key in caller.keys if key not in ended or ended[key])
-        exempt = [ended[key] for key in (revocation.key, *caller.keys) if ended.get(key)]
+        exempt = [ended[key] for key in caller.keys if ended.get(key)]
         lineage = exempt[0] if exempt else caller.lineage
         return revocation.key, entry, self._ttl, caller._replace(keys=keys, lineage=lineage)
 
@@ -320,7 +320,7 @@ class SessionManager(Generic[Request, Text]):
         if revocation.subject is not None:
             if revocation.subject == session._came_as:
                 session._came_as = None
-            if revocation.spared and revocation.subject == session._subject:
+            if revocation.spared and revocation.spared == session._exempt and revocation.subject == session._subject:
                 session._root = None if session._sid == revocation.spared else revocation.spared
         self.config.events.revoked(revocation.what, revocation.sid)
 

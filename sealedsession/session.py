@@ -270,6 +270,8 @@ class Session(dict[Any, Any]):
         :raises ConfigError: without the option ``revocation``.
         :raises SessionClosed: after the headers have been sent, when the session has no id.
         """
+        if self._reserved and not self._headers_gone:  # a later sign-in still needs the lineage that is exempt
+            self._sid, self._root, self._exempt = self._keeper.new_sid(), None, None
         lineages = self._lineages()
         # A session that began after `invalidate` in this request has data, but no id yet.
         if not lineages or (self and self._sid is None and not self._headers_gone):
@@ -300,7 +302,7 @@ class Session(dict[Any, Any]):
         """
         checked_subject(subject)
         self._keeper.revoke(self, ())  # raises without a store, before anything changes
-        exempt = self._keeper.new_sid()
+        exempt = self._reserved.get(subject) or self._keeper.new_sid()
         self._reserved = {**self._reserved, subject: exempt}
         if self._subject == subject:
             self._root, self._sid = self._root or self._sid, exempt  # as `regenerate`, until the store has answered

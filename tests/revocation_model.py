@@ -173,7 +173,7 @@ class Revocation:
     """A call of revoke(), logout() or revoke_subject(), and what became of it.
 
     :ivar subject: whose sessions are revoked; None if it is a lineage.
-    :ivar time: when the store was called for a subject, by the clock of the server; 0 if it is a lineage.
+    :ivar time: when the store was called, by the clock of the server. It counts only for a subject.
     :ivar request: the request that made it; None if a job did.
     :ivar callers: as which the request made it: the session that came in, and the present one.
     :ivar written: the step in which the store accepted it, or None; `written_at` is the true time.
@@ -198,7 +198,6 @@ class Lineage:
     :ivar dated: the earliest time at which the library may say that it began.
     :ivar spared_by: the revocations of a subject that do not concern it.
     :ivar margin: revocations of the subject at this time or later may undo that it is spared.
-    :ivar frail: whether its own request may have undone that.
     :ivar has_id: whether the session has an id already, so that `revoke` reaches it although it is empty.
     :ivar revocations: those that name this lineage and were written.
     :ivar refused: by subject, the step and the true time at which it was refused for the first time.
@@ -208,7 +207,6 @@ class Lineage:
     dated: int
     spared_by: frozenset[Revocation] = frozenset()
     margin: int = 0
-    frail: bool = False
     has_id: bool = False
     revocations: list[Revocation] = field(default_factory=list)
     refused: dict[str | None, tuple[int, float]] = field(default_factory=dict)
@@ -252,6 +250,10 @@ class RecordingStore(RevocationStore):
         self.store = model.backend.store
 
     def revoke(self, key: bytes, entry: Entry, ttl: int, caller: Caller | None = None) -> bool:
+        self.model.date_revocation()
+        return self.write(key, entry, ttl, caller)
+
+    def write(self, key: bytes, entry: Entry, ttl: int, caller: Caller | None) -> bool:
         [old] = self.store.find([key])
         ended = 0.0 if old is None else self.model.backend.ends(key)
         done = self.store.revoke(key, entry, ttl, caller)
@@ -279,8 +281,9 @@ class AwaitedStore(RecordingStore):
     blocks = True
 
     async def arevoke(self, key: bytes, entry: Entry, ttl: int, caller: Caller | None = None) -> bool:
+        self.model.date_revocation()
         await pause()
-        done = self.revoke(key, entry, ttl, caller)
+        done = self.write(key, entry, ttl, caller)
         await pause()
         return done
 
@@ -551,7 +554,6 @@ class Request:
             lineage.spared_by |= spared.spared_by
             lineage.begun = max(lineage.begun, spared.begun)
         lineage.has_id = True
-        lineage.frail = len(own) > 1  # the second one found that the first one did not spare its caller
         self.state = replace(self.state, lineage=lineage, end=lineage.begun + self.state.lifetime, subject=self.user)
 
     def new_lineage(self) -> Lineage:
@@ -586,7 +588,7 @@ class Request:
                 old = self.state.lineage
                 spared_by = old.spared_by | {revocation}
                 margin = min(old.margin, self.arrived_second)
-                lineage = Lineage(old.begun, old.dated, spared_by, margin, old.frail, has_id=True)
+                lineage = Lineage(old.begun, old.dated, spared_by, margin, has_id=True)
                 self.spared[subject] = lineage
                 self.state = replace(self.state, lineage=lineage)
                 self.is_changed = True
@@ -796,6 +798,12 @@ class RevocationModel(RuleBasedStateMachine):
         RecordingStore(self).revoke_subject(user, ttl=ABSOLUTE + 2 * LEEWAY, clock=self.backend.clock)
         self.running = running
 
+    def date_revocation(self) -> None:
+        """Date a request's revocation: the store is called now, and may write later."""
+        request = self.running
+        if request is not None and request.unwritten:
+            request.unwritten[0].time = int(request.server.clock())
+
     def check_revocation(self, key: bytes, done: bool) -> None:
         """Check that the store has accepted or refused a revocation as it must, and note it."""
         request = self.running
@@ -824,8 +832,6 @@ class RevocationModel(RuleBasedStateMachine):
             return
         revocation.written, revocation.written_at = self.step, self.backend.clock.now
         if revocation.subject is not None:
-            if request is not None:
-                revocation.time = int(request.server.clock())
             self.of_subject[revocation.subject].append(revocation)
         elif revocation.lineage is not None:
             revocation.lineage.revocations.append(revocation)
@@ -894,8 +900,6 @@ class RevocationModel(RuleBasedStateMachine):
             return True
         of_subject = self.of_subject.get(state.subject or "", ())
         sparing = [each.written for each in lineage.spared_by if each.written is not None]
-        if sparing and lineage.frail:
-            return True
         spared_since = min(sparing, default=self.step)
         return any(
             each not in lineage.spared_by and (each.time >= lineage.margin or (each.written or 0) > spared_since)

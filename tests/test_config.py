@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
+from param_ids import stable_repr
 
 from sealedsession import asgi, wsgi
 from sealedsession.config import SessionConfig
@@ -339,7 +340,7 @@ def test_illegal_values(options, message):
         {"validate_key": [KEY, OLD_KEY], "encrypt_key": (ENCRYPT_KEY, OLD_ENCRYPT_KEY)},
         {"validate_key": KEY.encode()},
     ],
-    ids=str,
+    ids=stable_repr,
 )
 def test_legal_values(options):
     """Every value at the edge of the rules is accepted and kept."""

@@ -14,6 +14,7 @@ from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
+from param_ids import stable_repr
 from strategies import EXAMPLES, VALUES, exactly
 
 from sealedsession import grammar, tagged_json
@@ -376,7 +377,7 @@ def measures(make, value):
 @pytest.mark.parametrize(
     "value",
     [*EXAMPLES, [*EXAMPLES[:40]], {"a": {1: {(2, ...): [UTC]}}}, {"~t": {"~:u": {"~d": "~b"}}}, b"[[[{", '[{"~:u":'],
-    ids=lambda value: repr(value)[:40],
+    ids=stable_repr,
 )
 def test_both_measure_the_same(value):
     """Depth, nodes, typed values and int bytes of a value are the same in both serializers."""

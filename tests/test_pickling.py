@@ -21,6 +21,7 @@ from pathlib import PurePosixPath
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from param_ids import stable_repr
 from strategies import EXAMPLES, HASHABLE_EXAMPLES, NOON, VALUES, exactly
 
 from sealedsession.default_types import DEFAULT_TYPES, PLAIN
@@ -112,7 +113,7 @@ def test_every_default_type_has_an_example():
     assert ABCMeta in {type(value) for value in EXAMPLES}
 
 
-@pytest.mark.parametrize("value", EXAMPLES, ids=repr)
+@pytest.mark.parametrize("value", EXAMPLES, ids=stable_repr)
 def test_round_trip(value):
     """Every value comes back exactly, alone and inside lists, tuples, dicts and typed containers."""
     for whole in (
@@ -124,7 +125,7 @@ def test_round_trip(value):
         assert dumps(loads(payload)) == payload
 
 
-@pytest.mark.parametrize("value", HASHABLE_EXAMPLES, ids=repr)
+@pytest.mark.parametrize("value", HASHABLE_EXAMPLES, ids=stable_repr)
 def test_round_trip_as_key_and_element(value):
     """Every hashable value comes back exactly as a key and as an element of sets, alone and in a tuple."""
     for whole in ({value: 1, (value,): 2}, {value}, frozenset([value, (value, "x")]), Counter({value: 3})):
@@ -598,7 +599,7 @@ MUTATING_OPCODES = {"APPEND": b"Na", "APPENDS": b"(NNe", "SETITEM": b"K\0Ns", "S
 
 
 @pytest.mark.parametrize("opcode", MUTATING_OPCODES)
-@pytest.mark.parametrize("value", [v for v in EXAMPLES if type(v) not in (list, dict)], ids=repr)
+@pytest.mark.parametrize("value", [v for v in EXAMPLES if type(v) not in (list, dict)], ids=stable_repr)
 def test_opcodes_change_lists_and_dicts_only(value, opcode):
     """Opcodes that add to a container are refused when they are aimed at anything but a plain list or dict."""
     refused(dumps(value)[:-1] + MUTATING_OPCODES[opcode] + b".")

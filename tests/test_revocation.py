@@ -10,6 +10,7 @@ from operator import methodcaller
 
 import anyio
 import pytest
+from param_ids import stable_repr
 from test_asgi import ACCEPT, BODY, CLOSE, app_of, http, start, talk, websocket
 from test_wsgi import environ_of
 
@@ -651,6 +652,26 @@ def test_revoke_subject_twice(door, options):
         assert browser.visit()["name"] == "Ann"
 
 
+def test_an_exempt_session_revokes_another_subject_twice(door, options, browser):
+    """A session that is exempt from its own subject's revocation revokes another subject twice in one request."""
+    other = door(options)
+    other.visit(lambda session: sign_in(session, "user:7"))
+    browser.visit(methodcaller("revoke_subject", SUBJECT))
+    assert browser.visit(both(*[methodcaller("revoke_subject", "user:7")] * 2)).rejected is None
+    assert other.visit().rejected == "revoked"
+
+
+@pytest.mark.parametrize("acts", [[], [sign_in]], ids=["user", "visitor"])
+def test_signing_in_after_everything_was_revoked(door, options, acts):
+    """A request revokes a subject and its own session, and then signs in as that subject: the new session lives."""
+    browser = door(options)
+    if not acts:
+        browser.visit(sign_in)
+    everything = [methodcaller("revoke_subject", SUBJECT), *acts, methodcaller("revoke")]
+    browser.visit(both(*everything, methodcaller("regenerate", begin_anew=True)))
+    assert browser.visit().rejected is None
+
+
 @pytest.mark.parametrize(("seconds", "rejected"), [(0, "revoked"), (1, None)])
 def test_signing_in_again(door, options, browser, clock, seconds, rejected):
     """A session that begins in the second of revoke_subject() is refused, and one that begins later is not."""
@@ -1022,7 +1043,7 @@ def test_find_fails_and_sessions_are_allowed(fake, events, door, options, error)
     assert "the session is accepted" in events[0].detail
 
 
-@pytest.mark.parametrize("answer", [None, 5, [1], [None, "text"], object()], ids=repr)
+@pytest.mark.parametrize("answer", [None, 5, [1], [None, "text"], object()], ids=stable_repr)
 def test_an_answer_that_is_none(fake, events, browser, monkeypatch, answer):
     """A store that answers garbage has failed as one that raises."""
     monkeypatch.setattr(fake, "find", lambda keys: answer)

@@ -874,17 +874,19 @@ def test_sqlite_fork_waits_for_connections_that_are_closed(path):
 def test_sqlite_call_goes_on_as_soon_as_the_process_has_forked(path, tmp_path):
     """A call that a fork has kept out goes on when the parent has forked, and not when its timeout is over."""
     store, other = SQLiteStore(path), SQLiteStore(tmp_path / "other.db", timeout=2 * PATIENT)
-    with ThreadPoolExecutor(1) as threads:
-        late = []
+    found = []
+    # Not an executor: concurrent.futures does not start threads during a fork.
+    late = threading.Thread(target=lambda: found.append(other.find([KEY])), daemon=True)
 
-        def call_another_store():
-            late.append(threads.submit(other.find, [KEY]))
-            while not sqlite._forks._changed._waiters:
-                time.sleep(0.001)
+    def call_another_store():
+        late.start()
+        while not sqlite._forks._changed._waiters:
+            time.sleep(0.001)
 
-        store._idle.append((FakeConnection(call_another_store), None))
-        assert in_fork(lambda: True)
-        assert late[0].result(PATIENT) == [None]
+    store._idle.append((FakeConnection(call_another_store), None))
+    assert in_fork(lambda: True)
+    late.join(PATIENT)
+    assert found == [[None]]
 
 
 HOOKS = """

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any, Literal, NamedTuple, Optional, Union
 
 import pytest
+from param_ids import stable_repr
 from strategies import exactly
 
 from sealedsession.errors import ConfigError, NotSerializable, UnsealError
@@ -704,7 +705,7 @@ def test_a_single_zone_may_be_a_str():
         (tuple[tuple[int, ...], ...], [(), ((),), ((1,), ())], [(1,), (("x",),), ([],)]),
         (list[int] | dict[str, list[Literal["a"]]], [[1], {"x": ["a"]}], [["a"], {"x": ["b"]}, {"x": "a"}]),
     ],
-    ids=repr,
+    ids=stable_repr,
 )
 def test_annotations(hint, takes, refuses):
     """Every form of annotation takes exactly the values that it names, and no equal or derived ones."""

@@ -6,6 +6,7 @@ import zlib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from param_ids import stable_repr
 from strategies import exactly
 from value_strategies import values
 
@@ -159,7 +160,7 @@ def test_right_shape(form, content):
         ({object: 1}, "state[<class 'object'>] (the key)"),
         (2**300, "state"),
     ],
-    ids=repr,
+    ids=stable_repr,
 )
 def test_the_path_in_a_value(form, value, path):
     """The error for a value names the place in it, with the value itself as "state"."""

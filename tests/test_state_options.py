@@ -4,6 +4,7 @@ import json
 import os
 
 import pytest
+from param_ids import stable_repr
 
 from sealedsession.config import SessionConfig
 from sealedsession.errors import ConfigError
@@ -76,7 +77,7 @@ def test_a_mistake_in_an_option(keys, options, message):
         {"on_event": print},
         {"on_event": None},
     ],
-    ids=repr,
+    ids=stable_repr,
 )
 def test_the_ends_of_the_ranges(keys, options):
     """The ends of each range are in it, and what is sealed with them opens."""

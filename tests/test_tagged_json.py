@@ -12,6 +12,7 @@ from collections import Counter, OrderedDict, defaultdict, deque
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from param_ids import stable_repr
 from strategies import ANY_TEXT, EXAMPLES, HASHABLE_EXAMPLES, NOON, VALUES, exactly
 
 from sealedsession.default_types import DEFAULT_TYPES
@@ -66,7 +67,7 @@ def serializer_with(decode=Box, code="own", encode=lambda box: box.content):
 # --------------------------------------------------------------------------------------------------------- round trips
 
 
-@pytest.mark.parametrize("value", EXAMPLES, ids=repr)
+@pytest.mark.parametrize("value", EXAMPLES, ids=stable_repr)
 def test_round_trip(value):
     """Every value comes back exactly, alone and inside lists, tuples, dicts and typed containers."""
     for whole in (
@@ -78,7 +79,7 @@ def test_round_trip(value):
         assert dumps(loads(payload)) == payload
 
 
-@pytest.mark.parametrize("value", HASHABLE_EXAMPLES, ids=repr)
+@pytest.mark.parametrize("value", HASHABLE_EXAMPLES, ids=stable_repr)
 def test_round_trip_as_key_and_element(value):
     """Every hashable value comes back exactly as a key and as an element of sets, alone and in a tuple."""
     for whole in ({value: 1, (value,): 2}, {value}, frozenset([value, (value, "x")]), Counter({value: 3})):
@@ -330,7 +331,7 @@ def test_second_spellings(text):
     [1e16, 1e-7, 5e-324, 1.7976931348623157e308, -0.0, 0, 0.1, 100000.0,
      "\0\x1f\x08\t\n\r\x0c\x0b\x7f\"\\/\u2028", "\ud800",
      " {} , : ", {" \n": [" "]}, {float("nan"), 1.5}, {1, "a", None, b"x"}, {(2, 1), frozenset([3]), "z"}],
-    ids=ascii,
+    ids=stable_repr,
 )  # fmt: skip
 def test_what_the_writer_writes_is_read(value):
     """Every spelling that the writer uses is accepted, and written again as it was."""

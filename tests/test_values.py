@@ -10,6 +10,7 @@ from itertools import permutations
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pytest
+from param_ids import stable_repr
 
 from sealedsession.default_types import DEFAULT_TYPES, PLAIN
 from sealedsession.errors import ConfigError, NotSerializable, given
@@ -139,7 +140,7 @@ def test_registries_are_independent():
     assert Chip not in Registry().by_type
 
 
-@pytest.mark.parametrize("made", [None, "red", Unknown(), type("Subchip", (Chip,), {})("red")], ids=repr)
+@pytest.mark.parametrize("made", [None, "red", Unknown(), type("Subchip", (Chip,), {})("red")], ids=stable_repr)
 def test_a_decoder_makes_its_type(made):
     """A decoder that returns anything but an instance of exactly its type is refused."""
     entry = registry_with_chips(decode=lambda data: made).by_code["chip"]
@@ -400,7 +401,7 @@ def test_at_the_limit(value):
         (Fraction(2**255, 3), "256 bits"),
         (IPv6Address("::1%" + "e" * 61), "65 characters"),
     ],
-    ids=repr,
+    ids=stable_repr,
 )
 def test_beyond_the_limit(value, words):
     """A value just beyond a default type's limit is a fault that tells the limit."""
@@ -540,7 +541,7 @@ def members_that_clash():
     ]
 
 
-@pytest.mark.parametrize("members", members_that_clash(), ids=repr)
+@pytest.mark.parametrize("members", members_that_clash(), ids=stable_repr)
 @pytest.mark.parametrize("kind", [set, frozenset])
 def test_sets_are_encoded_in_canonical_order(members, kind):
     """The order in which a set's elements are encoded depends on the elements alone, not on how it was filled."""
