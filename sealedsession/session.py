@@ -270,7 +270,8 @@ class Session(dict[Any, Any]):
         :raises ConfigError: without the option ``revocation``.
         :raises SessionClosed: after the headers have been sent, when the session has no id.
         """
-        if self._reserved and not self._headers_gone:  # a later sign-in still needs the lineage that is exempt
+        exempt = {self._exempt, self._root or self._sid}.intersection(self._reserved.values())
+        if exempt and not self._headers_gone:  # a later sign-in of this request still needs that lineage
             self._sid, self._root, self._exempt = self._keeper.new_sid(), None, None
         lineages = self._lineages()
         # A session that began after `invalidate` in this request has data, but no id yet.
