@@ -20,12 +20,13 @@ from typing import Any
 
 import reference
 
-from sealedsession import base64url, seal
 from sealedsession.config import SessionConfig
-from sealedsession.keys import Keyring
-from sealedsession.pickling import PickleSerializer
-from sealedsession.seal import Sealer
-from sealedsession.tagged_json import JsonSerializer
+from sealedsession.sealing import base64url
+from sealedsession.sealing import sealer as seal
+from sealedsession.sealing.keys import Keyring
+from sealedsession.sealing.sealer import Sealer
+from sealedsession.serialization.safe_pickle import PickleSerializer
+from sealedsession.serialization.tagged_json import JsonSerializer
 
 SECRET = "0123456789abcdef0123456789abcdef"
 SECRET_BYTES = SECRET.encode()

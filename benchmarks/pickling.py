@@ -13,10 +13,10 @@ from io import BytesIO
 from harness import measure, ratio
 from payloads import PAYLOADS
 
-from sealedsession.grammar import Grammar
-from sealedsession.limits import DEFAULT_LIMITS
-from sealedsession.pickling import PickleSerializer
-from sealedsession.tagged_json import JsonSerializer
+from sealedsession.serialization.limits import DEFAULT_LIMITS
+from sealedsession.serialization.pickle_grammar import Grammar
+from sealedsession.serialization.safe_pickle import PickleSerializer
+from sealedsession.serialization.tagged_json import JsonSerializer
 
 
 class Refusing(pickle.Unpickler):

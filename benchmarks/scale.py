@@ -21,8 +21,8 @@ from peer_middleware import DOORS, Door, Middleware, signed_in
 from peers import OURS, REFERENCE
 from tables import Table
 
-from sealedsession.keys import Keyring
-from sealedsession.seal import Sealer
+from sealedsession.sealing.keys import Keyring
+from sealedsession.sealing.sealer import Sealer
 
 SECONDS = 0.2 if QUICK else 1.0  # of load, for each number of processes and threads, in each round
 ROUNDS = 3 if QUICK else 9

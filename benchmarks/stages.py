@@ -22,12 +22,12 @@ from peers import OURS, REFERENCE
 from reference import PROTOCOL, loads
 from tables import Table
 
-from sealedsession import base64url
-from sealedsession.grammar import Grammar
-from sealedsession.keys import Keyring
-from sealedsession.limits import DEFAULT_LIMITS
-from sealedsession.pickling import PickleSerializer
-from sealedsession.seal import Sealer
+from sealedsession.sealing import base64url
+from sealedsession.sealing.keys import Keyring
+from sealedsession.sealing.sealer import Sealer
+from sealedsession.serialization.limits import DEFAULT_LIMITS
+from sealedsession.serialization.pickle_grammar import Grammar
+from sealedsession.serialization.safe_pickle import PickleSerializer
 
 _TYPED = "typed"  # its steps are those of its types
 _GRAMMAR = "grammar"

@@ -128,8 +128,8 @@ def _cases(values: Mapping[str, Any]) -> tuple[dict[Any, Any], dict[str, str]]:
     from django.template import Context
 
     from sealedsession.integrations import tetra as ours
-    from sealedsession.resumable import Resumable
-    from sealedsession.state import StateSealer
+    from sealedsession.state.resumable import Resumable
+    from sealedsession.state.sealer import StateSealer
 
     session, user = SessionStore(), User(username=USER)
     session.create()

@@ -13,9 +13,9 @@ autodoc_preserve_defaults = True  # os.urandom, not <built-in function urandom>
 
 default_role = "any"  # docstrings and pages write names of options and of the API in single backticks
 nitpick_ignore = [  # type variables
-    ("py:class", "sealedsession.values.T"),
-    ("py:class", "sealedsession.resumable.Method"),
-    ("py:class", "sealedsession.resumable.State"),
+    ("py:class", "sealedsession.serialization.registry.T"),
+    ("py:class", "sealedsession.state.resumable.Method"),
+    ("py:class", "sealedsession.state.resumable.State"),
 ]
 # The standard library's: its inventory would have to be fetched, and the build needs no network.
 nitpick_ignore_regex = [("py:class", r"(collections\.abc|enum)\..*")]

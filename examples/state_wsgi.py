@@ -17,9 +17,9 @@ from webob import Request, Response
 from webob.static import FileApp
 
 from sealedsession import StaleStateError, StateError
-from sealedsession.resumable import Resumable, public
-from sealedsession.state import SCRIPT, StateSealer
-from sealedsession.state_responses import StateErrors
+from sealedsession.state.middleware import StateErrors
+from sealedsession.state.resumable import Resumable, public
+from sealedsession.state.sealer import SCRIPT, StateSealer
 from sealedsession.wsgi import SessionMiddleware
 
 KEYS = {"validate_key": "env:SESSION_VALIDATE_KEY", "encrypt_key": "env:SESSION_ENCRYPT_KEY"}

@@ -14,9 +14,9 @@ from sealedsession.errors import StateTooLarge as StateTooLarge
 from sealedsession.errors import StoreError as StoreError
 from sealedsession.errors import UnsealError as UnsealError
 from sealedsession.events import Event as Event
-from sealedsession.limits import Limits as Limits
+from sealedsession.serialization.limits import Limits as Limits
+from sealedsession.serialization.registry import Registry as Registry
+from sealedsession.serialization.registry import default_registry as default_registry
 from sealedsession.session import Session as Session
-from sealedsession.values import Registry as Registry
-from sealedsession.values import default_registry as default_registry
 
 __version__ = "0.1.0"

@@ -16,12 +16,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Unpack
 
-from sealedsession.config import ENVIRON_KEY, SessionConfig
+from sealedsession.config import ENVIRON_KEY, SessionConfig, SessionOptions
 from sealedsession.errors import ConfigError, SessionClosed, drop_own_frames, without_own_frames
-from sealedsession.manager import SessionManager
-from sealedsession.options import SessionOptions, check_application
-from sealedsession.session import Session
-from sealedsession.session_states import OPENING, UNOPENED_CONTENT, ClosedSession, UnopenedSession, wait_until_open
+from sealedsession.lifecycle.manager import SessionManager, check_application
+from sealedsession.session import OPENING, UNOPENED_CONTENT, ClosedSession, Session, UnopenedSession, wait_until_open
 
 # Any, because that is what satisfies Starlette, FastAPI, Litestar and asgiref at once.
 ASGIApplication = Callable[[Any, Any, Any], Awaitable[None]]

@@ -10,10 +10,10 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from sealedsession import rotation
 from sealedsession.errors import ConfigError, without_own_frames
-from sealedsession.key_rules import KEY_BYTES
-from sealedsession.keyring_file import StoredKey, parse, read_file, utc
+from sealedsession.sealing import rotation
+from sealedsession.sealing.key_rules import KEY_BYTES
+from sealedsession.sealing.keyring_file import StoredKey, parse, read_file, utc
 
 _MOST_SECONDS = 10**10  # three centuries: times stay in what a date can tell
 

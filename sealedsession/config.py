@@ -6,26 +6,243 @@ names the option, the kind of what was given (never a key's value) and the cure.
 same options as strings, from an ini file or the environment.
 """
 
+import difflib
 import os
+import re
 import time
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from inspect import iscoroutinefunction
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypedDict
 
 from sealedsession.cookie import CookiePolicy
-from sealedsession.errors import ConfigError, given, init_without_own_frames, without_own_frames
+from sealedsession.errors import ConfigError, CookieTooLarge, given, init_without_own_frames, without_own_frames
 from sealedsession.events import EventHook, Events
-from sealedsession.ini import coerce, whole_number
-from sealedsession.keyring_file import KeyringFile
-from sealedsession.keys import Keyring, KeySource
-from sealedsession.lifetimes import DEFAULT_ABSOLUTE, DEFAULT_IDLE, HOUR, Timeouts, timeouts_of
-from sealedsession.limits import DEFAULT_LIMITS, Limits
-from sealedsession.options import UNSET, Binding, Oversize, Unset, find_keys, refuse_unknown
 from sealedsession.revocation import RevocationStore, store_of
-from sealedsession.values import Registry, default_registry
+from sealedsession.sealing.keyring_file import KeyringFile, find_keys
+from sealedsession.sealing.keys import UNSET, Keyring, KeySource, Unset
+from sealedsession.serialization.limits import DEFAULT_LIMITS, Limits
+from sealedsession.serialization.registry import Registry, default_registry
+from sealedsession.session import Session
+
+Oversize = Literal["raise", "keep"] | Callable[[Session, CookieTooLarge], object]
+Binding = Callable[[Any], bytes]
+
+
+class SessionOptions(TypedDict, total=False):
+    """The keyword arguments of `SessionConfig`, for type checkers."""
+
+    validate_key: KeySource | Sequence[KeySource] | None
+    encrypt_key: KeySource | Sequence[KeySource] | None
+    keyring: str | None
+    name: str | None
+    path: str
+    domain: str | None
+    secure: bool
+    httponly: bool
+    samesite: str
+    partitioned: bool
+    max_age: int | None
+    persistent: bool
+    lifetimes: str | None
+    idle_timeout: int | None
+    absolute_timeout: int | None
+    refresh_interval: int | None
+    leeway: int
+    revocation: RevocationStore | str | None
+    on_store_error: str
+    compress: bool
+    pad: int
+    binding: Binding | None
+    token_cache: int
+    on_event: EventHook | None
+    oversize: Oversize
+    serializer: str
+    accept_serializers: Sequence[str]
+    registry: Registry
+    limits: Limits
+    save_on_error: bool
+    cache_control: str | None
+    environ_key: str
+    clock: Callable[[], float]
+    random_bytes: Callable[[int], bytes]
+
+
+# What other libraries call the options: Beaker, Flask, Starlette, Django, Pyramid, itsdangerous. The names have no dot
+# and no prefix such as "session_cookie_".
+_MEANT = {
+    "secret": "validate_key and encrypt_key",
+    "secret_key": "validate_key and encrypt_key",
+    "secret_keys": "validate_key and encrypt_key",
+    "signing_key": "validate_key",
+    "validation_key": "validate_key",
+    "key": "name",
+    "cookie_name": "name",
+    "session_cookie": "name",
+    "timeout": "idle_timeout",
+    "expires": "idle_timeout",
+    "cookie_expires": "max_age, or persistent",
+    "permanent": "persistent",
+    "permanent_session_lifetime": "absolute_timeout",
+    "age": "absolute_timeout",
+    "expire_at_browser_close": "persistent, with the opposite value",
+    "refresh_each_request": "refresh_interval, in seconds",
+    "save_every_request": "refresh_interval, in seconds",
+    "reissue_time": "refresh_interval",
+    "https_only": "secure",
+    "cookie_secure": "secure",
+    "same_site": "samesite",
+    "cookie_samesite": "samesite",
+    "cookie_domain": "domain",
+    "cookie_path": "path",
+    "cookie_httponly": "httponly",
+    "redis": "revocation='redis://...'",
+    "redis_url": "revocation='redis://...'",
+    "store": "revocation",
+    "max_size": "limits=Limits(size=...)",
+    "json": "serializer='json'",
+    "data_serializer": "serializer",
+    "cookie": "name",
+    "salt": "name, which is part of the seal",
+}
+# Beaker's options for stores and formats, which this library does not have.
+_NOT_NEEDED = frozenset(
+    ("type", "auto", "data_dir", "lock_dir", "invalidate_corrupt", "crypto_type", "encrypt_nonce_bits", "use_cookies")
+)
+
+
+def refuse_unknown(option: str, written: str, known: Collection[str]) -> None:
+    """Refuse an unknown option, and name the one that was probably meant.
+
+    :param written: the option as it was written, perhaps with a prefix.
+    :raises ConfigError: unless it is known.
+    """
+    if option in known:
+        return
+    name = option.lower().removeprefix("session.").removeprefix("session_")
+    name = name if name in _MEANT else name.removeprefix("cookie_")
+    close = difflib.get_close_matches(name, known, 1)
+    if name in _MEANT:
+        hint = f"did you mean {_MEANT[name]}?"
+    elif name in known:
+        hint = f"did you mean {name}?"
+    elif name in _NOT_NEEDED:
+        hint = "delete it: the whole session is in the cookie, in one format"
+    elif close:
+        hint = f"did you mean {close[0]}?"
+    else:
+        hint = f"there are: {', '.join(known)}"
+    raise ConfigError(f"unknown option {written!r}; {hint}")
+
+
+MINUTE, HOUR, DAY = 60, 3600, 24 * 3600  # seconds
+DEFAULT_IDLE, DEFAULT_ABSOLUTE = 7 * DAY, 30 * DAY
+
+# Idle and absolute timeout, which NIST calls inactivity and overall timeout. All are within the limits of NIST SP
+# 800-63B-4, 2.1.3, 2.2.3 and 2.3.3: 30 days at AAL1, which requires no idle timeout (we set the default one); 1 hour
+# and 24 hours at AAL2; 15 minutes and 12 hours at AAL3. Revision 3 (4.2.3) required 30 minutes and 12 hours at AAL2.
+PRESETS = {
+    "aal1": (DEFAULT_IDLE, 30 * DAY),
+    "aal2": (30 * MINUTE, 12 * HOUR),
+    "aal3": (15 * MINUTE, 12 * HOUR),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """The timeouts of a configuration.
+
+    :param idle: seconds after `sealed_at`, or None.
+    :param absolute: seconds after `created`, or None. One of the two is given.
+    """
+
+    idle: int | None
+    absolute: int | None
+
+    @property
+    def longest(self) -> int:
+        """Seconds for which no token outlives the second in which it was sealed."""
+        return self.absolute or self.idle or 0
+
+    def ends(self, created: int, sealed_at: int, lifetime: int | None) -> int:
+        """When a session ends that nobody uses any more, in seconds since 1970, without leeway.
+
+        :param lifetime: the session's own, in seconds after `created`, or None.
+        """
+        ends = [created + seconds for seconds in (self.absolute, lifetime) if seconds is not None]
+        if self.idle is not None:
+            ends.append(sealed_at + self.idle)
+        return min(ends)
+
+
+def timeouts_of(preset: str | None, idle: int | None, absolute: int | None) -> Timeouts:
+    """Take the options `lifetimes`, `idle_timeout` and `absolute_timeout` together.
+
+    :raises ConfigError: when they do not fit together.
+    """
+    if preset is not None:
+        if preset not in PRESETS:
+            raise ConfigError(f"lifetimes={preset!r} has to be one of {', '.join(map(repr, PRESETS))}, or None")
+        if (idle, absolute) not in ((DEFAULT_IDLE, DEFAULT_ABSOLUTE), PRESETS[preset]):
+            raise ConfigError(
+                f"lifetimes={preset!r} sets idle_timeout and absolute_timeout, and they are given too: "
+                "leave out lifetimes, or the other two"
+            )
+        return Timeouts(*PRESETS[preset])
+    if idle is None and absolute is None:
+        raise ConfigError(
+            "idle_timeout and absolute_timeout are both None: sessions would never end. Set one of them, in seconds"
+        )
+    for option, seconds in (("idle_timeout", idle), ("absolute_timeout", absolute)):
+        if seconds is not None and seconds <= 0:
+            raise ConfigError(f"{option}={seconds} has to be more than 0 seconds, or None to switch it off")
+    return Timeouts(idle, absolute)
+
+
+_TRUE = ("true", "yes", "on", "1")
+_FALSE = ("false", "no", "off", "0")
+_UNITS = {"pad": "bytes", "token_cache": "tokens"}  # every other whole number is in seconds
+
+
+def coerce(option: str, text: str, kinds: tuple[type, ...]) -> object:
+    """Make of an ini file's string what the option takes.
+
+    :param kinds: the types of the option's values.
+    :raises ConfigError: when it fits none of them.
+    """
+    stripped = text.strip()
+    if not stripped:
+        raise ConfigError(f"{option} is blank: give it a value, or delete the line")
+    if option in ("validate_key", "encrypt_key"):
+        lines = [line.strip() for line in stripped.splitlines() if line.strip()]
+        if len(lines) > 1:
+            return lines
+        return None if option == "encrypt_key" and stripped.lower() == "none" else stripped
+    if option == "accept_serializers":
+        return stripped.replace(",", " ").split()
+    if types.NoneType in kinds and stripped.lower() == "none":
+        return None
+    if bool in kinds:
+        if stripped.lower() in _TRUE + _FALSE:
+            return stripped.lower() in _TRUE
+        raise ConfigError(f"{option} = {stripped} has to be true or false (or yes, no, on, off, 1, 0)")
+    if int in kinds:
+        if re.fullmatch("-?[0-9]{1,15}", stripped):
+            return int(stripped)
+        raise ConfigError(f"{option} = {stripped} has to be {whole_number(option)}" + _none_too(kinds))
+    return stripped
+
+
+def whole_number(option: str) -> str:
+    """Say what an int stands for."""
+    return f"a whole number of {_UNITS.get(option, 'seconds')}"
+
+
+def _none_too(kinds: tuple[type, ...]) -> str:
+    return " or none" if types.NoneType in kinds else ""
+
 
 SERIALIZERS = ("pickle", "json")
 ENVIRON_KEY = "sealedsession.session"  # with a dot: PEP 3333 reserves other names for CGI

@@ -5,12 +5,14 @@ opened and after the headers have gone it is of another class, see session_state
 keeper finds them by comparing, so that a change inside a nested value counts.
 """
 
+import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
-from sealedsession.errors import Reason, UnsealError, given
+from sealedsession.errors import Reason, SessionClosed, UnsealError, drop_own_frames, given
 from sealedsession.revocation.store import checked_subject
-from sealedsession.seal import Unsealed
+from sealedsession.sealing.sealer import Unsealed
 
 
 class Keeper(Protocol):
@@ -337,3 +339,179 @@ class Session(dict[Any, Any]):
     def __reduce__(self) -> Any:
         """Copies, deep copies and pickles of a session are plain dicts."""
         return (dict, (dict(self),))
+
+
+# By id of a session: the thread that opens it, and the session, so that no other one can have that id.
+OPENING: dict[int, tuple[int, Session]] = {}
+_PATIENCE = 60  # seconds; longer than any store or signal takes
+WAITING: dict[int, threading.Event] = {}  # by id of a session: set when the thread has ended
+
+
+def _forget_other_threads() -> None:
+    OPENING.clear()
+    WAITING.clear()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_forget_other_threads)
+
+
+def _refuse(*arguments: object, **more: object) -> NoReturn:
+    del arguments, more  # so that no frame of the error holds the value
+    raise SessionClosed(
+        "the session was changed, or asked for an id that it did not have, after the response headers had gone, and "
+        "no cookie can carry that. Do it before start_response, before the first message of the response, or before "
+        "websocket.accept"
+    )
+
+
+class ClosedSession(Session):
+    """A session whose response headers have gone."""
+
+    __slots__ = ()
+
+    @property
+    def subject(self) -> str | None:
+        return self._subject
+
+    @subject.setter
+    def subject(self, subject: str | None) -> None:
+        _refuse(subject)
+
+    def logout(self) -> None:
+        """Revoke the session: the browser keeps the cookie, which is worthless. Without a cookie, do nothing."""
+        if self._lineages() or self._origin is not None:
+            self.revoke()
+        else:
+            self._keeper.revoke(self, ())
+
+    def revoke_subject(self, subject: str) -> None:
+        self._keeper.revoke_subject(self, checked_subject(subject), b"")  # no new id could be sealed: spare none
+
+    @property
+    def id(self) -> str:
+        if self._sid is None:
+            _refuse()
+        return self._sid.hex()
+
+
+class UnopenedSession(Session):
+    """A session that nothing has looked into."""
+
+    __slots__ = ()
+
+    @property
+    def accessed(self) -> bool:
+        return False
+
+    @property
+    def modified(self) -> bool:
+        return False
+
+    @modified.setter
+    def modified(self, modified: bool) -> None:
+        _open(self)
+        self.modified = modified
+
+    def __repr__(self) -> str:
+        return "<session, not opened>"
+
+
+_PLACEHOLDER = object()
+UNOPENED_CONTENT: dict[object, None] = {_PLACEHOLDER: None}  # rule 1
+
+_MUTATORS = (
+    "__delitem__", "__ior__", "__setitem__", "clear", "pop", "popitem", "setdefault", "update",
+    "_replace", "changed", "invalidate", "mark_modified", "regenerate", "save", "set_lifetime",
+)  # fmt: skip
+_READERS = (
+    "__contains__", "__eq__", "__ge__", "__getitem__", "__gt__", "__iter__", "__le__", "__len__", "__lt__", "__ne__",
+    "__or__", "__reversed__", "__ror__", "__sizeof__", "copy", "ensure_fits", "get", "items", "keys", "logout",
+    "mark_accessed", "revoke", "revoke_subject", "values",
+)  # fmt: skip
+_PROPERTIES = ("created", "expires_at", "id", "new", "rejected", "remaining", "sealed_at", "size", "subject")
+
+
+def _open(session: Any) -> None:
+    """Open a session, or wait until the thread that opens it has done so."""
+    key = id(session)
+    mine = threading.get_ident(), session  # not imported by name: gevent and eventlet replace it
+    try:
+        if (registered := OPENING.setdefault(key, mine)) is mine:  # atomic
+            if session.__class__ is UnopenedSession:
+                dict.update(session, session._keeper.load(session))
+                dict.pop(session, _PLACEHOLDER, None)  # it may be gone, if a signal interrupted this before
+                session.__class__ = ClosedSession if session._headers_gone else Session  # type: ignore[assignment]
+            OPENING.pop(key, None)
+            if WAITING:
+                _wake(key)
+            return
+    except BaseException as error:
+        if OPENING.get(key) is mine:
+            del OPENING[key]
+        _wake(key)
+        drop_own_frames(error)
+        raise
+    _wait(key, registered)
+    _open(session)
+
+
+def wait_until_open(session: Session) -> None:
+    """Wait for the thread that is opening a session, if there is one."""
+    key = id(session)
+    while (registered := OPENING.get(key)) is not None:
+        _wait(key, registered)
+
+
+def _wait(key: int, registered: tuple[int, Session]) -> None:
+    """Wait until a thread is no longer registered. This may return early, so callers must look again."""
+    if registered[0] == threading.get_ident():
+        raise RuntimeError(
+            "session: it was used while it was being opened. A binding function, a revocation store, a clock and a "
+            "decoder must not use the session; with greenlets, patch the standard library before the first import"
+        )
+    ended = WAITING.setdefault(key, threading.Event())
+    for _ in range(_PATIENCE):
+        if OPENING.get(key) is not registered or ended.wait(1):
+            break
+    else:
+        raise RuntimeError(
+            f"session: another thread has been opening it for {_PATIENCE} seconds. Does that thread hang?"
+        )
+    _wake(key)  # others may wait for the event of a thread that had ended before it could see the event
+
+
+def _wake(key: int) -> None:
+    if (ended := WAITING.pop(key, None)) is not None:
+        ended.set()
+
+
+def _opening_method(name: str) -> Callable[..., Any]:
+    def method(self: UnopenedSession, *args: Any, **kwargs: Any) -> Any:
+        _open(self)
+        return getattr(self, name)(*args, **kwargs)
+
+    method.__name__ = name
+    method.__doc__ = f"Open the session, then call {name}()."
+    return method
+
+
+def _opening_property(name: str) -> property:
+    def getter(self: UnopenedSession) -> Any:
+        _open(self)
+        return getattr(self, name)
+
+    def setter(self: UnopenedSession, value: Any) -> None:
+        _open(self)
+        setattr(self, name, value)
+
+    return property(getter, setter, doc=f"Open the session, then use {name}.")
+
+
+for _name in (*_READERS, *_MUTATORS):
+    setattr(UnopenedSession, _name, _opening_method(_name))
+for _name in _PROPERTIES:
+    setattr(UnopenedSession, _name, _opening_property(_name))
+for _name in _MUTATORS:
+    setattr(ClosedSession, _name, _refuse)
+UnopenedSession.__hash__ = ClosedSession.__hash__ = None  # dicts are not hashable

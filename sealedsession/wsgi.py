@@ -14,12 +14,10 @@ from collections.abc import Callable, Iterable
 from operator import methodcaller
 from typing import TYPE_CHECKING, Any, Unpack
 
-from sealedsession.config import SessionConfig
+from sealedsession.config import SessionConfig, SessionOptions
 from sealedsession.errors import drop_own_frames, without_own_frames
-from sealedsession.manager import SessionManager
-from sealedsession.options import SessionOptions, check_application
-from sealedsession.session import Session
-from sealedsession.session_states import OPENING, UNOPENED_CONTENT, UnopenedSession
+from sealedsession.lifecycle.manager import SessionManager, check_application
+from sealedsession.session import OPENING, UNOPENED_CONTENT, Session, UnopenedSession
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

@@ -22,11 +22,11 @@ from importlib import import_module
 from typing import Any
 
 from sealedsession.errors import UnsealError
-from sealedsession.keys import Keyring
-from sealedsession.pickling import PickleSerializer
-from sealedsession.seal import Sealer
-from sealedsession.state import StateSealer
-from sealedsession.values import Registry
+from sealedsession.sealing.keys import Keyring
+from sealedsession.sealing.sealer import Sealer
+from sealedsession.serialization.registry import Registry
+from sealedsession.serialization.safe_pickle import PickleSerializer
+from sealedsession.state.sealer import StateSealer
 
 _FRAMED_HEAD = re.compile(rb"\x80[\x02-\x05]\x95(.{8})", re.DOTALL)
 _BARE_HEAD = re.compile(rb"\x80[\x02-\x05]")

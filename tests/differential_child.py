@@ -12,7 +12,7 @@ from collections import deque
 from io import BytesIO
 from typing import Any
 
-from sealedsession.values import Registry
+from sealedsession.serialization.registry import Registry
 
 _registry = Registry()
 

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Sequence
 
-from sealedsession import session_states
+from sealedsession import session as session_states
 from sealedsession.session import Session
 from sealedsession.wsgi import SessionMiddleware
 

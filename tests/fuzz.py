@@ -38,11 +38,11 @@ from revocation_model import (
 )
 
 from sealedsession import SessionConfig, UnsealError, asgi, wsgi
-from sealedsession.keys import Keyring
-from sealedsession.pickling import PickleSerializer
-from sealedsession.seal import Sealer
-from sealedsession.token_cache import TokenCache
-from sealedsession.values import Registry
+from sealedsession.sealing.keys import Keyring
+from sealedsession.sealing.sealer import Sealer
+from sealedsession.sealing.token_cache import TokenCache
+from sealedsession.serialization.registry import Registry
+from sealedsession.serialization.safe_pickle import PickleSerializer
 
 NOW = 1_750_000_000
 NAME = "__Host-session"

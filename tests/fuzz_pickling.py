@@ -28,8 +28,8 @@ with atheris.instrument_imports(include=["sealedsession", "fractions", "ipaddres
     import uuid  # noqa: F401
 
     from sealedsession.errors import UnsealError
-    from sealedsession.limits import TooLarge
-    from sealedsession.pickling import PickleSerializer
+    from sealedsession.serialization.limits import TooLarge
+    from sealedsession.serialization.safe_pickle import PickleSerializer
     from tests.corpus.registered import registry
 
 from tests.corpus import marker

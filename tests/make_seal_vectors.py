@@ -9,9 +9,8 @@ import json
 from hashlib import sha256
 from pathlib import Path
 
-from sealedsession.keys import Keyring
-from sealedsession.plaintext import JSON, PICKLE
-from sealedsession.seal import Sealer
+from sealedsession.sealing.keys import Keyring
+from sealedsession.sealing.sealer import JSON, PICKLE, Sealer
 
 FILE = Path(__file__).parent / "vectors" / "seal_v1.json"
 PURPOSE = "cookie:__Host-session"

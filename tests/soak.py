@@ -27,7 +27,7 @@ from pathlib import Path
 from fleet.load import Answer, Load, visit
 from fleet.servers import GUNICORN, PATIENCE, TESTS, UVICORN, running
 
-from sealedsession.keyring_file import StoredKey, parse
+from sealedsession.sealing.keyring_file import StoredKey, parse
 
 SERVERS = {"uvicorn 1": (UVICORN, 0), "uvicorn 2": (UVICORN, 1 / 3), "gunicorn": (GUNICORN, 2 / 3)}  # seconds ahead
 CLIENTS, LANES = 300, 12

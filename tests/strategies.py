@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from hypothesis import strategies as st
 
-from sealedsession.default_types import DEFAULT_TYPES, PLAIN
+from sealedsession.serialization.standard_types import DEFAULT_TYPES, PLAIN
 
 HOUR = datetime.timedelta(hours=1)
 ZONE = datetime.timezone(-HOUR / 3)

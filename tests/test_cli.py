@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from sealedsession.cli import main
-from sealedsession.keyring_file import KeyringFile, parse
-from sealedsession.keys import Keyring
+from sealedsession.sealing.keyring_file import KeyringFile, parse
+from sealedsession.sealing.keys import Keyring
 
 
 def run(*arguments):

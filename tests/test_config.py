@@ -12,13 +12,12 @@ import pytest
 from param_ids import stable_repr
 
 from sealedsession import asgi, wsgi
-from sealedsession.config import SessionConfig
+from sealedsession.config import SessionConfig, SessionOptions
 from sealedsession.errors import ConfigError
-from sealedsession.limits import Limits
-from sealedsession.options import SessionOptions
 from sealedsession.paste import filter_factory
 from sealedsession.revocation import MemoryStore
-from sealedsession.values import Registry
+from sealedsession.serialization.limits import Limits
+from sealedsession.serialization.registry import Registry
 
 KEY = "dVHvXGSdTJYuwJzhQRQnAlvjVOd1WpINsPnKkyqN0Vs"
 OLD_KEY = "M4E5SWBGtZGDbSQF9qyZB5JnYWmR8rLxUCEQH2dZc0k"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sealedsession.values import Registry
+from sealedsession.serialization.registry import Registry
 from tests.corpus.cases import all_cases, opcodes
 
 ROOT = Path(__file__).parent.parent

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sealedsession.default_types import PLAIN
 from sealedsession.errors import UnsealError
-from sealedsession.pickling import PickleSerializer
-from sealedsession.values import Registry
+from sealedsession.serialization.registry import Registry
+from sealedsession.serialization.safe_pickle import PickleSerializer
+from sealedsession.serialization.standard_types import PLAIN
 from tests.corpus import seeds
 from tests.differential_child import describe
 from tests.value_strategies import CONTAINERS, LEAVES, UNHASHABLE_LEAVES, values

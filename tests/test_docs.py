@@ -22,14 +22,14 @@ import webtest
 from paste.deploy import loadapp
 
 from sealedsession import Limits, Registry, Session, SessionConfig, UnsealError, default_registry
-from sealedsession.default_types import CLASSES, DEFAULT_TYPES
 from sealedsession.errors import NotSerializable, Reason
-from sealedsession.grammar import Grammar
-from sealedsession.keys import Keyring
-from sealedsession.limits import DEFAULT_LIMITS
-from sealedsession.pickling import PickleSerializer
-from sealedsession.seal import Sealer
-from sealedsession.tagged_json import JsonSerializer
+from sealedsession.sealing.keys import Keyring
+from sealedsession.sealing.sealer import Sealer
+from sealedsession.serialization.limits import DEFAULT_LIMITS
+from sealedsession.serialization.pickle_grammar import Grammar
+from sealedsession.serialization.safe_pickle import PickleSerializer
+from sealedsession.serialization.standard_types import CLASSES, DEFAULT_TYPES
+from sealedsession.serialization.tagged_json import JsonSerializer
 from sealedsession.wsgi import SessionMiddleware
 
 ROOT = Path(__file__).parent.parent

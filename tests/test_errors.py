@@ -154,7 +154,7 @@ RAISE = "def run(error): raise error"
     ("module", "dropped"),
     [
         ("sealedsession", True),
-        ("sealedsession.keys", True),
+        ("sealedsession.sealing.keys", True),
         ("sealedsession.integrations.django.conf", True),
         ("sealedsession_extras", False),
         ("application.sealedsession", False),
@@ -176,7 +176,7 @@ def test_own_frames_are_dropped(module, dropped):
 
 def test_own_frames_of_linked_errors_are_dropped():
     """Causes, contexts, also suppressed ones, and the members of a group lose this package's frames too."""
-    ours = function_of("sealedsession.keys", RAISE)
+    ours = function_of("sealedsession.sealing.keys", RAISE)
     cause, context, member = (caught(ours, ValueError(text)) for text in ("cause", "context", "member"))
     error = caught(ours, ExceptionGroup("group", [member]))
     error.__cause__, error.__context__, context.__context__ = cause, context, error  # a circle

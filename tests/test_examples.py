@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import webtest
 
-from sealedsession.keys import Keyring
-from sealedsession.seal import Sealer
+from sealedsession.sealing.keys import Keyring
+from sealedsession.sealing.sealer import Sealer
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 NAME = "__Host-session"

@@ -17,9 +17,10 @@ from forks import fork
 from test_asgi import http, start, talk
 from test_wsgi import environ_of
 
-from sealedsession import asgi, session_states, wsgi
+from sealedsession import asgi, wsgi
+from sealedsession import session as session_states
 from sealedsession.errors import SessionClosed
-from sealedsession.session_states import ClosedSession, UnopenedSession
+from sealedsession.session import ClosedSession, UnopenedSession
 
 LONG = 30  # seconds that a thread waits for another one before the test fails
 

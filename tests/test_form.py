@@ -9,14 +9,13 @@ from strategies import ANY_TEXT
 
 from sealedsession.config import SessionConfig
 from sealedsession.errors import NotSerializable, UnsealError
-from sealedsession.form import SessionForm
-from sealedsession.limits import Limits, TooLarge
-from sealedsession.pickling import PickleSerializer
-from sealedsession.plaintext import JSON, PICKLE
-from sealedsession.seal import Unsealed
+from sealedsession.lifecycle.payload import SessionForm
+from sealedsession.sealing.sealer import JSON, PICKLE, Unsealed
+from sealedsession.serialization.limits import Limits, TooLarge
+from sealedsession.serialization.registry import Registry
+from sealedsession.serialization.safe_pickle import PickleSerializer
+from sealedsession.serialization.tagged_json import JsonSerializer
 from sealedsession.session import Session
-from sealedsession.tagged_json import JsonSerializer
-from sealedsession.values import Registry
 
 KEY = "wHkPq3vZx7Lr9sTn2mYc5bJf8dGa1eUo4iVhWjKlMnQ"
 NUMBERS = {"pickle": PICKLE, "json": JSON}

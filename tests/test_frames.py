@@ -12,7 +12,7 @@ from test_wsgi import environ_of
 from sealedsession import asgi, wsgi
 from sealedsession.errors import CookieTooLarge, NotSerializable
 from sealedsession.revocation import MemoryStore
-from sealedsession.values import Registry
+from sealedsession.serialization.registry import Registry
 
 SECRET = "SECRET-VALUE"
 

@@ -20,13 +20,12 @@ from hypothesis import strategies as st
 from test_docs import PAGES, block_with, literals, rows, run, section
 
 from sealedsession import ConfigError, SessionConfig
+from sealedsession.config import DAY, HOUR, SessionOptions
 from sealedsession.errors import SealError, SessionClosed, StoreError
 from sealedsession.integrations.hyperdiv import sealed_session, tokens
-from sealedsession.keys import Keyring
-from sealedsession.lifetimes import DAY, HOUR
-from sealedsession.options import SessionOptions
 from sealedsession.revocation import MemoryStore, RevocationStore, SQLiteStore
-from sealedsession.seal import Sealer
+from sealedsession.sealing.keys import Keyring
+from sealedsession.sealing.sealer import Sealer
 
 KEYS = {
     "validate_key": "L2Y0Z3fREApcKqjQ1-5im1yDuPovUzVKx5plVATACO4",

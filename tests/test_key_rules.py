@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sealedsession.errors import ConfigError
-from sealedsession.key_rules import (
+from sealedsession.sealing.key_rules import (
     FILE_LIMIT,
     KEY_BYTES,
     KEY_LIMIT,

@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sealedsession.errors import ConfigError
-from sealedsession.key_rules import KEY_LIMIT
-from sealedsession.keyring_file import (
+from sealedsession.sealing.key_rules import KEY_LIMIT
+from sealedsession.sealing.keyring_file import (
     SIZE_LIMIT,
     BeingWritten,
     KeyringFile,
@@ -29,7 +29,7 @@ from sealedsession.keyring_file import (
     render,
     utc,
 )
-from sealedsession.keys import KeyPair, Keyring
+from sealedsession.sealing.keys import KeyPair, Keyring
 
 SOURCE = "keyring 'file:/run/keys.json'"
 NOON = 1_795_262_400  # 2026-11-21T12:00:00Z
@@ -432,7 +432,7 @@ def written_while_read(patched, path):
             file.write(" ")
         return status
 
-    patched.setattr("sealedsession.keyring_file.os.fstat", fstat)
+    patched.setattr("sealedsession.sealing.keyring_file.os.fstat", fstat)
 
 
 def test_changed_while_it_is_read(path, reports, monkeypatch):
@@ -486,7 +486,7 @@ def test_one_look_a_second(path, reports, monkeypatch):
     """Many calls within a second look at the file once."""
     keyring = KeyringFile(str(path), reports)
     looks = []
-    monkeypatch.setattr("sealedsession.keyring_file.os.stat", lambda path: looks.append(path) or os.lstat(path))
+    monkeypatch.setattr("sealedsession.sealing.keyring_file.os.stat", lambda path: looks.append(path) or os.lstat(path))
     for _ in range(100):
         keyring.current(7)
     assert looks == [str(path)]

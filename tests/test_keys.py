@@ -13,8 +13,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sealedsession.errors import ConfigError
-from sealedsession.key_rules import KEY_LIMIT
-from sealedsession.keys import KeyPair, Keyring
+from sealedsession.sealing.key_rules import KEY_LIMIT
+from sealedsession.sealing.keys import KeyPair, Keyring
 
 KEY, KEY_2, KEY_3, KEY_4 = (sha256(b"key %d" % n).digest() for n in range(4))
 KEY_TEXT = urlsafe_b64encode(KEY).decode().rstrip("=")

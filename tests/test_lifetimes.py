@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from test_manager import Browser, dumps, fill, header
 from unopened import open_session
 
-from sealedsession.config import SessionConfig
+from sealedsession.config import SessionConfig, Timeouts, timeouts_of
 from sealedsession.errors import ConfigError, SessionClosed
-from sealedsession.lifetimes import Timeouts, timeouts_of
 
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
 IDLE, ABSOLUTE = 7 * DAY, 30 * DAY  # the defaults

@@ -17,15 +17,17 @@ from hypothesis import given, settings
 from param_ids import stable_repr
 from strategies import EXAMPLES, VALUES, exactly
 
-from sealedsession import grammar, tagged_json
 from sealedsession.errors import ConfigError, NotSerializable, UnsealError
-from sealedsession.grammar import Grammar
-from sealedsession.limits import DEFAULT_LIMITS, FaultFinder, Limits, StateLimits, TooLarge, TooManyValues
-from sealedsession.pickling import PickleSerializer
-from sealedsession.resumable import Resumable
+from sealedsession.serialization import pickle_grammar as grammar
+from sealedsession.serialization import tagged_json
+from sealedsession.serialization.diagnosis import FaultFinder
+from sealedsession.serialization.limits import DEFAULT_LIMITS, Limits, StateLimits, TooLarge, TooManyValues
+from sealedsession.serialization.pickle_grammar import Grammar
+from sealedsession.serialization.registry import Registry
+from sealedsession.serialization.safe_pickle import PickleSerializer
+from sealedsession.serialization.tagged_json import JsonSerializer
 from sealedsession.session import Session
-from sealedsession.tagged_json import JsonSerializer
-from sealedsession.values import Registry
+from sealedsession.state.resumable import Resumable
 
 SERIALIZERS = [PickleSerializer, JsonSerializer]
 both = pytest.mark.parametrize("make", SERIALIZERS)

@@ -18,12 +18,11 @@ from unopened import open_session
 
 from sealedsession.config import SessionConfig
 from sealedsession.errors import CookieTooLarge, NotSerializable, SessionClosed
-from sealedsession.limits import Limits
-from sealedsession.manager import SessionManager
-from sealedsession.pickling import PickleSerializer
-from sealedsession.plaintext import JSON, PICKLE
-from sealedsession.seal import Sealer
-from sealedsession.values import Registry
+from sealedsession.lifecycle.manager import SessionManager
+from sealedsession.sealing.sealer import JSON, PICKLE, Sealer
+from sealedsession.serialization.limits import Limits
+from sealedsession.serialization.registry import Registry
+from sealedsession.serialization.safe_pickle import PickleSerializer
 
 NAME = "__Host-session"
 HOUR, DAY = 3600, 24 * 3600

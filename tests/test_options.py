@@ -6,7 +6,7 @@ import pytest
 
 from sealedsession import asgi, wsgi
 from sealedsession.errors import ConfigError
-from sealedsession.options import check_application
+from sealedsession.lifecycle.manager import check_application
 
 
 def wsgi_app(environ, start_response):

@@ -24,11 +24,11 @@ from hypothesis import strategies as st
 from param_ids import stable_repr
 from strategies import EXAMPLES, HASHABLE_EXAMPLES, NOON, VALUES, exactly
 
-from sealedsession.default_types import DEFAULT_TYPES, PLAIN
 from sealedsession.errors import NotSerializable, UnsealError
-from sealedsession.limits import DEFAULT_LIMITS, TooLarge
-from sealedsession.pickling import PickleSerializer, _Refused
-from sealedsession.values import Registry
+from sealedsession.serialization.limits import DEFAULT_LIMITS, TooLarge
+from sealedsession.serialization.registry import Registry
+from sealedsession.serialization.safe_pickle import PickleSerializer, _Refused
+from sealedsession.serialization.standard_types import DEFAULT_TYPES, PLAIN
 
 MAX_BYTES = DEFAULT_LIMITS.size
 

@@ -8,10 +8,10 @@ import pytest
 
 from sealedsession.config import SessionConfig
 from sealedsession.errors import ConfigError, NotSerializable, StaleStateError, UnsealError
-from sealedsession.limits import StateLimits
-from sealedsession.pickling import PickleSerializer
-from sealedsession.references import StateRegistry
-from sealedsession.values import Registry
+from sealedsession.serialization.limits import StateLimits
+from sealedsession.serialization.registry import Registry
+from sealedsession.serialization.safe_pickle import PickleSerializer
+from sealedsession.state.registry import StateRegistry
 
 
 class Shape:

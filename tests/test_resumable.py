@@ -12,7 +12,7 @@ from types import MappingProxyType
 import pytest
 
 from sealedsession.errors import ConfigError, NotPublicError, NotSerializable, StaleStateError, StateError, given
-from sealedsession.resumable import Resumable, loaded_with, public, resume
+from sealedsession.state.resumable import Resumable, loaded_with, public, resume
 
 
 class Gone(Exception):

@@ -12,11 +12,11 @@ from itertools import count
 
 import pytest
 
-from sealedsession import rotation
 from sealedsession.errors import ConfigError
-from sealedsession.keyring_file import StoredKey, parse, render
-from sealedsession.keys import KeyPair
-from sealedsession.rotation import ABSOLUTE_TIMEOUT, RELOAD_INTERVAL, RotationRefused
+from sealedsession.sealing import rotation
+from sealedsession.sealing.keyring_file import StoredKey, parse, render
+from sealedsession.sealing.keys import KeyPair
+from sealedsession.sealing.rotation import ABSOLUTE_TIMEOUT, RELOAD_INTERVAL, RotationRefused
 
 NOON = 1_795_262_400  # 2026-11-21T12:00:00Z
 
@@ -330,8 +330,8 @@ def test_never_open_to_more(path, monkeypatch):
     def fchown(handle, user, group):
         modes.append(stat.S_IMODE(os.fstat(handle).st_mode))
 
-    monkeypatch.setattr("sealedsession.rotation.os.fsync", fsync)
-    monkeypatch.setattr("sealedsession.rotation.os.fchown", fchown)
+    monkeypatch.setattr("sealedsession.sealing.rotation.os.fsync", fsync)
+    monkeypatch.setattr("sealedsession.sealing.rotation.os.fchown", fchown)
     path.chmod(0o640)
     before = os.umask(0)
     try:
@@ -350,8 +350,10 @@ def test_order_of_writing(path, monkeypatch):
         order.append("directory" if stat.S_ISDIR(os.fstat(handle).st_mode) else os.fstat(handle).st_size)
         sync(handle)
 
-    monkeypatch.setattr("sealedsession.rotation.os.fsync", fsync)
-    monkeypatch.setattr("sealedsession.rotation.os.replace", lambda *names: order.append("name") or replace(*names))
+    monkeypatch.setattr("sealedsession.sealing.rotation.os.fsync", fsync)
+    monkeypatch.setattr(
+        "sealedsession.sealing.rotation.os.replace", lambda *names: order.append("name") or replace(*names)
+    )
     rotation.edit(str(path), add("new"))
     assert order == [path.stat().st_size, "name", "directory"]
 
@@ -390,7 +392,7 @@ def test_failing_write(path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     before = path.read_bytes()
-    monkeypatch.setattr("sealedsession.rotation.os.fsync", full)
+    monkeypatch.setattr("sealedsession.sealing.rotation.os.fsync", full)
     with pytest.raises(ConfigError, match=r"keys.json' cannot be written: No space left on device; see"):
         rotation.edit(str(path), add("new"))
     assert path.read_bytes() == before
@@ -404,7 +406,7 @@ def test_not_permitted(path, monkeypatch, number):
     def refuse(name, flags):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("sealedsession.rotation.os.open", refuse)
+    monkeypatch.setattr("sealedsession.sealing.rotation.os.open", refuse)
     with pytest.raises(ConfigError, match=rf"cannot be written: {os.strerror(number)}; run this as its owner$"):
         rotation.edit(str(path), add("new"))
 
@@ -434,7 +436,7 @@ def test_a_file_that_cannot_be_written(path, monkeypatch, error, cure):
     def refuse(*_, **__):
         raise error
 
-    monkeypatch.setattr("sealedsession.rotation.tempfile.mkstemp", refuse)
+    monkeypatch.setattr("sealedsession.sealing.rotation.tempfile.mkstemp", refuse)
     with pytest.raises(ConfigError, match=rf"keys.json' cannot be written: {error.strerror}; {cure}$"):
         rotation.edit(str(path), add("new"))
 
@@ -476,7 +478,7 @@ def test_no_locks(path, monkeypatch):
     def flock(handle, operation):
         raise OSError(9, "Bad file descriptor")
 
-    monkeypatch.setattr("sealedsession.rotation.fcntl.flock", flock)
+    monkeypatch.setattr("sealedsession.sealing.rotation.fcntl.flock", flock)
     rotation.edit(str(path), add("new"))
     assert len(read(path)) == 2
 
@@ -490,7 +492,7 @@ def test_no_promise_of_the_directory(path, monkeypatch):
             raise OSError(22, "Invalid argument")
         sync(handle)
 
-    monkeypatch.setattr("sealedsession.rotation.os.fsync", fsync)
+    monkeypatch.setattr("sealedsession.sealing.rotation.os.fsync", fsync)
     rotation.edit(str(path), add("new"))
     assert len(read(path)) == 2
 

@@ -19,11 +19,10 @@ from cryptography.hazmat.primitives.ciphers.modes import CTR
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from sealedsession import plaintext
 from sealedsession.errors import UnsealError
-from sealedsession.keys import KeyPair, Keyring
-from sealedsession.plaintext import INFLATED_MAX, JSON, PICKLE
-from sealedsession.seal import Sealer, Unsealed
+from sealedsession.sealing import sealer as plaintext
+from sealedsession.sealing.keys import KeyPair, Keyring
+from sealedsession.sealing.sealer import INFLATED_MAX, JSON, PICKLE, Sealer, Unsealed
 
 DOCUMENT = json.loads((Path(__file__).parent / "vectors" / "seal_v1.json").read_text(encoding="ascii"))
 NOW = 1_750_000_000

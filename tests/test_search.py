@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from sealedsession.errors import UnsealError
-from sealedsession.limits import DEFAULT_LIMITS, Limits, StateLimits
-from sealedsession.pickling import PickleSerializer
-from sealedsession.values import Registry
+from sealedsession.serialization.limits import DEFAULT_LIMITS, Limits, StateLimits
+from sealedsession.serialization.registry import Registry
+from sealedsession.serialization.safe_pickle import PickleSerializer
 from tests.corpus import search
 from tests.corpus.assembler import o
 from tests.corpus.collisions import pairs

@@ -12,10 +12,10 @@ import pytest
 from sealedsession import asgi, cli, wsgi
 from sealedsession.config import SessionConfig
 from sealedsession.errors import ConfigError
-from sealedsession.keyring_file import KeyringFile
-from sealedsession.keys import Keyring
 from sealedsession.paste import filter_app_factory, filter_factory
-from sealedsession.state import StateSealer
+from sealedsession.sealing.keyring_file import KeyringFile
+from sealedsession.sealing.keys import Keyring
+from sealedsession.state.sealer import StateSealer
 
 KEY, KEY_2, KEY_3 = (sha256(b"frames %d" % number).hexdigest() for number in range(3))
 KEYS = {"validate_key": KEY, "encrypt_key": KEY_2}

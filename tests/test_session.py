@@ -14,10 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sealedsession.errors import CookieTooLarge, SessionClosed
-from sealedsession.plaintext import PICKLE
-from sealedsession.seal import Unsealed
-from sealedsession.session import Session
-from sealedsession.session_states import UNOPENED_CONTENT, ClosedSession, UnopenedSession
+from sealedsession.sealing.sealer import PICKLE, Unsealed
+from sealedsession.session import UNOPENED_CONTENT, ClosedSession, Session, UnopenedSession
 
 CONTENT = {"user": 7, "cart": [1, 2], "": None}
 

@@ -17,10 +17,10 @@ from param_ids import stable_repr
 from strategies import exactly
 
 from sealedsession.errors import ConfigError, NotSerializable, UnsealError
-from sealedsession.pickling import PickleSerializer
-from sealedsession.shapes import check_for
-from sealedsession.tagged_json import JsonSerializer
-from sealedsession.values import Registry
+from sealedsession.serialization.class_codecs import check_for
+from sealedsession.serialization.registry import Registry
+from sealedsession.serialization.safe_pickle import PickleSerializer
+from sealedsession.serialization.tagged_json import JsonSerializer
 
 REFUSALS = (TypeError, ValueError, LookupError)
 SERIALIZERS = [PickleSerializer, JsonSerializer]

@@ -16,8 +16,6 @@ from test_resumable import Gone, Item
 from test_state_options import ring
 from value_strategies import values
 
-from sealedsession import state as state_module
-from sealedsession import state_calls
 from sealedsession.config import SessionConfig
 from sealedsession.errors import (
     ConfigError,
@@ -28,13 +26,15 @@ from sealedsession.errors import (
     StateTooLarge,
     UnsealError,
 )
-from sealedsession.keys import Keyring
-from sealedsession.pickling import PickleSerializer
-from sealedsession.references import StateRegistry
-from sealedsession.resumable import Resumable, public
-from sealedsession.seal import Sealer
-from sealedsession.state import DAY, SCRIPT, StateSealer
-from sealedsession.values import Registry
+from sealedsession.sealing.keys import Keyring
+from sealedsession.sealing.sealer import Sealer
+from sealedsession.serialization.registry import Registry
+from sealedsession.serialization.safe_pickle import PickleSerializer
+from sealedsession.state import protocol as state_calls
+from sealedsession.state import sealer as state_module
+from sealedsession.state.registry import StateRegistry
+from sealedsession.state.resumable import Resumable, public
+from sealedsession.state.sealer import DAY, SCRIPT, StateSealer
 
 ANN = {"session_id": "4f1c", "user": "ann"}
 SID = "00112233445566778899aabbccddeeff"

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sealedsession.errors import StateError
-from sealedsession.state_calls import read_call, read_token, write_answer
+from sealedsession.state.protocol import read_call, read_token, write_answer
 
 CALL = '{"token": "t", "method": "m", "args": [1, "ä", null]}'
 MOST = 2000

@@ -21,12 +21,12 @@ from typing import Any
 import pytest
 
 from sealedsession.errors import NotSerializable, StaleStateError, UnsealError
-from sealedsession.keys import Keyring
-from sealedsession.pickling import PickleSerializer
-from sealedsession.references import StateRegistry
-from sealedsession.resumable import Resumable
-from sealedsession.seal import Sealer
-from sealedsession.state import StateSealer
+from sealedsession.sealing.keys import Keyring
+from sealedsession.sealing.sealer import Sealer
+from sealedsession.serialization.safe_pickle import PickleSerializer
+from sealedsession.state.registry import StateRegistry
+from sealedsession.state.resumable import Resumable
+from sealedsession.state.sealer import StateSealer
 from tests.corpus import marker, registered
 from tests.corpus.assembler import call, data, dic, glob, lst, num, o, ours, stock, text, tup, typed, without_head
 from tests.corpus.case import Case

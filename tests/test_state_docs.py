@@ -16,15 +16,15 @@ import webtest
 from test_docs import PAGES, README, block_with, literals, rows, run, section
 
 from sealedsession.errors import NotPublicError, Reason, StaleStateError, StateError, UnsealError
-from sealedsession.keys import Keyring
-from sealedsession.limits import StateLimits
-from sealedsession.pickling import PickleSerializer
-from sealedsession.resumable import Resumable
-from sealedsession.seal import Sealer
+from sealedsession.sealing.keys import Keyring
+from sealedsession.sealing.sealer import Sealer
+from sealedsession.serialization.limits import StateLimits
+from sealedsession.serialization.safe_pickle import PickleSerializer
 from sealedsession.session import Session
-from sealedsession.state import MAX_SIZE, SCRIPT, StateSealer
-from sealedsession.state_calls import read_call, read_token
-from sealedsession.state_responses import response_to
+from sealedsession.state.middleware import response_to
+from sealedsession.state.protocol import read_call, read_token
+from sealedsession.state.resumable import Resumable
+from sealedsession.state.sealer import MAX_SIZE, SCRIPT, StateSealer
 from sealedsession.wsgi import SessionMiddleware
 
 PAGE = PAGES["state"]

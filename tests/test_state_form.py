@@ -11,10 +11,10 @@ from strategies import exactly
 from value_strategies import values
 
 from sealedsession.errors import NotSerializable, StateTooLarge, UnsealError
-from sealedsession.pickling import PickleSerializer
-from sealedsession.resumable import Resumable, loaded_with, resume
-from sealedsession.state_form import StateForm
-from sealedsession.values import Registry
+from sealedsession.serialization.registry import Registry
+from sealedsession.serialization.safe_pickle import PickleSerializer
+from sealedsession.state.payload import StateForm
+from sealedsession.state.resumable import Resumable, loaded_with, resume
 
 WRITER = PickleSerializer()
 

@@ -8,9 +8,9 @@ from param_ids import stable_repr
 
 from sealedsession.config import SessionConfig
 from sealedsession.errors import ConfigError
-from sealedsession.references import StateRegistry
-from sealedsession.state import StateSealer
-from sealedsession.values import Registry
+from sealedsession.serialization.registry import Registry
+from sealedsession.state.registry import StateRegistry
+from sealedsession.state.sealer import StateSealer
 
 
 def ring(*pairs, encrypted=True):

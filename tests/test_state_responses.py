@@ -25,9 +25,9 @@ from test_wsgi import environ_of, request
 from webob.exc import HTTPGone
 
 from sealedsession.errors import NotPublicError, Reason, StaleStateError, StateError, UnsealError
-from sealedsession.pickling import PickleSerializer
-from sealedsession.state import DAY, StateSealer
-from sealedsession.state_responses import AsgiStateErrors, StateErrors, http_error, response_to
+from sealedsession.serialization.safe_pickle import PickleSerializer
+from sealedsession.state.middleware import AsgiStateErrors, StateErrors, http_error, response_to
+from sealedsession.state.sealer import DAY, StateSealer
 from sealedsession.wsgi import SessionMiddleware
 
 STALE = (410, "StaleState", "What this part of the page shows is gone or has changed. Load the page again.")

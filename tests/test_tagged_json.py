@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from param_ids import stable_repr
 from strategies import ANY_TEXT, EXAMPLES, HASHABLE_EXAMPLES, NOON, VALUES, exactly
 
-from sealedsession.default_types import DEFAULT_TYPES
 from sealedsession.errors import NotSerializable, UnsealError
-from sealedsession.limits import DEFAULT_LIMITS, TooLarge, TooManyValues
-from sealedsession.pickling import PickleSerializer
-from sealedsession.tagged_json import JsonSerializer
-from sealedsession.values import Registry
+from sealedsession.serialization.limits import DEFAULT_LIMITS, TooLarge, TooManyValues
+from sealedsession.serialization.registry import Registry
+from sealedsession.serialization.safe_pickle import PickleSerializer
+from sealedsession.serialization.standard_types import DEFAULT_TYPES
+from sealedsession.serialization.tagged_json import JsonSerializer
 
 REGISTRY = Registry()
 JSON, PICKLE = JsonSerializer(REGISTRY), PickleSerializer(REGISTRY)

@@ -14,11 +14,11 @@ from test_seal import NOW, seal
 
 from sealedsession.config import SessionConfig
 from sealedsession.errors import UnsealError
-from sealedsession.keys import Keyring
-from sealedsession.limits import Limits
 from sealedsession.revocation import MemoryStore, SQLiteStore
-from sealedsession.seal import Sealer
-from sealedsession.token_cache import TokenCache
+from sealedsession.sealing.keys import Keyring
+from sealedsession.sealing.sealer import Sealer
+from sealedsession.sealing.token_cache import TokenCache
+from sealedsession.serialization.limits import Limits
 
 PAIRS = [(sha256(b"mac %d" % number).digest(), sha256(b"aes %d" % number).digest()) for number in range(2)]
 OLD, NEW = (Keyring(*pair) for pair in PAIRS)

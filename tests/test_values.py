@@ -12,12 +12,13 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 import pytest
 from param_ids import stable_repr
 
-from sealedsession.default_types import DEFAULT_TYPES, PLAIN
 from sealedsession.errors import ConfigError, NotSerializable, given
-from sealedsession.limits import DEFAULT_LIMITS, FaultFinder
-from sealedsession.pickling import PickleSerializer
-from sealedsession.tagged_json import JsonSerializer
-from sealedsession.values import Registry
+from sealedsession.serialization.diagnosis import FaultFinder
+from sealedsession.serialization.limits import DEFAULT_LIMITS
+from sealedsession.serialization.registry import Registry
+from sealedsession.serialization.safe_pickle import PickleSerializer
+from sealedsession.serialization.standard_types import DEFAULT_TYPES, PLAIN
+from sealedsession.serialization.tagged_json import JsonSerializer
 
 NOTHING_FOUND = RuntimeError("what the serializer said")
 

@@ -1,6 +1,6 @@
 """Sessions as the middlewares make them."""
 
-from sealedsession.session_states import UNOPENED_CONTENT, UnopenedSession
+from sealedsession.session import UNOPENED_CONTENT, UnopenedSession
 
 
 def open_session(manager, request):

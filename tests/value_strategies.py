@@ -13,7 +13,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from sealedsession.default_types import CLASSES
+from sealedsession.serialization.standard_types import CLASSES
 
 _texts = st.text(st.characters(), max_size=20)  # lone surrogates included
 _int64 = st.integers(-(2**63), 2**63 - 1)

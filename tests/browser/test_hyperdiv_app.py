@@ -14,9 +14,9 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
+from sealedsession.config import DAY
 from sealedsession.integrations.hyperdiv import sealed_session
 from sealedsession.integrations.hyperdiv.tokens import TokenConfig, TokenManager
-from sealedsession.lifetimes import DAY
 from sealedsession.revocation import SQLiteStore
 
 pytestmark = pytest.mark.browser

@@ -42,7 +42,7 @@ def pytest_sessionstart() -> None:
 
 def _install() -> None:
     from sealedsession.integrations import tetra
-    from sealedsession.state import StateSealer
+    from sealedsession.state.sealer import StateSealer
 
     def counted(name):
         method = getattr(StateSealer, name)

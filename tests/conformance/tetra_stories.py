@@ -39,8 +39,8 @@ from tetra_shop.setup import Money
 from sealedsession.errors import NotSerializable, StateTooLarge, UnsealError
 from sealedsession.integrations import tetra
 from sealedsession.integrations.django import conf
-from sealedsession.references import StateRegistry
-from sealedsession.state import StateSealer
+from sealedsession.state.registry import StateRegistry
+from sealedsession.state.sealer import StateSealer
 
 urlpatterns = [path("tetra/", include("tetra.urls"))]
 HAS_STALE = hasattr(exceptions, "StaleComponentStateError")  # and one URL for all calls, since 0.9

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from sealedsession.errors import UnsealError
-from sealedsession.grammar import Grammar
-from sealedsession.limits import DEFAULT_LIMITS
+from sealedsession.serialization.limits import DEFAULT_LIMITS
+from sealedsession.serialization.pickle_grammar import Grammar
 from tests.corpus.assembler import call, data, dic, lst, num, o, text, tup, typed
 from tests.corpus.case import BOUNDED, Case, Group
 from tests.corpus.collisions import COLLIDING, fill, mixed, pairs

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from io import BytesIO
 
 from sealedsession.errors import UnsealError
-from sealedsession.pickling import PickleSerializer
+from sealedsession.serialization.safe_pickle import PickleSerializer
 from tests.corpus import marker, registered
 from tests.corpus.assembler import o, stock
 from tests.corpus.cases_calls import EXT_CALLED, EXT_CLASS, EXT_UNUSED, EXT_WIDE

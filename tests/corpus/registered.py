@@ -1,14 +1,14 @@
 """Application types for the corpus: registered with our registry, and on the safe lists of the other readers.
 
-The decoders follow the rules of `sealedsession.values`. The containers prove that no opcode calls into an instance:
-all their methods are the marker.
+The decoders follow the rules of `sealedsession.serialization.registry`. The containers prove that no opcode calls into
+an instance: all their methods are the marker.
 """
 
 import collections
 import dataclasses
 import enum
 
-from sealedsession.values import Registry
+from sealedsession.serialization.registry import Registry
 from tests.corpus.marker import hit
 
 

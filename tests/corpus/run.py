@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from sealedsession.pickling import TooLarge
+from sealedsession.serialization.safe_pickle import TooLarge
 from tests.corpus import readers
 from tests.corpus.assembler import with_head, without_head
 from tests.corpus.case import ACCEPTED, REFUSED, Case

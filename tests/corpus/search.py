@@ -21,15 +21,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sealedsession.errors import UnsealError
-from sealedsession.grammar import Grammar
-from sealedsession.keys import Keyring
-from sealedsession.limits import DEFAULT_LIMITS, Limits, StateLimits, TooLarge
-from sealedsession.pickling import PickleSerializer
-from sealedsession.resumable import Resumable, public
-from sealedsession.seal import Sealer
-from sealedsession.state import StateSealer
-from sealedsession.tagged_json import JsonSerializer
-from sealedsession.values import Registry
+from sealedsession.sealing.keys import Keyring
+from sealedsession.sealing.sealer import Sealer
+from sealedsession.serialization.limits import DEFAULT_LIMITS, Limits, StateLimits, TooLarge
+from sealedsession.serialization.pickle_grammar import Grammar
+from sealedsession.serialization.registry import Registry
+from sealedsession.serialization.safe_pickle import PickleSerializer
+from sealedsession.serialization.tagged_json import JsonSerializer
+from sealedsession.state.resumable import Resumable, public
+from sealedsession.state.sealer import StateSealer
 from tests.corpus.assembler import dic, lst, num, o, text, tup, typed
 from tests.corpus.collisions import mixed, pairs
 

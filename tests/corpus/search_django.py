@@ -22,7 +22,7 @@ from forging import ForgingRegistry, forged
 
 from sealedsession.errors import SealedSessionError, StaleStateError, UnsealError
 from sealedsession.integrations.django.values import DjangoRegistry, registry
-from sealedsession.state_form import StateForm
+from sealedsession.state.payload import StateForm
 from tests.corpus.search import Found, cost
 
 PRIME = 2**61 - 1

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sealedsession.errors import UnsealError
-from sealedsession.pickling import PickleSerializer
+from sealedsession.serialization.safe_pickle import PickleSerializer
 from tests.corpus import marker
 from tests.corpus.assembler import without_head
 from tests.corpus.cases import all_cases

@@ -12,10 +12,10 @@ import sys
 from collections.abc import Iterator
 
 from sealedsession.errors import UnsealError
-from sealedsession.keys import Keyring
-from sealedsession.resumable import Resumable
-from sealedsession.seal import Sealer
-from sealedsession.state import StateSealer
+from sealedsession.sealing.keys import Keyring
+from sealedsession.sealing.sealer import Sealer
+from sealedsession.state.resumable import Resumable
+from sealedsession.state.sealer import StateSealer
 from tests.corpus import readers, registered
 from tests.corpus.assembler import dic, lst, ours, text, tup, without_head
 from tests.corpus.case import Case

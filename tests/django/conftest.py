@@ -26,7 +26,7 @@ from bookshop import stock  # noqa: E402
 from forging import ForgingRegistry  # noqa: E402
 
 from sealedsession.integrations.django.values import registry  # noqa: E402
-from sealedsession.state import StateSealer  # noqa: E402
+from sealedsession.state.sealer import StateSealer  # noqa: E402
 
 QueryCount = Callable[..., AbstractContextManager[CaptureQueriesContext]]
 

@@ -4,8 +4,8 @@ from operator import attrgetter
 from typing import Any
 
 from sealedsession.integrations.django.values import registry
-from sealedsession.references import StateRegistry
-from sealedsession.values import ValueType
+from sealedsession.serialization.registry import ValueType
+from sealedsession.state.registry import StateRegistry
 
 
 class _Forged:

@@ -29,7 +29,7 @@ from testapp.models import Author, Book, Tag
 from sealedsession.errors import ConfigError, NotSerializable, StaleStateError, UnsealError
 from sealedsession.integrations.django import blocks, budget
 from sealedsession.integrations.django.values import DjangoRegistry
-from sealedsession.state import StateSealer
+from sealedsession.state.sealer import StateSealer
 
 QueryCount = Callable[..., Any]
 Reopened = Callable[[Any], Any]

@@ -23,7 +23,7 @@ from testapp.models import Author, Book, Tag
 from sealedsession.errors import NotSerializable, StaleStateError, UnsealError
 from sealedsession.integrations.django.recipes import _STEPS
 from sealedsession.integrations.django.values import DjangoRegistry, registry
-from sealedsession.state import StateSealer
+from sealedsession.state.sealer import StateSealer
 
 Open = Callable[[object], Any]
 

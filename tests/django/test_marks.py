@@ -10,7 +10,7 @@ from testapp.models import Author, Book, Tag
 from sealedsession.errors import NotSerializable
 from sealedsession.integrations.django import marks, querysets
 from sealedsession.integrations.django.marks import mark_of
-from sealedsession.state import StateSealer
+from sealedsession.state.sealer import StateSealer
 
 books, authors = Book.objects, Author.objects
 

@@ -36,8 +36,8 @@ from sealedsession.integrations.django.shortcuts import (
     unseal,
     user,
 )
-from sealedsession.resumable import Resumable, public
 from sealedsession.revocation import MemoryStore
+from sealedsession.state.resumable import Resumable, public
 from sealedsession.wsgi import SessionMiddleware as WsgiSessions
 
 ERRORS: dict[str, Exception] = {

@@ -61,7 +61,7 @@ from testapp.models import (
 from sealedsession.errors import NotSerializable
 from sealedsession.integrations.django import recipes
 from sealedsession.integrations.django.querysets import encode as recipe_of
-from sealedsession.state import StateSealer
+from sealedsession.state.sealer import StateSealer
 
 QueryCount = Callable[..., Any]
 Reopened = Callable[[Any], Any]

@@ -31,7 +31,7 @@ from testapp.models import (
 )
 
 from sealedsession.errors import NotSerializable, StaleStateError, UnsealError
-from sealedsession.state import StateSealer
+from sealedsession.state.sealer import StateSealer
 
 QueryCount = Callable[..., Any]
 Open = Callable[[Any], Any]

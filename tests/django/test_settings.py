@@ -28,8 +28,8 @@ from sealedsession.events import Event
 from sealedsession.integrations.django import conf
 from sealedsession.integrations.django.apps import MIDDLEWARE
 from sealedsession.integrations.django.conf import get_state_sealer, register
-from sealedsession.resumable import Resumable
-from sealedsession.state import SCRIPT, StateSealer
+from sealedsession.state.resumable import Resumable
+from sealedsession.state.sealer import SCRIPT, StateSealer
 
 SECRET = "kq8mX2vRzL0tYc7nWb5sJd1hGf4pQe9aUi6oT3rE-_wZxCvBnM"
 OTHER_SECRET = "uR6yTq1Lb-Zo4XkM0cWnE7_hVd3fJt9gSa5iPw2eKzYxGvQj8C"

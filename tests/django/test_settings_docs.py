@@ -13,7 +13,7 @@ from test_docs import ROOT, block_with, blocks, literals, rows, section
 
 from sealedsession.errors import NotPublicError, Reason, StaleStateError, StateError, UnsealError
 from sealedsession.integrations.django import apps, shortcuts
-from sealedsession.state_responses import response_to
+from sealedsession.state.middleware import response_to
 
 SECTION = section((ROOT / "docs" / "django.rst").read_text(), "Settings and middleware")
 

@@ -12,7 +12,7 @@ from starlette.routing import Route
 import sealedsession
 from sealedsession import CookieTooLarge, NotSerializable, Session, SessionConfig, UnsealError
 from sealedsession.asgi import SessionMiddleware as ASGISessionMiddleware
-from sealedsession.options import SessionOptions
+from sealedsession.config import SessionOptions
 from sealedsession.paste import filter_app_factory, filter_factory
 from sealedsession.wsgi import SessionMiddleware as WSGISessionMiddleware
 

@@ -21,10 +21,10 @@ from sealedsession import (
     UnsealError,
     default_registry,
 )
-from sealedsession.references import StateRegistry
-from sealedsession.resumable import Resumable, public
-from sealedsession.state import SCRIPT, StateSealer
-from sealedsession.state_responses import AsgiStateErrors, StateErrors, http_error, response_to
+from sealedsession.state.middleware import AsgiStateErrors, StateErrors, http_error, response_to
+from sealedsession.state.registry import StateRegistry
+from sealedsession.state.resumable import Resumable, public
+from sealedsession.state.sealer import SCRIPT, StateSealer
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

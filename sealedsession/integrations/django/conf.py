@@ -25,9 +25,9 @@ from django.utils.module_loading import import_string
 
 from sealedsession.errors import ConfigError, given, without_own_frames
 from sealedsession.integrations.django.values import registry
-from sealedsession.key_rules import KEY_BYTES, check_framework_secret
-from sealedsession.resumable import Resumable, State
-from sealedsession.state import StateSealer
+from sealedsession.sealing.key_rules import KEY_BYTES, check_framework_secret
+from sealedsession.state.resumable import Resumable, State
+from sealedsession.state.sealer import StateSealer
 
 NAME = "SEALEDSESSION"
 STATE = f'{NAME}["STATE"]'  # as settings.py would write it, for errors

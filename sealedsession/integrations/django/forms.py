@@ -18,7 +18,7 @@ from django.http import QueryDict
 from sealedsession.errors import ConfigError, UnsealError
 from sealedsession.integrations.django.budget import current
 from sealedsession.integrations.django.operands import exactly
-from sealedsession.shapes import Codec
+from sealedsession.serialization.class_codecs import Codec
 
 
 def form_codec(cls: type[Any]) -> tuple[Codec, Callable[[list[Any]], list[Any]]]:

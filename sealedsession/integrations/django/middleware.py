@@ -10,7 +10,7 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest, HttpResponse
 
 from sealedsession.errors import StateError, UnsealError
-from sealedsession.state_responses import response_to
+from sealedsession.state.middleware import response_to
 
 
 class StateErrorsMiddleware:

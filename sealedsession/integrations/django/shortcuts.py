@@ -18,8 +18,8 @@ from django.views.decorators.http import require_POST
 from sealedsession.errors import ConfigError, given
 from sealedsession.integrations.django import conf
 from sealedsession.integrations.django.conf import register as register
-from sealedsession.resumable import Resumable, State
 from sealedsession.session import Session
+from sealedsession.state.resumable import Resumable, State
 
 _NO_SESSION = "-"  # no session's id. Nothing is sealed for it, so that whatever comes is refused, and its event told
 

@@ -32,8 +32,8 @@ from django.utils.safestring import SafeString
 from sealedsession.integrations.django import blocks, budget, querysets, references
 from sealedsession.integrations.django.forms import form_codec
 from sealedsession.integrations.django.operands import exactly
-from sealedsession.references import StateRegistry
-from sealedsession.values import ValueType
+from sealedsession.serialization.registry import ValueType
+from sealedsession.state.registry import StateRegistry
 
 Form = TypeVar("Form", bound=BaseForm)
 

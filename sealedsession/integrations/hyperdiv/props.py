@@ -10,7 +10,7 @@ import hyperdiv as hd
 from sealedsession.errors import SealError
 from sealedsession.integrations.hyperdiv.tokens import TokenManager
 from sealedsession.session import Session
-from sealedsession.state_options import MAX_SIZE
+from sealedsession.state.sealer import MAX_SIZE
 
 
 class Message(NamedTuple):

@@ -27,13 +27,13 @@ from sealedsession.errors import (
     without_own_frames,
 )
 from sealedsession.events import EventHook, Kind
-from sealedsession.keys import Keyring, KeySource
-from sealedsession.limits import Limits, StateLimits, TooLarge
-from sealedsession.manager import SessionManager
+from sealedsession.lifecycle.manager import SessionManager
 from sealedsession.revocation import RevocationStore
+from sealedsession.sealing.keys import Keyring, KeySource
+from sealedsession.serialization.limits import Limits, StateLimits, TooLarge
+from sealedsession.serialization.registry import Registry
 from sealedsession.session import Session
-from sealedsession.state_options import MAX_SIZE
-from sealedsession.values import Registry
+from sealedsession.state.sealer import MAX_SIZE
 
 # Servers in the middle of a key change may each take the other's key for the old one. Two windows that share a token
 # would have them seal it again for each other without end, were it not for this: at most once in so many seconds.

@@ -14,11 +14,11 @@ from typing import Any
 from sealedsession.config import SessionConfig
 from sealedsession.cookie import CANDIDATES, CookieFinder
 from sealedsession.errors import NOT_FINAL, StoreError, UnsealError
-from sealedsession.form import SessionForm, content_of_list
+from sealedsession.lifecycle.payload import SessionForm, content_of_list
 from sealedsession.revocation.store import OF_SESSION, Entry, RevocationStore, key_of_subject
-from sealedsession.seal import Sealer, Unsealed
+from sealedsession.sealing.sealer import Sealer, Unsealed
+from sealedsession.sealing.token_cache import TokenCache
 from sealedsession.session import Session
-from sealedsession.token_cache import TokenCache
 
 
 class Incoming:

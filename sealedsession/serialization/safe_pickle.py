@@ -19,11 +19,12 @@ from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
-from sealedsession.deferred import Deferred, NotFetched, holds_deferred, make
 from sealedsession.errors import UnsealError
-from sealedsession.grammar import Grammar
-from sealedsession.limits import DEFAULT_LIMITS, FaultFinder, Limits, TooLarge, TooMany, TooManyValues
-from sealedsession.values import REFUSALS, Registry, default_registry
+from sealedsession.serialization.deferred import Deferred, NotFetched, holds_deferred, make
+from sealedsession.serialization.diagnosis import FaultFinder
+from sealedsession.serialization.limits import DEFAULT_LIMITS, Limits, TooLarge, TooMany, TooManyValues
+from sealedsession.serialization.pickle_grammar import Grammar
+from sealedsession.serialization.registry import REFUSALS, Registry, default_registry
 
 # The pickler's head, protocol 4 and one frame around the whole payload, is never stored: 15 characters less in a
 # cookie. The frame is put in front here, and nobody else chooses it (a frame that ends inside an argument makes some

@@ -17,6 +17,7 @@ import stat
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum
 from hashlib import sha256
 from typing import Literal, Self
 
@@ -24,7 +25,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from sealedsession.errors import ConfigError, given, without_own_frames
-from sealedsession.key_rules import (
+from sealedsession.sealing.key_rules import (
     FILE_LIMIT,
     IN_CODE,
     KEY_BYTES,
@@ -84,6 +85,15 @@ class Subkeys:
     mac: bytes
     encrypt: bytes | None
     state: State
+
+
+class Unset(Enum):
+    """The type of `UNSET`, the default of an option for which None has a meaning of its own."""
+
+    UNSET = "unset"
+
+
+UNSET: Literal[Unset.UNSET] = Unset.UNSET
 
 
 class Keyring:

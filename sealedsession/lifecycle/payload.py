@@ -13,13 +13,12 @@ from typing import Any, NoReturn
 
 from sealedsession.config import SessionConfig
 from sealedsession.errors import NotSerializable, UnsealError
-from sealedsession.limits import TooLarge, TooManyValues
-from sealedsession.pickling import PickleSerializer
-from sealedsession.plaintext import JSON, PICKLE, SID_BYTES
 from sealedsession.revocation.store import SUBJECT_LENGTH
-from sealedsession.seal import Unsealed
+from sealedsession.sealing.sealer import JSON, PICKLE, SID_BYTES, Unsealed
+from sealedsession.serialization.limits import TooLarge, TooManyValues
+from sealedsession.serialization.safe_pickle import PickleSerializer
+from sealedsession.serialization.tagged_json import JsonSerializer
 from sealedsession.session import Session
-from sealedsession.tagged_json import JsonSerializer
 
 Content = tuple[dict[Any, Any], str | None, bytes | None]  # data, subject, root
 

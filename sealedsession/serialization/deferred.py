@@ -7,7 +7,7 @@ and before that fetches those that are kept by reference, together. Nesting is b
 from collections.abc import Callable
 from typing import Any
 
-from sealedsession.values import ValueType
+from sealedsession.serialization.registry import ValueType
 
 
 class NotFetched(Exception):

@@ -12,10 +12,10 @@ import re
 from typing import Any, cast
 
 from sealedsession.errors import NotSerializable, StateTooLarge, UnsealError
-from sealedsession.limits import StateLimits, TooLarge, TooManyValues
-from sealedsession.pickling import PickleSerializer
-from sealedsession.resumable import Resumable, loaded_with
-from sealedsession.values import Registry
+from sealedsession.serialization.limits import StateLimits, TooLarge, TooManyValues
+from sealedsession.serialization.registry import Registry
+from sealedsession.serialization.safe_pickle import PickleSerializer
+from sealedsession.state.resumable import Resumable, loaded_with
 
 _KINDS = [str, tuple, dict, dict]  # of the parts of an object
 _NAMES = {str}  # of the arguments and attributes

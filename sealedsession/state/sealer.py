@@ -17,18 +17,150 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, overload
 
-from sealedsession.errors import StateError, StateTooLarge, UnsealError, given, without_own_frames
+from sealedsession.errors import (
+    ConfigError,
+    NotSerializable,
+    StaleStateError,
+    StateError,
+    StateTooLarge,
+    UnsealError,
+    given,
+    without_own_frames,
+)
 from sealedsession.events import EventHook, Events
-from sealedsession.keys import Keyring, KeySource
-from sealedsession.resumable import Resumable, State, resume
-from sealedsession.seal import Sealer
-from sealedsession.state_calls import read_call, read_token, write_answer
-from sealedsession.state_classes import ResumableClasses
-from sealedsession.state_form import StateForm
-from sealedsession.state_options import DAY as DAY
-from sealedsession.state_options import MAX_SIZE as MAX_SIZE
-from sealedsession.state_options import check_options, keys_of
-from sealedsession.values import Registry, default_registry
+from sealedsession.sealing.keyring_file import KeyringFile, keyring_of
+from sealedsession.sealing.keys import Keyring, KeySource
+from sealedsession.sealing.sealer import Sealer
+from sealedsession.serialization.registry import Registry, default_registry
+from sealedsession.state.payload import StateForm
+from sealedsession.state.protocol import read_call, read_token, write_answer
+from sealedsession.state.resumable import Resumable, State, check_made, resume
+
+
+class ResumableClasses:
+    """Classes by code, and codes by class."""
+
+    def __init__(self) -> None:
+        self._classes: dict[str, type[Resumable]] = {}
+        self._codes: dict[type, str] = {}
+
+    def add(self, cls: object, code: str | None) -> None:
+        """Add a class.
+
+        :param code: or None for its name.
+        :raises ConfigError: when it is not a `Resumable` that can be resumed, or class or code are taken.
+        """
+        if isinstance(cls, str):
+            raise ConfigError(
+                f"register() takes a class, and {cls!r} was given: a code stands behind it, register(cls, {cls!r}), or "
+                f"by name in a decorator, register(code={cls!r})"
+            )
+        if not (isinstance(cls, type) and issubclass(cls, Resumable)):
+            raise ConfigError(f"{cls!r} is not a subclass of Resumable: nothing else can be resumed")
+        name = cls.__qualname__
+        check_made(cls)
+        code = name if code is None else code
+        if type(code) is not str or not code:
+            raise ConfigError(f"the code of {name} has to be a str, and not an empty one")
+        if cls in self._codes:
+            raise ConfigError(f"{name} is registered already, with the code {self._codes[cls]!r}")
+        if code in self._classes:
+            raise ConfigError(
+                f"{code!r} is the code of {self._classes[code]!r}: give {cls!r} another one, such as "
+                f"register({name}, 'another-{code}')"
+            )
+        self._classes[code], self._codes[cls] = cls, code
+
+    def code_of(self, target: Resumable) -> str:
+        """The code of an object's class.
+
+        :raises NotSerializable: when it has none.
+        """
+        code = self._codes.get(type(target))
+        if code is None:
+            name = type(target).__qualname__
+            problem = "its class is not registered: put register above it, as a decorator"
+            raise NotSerializable(name, type(target), problem)
+        return code
+
+    def find(self, code: str) -> type[Resumable] | None:
+        """The class that a code stands for now, if any."""
+        return self._classes.get(code)
+
+    def of(self, code: str) -> type[Resumable]:
+        """The class that a code stands for.
+
+        :raises StaleStateError: when there is none.
+        """
+        cls = self.find(code)
+        if cls is None:
+            raise StaleStateError(f"a state of the class {code[:60]!a}, which is not registered any more")
+        return cls
+
+
+DAY = 24 * 3600  # seconds
+MAX_SIZE = 64 * 1024  # characters of a token; a state that is read has at most as many bytes
+_LEAST_SIZE = 256  # characters: under that, only what is next to nothing fits
+
+
+def check_options(
+    *,
+    max_age: object,
+    registry: object,
+    compress: object,
+    max_size: object,
+    name: object,
+    leeway: object,
+    on_event: object,
+    clock: object,
+) -> None:
+    """Check all options but the keys."""
+    if type(max_age) is not int or not 0 < max_age < 2**32:
+        raise ConfigError("max_age has to be an int of seconds, 1 to 2**32 - 1")
+    if not isinstance(registry, Registry):
+        raise ConfigError(f"registry has to be a Registry or StateRegistry{given(registry)}")
+    if type(compress) is not bool:
+        raise ConfigError(f"compress has to be True or False{given(compress)}")
+    if type(max_size) is not int or not _LEAST_SIZE <= max_size <= MAX_SIZE:
+        raise ConfigError(f"max_size has to be an int of characters, {_LEAST_SIZE} to {MAX_SIZE}")
+    # In the purpose of the keys it stands between colons.
+    if type(name) is not str or not name or ":" in name or not name.isascii():
+        raise ConfigError("name has to be a str of ASCII characters, not empty and without a colon")
+    if type(leeway) is not int or not 0 <= leeway <= 600:
+        raise ConfigError("leeway has to be an int of seconds, 0 to 600: it covers differing clocks, not time zones")
+    if on_event is not None and not callable(on_event):
+        raise ConfigError(f"on_event has to be a function of an event{given(on_event)}")
+    if not callable(clock):
+        raise ConfigError(f"clock has to be a function that gives seconds{given(clock)}")
+
+
+def keys_of(
+    validate_key: Any, encrypt_key: Any, keyring: Any, events: Events, clock: Callable[[], float]
+) -> Keyring | KeyringFile:
+    """The keys that the options name, with which tokens are encrypted."""
+    if keyring is None:
+        pair = {"validate_key": validate_key, "encrypt_key": encrypt_key}
+        for option, key in pair.items():
+            if not isinstance(key, str | bytes | list | tuple | None):
+                raise ConfigError(
+                    f"{option} has to be a key or a list of keys (str or bytes){given(key)}. "
+                    "A StateSealer takes keys as a SessionConfig does, and no config"
+                )
+        if missing := [option for option, key in pair.items() if key is None]:
+            verb = "is" if len(missing) == 1 else "are"
+            raise ConfigError(
+                f"{' and '.join(missing)} {verb} missing: state is always encrypted; "
+                "make each with: python -m sealedsession keygen"
+            )
+        return Keyring(validate_key, encrypt_key)
+    if validate_key is not None or encrypt_key is not None:
+        raise ConfigError("keyring is given, and validate_key or encrypt_key too: a keyring holds all keys")
+    keys = keyring_of(keyring, events.keyring)
+    ring = keys if isinstance(keys, Keyring) else keys.current(int(clock()))
+    if ring.pairs[0].encrypt is None:
+        raise ConfigError("keyring has keys without an encrypt_key: state is always encrypted")
+    return keys
+
 
 SCRIPT = Path(__file__).parent / "static" / "sealedsession" / "sealed_state.js"  # the browser's part
 

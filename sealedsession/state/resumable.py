@@ -62,6 +62,10 @@ class Resumable:
     stale_on: ClassVar[tuple[type[Exception], ...]] = ()
 
     _sealedsession: _Loading | None = None
+    # For the error about a value that cannot be serialized.
+    _sealedsession_advice = (
+        "Seal it by itself, in a token of its own: a state holds no other object, only what names one"
+    )
     _sealedsession_taken = frozenset(("call", "load", "state"))  # names of methods and the like
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -20,9 +20,9 @@ from abc import ABCMeta
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
-from sealedsession import shapes
-from sealedsession.default_types import CLASSES, DEFAULT_TYPES, PLAIN
 from sealedsession.errors import ConfigError, SealedSessionError, given
+from sealedsession.serialization import class_codecs as shapes
+from sealedsession.serialization.standard_types import CLASSES, DEFAULT_TYPES, PLAIN
 
 T = TypeVar("T")
 

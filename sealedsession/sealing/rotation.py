@@ -17,9 +17,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from sealedsession.errors import ConfigError
-from sealedsession.key_rules import KEY_BYTES
-from sealedsession.keyring_file import StoredKey, check_id, parse, read_file, render, utc
-from sealedsession.keys import KeyPair, State
+from sealedsession.sealing.key_rules import KEY_BYTES
+from sealedsession.sealing.keyring_file import StoredKey, check_id, parse, read_file, render, utc
+from sealedsession.sealing.keys import KeyPair, State
 
 if sys.platform != "win32":
     import fcntl

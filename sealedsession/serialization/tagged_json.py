@@ -24,8 +24,9 @@ from base64 import b64decode, b64encode
 from typing import Any, NoReturn
 
 from sealedsession.errors import UnsealError
-from sealedsession.limits import DEFAULT_LIMITS, SET_CODES, FaultFinder, Limits, TooLarge, TooMany, TooManyValues
-from sealedsession.values import REFUSALS, Registry, default_registry
+from sealedsession.serialization.diagnosis import FaultFinder
+from sealedsession.serialization.limits import DEFAULT_LIMITS, SET_CODES, Limits, TooLarge, TooMany, TooManyValues
+from sealedsession.serialization.registry import REFUSALS, Registry, default_registry
 
 _TYPED = "~:"
 _TUPLE, _DICT, _BYTES, _FLOAT = "~t", "~d", "~b", "~f"

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from sealedsession.errors import ConfigError
-from sealedsession.values import Registry, ValueType
+from sealedsession.serialization.registry import Registry, ValueType
 
 
 class StateRegistry(Registry):

@@ -12,22 +12,26 @@ application runs, and `revoke_pending` calls it before the response's headers ar
 Errors leave without the frames of this package, whose local variables hold session values.
 """
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
-from sealedsession.config import SessionConfig
+from sealedsession.config import DAY, SessionConfig
 from sealedsession.cookie import LIMIT, is_loopback
-from sealedsession.errors import ConfigError, StoreError, UnsealError, drop_own_frames, given, without_own_frames
-from sealedsession.form import SessionForm
-from sealedsession.headers import SessionHeaders, Text
-from sealedsession.incoming import Incoming
-from sealedsession.lifetimes import DAY
-from sealedsession.outgoing import Outgoing
-from sealedsession.plaintext import SID_BYTES
+from sealedsession.errors import (
+    ConfigError,
+    StoreError,
+    UnsealError,
+    drop_own_frames,
+    given,
+    without_own_frames,
+)
+from sealedsession.lifecycle.load import Incoming
+from sealedsession.lifecycle.payload import SessionForm
+from sealedsession.lifecycle.save import Outgoing, SessionHeaders, Text
 from sealedsession.revocation.store import ALWAYS, Caller, Entry, RevocationStore, key_of_session, key_of_subject
-from sealedsession.seal import Sealer
-from sealedsession.session import Session
-from sealedsession.session_states import OPENING, ClosedSession, UnopenedSession, wait_until_open
+from sealedsession.sealing.sealer import SID_BYTES, Sealer
+from sealedsession.session import OPENING, ClosedSession, Session, UnopenedSession, wait_until_open
 
 Request = TypeVar("Request")
 
@@ -340,3 +344,31 @@ _NOT_REVOKED = "what was to be revoked is not: copies of the cookie live on unti
 
 def _fetched(session: Session) -> dict[Any, Any]:
     return session._fetched
+
+
+_CALLS = {
+    "WSGI": (("environ", "start_response"), "for ASGI there is sealedsession.asgi.SessionMiddleware"),
+    "ASGI": (("scope", "receive", "send"), "for WSGI there is sealedsession.wsgi.SessionMiddleware"),
+}
+
+
+def check_application(app: object, kind: Literal["WSGI", "ASGI"]) -> None:
+    """Refuse what cannot be called as a server calls an application.
+
+    :raises ConfigError: for what certainly is no such application.
+    """
+    arguments, other = _CALLS[kind]
+    wanted = f"app has to be one of {kind}, a function of {', '.join(arguments)}"
+    if not callable(app):
+        raise ConfigError(wanted + given(app))
+    try:
+        signature = inspect.signature(app, follow_wrapped=False)  # of what is called, and not of what it wraps
+    except (TypeError, ValueError, NameError):  # one in C, or with annotations that name nothing: it does not tell
+        return
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        raise ConfigError(f"{wanted}; {other}") from None
+    call = app if inspect.isroutine(app) else type(app).__call__
+    if kind == "WSGI" and inspect.iscoroutinefunction(call):
+        raise ConfigError(f"{wanted}, and not async; {other}")

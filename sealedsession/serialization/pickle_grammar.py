@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import cast
 
 from sealedsession.errors import UnsealError
-from sealedsession.limits import SET_CODES, Limits
+from sealedsession.serialization.limits import SET_CODES, Limits
 
 
 def _counted(most: int) -> bytes:

@@ -12,6 +12,7 @@ Rules:
 """
 
 import json
+import logging
 import os
 import re
 import stat
@@ -19,10 +20,11 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sealedsession.errors import ConfigError, drop_own_frames
-from sealedsession.key_rules import KEY_BYTES, KEYGEN, check_text
-from sealedsession.keys import KeyPair, Keyring, State, warn_if_open
+from sealedsession.sealing.key_rules import KEY_BYTES, KEYGEN, check_text
+from sealedsession.sealing.keys import UNSET, KeyPair, Keyring, State, warn_if_open
 
 SIZE_LIMIT = 1 << 20  # bytes, for thousands of keys: a path given by mistake does not fill the memory
 STATES: tuple[State, ...] = ("staged", "primary", "fallback")  # in the order of a key's life
@@ -286,3 +288,37 @@ def _second(where: str, text: str) -> int:
         if utc(second) == text:  # strptime takes other spellings too
             return second
     raise ConfigError(f"{where} has to be a time in UTC such as 2026-11-21T12:00:00Z")
+
+
+def find_keys(
+    validate_key: Any, encrypt_key: Any, keyring: str | None, report: Callable[[Exception | None], object]
+) -> Keyring | KeyringFile:
+    """Return the keys that the options name. Log a warning if `encrypt_key` is missing.
+
+    :param validate_key: and encrypt_key, as they were given; or both the `Keyring` that was made of them before.
+    :param report: is called with each event of a keyring's file.
+    :raises ConfigError: for keys that are missing, refused, or given twice.
+    """
+    if keyring is not None:
+        if validate_key is not None or encrypt_key not in (None, UNSET):
+            raise ConfigError("keyring is given, and validate_key or encrypt_key too: a keyring holds all keys")
+        return keyring_of(keyring, report)
+    if isinstance(validate_key, Keyring) and validate_key is encrypt_key:
+        return validate_key
+    if isinstance(validate_key, Keyring) or isinstance(encrypt_key, Keyring):
+        raise ConfigError(
+            "one of validate_key and encrypt_key is replaced: give both, encrypt_key=None for signed only, as the "
+            "config has kept neither"
+        )
+    if validate_key is None:
+        raise ConfigError(
+            "validate_key is missing: nothing can be sealed without it; make one with: python -m sealedsession keygen"
+        )
+    if encrypt_key is not UNSET:
+        return Keyring(validate_key, encrypt_key)
+    keys = Keyring(validate_key)
+    logging.getLogger("sealedsession").warning(
+        "encrypt_key is not set: sessions are signed but not encrypted, so clients can read them. Set encrypt_key, or "
+        "set it to None (none in ini files) if that is what you want"
+    )
+    return keys

@@ -12,8 +12,8 @@ Off unless the option `token_cache` says how many are kept. Rules:
 from collections.abc import Callable
 from hashlib import sha256
 
-from sealedsession.keys import Keyring
-from sealedsession.seal import KeyringSource, Sealer, Unsealed
+from sealedsession.sealing.keys import Keyring
+from sealedsession.sealing.sealer import KeyringSource, Sealer, Unsealed
 
 _Generation = dict[tuple[bytes, bytes], Unsealed]  # by token, and what stands for its binding: none, or the hash of it
 

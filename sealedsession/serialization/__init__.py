@@ -1,0 +1,7 @@
+"""Values to bytes and back, by an allow-list."""
+
+from sealedsession.serialization.limits import Limits as Limits
+from sealedsession.serialization.registry import Registry as Registry
+from sealedsession.serialization.registry import default_registry as default_registry
+
+__all__ = ["Limits", "Registry", "default_registry"]
