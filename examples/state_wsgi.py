@@ -17,9 +17,7 @@ from webob import Request, Response
 from webob.static import FileApp
 
 from sealedsession import StaleStateError, StateError
-from sealedsession.state.middleware import StateErrors
-from sealedsession.state.resumable import Resumable, public
-from sealedsession.state.sealer import SCRIPT, StateSealer
+from sealedsession.state import SCRIPT, Resumable, StateSealer, WSGIStateErrorMiddleware, public
 from sealedsession.wsgi import SessionMiddleware
 
 KEYS = {"validate_key": "env:SESSION_VALIDATE_KEY", "encrypt_key": "env:SESSION_ENCRYPT_KEY"}
@@ -131,7 +129,7 @@ sealed_state_script = FileApp(str(SCRIPT), content_type="text/javascript", chars
 
 
 def bookshop(environ, start_response):
-    """Answer one request. What is wrong with a call is raised, and answered by `StateErrors`."""
+    """Answer one request. What is wrong with a call is raised, and answered by `WSGIStateErrorMiddleware`."""
     request = Request(environ)
     match request.method, request.path_info:
         case "GET", "/":
@@ -175,7 +173,7 @@ def books_there():
             continue
 
 
-application = SessionMiddleware(StateErrors(bookshop), **KEYS)
+application = SessionMiddleware(WSGIStateErrorMiddleware(bookshop), **KEYS)
 
 
 class Server(ThreadingMixIn, WSGIServer):

@@ -2,15 +2,15 @@
 
 from sealedsession.config import SessionConfig as SessionConfig
 from sealedsession.errors import ConfigError as ConfigError
-from sealedsession.errors import CookieTooLarge as CookieTooLarge
+from sealedsession.errors import CookieTooLargeError as CookieTooLargeError
 from sealedsession.errors import NotPublicError as NotPublicError
-from sealedsession.errors import NotSerializable as NotSerializable
+from sealedsession.errors import NotSerializableError as NotSerializableError
 from sealedsession.errors import SealedSessionError as SealedSessionError
 from sealedsession.errors import SealError as SealError
-from sealedsession.errors import SessionClosed as SessionClosed
+from sealedsession.errors import SessionClosedError as SessionClosedError
 from sealedsession.errors import StaleStateError as StaleStateError
 from sealedsession.errors import StateError as StateError
-from sealedsession.errors import StateTooLarge as StateTooLarge
+from sealedsession.errors import StateTooLargeError as StateTooLargeError
 from sealedsession.errors import StoreError as StoreError
 from sealedsession.errors import UnsealError as UnsealError
 from sealedsession.events import Event as Event

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Unpack
 
 from sealedsession.config import ENVIRON_KEY, SessionConfig, SessionOptions
-from sealedsession.errors import ConfigError, SessionClosed, drop_own_frames, without_own_frames
+from sealedsession.errors import ConfigError, SessionClosedError, drop_own_frames, without_own_frames
 from sealedsession.lifecycle.manager import SessionManager, check_application
 from sealedsession.session import OPENING, UNOPENED_CONTENT, ClosedSession, Session, UnopenedSession, wait_until_open
 
@@ -44,7 +44,7 @@ class SessionMiddleware:
     ) -> None:
         check_application(app, "ASGI")
         self.app = app
-        self.config = SessionConfig.of_arguments(config, options)
+        self.config = SessionConfig.from_arguments(config, options)
         if self.config.environ_key != ENVIRON_KEY:
             raise ConfigError(
                 f"environ_key: {self.config.environ_key!r} has no effect in ASGI, where applications find the session "
@@ -69,7 +69,7 @@ class SessionMiddleware:
         if type(headers) is not list and type(headers) is not tuple:  # ASGI allows any iterable, even a generator
             headers = scope["headers"] = [(name, value) for name, value in headers]
         session = UnopenedSession(UNOPENED_CONTENT)
-        session._keeper = self.manager
+        session._manager = self.manager
         session._cookies = headers
         session._arrived = self._clock()
         session._headers_gone = False
@@ -147,7 +147,7 @@ class SessionMiddleware:
         if type(session) is not Session:
             return
         if session.modified:
-            raise SessionClosed(
+            raise SessionClosedError(
                 f"the session was changed, and {message} carries no headers, so that no cookie can. Change it in an "
                 "http request, or deny the websocket with a response (websocket.http.response.start)"
             )

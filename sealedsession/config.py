@@ -18,16 +18,16 @@ from inspect import iscoroutinefunction
 from typing import Any, Literal, Self, TypedDict
 
 from sealedsession.cookie import CookiePolicy
-from sealedsession.errors import ConfigError, CookieTooLarge, given, init_without_own_frames, without_own_frames
+from sealedsession.errors import ConfigError, CookieTooLargeError, got, init_without_own_frames, without_own_frames
 from sealedsession.events import EventHook, Events
-from sealedsession.revocation import RevocationStore, store_of
+from sealedsession.revocation import RevocationStore, store_from_url
 from sealedsession.sealing.keyring_file import KeyringFile, find_keys
 from sealedsession.sealing.keys import UNSET, Keyring, KeySource, Unset
 from sealedsession.serialization.limits import DEFAULT_LIMITS, Limits
 from sealedsession.serialization.registry import Registry, default_registry
 from sealedsession.session import Session
 
-Oversize = Literal["raise", "keep"] | Callable[[Session, CookieTooLarge], object]
+Oversize = Literal["raise", "keep"] | Callable[[Session, CookieTooLargeError], object]
 Binding = Callable[[Any], bytes]
 
 
@@ -177,7 +177,7 @@ class Timeouts:
         return min(ends)
 
 
-def timeouts_of(preset: str | None, idle: int | None, absolute: int | None) -> Timeouts:
+def resolve_timeouts(preset: str | None, idle: int | None, absolute: int | None) -> Timeouts:
     """Take the options `lifetimes`, `idle_timeout` and `absolute_timeout` together.
 
     :raises ConfigError: when they do not fit together.
@@ -282,7 +282,7 @@ class SessionConfig:
     :param token_cache: how many unsealed tokens are kept in memory, with what they hold, so that the same cookie again
         costs less: 2 to 100,000, or 0.
     :param on_event: a function of an `Event`, called for all that happens to sessions.
-    :param oversize: what happens when the cookie would be over 4096 bytes. ``raise`` a `CookieTooLarge`; ``keep``
+    :param oversize: what happens when the cookie would be over 4096 bytes. ``raise`` a `CookieTooLargeError`; ``keep``
         the old cookie and log; or a function of session and error that makes the session smaller, asked once.
     :param serializer: ``pickle``, the allow-list pickle, or ``json``, tagged JSON: the same values and limits.
     :param accept_serializers: those whose sessions are read. The default is both, so that a change can be rolled out.
@@ -347,7 +347,7 @@ class SessionConfig:
         )
         self._set("name", self.cookie.name)
         self._set("samesite", self.cookie.samesite)
-        self._set("store", store_of(self.revocation) if isinstance(self.revocation, str) else self.revocation)
+        self._set("store", store_from_url(self.revocation) if isinstance(self.revocation, str) else self.revocation)
         self._set("events", Events(str(self.name), self.on_event, self._hash_key))
         self._set("keys", find_keys(self.validate_key, self.encrypt_key, self.keyring, self.events.keyring))
         if self.keyring is None:
@@ -356,7 +356,7 @@ class SessionConfig:
             self._set("encrypt_key", self.keys)
 
     @classmethod
-    def of(cls, options: Mapping[str, Any]) -> Self:
+    def from_kwargs(cls, options: Mapping[str, Any]) -> Self:
         """Make a config of keyword options, refusing unknown ones and telling which was probably meant.
 
         :raises ConfigError: for unknown options too.
@@ -366,16 +366,16 @@ class SessionConfig:
         return cls(**options)
 
     @classmethod
-    def of_arguments(cls, config: Self | None, options: Mapping[str, Any]) -> Self:
+    def from_arguments(cls, config: Self | None, options: Mapping[str, Any]) -> Self:
         """Take a middleware's arguments: a config, or else the options of one.
 
         :raises ConfigError: for both at once, too.
         """
         if config is None:
-            return cls.of(options)
+            return cls.from_kwargs(options)
         if not isinstance(config, cls):
             raise ConfigError(
-                f"config: it must be a {cls.__name__}{given(config)}. Pass a dict of options as keyword arguments: "
+                f"config: it must be a {cls.__name__}{got(config)}. Pass a dict of options as keyword arguments: "
                 "SessionMiddleware(app, **options)"
             )
         if options:
@@ -399,7 +399,7 @@ class SessionConfig:
                 raise ConfigError(f"{option!r} is given twice, with and without {prefix!r}: delete one")
             refuse_unknown(option, key, _HINTS)
             options[option] = coerce(option, value, _kinds(_HINTS[option])) if isinstance(value, str) else value
-        return cls.of(options)
+        return cls.from_kwargs(options)
 
     def bind(self, request: Any) -> bytes:
         """Give what a cookie is bound to besides the keys: what the option `binding` returns for a request.
@@ -430,17 +430,17 @@ class SessionConfig:
                     raise ConfigError(
                         "samesite: None is not a value. Did you mean the str 'None'? The default is 'Lax'"
                     )
-                raise ConfigError(f"{option} has to be {expected}{number}{given(value)}")
+                raise ConfigError(f"{option} has to be {expected}{number}{got(value)}")
         for option in ("clock", "random_bytes", "binding", "on_event"):
             value, or_none = getattr(self, option), types.NoneType in _kinds(_HINTS[option])
             if not callable(value) and not (value is None and or_none):
                 expected = "a function or None" if or_none else "a function"
-                raise ConfigError(f"{option} has to be {expected}{given(value)}")
+                raise ConfigError(f"{option} has to be {expected}{got(value)}")
             if iscoroutinefunction(value) or iscoroutinefunction(type(value).__call__):
                 raise ConfigError(f"{option} has to be a function without async: nobody awaits what it returns")
 
     def _check_times(self) -> None:
-        timeouts = timeouts_of(self.lifetimes, self.idle_timeout, self.absolute_timeout)
+        timeouts = resolve_timeouts(self.lifetimes, self.idle_timeout, self.absolute_timeout)
         self._set("timeouts", timeouts)
         self._set("idle_timeout", timeouts.idle)
         self._set("absolute_timeout", timeouts.absolute)
@@ -465,7 +465,7 @@ class SessionConfig:
 
     def _check_rest(self) -> None:
         if self.oversize not in ("raise", "keep") and not callable(self.oversize):
-            shown = f", and {self.oversize!r} was given" if isinstance(self.oversize, str) else given(self.oversize)
+            shown = f", and {self.oversize!r} was given" if isinstance(self.oversize, str) else got(self.oversize)
             raise ConfigError(f"oversize has to be 'raise', 'keep' or a function of session and error{shown}")
         if iscoroutinefunction(self.oversize) or iscoroutinefunction(type(self.oversize).__call__):
             raise ConfigError("oversize has to be a function without async: nobody awaits what it returns")
@@ -486,9 +486,7 @@ class SessionConfig:
 
     def _check_revocation(self) -> None:
         if self.revocation is not None and not isinstance(self.revocation, RevocationStore | str):
-            raise ConfigError(
-                f"revocation has to be a RevocationStore, or a str that names one{given(self.revocation)}"
-            )
+            raise ConfigError(f"revocation has to be a RevocationStore, or a str that names one{got(self.revocation)}")
         if self.on_store_error not in ("reject", "allow"):
             raise ConfigError(f"on_store_error={self.on_store_error!r} has to be 'reject' or 'allow'")
 
@@ -503,9 +501,9 @@ class SessionConfig:
                 f"serializer={self.serializer!r} is none of accept_serializers: what is sealed could not be read again"
             )
         if type(self.registry) is not Registry:
-            raise ConfigError(f"registry has to be a Registry, given in code{given(self.registry)}")
+            raise ConfigError(f"registry has to be a Registry, given in code{got(self.registry)}")
         if type(self.limits) is not Limits:
-            raise ConfigError(f"limits has to be Limits, such as Limits(size=2048), given in code{given(self.limits)}")
+            raise ConfigError(f"limits has to be Limits, such as Limits(size=2048), given in code{got(self.limits)}")
 
 
 def _is_header_value(text: str) -> bool:

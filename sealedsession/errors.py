@@ -32,14 +32,14 @@ Reason = Literal[
 ]
 
 # What may be right for another server or in a moment, or have a successor on its way: the browser keeps its cookie.
-NOT_FINAL: frozenset[Reason] = frozenset(("unknown_key", "from_the_future", "revoked", "store_error"))
+RETRYABLE_REASONS: frozenset[Reason] = frozenset(("unknown_key", "from_the_future", "revoked", "store_error"))
 
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
-def given(value: object) -> str:
+def got(value: object) -> str:
     """Say of what type something was that another type was meant for, as the end of a message. It may be a key."""
     name = type(value).__name__
     return f", and {'an' if name[:1] in 'aeiouAEIOU' else 'a'} {name} was given"
@@ -132,7 +132,7 @@ def _largest(by_key: Mapping[object, int]) -> str:
     return ", ".join(f"{repr(key)[:60]} {count} bytes" for key, count in list(by_key.items())[:5]) or "none"
 
 
-class CookieTooLarge(SealError, ValueError):
+class CookieTooLargeError(SealError, ValueError):
     """The sealed session does not fit the bytes that a browser keeps for a cookie (RFC 6265bis, 5.7).
 
     :param name: the cookie's name.
@@ -157,7 +157,7 @@ class CookieTooLarge(SealError, ValueError):
         )
 
 
-class NotSerializable(SealError, TypeError):
+class NotSerializableError(SealError, TypeError):
     """A value in a session, or in a state, is of a type that cannot be stored.
 
     :param path: where it is, as Python would write it: ``session['cart'][3]['price']``, ``Order.lines[3]``.
@@ -174,7 +174,7 @@ class NotSerializable(SealError, TypeError):
         return f"{self.args[0]}: {self.args[2]}"
 
 
-class SessionClosed(SealError, RuntimeError):
+class SessionClosedError(SealError, RuntimeError):
     """The session was changed, or asked for an id that it did not have, after the response headers had gone."""
 
 
@@ -188,20 +188,20 @@ class StoreError(SealedSessionError):
 class UnsealError(SealedSessionError):
     """A token or its content was refused.
 
-    :param code: a stable reason code, one of `Reason`.
+    :param reason: why the token was refused: one of `Reason`. These values are stable.
     :param detail: for the log: what was found. Never a key, a token or a session value.
     """
 
-    def __init__(self, code: Reason, detail: str) -> None:
-        super().__init__(code, detail)
-        self.code: Reason = code
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason: Reason = reason
         self.detail = detail
 
     def __str__(self) -> str:
-        return f"{self.code}: {self.detail}"
+        return f"{self.reason}: {self.detail}"
 
 
-class StateTooLarge(SealError):
+class StateTooLargeError(SealError):
     """A sealed state would be larger than the option ``max_size`` of its `StateSealer` allows, or than can be read.
 
     :param size: bytes that it would have, sealed; or before that, where it is too large to be tried.
@@ -226,19 +226,19 @@ class StateTooLarge(SealError):
 class StateError(SealedSessionError):
     """A call to an object in sealed state cannot be carried out.
 
-    :cvar code: names the error in the response, for programs.
+    :cvar reason: names the error in the response's JSON, for programs.
     """
 
-    code = "BadCall"
+    reason = "BadCall"
 
 
 class StaleStateError(StateError):
     """What a state refers to is gone, or it is of a class that has changed since: the page has to be loaded again."""
 
-    code = "StaleState"
+    reason = "StaleState"
 
 
 class NotPublicError(StateError):
     """A client called a method that there is not, or that is not marked as public. The two look alike to it."""
 
-    code = "NotPublic"
+    reason = "NotPublic"

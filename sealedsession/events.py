@@ -14,12 +14,12 @@ from hashlib import blake2b
 from typing import Literal, Protocol
 
 from sealedsession.errors import (
-    CookieTooLarge,
+    CookieTooLargeError,
     Reason,
     SealError,
     StaleStateError,
     StateError,
-    StateTooLarge,
+    StateTooLargeError,
     StoreError,
     UnsealError,
 )
@@ -44,7 +44,7 @@ _FOREIGN_TYPES_MOST = 100  # types that are logged, so that a program that makes
 
 
 def _level(error: UnsealError) -> int:
-    return _LEVELS.get(error.code, logging.WARNING)
+    return _LEVELS.get(error.reason, logging.WARNING)
 
 
 Kind = Literal[
@@ -100,7 +100,7 @@ class Events:
     :param what: what has that name, for the log.
     """
 
-    __slots__ = ("_cookie", "_find_hash_key", "_foreign", "_hash_key", "_hook", "_what", "hooked")
+    __slots__ = ("_cookie", "_find_hash_key", "_foreign", "_hash_key", "_hook", "_what", "has_hook")
 
     def __init__(
         self, cookie: str, hook: EventHook | None, hash_key: Callable[[], bytes], what: str = "cookie"
@@ -111,9 +111,9 @@ class Events:
         self._find_hash_key = hash_key
         self._hash_key: bytes | None = None
         self._foreign: set[str] = set()
-        self.hooked = hook is not None  # asked before `tell` where requests are many: nothing else may cost time then
+        self.has_hook = hook is not None  # asked before `emit` where requests are many: nothing else may cost time then
 
-    def tell(
+    def emit(
         self,
         kind: Kind,
         *,
@@ -137,7 +137,7 @@ class Events:
     def rejected(self, error: UnsealError, sid: bytes | None = None) -> None:
         """Log a token that was not accepted, and call the hook. For sealed state, the call fails with this error."""
         logger.log(_level(error), "%s %r rejected, %s", self._what, self._cookie, error)
-        self.tell("rejected", sid=sid, reason=error.code, detail=error.detail)
+        self.emit("rejected", sid=sid, reason=error.reason, detail=error.detail)
 
     def rejected_cookies(self, rejections: Sequence[tuple[UnsealError, bytes | None]]) -> None:
         """Log the cookies of a request that were not accepted. The request goes on with another one, or a new session.
@@ -147,16 +147,16 @@ class Events:
         """
         errors = [error for error, _ in rejections]
         worst = max(errors, key=_level)
-        hint = _UNKNOWN_KEY if worst.code == "unknown_key" else ""
+        hint = _UNKNOWN_KEY if worst.reason == "unknown_key" else ""
         if len(errors) == 1:
             logger.log(_level(worst), "%s %r rejected, %s%s", self._what, self._cookie, worst, hint)
         else:
             logger.log(
                 _level(worst), "%d cookies named %r of one request rejected: %s; the worst was %s%s",
-                len(errors), self._cookie, ", ".join(error.code for error in errors), worst, hint,
+                len(errors), self._cookie, ", ".join(error.reason for error in errors), worst, hint,
             )  # fmt: skip
         for error, sid in rejections:
-            self.tell("rejected", sid=sid, reason=error.code, detail=error.detail)
+            self.emit("rejected", sid=sid, reason=error.reason, detail=error.detail)
 
     def comma(self) -> None:
         """Log that the cookie follows a comma, where it cannot be trusted, and was not read."""
@@ -184,8 +184,8 @@ class Events:
         """A state was accepted, and the call cannot be carried out."""
         stale = isinstance(error, StaleStateError)
         level = logging.INFO if stale else logging.WARNING
-        logger.log(level, "%s %r: %s, %s", self._what, self._cookie, error.code, error)
-        self.tell("stale" if stale else "bad_call", sid=sid, detail=str(error))
+        logger.log(level, "%s %r: %s, %s", self._what, self._cookie, error.reason, error)
+        self.emit("stale" if stale else "bad_call", sid=sid, detail=str(error))
 
     def ambiguous(self, count: int) -> None:
         """A request had several valid cookies of our name: path or domain was changed, or another host sets cookies."""
@@ -195,31 +195,31 @@ class Events:
         """A change was dropped by oversize="keep"; or an unchanged session could not be sealed again."""
         logger.error("a session was not saved: %s", error)
 
-    def too_large(self, error: CookieTooLarge | StateTooLarge, sid: bytes | None) -> None:
+    def too_large(self, error: CookieTooLargeError | StateTooLargeError, sid: bytes | None) -> None:
         """Browsers would drop the cookie. What becomes of it is the option oversize's to say. Or a state is too large,
         which is an error of the application.
         """
-        self.tell("too_large", sid=sid, size=error.size)
+        self.emit("too_large", sid=sid, size=error.size)
 
     def revoked(self, what: str, sid: bytes | None) -> None:
         """The application has revoked a session, or all sessions of a subject."""
         logger.info("%s revoked", what)
-        self.tell("revoked", sid=sid, detail=what)
+        self.emit("revoked", sid=sid, detail=what)
 
     def store_error(self, error: Exception, consequence: str) -> None:
         """The revocation store did not do what it was asked."""
         cause = str(error) if isinstance(error, StoreError) else type(error).__name__  # others may say anything
         logger.error("the revocation store failed, and %s: %s", consequence, cause)
-        self.tell("store_error", detail=f"{consequence}: {cause}")
+        self.emit("store_error", detail=f"{consequence}: {cause}")
 
     def keyring(self, error: Exception | None) -> None:
         """The file of the keyring has changed: it was read, or it is broken."""
         if error is None:
             logger.info("the keyring was read again, and its keys are in use now")
-            self.tell("keyring_reloaded")
+            self.emit("keyring_reloaded")
         else:
             logger.error("the keys read before stay in use: %s", error)
-            self.tell("keyring_error", detail=str(error))
+            self.emit("keyring_error", detail=str(error))
 
     def plain_http(self, host: str) -> None:
         """A Secure cookie is being sent over plain http, from a host that browsers do not take for this machine."""

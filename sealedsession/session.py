@@ -10,12 +10,12 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, Protocol
 
-from sealedsession.errors import Reason, SessionClosed, UnsealError, drop_own_frames, given
-from sealedsession.revocation.store import checked_subject
+from sealedsession.errors import Reason, SessionClosedError, UnsealError, drop_own_frames, got
+from sealedsession.revocation.store import check_subject
 from sealedsession.sealing.sealer import Unsealed
 
 
-class Keeper(Protocol):
+class SessionBackend(Protocol):
     """What a session asks of the manager that made it."""
 
     @property
@@ -85,11 +85,32 @@ class Session(dict[Any, Any]):
     # _exempt: the lineage to which the session moves when the store has exempted it.
     # _fetched and _pending: where the store is awaited, the content of the cookie, and the revocations to send.
     __slots__ = (
-        "_arrived", "_came_as", "_came_under", "_cookies", "_created", "_ended", "_exempt", "_fetched", "_headers_gone",
-        "_invalidated", "_keeper", "_keeps_cookie", "_lifetime", "_origin", "_pending", "_rejected", "_rejections",
-        "_request", "_reserved", "_revoked", "_root", "_save", "_sid", "_subject",
+        "_arrived",
+        "_came_as",
+        "_came_under",
+        "_cookies",
+        "_created",
+        "_ended",
+        "_exempt",
+        "_fetched",
+        "_headers_gone",
+        "_invalidated",
+        "_keeps_cookie",
+        "_lifetime",
+        "_manager",
+        "_origin",
+        "_pending",
+        "_rejected",
+        "_rejections",
+        "_request",
+        "_reserved",
+        "_revoked",
+        "_root",
+        "_save",
+        "_sid",
+        "_subject",
     )  # fmt: skip
-    _keeper: Keeper
+    _manager: SessionBackend
     _cookies: Any
     _request: Any
     _arrived: float
@@ -119,7 +140,7 @@ class Session(dict[Any, Any]):
         """128 random bits in hexadecimal, made when first asked for and kept in the seal. It names the session, and
         is no secret that opens it. `regenerate` and `invalidate` change it."""
         if self._sid is None:
-            self._sid = self._keeper.new_sid()
+            self._sid = self._manager.new_sid()
         return self._sid.hex()
 
     @property
@@ -136,7 +157,7 @@ class Session(dict[Any, Any]):
     def expires_at(self) -> int:
         """When the session ends if nobody uses it any more, in seconds since 1970: the earliest of its idle timeout,
         absolute timeout and lifetime. `leeway` comes on top, and sealing it again moves the idle timeout."""
-        return self._keeper.ends(self)
+        return self._manager.ends(self)
 
     @property
     def subject(self) -> str | None:
@@ -152,7 +173,7 @@ class Session(dict[Any, Any]):
 
     @subject.setter
     def subject(self, subject: str | None) -> None:
-        if subject is not None and checked_subject(subject) != self._subject:
+        if subject is not None and check_subject(subject) != self._subject:
             self._subject = subject
             self._begin_anew()
         else:
@@ -176,7 +197,7 @@ class Session(dict[Any, Any]):
 
         :raises ValueError: when it is set to False.
         """
-        return self._keeper.is_modified(self)
+        return self._manager.is_modified(self)
 
     @modified.setter
     def modified(self, modified: bool) -> None:
@@ -195,12 +216,12 @@ class Session(dict[Any, Any]):
     @property
     def size(self) -> int:
         """Bytes of name and value that the cookie would take now. Serializes the session to find out."""
-        return self._keeper.size(self)
+        return self._manager.size(self)
 
     @property
     def remaining(self) -> int:
         """Bytes left until browsers would drop the cookie; negative when it is too large."""
-        return self._keeper.remaining(self)
+        return self._manager.remaining(self)
 
     def save(self) -> None:
         """Seal the session with this response even if it is unchanged."""
@@ -214,10 +235,10 @@ class Session(dict[Any, Any]):
         Call it in a view, after the last change. Without it, the same error is raised when the response's headers are
         sent, which is too late for most frameworks' error handlers.
 
-        :raises CookieTooLarge: when browsers would drop the cookie. It is also a ValueError.
-        :raises NotSerializable: when the session contains a value that cannot be stored. It is also a TypeError.
+        :raises CookieTooLargeError: when browsers would drop the cookie. It is also a ValueError.
+        :raises NotSerializableError: when the session contains a value that cannot be stored. It is also a TypeError.
         """
-        self._keeper.ensure_fits(self)
+        self._manager.ensure_fits(self)
 
     def clear(self) -> None:
         """Remove all items and the subject. Deleting the last key alone leaves the subject as it is."""
@@ -232,7 +253,7 @@ class Session(dict[Any, Any]):
         :raises TypeError: unless it is an int; ValueError, unless it is 1 to 2^32 - 1.
         """
         if type(seconds) is not int:
-            raise TypeError(f"a lifetime is a whole number of seconds{given(seconds)}")
+            raise TypeError(f"a lifetime is a whole number of seconds{got(seconds)}")
         if not 0 < seconds < 2**32:
             raise ValueError(f"a lifetime is 1 to 2**32 - 1 seconds, and {seconds} was given")
         self._lifetime = seconds if self._lifetime is None else min(seconds, self._lifetime)
@@ -245,7 +266,7 @@ class Session(dict[Any, Any]):
         """
         self.clear()
         self._sid = self._root = self._exempt = self._lifetime = None
-        self._created = self._keeper.begins_at(self)
+        self._created = self._manager.begins_at(self)
         self._invalidated = True
 
     def regenerate(self, *, begin_anew: bool = False) -> None:
@@ -262,24 +283,24 @@ class Session(dict[Any, Any]):
         if begin_anew:
             self._begin_anew()
             return
-        if self._keeper.revokes:
+        if self._manager.revokes:
             self._root = self._root or self._sid
-        self._sid = self._keeper.new_sid()
+        self._sid = self._manager.new_sid()
 
     def revoke(self) -> None:
         """Refuse this session from now on, and all copies of its cookies. Its content stays readable in this request.
 
         :raises ConfigError: without the option ``revocation``.
-        :raises SessionClosed: after the headers have been sent, when the session has no id.
+        :raises SessionClosedError: after the headers have been sent, when the session has no id.
         """
         exempt = {self._exempt, self._root or self._sid}.intersection(self._reserved.values())
         if exempt and not self._headers_gone:  # a later sign-in of this request still needs that lineage
-            self._sid, self._root, self._exempt = self._keeper.new_sid(), None, None
+            self._sid, self._root, self._exempt = self._manager.new_sid(), None, None
         lineages = self._lineages()
         # A session that began after `invalidate` in this request has data, but no id yet.
         if not lineages or (self and self._sid is None and not self._headers_gone):
             lineages.append(bytes.fromhex(self.id))
-        self._keeper.revoke(self, lineages)
+        self._manager.revoke(self, lineages)
 
     def logout(self) -> None:
         """Call `revoke` and `invalidate`: the user is signed out here, and copies of the cookie are worthless.
@@ -287,7 +308,7 @@ class Session(dict[Any, Any]):
         :raises ConfigError: without the option ``revocation``.
         """
         # A lineage that this request has begun is in no cookie yet.
-        self._keeper.revoke(self, [] if self._came_under is None else [self._came_under])
+        self._manager.revoke(self, [] if self._came_under is None else [self._came_under])
         self.invalidate()
 
     def revoke_subject(self, subject: str) -> None:
@@ -303,14 +324,14 @@ class Session(dict[Any, Any]):
         :raises TypeError: when the subject is not a str.
         :raises ValueError: when the subject is empty or longer than 255 characters.
         """
-        checked_subject(subject)
-        self._keeper.revoke(self, ())  # raises without a store, before anything changes
-        exempt = self._reserved.get(subject) or self._keeper.new_sid()
+        check_subject(subject)
+        self._manager.revoke(self, ())  # raises without a store, before anything changes
+        exempt = self._reserved.get(subject) or self._manager.new_sid()
         self._reserved = {**self._reserved, subject: exempt}
         if self._subject == subject:
             self._root, self._sid = self._root or self._sid, exempt  # as `regenerate`, until the store has answered
             self._exempt = exempt
-        self._keeper.revoke_subject(self, subject, exempt)
+        self._manager.revoke_subject(self, subject, exempt)
 
     def mark_accessed(self) -> None:
         """Open the session. Starlette calls this when ``request.session`` is used."""
@@ -325,8 +346,8 @@ class Session(dict[Any, Any]):
     def _begin_anew(self) -> None:
         """Begin a lineage at the time of the request: the one that this request has exempted, or else a new one."""
         self._came_as = self._exempt = None
-        self._created = self._keeper.begins_at(self)
-        self._sid = self._reserved.get(self._subject or "") or self._keeper.new_sid()
+        self._created = self._manager.begins_at(self)
+        self._sid = self._reserved.get(self._subject or "") or self._manager.new_sid()
         self._root = None
 
     def _lineages(self) -> list[bytes]:
@@ -358,7 +379,7 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 
 def _refuse(*arguments: object, **more: object) -> NoReturn:
     del arguments, more  # so that no frame of the error holds the value
-    raise SessionClosed(
+    raise SessionClosedError(
         "the session was changed, or asked for an id that it did not have, after the response headers had gone, and "
         "no cookie can carry that. Do it before start_response, before the first message of the response, or before "
         "websocket.accept"
@@ -383,10 +404,10 @@ class ClosedSession(Session):
         if self._lineages() or self._origin is not None:
             self.revoke()
         else:
-            self._keeper.revoke(self, ())
+            self._manager.revoke(self, ())
 
     def revoke_subject(self, subject: str) -> None:
-        self._keeper.revoke_subject(self, checked_subject(subject), b"")  # no new id could be sealed: spare none
+        self._manager.revoke_subject(self, check_subject(subject), b"")  # no new id could be sealed: spare none
 
     @property
     def id(self) -> str:
@@ -439,7 +460,7 @@ def _open(session: Any) -> None:
     try:
         if (registered := OPENING.setdefault(key, mine)) is mine:  # atomic
             if session.__class__ is UnopenedSession:
-                dict.update(session, session._keeper.load(session))
+                dict.update(session, session._manager.load(session))
                 dict.pop(session, _PLACEHOLDER, None)  # it may be gone, if a signal interrupted this before
                 session.__class__ = ClosedSession if session._headers_gone else Session  # type: ignore[assignment]
             OPENING.pop(key, None)

@@ -40,7 +40,7 @@ class SessionMiddleware:
     ) -> None:
         check_application(app, "WSGI")
         self.app = app
-        self.config = SessionConfig.of_arguments(config, options)
+        self.config = SessionConfig.from_arguments(config, options)
         self._key = self.config.environ_key
         self._clock = self.config.clock
         self.manager = SessionManager[dict[str, Any], str](
@@ -50,7 +50,7 @@ class SessionMiddleware:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         key, manager = self._key, self.manager
         session = environ[key] = UnopenedSession(UNOPENED_CONTENT)
-        session._keeper = manager
+        session._manager = manager
         session._cookies = environ.get("HTTP_COOKIE")
         session._request = environ if manager.binds else None
         session._arrived = self._clock()

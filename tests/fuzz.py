@@ -138,7 +138,7 @@ class TokenTarget:
         try:
             unsealed = rng.choice(self.openers).unseal(data)
         except UnsealError as error:
-            return error.code
+            return error.reason
         if data not in self.tokens:
             raise Violation(self.name, data, "a token was opened that was not sealed here")
         if unsealed.payload != self.tokens[data]:
@@ -264,7 +264,7 @@ class PayloadTarget:
         try:
             value = self.serializer.loads(data)
         except UnsealError as error:
-            return error.code
+            return error.reason
         for member in members(value):
             if type(member) not in PLAIN and type(member) not in self.registry.by_type:
                 raise Violation(self.name, data, f"a payload made a {type(member)!r}")

@@ -144,7 +144,7 @@ MUTATIONS = [
     Mutation(
         "deferral of what holds it",
         "pickling.py",
-        "or (self.deferred and entry.fetch is None and holds_deferred(data))",
+        "or (self.deferred and entry.fetch is None and contains_deferred(data))",
         "",
         PICKLING,
     ),
@@ -216,7 +216,11 @@ MUTATIONS = [
     Mutation("a tuple is a list", "tagged_json.py", "tag == _TUPLE and type(data) is list", "tag == _TUPLE", JSON),
     Mutation("a dict is a list", "tagged_json.py", "tag == _DICT and type(data) is list and", "tag == _DICT and", JSON),
     Mutation(
-        "late keys in JSON", "tagged_json.py", "if any(map(self._registry.late_in, data[::2])):", "if False:", JSON
+        "late keys in JSON",
+        "tagged_json.py",
+        "if any(map(self._registry.unhashable_during_load, data[::2])):",
+        "if False:",
+        JSON,
     ),
     Mutation("base64 is strict", "tagged_json.py", "validate=True", "validate=False", JSON),
     Mutation("base64 is a str", "tagged_json.py", "tag == _BYTES and type(data) is str", "tag == _BYTES", JSON),
@@ -606,7 +610,7 @@ MUTATIONS = [
                 "session._came_under = session._root or sid",
                 "session._came_under = sid",
             ),
-            ("subjects are asked for", "keys.append(key_of_subject(session._subject))", "pass"),
+            ("subjects are asked for", "keys.append(subject_key(session._subject))", "pass"),
             ("as many answers as questions", "if len(entries) != len(keys):", "if False:"),
             (
                 "nothing to ask, WSGI",
@@ -623,7 +627,7 @@ MUTATIONS = [
             ("allowed while the store fails", "if self._allow_on_store_error:", "if False:"),
             (
                 "the reason that keeps the cookie",
-                "or (error.code in NOT_FINAL and session._rejected not in NOT_FINAL)",
+                "or (error.reason in RETRYABLE_REASONS and session._rejected not in RETRYABLE_REASONS)",
                 "",
             ),
             ("the first reason", "session._rejected is None or (", "True or ("),
@@ -648,7 +652,7 @@ MUTATIONS = [
         for name, old, new in [
             (
                 "a cookie that may be right elsewhere stays",
-                "if session._rejected in NOT_FINAL and not session._invalidated:",
+                "if session._rejected in RETRYABLE_REASONS and not session._invalidated:",
                 "if False:",
             ),
             (
@@ -657,7 +661,11 @@ MUTATIONS = [
                 "if origin is None and is_empty and not session._save and session._sid is None:",
             ),
             ("a bad cookie is deleted", "return self._deletion_of_rejected(session, headers)", "return None"),
-            ("invalidate() deletes any cookie", "in NOT_FINAL and not session._invalidated:", "in NOT_FINAL:"),
+            (
+                "invalidate() deletes any cookie",
+                "in RETRYABLE_REASONS and not session._invalidated:",
+                "in RETRYABLE_REASONS:",
+            ),
             ("fallback keys are replaced", "if origin.by_fallback:", "if False:"),
             ("refreshing", "elif now - origin.sealed_at >= self._refresh_interval or", "elif False or"),
             ("ids for sessions from before the store", "self._needs_sid and origin.sid is None", "False"),
@@ -679,7 +687,7 @@ MUTATIONS = [
             ("a new id keeps the root", "            self._root = self._root or self._sid\n", "            pass\n"),
             (
                 "no root without a store",
-                "if self._keeper.revokes:",
+                "if self._manager.revokes:",
                 "if True:",
             ),
             ("invalidate() drops the root", "self._sid = self._root = self._lifetime", "self._sid = self._lifetime"),
@@ -770,7 +778,7 @@ MUTATIONS = [
             ("one primary key", "if primaries != 1:", "if False:"),
             ("all encrypt, or none", "if len({pair.encrypt is None for pair in pairs}) != 1:", "if False:"),
             ("keys are there once", "if len(set(every_key)) != len(every_key):", "if False:"),
-            ("files open to everybody", "    warn_if_open(path, status)\n", ""),
+            ("files open to everybody", "    warn_if_world_readable(path, status)\n", ""),
             ("the primary key comes first", 'sorted(pairs, key=lambda pair: pair.state != "primary")', "list(pairs)"),
         ]
     ),
@@ -882,7 +890,7 @@ MUTATIONS = [
     Mutation(
         "what holds a reference is not made",
         "deferred.py",
-        "if not fetching and holds_deferred(deferred.data):",
+        "if not fetching and contains_deferred(deferred.data):",
         "if False:",
         REFERENCES,
     ),
@@ -921,7 +929,7 @@ MUTATIONS = [
     Mutation(
         "references of references",
         "deferred.py",
-        "value.fetch is not None and not holds_deferred(value.data)",
+        "value.fetch is not None and not contains_deferred(value.data)",
         "value.fetch is not None",
         REFERENCES,
     ),
@@ -1022,7 +1030,7 @@ MUTATIONS = [
     Mutation(
         "a class's code is a text", "state_classes.py", "if type(code) is not str or not code:", "if False:", STATE
     ),
-    Mutation("a dataclass is not loaded", "state_classes.py", "        check_made(cls)\n", "", STATE),
+    Mutation("a dataclass is not loaded", "state_classes.py", "        check_resumable(cls)\n", "", STATE),
     Mutation("a code is no class", "state_classes.py", "if isinstance(cls, str):", "if False:", STATE),
     Mutation("owners are any text", "keys.py", '.encode("utf-8", "surrogatepass")', ".encode()", STATE),
     Mutation("the purpose of a value", "state.py", "if sealed_for != purpose:", "if False:", STATE),
@@ -1303,7 +1311,7 @@ MUTATIONS = [
     Mutation(
         "references in plain data",
         "pickling.py",
-        "if self.deferred and entry.plain and holds_deferred(data):",
+        "if self.deferred and entry.plain and contains_deferred(data):",
         "if False:",
         REFERENCES,
     ),

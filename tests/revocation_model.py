@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from sealedsession import SessionConfig, asgi, wsgi
-from sealedsession.errors import SessionClosed
+from sealedsession.errors import SessionClosedError
 from sealedsession.revocation import CachedStore, Caller, Entry, MemoryStore, RedisStore, RevocationStore, SQLiteStore
 from sealedsession.session import Session
 
@@ -598,7 +598,7 @@ class Request:
         self.unwritten += expected
         try:
             call()
-        except SessionClosed:  # it has no id, so that there is nothing to revoke
+        except SessionClosedError:  # it has no id, so that there is nothing to revoke
             for revocation in expected:
                 self.unwritten.remove(revocation)
             return False

@@ -20,7 +20,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from sealedsession.asgi import SessionMiddleware
 from sealedsession.config import SessionConfig
-from sealedsession.errors import ConfigError, CookieTooLarge, NotSerializable, SessionClosed
+from sealedsession.errors import ConfigError, CookieTooLargeError, NotSerializableError, SessionClosedError
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # Starlette would rather have a newer httpx
@@ -188,7 +188,7 @@ def test_streaming(keys):
         session = scope["session"]
         count(session)
         await send(start())
-        with pytest.raises(SessionClosed, match="before the first message"):
+        with pytest.raises(SessionClosedError, match="before the first message"):
             session["late"] = True
         await send({"type": "http.response.body", "body": b"%d" % session["visits"], "more_body": True})
         await send({"type": "http.response.body"})
@@ -204,7 +204,7 @@ def test_no_first_touch_change_after_the_start(keys, change):
 
     async def app(scope, receive, send):
         await send(start())
-        with pytest.raises(SessionClosed):
+        with pytest.raises(SessionClosedError):
             change(scope["session"])
 
     [message] = talk(SessionMiddleware(app, **keys), http())
@@ -229,7 +229,7 @@ def test_a_failing_response_saves_nothing(keys):
 
 
 @pytest.mark.parametrize(
-    ("value", "error"), [("x" * 5000, CookieTooLarge), (object(), NotSerializable)], ids=["large", "object"]
+    ("value", "error"), [("x" * 5000, CookieTooLargeError), (object(), NotSerializableError)], ids=["large", "object"]
 )
 def test_what_cannot_be_stored_is_an_error_in_send(keys, value, error):
     """The application can catch what send raises, and answer otherwise: the server has seen nothing."""
@@ -289,7 +289,7 @@ def test_another_object_in_the_scope_is_ignored(keys, caplog, touch, content, re
     assert [("update()" in record.getMessage()) for record in caplog.records] == [True] * (replace is not POP)
 
 
-@pytest.mark.parametrize("error", [CookieTooLarge, ValueError, NotSerializable, TypeError])
+@pytest.mark.parametrize("error", [CookieTooLargeError, ValueError, NotSerializableError, TypeError])
 def test_the_frameworks_error_handler_answers(keys, error):
     """After ensure_fits() in the view, Starlette's handler of the error makes the response; the old cookie stays."""
 
@@ -488,7 +488,7 @@ def test_accept_carries_the_cookie(keys, version):
 @pytest.mark.parametrize("version", ["2.0", None])
 def test_accept_without_headers_refuses_a_change(keys, version):
     """Where websocket.accept cannot carry a cookie, a changed session is an error that says so."""
-    with pytest.raises(SessionClosed, match="spec_version"):
+    with pytest.raises(SessionClosedError, match="spec_version"):
         talk(wrap(keys, count, ACCEPT), websocket(version=version))
 
 
@@ -502,7 +502,7 @@ def test_no_change_after_accept(keys, version, touch):
         touch(session)
         await send(ACCEPT)
         assert session["visits"] == 1
-        with pytest.raises(SessionClosed, match=r"before websocket\.accept"):
+        with pytest.raises(SessionClosedError, match=r"before websocket\.accept"):
             session["visits"] = 2
         await send(CLOSE)
 
@@ -526,7 +526,7 @@ def test_close_before_accept(keys):
     """A close carries no headers: it passes with an unchanged session, and is an error with a changed one."""
     for act in (id, len):
         assert talk(wrap(keys, act, CLOSE), websocket())[0] is CLOSE
-    with pytest.raises(SessionClosed, match=r"websocket\.close before websocket\.accept"):
+    with pytest.raises(SessionClosedError, match=r"websocket\.close before websocket\.accept"):
         talk(wrap(keys, count, CLOSE), websocket())
 
 

@@ -156,7 +156,7 @@ def test_unknown_option_of_another_library(given, meant, make):
 def test_unknown_option_that_is_not_needed(option):
     """An option of Beaker that has no meaning here is refused with the advice to delete it."""
     with pytest.raises(ConfigError, match="delete it"):
-        SessionConfig.of({"validate_key": KEY, option: "1"})
+        SessionConfig.from_kwargs({"validate_key": KEY, option: "1"})
 
 
 def test_samesite_none():
@@ -196,13 +196,13 @@ def test_an_idle_timeout_above_the_absolute_one(idle, absolute, refused):
 def test_unknown_option_without_a_suggestion(given):
     """Another unknown option is refused, also one that the config derives itself, with all names or a suggestion."""
     with pytest.raises(ConfigError, match=f"unknown option '{given}'"):
-        SessionConfig.of({"validate_key": KEY, given: 1})
+        SessionConfig.from_kwargs({"validate_key": KEY, given: 1})
 
 
 def test_unknown_option_lists_the_options():
     """Where nothing resembles an unknown option, the error lists every option."""
     with pytest.raises(ConfigError) as caught:
-        SessionConfig.of({"validate_key": KEY, "zzz": 1})
+        SessionConfig.from_kwargs({"validate_key": KEY, "zzz": 1})
     assert all(name in str(caught.value) for name in HINTS)
 
 
@@ -706,11 +706,11 @@ def test_defaults_are_secure():
 def test_a_config_and_options_at_once():
     """A middleware takes a config or options: both at once, or what is no config, is a ConfigError."""
     config = SessionConfig(validate_key=KEY)
-    assert SessionConfig.of_arguments(config, {}) is config
+    assert SessionConfig.from_arguments(config, {}) is config
     with pytest.raises(ConfigError, match="config and secure are given"):
-        SessionConfig.of_arguments(config, {"secure": False})
+        SessionConfig.from_arguments(config, {"secure": False})
     with pytest.raises(ConfigError, match=r"^config: .* and a dict was given"):
-        SessionConfig.of_arguments({"validate_key": "x"}, {})
+        SessionConfig.from_arguments({"validate_key": "x"}, {})
 
 
 class AsyncCallable:

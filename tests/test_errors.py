@@ -11,16 +11,16 @@ import sealedsession
 from sealedsession import errors
 from sealedsession.errors import (
     ConfigError,
-    CookieTooLarge,
+    CookieTooLargeError,
     NotPublicError,
-    NotSerializable,
+    NotSerializableError,
     Reason,
     SealedSessionError,
     SealError,
-    SessionClosed,
+    SessionClosedError,
     StaleStateError,
     StateError,
-    StateTooLarge,
+    StateTooLargeError,
     StoreError,
     UnsealError,
     drop_own_frames,
@@ -40,10 +40,10 @@ def test_one_root():
     ("error", "bases"),
     [
         (ConfigError, (ValueError,)),
-        (CookieTooLarge, (SealError,)),
-        (NotSerializable, (SealError, TypeError)),
-        (SessionClosed, (SealError, RuntimeError)),
-        (StateTooLarge, (SealError,)),
+        (CookieTooLargeError, (SealError,)),
+        (NotSerializableError, (SealError, TypeError)),
+        (SessionClosedError, (SealError, RuntimeError)),
+        (StateTooLargeError, (SealError,)),
         (StaleStateError, (StateError,)),
         (NotPublicError, (StateError,)),
     ],
@@ -77,14 +77,14 @@ def test_reason_codes():
 def test_unseal_error():
     """An UnsealError tells code and detail, apart and in its message."""
     error = UnsealError("malformed", "a token of 3 characters")
-    assert (error.code, error.detail) == ("malformed", "a token of 3 characters")
+    assert (error.reason, error.detail) == ("malformed", "a token of 3 characters")
     assert str(error) == "malformed: a token of 3 characters"
 
 
 def test_cookie_too_large():
-    """CookieTooLarge names the cookie, its size, the limit and the five largest keys, and keeps them all."""
+    """CookieTooLargeError names the cookie, its size, the limit and the five largest keys, and keeps them all."""
     by_key = {f"key {number}": 1000 - number for number in range(7)}
-    error = CookieTooLarge("sid", 5000, 4096, by_key)
+    error = CookieTooLargeError("sid", 5000, 4096, by_key)
     assert (error.name, error.size, error.limit, error.by_key) == ("sid", 5000, 4096, by_key)
     for part in ("'sid'", "5000", "4096", "'key 0' 1000 bytes", "'key 4' 996 bytes", "oversize="):
         assert part in str(error)
@@ -92,24 +92,24 @@ def test_cookie_too_large():
 
 
 def test_cookie_too_large_without_keys():
-    """CookieTooLarge says so when there are no keys to blame."""
-    assert "none" in str(CookieTooLarge("sid", 5000, 4096, {}))
+    """CookieTooLargeError says so when there are no keys to blame."""
+    assert "none" in str(CookieTooLargeError("sid", 5000, 4096, {}))
 
 
 def test_state_too_large():
-    """StateTooLarge tells its size, the limit and the five largest parts, and keeps them all."""
+    """StateTooLargeError tells its size, the limit and the five largest parts, and keeps them all."""
     by_key = {f"key {number}": 1000 - number for number in range(7)}
-    error = StateTooLarge(70_000, 65_536, by_key)
+    error = StateTooLargeError(70_000, 65_536, by_key)
     assert (error.size, error.limit, error.by_key) == (70_000, 65_536, by_key)
     for part in ("70000", "65536", "'key 0' 1000 bytes", "'key 4' 996 bytes", "Set them during load"):
         assert part in str(error)
     assert "key 5" not in str(error)
-    assert "none" in str(StateTooLarge(70_000, 65_536, {}))
+    assert "none" in str(StateTooLargeError(70_000, 65_536, {}))
 
 
 def test_names_in_responses():
     """The codes of errors of calls are stable: pages know them."""
-    assert {error: error.code for error in (StateError, StaleStateError, NotPublicError)} == {
+    assert {error: error.reason for error in (StateError, StaleStateError, NotPublicError)} == {
         StateError: "BadCall",
         StaleStateError: "StaleState",
         NotPublicError: "NotPublic",
@@ -117,8 +117,8 @@ def test_names_in_responses():
 
 
 def test_not_serializable():
-    """NotSerializable tells where the value is, its type and what is wrong."""
-    error = NotSerializable("session['cart'][3]", complex, "values of type complex are not stored")
+    """NotSerializableError tells where the value is, its type and what is wrong."""
+    error = NotSerializableError("session['cart'][3]", complex, "values of type complex are not stored")
     assert (error.path, error.type) == ("session['cart'][3]", complex)
     assert str(error) == "session['cart'][3]: values of type complex are not stored"
 

@@ -12,7 +12,7 @@ from test_manager import BAD_COOKIES, Browser, fill, header
 
 from sealedsession import events
 from sealedsession.errors import (
-    CookieTooLarge,
+    CookieTooLargeError,
     NotPublicError,
     Reason,
     StaleStateError,
@@ -79,7 +79,7 @@ def test_not_called(caplog, error, kind):
     told = []
     make_events(told.append, what="state").not_called(error, b"id")
     (record,) = caplog.records
-    assert record.getMessage() == f"state 'sid': {error.code}, item 7 is gone"
+    assert record.getMessage() == f"state 'sid': {error.reason}, item 7 is gone"
     assert [(event.kind, event.detail, event.reason) for event in told] == [(kind, "item 7 is gone", None)]
     assert re.fullmatch("[0-9a-f]{16}", told[0].session)
 
@@ -94,7 +94,7 @@ def test_ambiguous(caplog):
 
 def test_kept_old_cookie(caplog):
     """A change that was dropped is an error that says which cookie and why."""
-    make_events().not_saved(CookieTooLarge("sid", 5000, 4096, {"cart": 4000}))
+    make_events().not_saved(CookieTooLargeError("sid", 5000, 4096, {"cart": 4000}))
     (record,) = caplog.records
     assert record.levelname == "ERROR"
     for part in ("'sid'", "5000", "'cart'"):
@@ -309,7 +309,7 @@ def test_too_large(watched, clock, oversize, told, size):
         session["huge"] = "x" * size
 
     if oversize == "raise":
-        with pytest.raises(CookieTooLarge):
+        with pytest.raises(CookieTooLargeError):
             browser.visit(act)
     else:
         browser.visit(act)
@@ -334,17 +334,17 @@ def test_the_store_cannot_be_told(watched, store, act):
     assert watched.tells(act) == ["opened", "store_error"]
 
 
-def keyring_of(key):
+def keyring_from_source(key):
     return json.dumps({"version": 1, "keys": [{"state": "primary", "validate_key": key}]})
 
 
 def test_the_keyring_tells(tmp_path, clock, keys):
     """A keyring that is read again tells so, and one that is broken tells why; both once, and without a key."""
     path = tmp_path / "keys.json"
-    path.write_text(keyring_of(keys["validate_key"]))
+    path.write_text(keyring_from_source(keys["validate_key"]))
     watched = Watched(clock, keyring=f"file:{path}")
     assert watched.tells(fill) == ["sealed"]
-    path.write_text(keyring_of(keys["encrypt_key"]) + "\n")
+    path.write_text(keyring_from_source(keys["encrypt_key"]) + "\n")
     clock.advance(1)
     assert watched.tells(cookie="") == []  # nobody needed a key
     assert watched.tells() == ["keyring_reloaded", "rejected unknown_key"]
@@ -443,7 +443,9 @@ class Unspeakable(Exception):
         raise RuntimeError("confidential")
 
 
-@pytest.mark.parametrize("error", [ValueError("confidential"), KeyError("confidential"), Unspeakable(), CookieTooLarge])
+@pytest.mark.parametrize(
+    "error", [ValueError("confidential"), KeyError("confidential"), Unspeakable(), CookieTooLargeError]
+)
 def test_a_hook_that_raises(clock, keys, store, caplog, error):
     """A hook that raises harms no request; what it raised is logged by its type alone."""
     caplog.set_level(logging.DEBUG)
@@ -464,7 +466,7 @@ def test_a_hook_that_raises(clock, keys, store, caplog, error):
     errors = [record for record in caplog.records if "on_event" in record.getMessage()]
     assert [record.levelname for record in errors] == ["ERROR"] * 6
     name = error.__name__ if isinstance(error, type) else type(error).__name__
-    expected = "TypeError" if error is CookieTooLarge else name  # which cannot be made without arguments
+    expected = "TypeError" if error is CookieTooLargeError else name  # which cannot be made without arguments
     assert all(expected in record.getMessage() and record.exc_info is None for record in errors)
     assert "confidential" not in caplog.text
 
@@ -479,11 +481,11 @@ def test_without_a_hook_nothing_is_made():
 
     silent = events.Events("sid", None, hash_key)
     silent.tell("opened", sid=bytes(16))
-    assert not silent.hooked
+    assert not silent.has_hook
     assert asked == []
     told = []
     loud = events.Events("sid", told.append, hash_key)
-    assert loud.hooked
+    assert loud.has_hook
     loud.tell("opened")
     assert asked == []
     for _ in range(3):

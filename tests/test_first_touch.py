@@ -19,7 +19,7 @@ from test_wsgi import environ_of
 
 from sealedsession import asgi, wsgi
 from sealedsession import session as session_states
-from sealedsession.errors import SessionClosed
+from sealedsession.errors import SessionClosedError
 from sealedsession.session import ClosedSession, UnopenedSession
 
 LONG = 30  # seconds that a thread waits for another one before the test fails
@@ -214,7 +214,7 @@ def test_a_session_that_is_used_while_it_is_opened(keys):
 
 
 def test_headers_that_go_out_while_a_thread_opens(keys, gate):
-    """The response waits for the thread that opens the session: its write is stored, or raises SessionClosed."""
+    """The response waits for the thread that opens the session: its write is stored, or raises SessionClosedError."""
     middleware = wsgi.SessionMiddleware(lambda e, s: [], **keys, binding=gate)
     cookie = signed_in(middleware)
     refused, sent, sessions = [], [], []
@@ -226,7 +226,7 @@ def test_headers_that_go_out_while_a_thread_opens(keys, gate):
         def touch():
             try:
                 session["late"] = True
-            except SessionClosed as error:
+            except SessionClosedError as error:
                 refused.append(error)
 
         with gate.held(touch):
@@ -251,7 +251,7 @@ def test_a_first_touch_after_the_headers(keys, gate):
         session = environ["sealedsession.session"]
         assert isinstance(session, UnopenedSession)
         assert session["user"] == "ann"
-        with pytest.raises(SessionClosed):
+        with pytest.raises(SessionClosedError):
             session["late"] = True
         return []
 
@@ -260,7 +260,7 @@ def test_a_first_touch_after_the_headers(keys, gate):
 
 
 def test_a_write_while_the_session_is_sealed(keys, gate):
-    """A write by another thread while the response seals the session raises SessionClosed: it could not be stored."""
+    """A write by another thread while the response seals the session raises SessionClosedError."""
     refused = []
 
     class Sealing:
@@ -278,7 +278,7 @@ def test_a_write_while_the_session_is_sealed(keys, gate):
         def write(self):
             try:
                 self.session["late"] = True
-            except SessionClosed as error:
+            except SessionClosedError as error:
                 refused.append(error)
 
     sealing = Sealing()

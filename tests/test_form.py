@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from strategies import ANY_TEXT
 
 from sealedsession.config import SessionConfig
-from sealedsession.errors import NotSerializable, UnsealError
-from sealedsession.lifecycle.payload import SessionForm
+from sealedsession.errors import NotSerializableError, UnsealError
+from sealedsession.lifecycle.payload import SessionPayload
 from sealedsession.sealing.sealer import JSON, PICKLE, Unsealed
 from sealedsession.serialization.limits import Limits, TooLarge
 from sealedsession.serialization.registry import Registry
@@ -26,7 +26,7 @@ each_serializer = pytest.mark.parametrize("serializer", ["pickle", "json"])
 
 
 def make_form(serializer="pickle", **options):
-    return SessionForm(SessionConfig(validate_key=KEY, serializer=serializer, **options))
+    return SessionPayload(SessionConfig(validate_key=KEY, serializer=serializer, **options))
 
 
 def make_session(data=(), subject=None, root=None):
@@ -45,7 +45,7 @@ def unsealed(payload, number=PICKLE):
 def refusal(form, payload, number=PICKLE):
     with pytest.raises(UnsealError) as caught:
         form.loads(unsealed(payload, number))
-    return caught.value.code
+    return caught.value.reason
 
 
 # ---------------------------------------------------------------------------------------------------------- round trips
@@ -235,7 +235,7 @@ def test_too_many_values(serializer):
     """Too many values are an error that names the limits, also where a subject makes the payload a list."""
     form = make_form(serializer, limits=Limits(nodes=10))
     for subject in (None, "user:42"):
-        with pytest.raises(NotSerializable, match="more than the 10 values"):
+        with pytest.raises(NotSerializableError, match="more than the 10 values"):
             form.dumps(make_session({"a": list(range(20))}, subject))
 
 
@@ -243,7 +243,7 @@ def test_too_many_values(serializer):
 @pytest.mark.parametrize(("subject", "root"), [(None, None), ("user:42", None), (None, SID)])
 def test_the_path_of_a_fault(serializer, subject, root):
     """The path of what cannot be stored is that in the session, also where the payload is a list."""
-    with pytest.raises(NotSerializable) as caught:
+    with pytest.raises(NotSerializableError) as caught:
         make_form(serializer).dumps(make_session({"a": [1, object()]}, subject, root))
     assert (caught.value.path, caught.value.type) == ("session['a'][1]", object)
 

@@ -10,7 +10,7 @@ from test_asgi import http, start, talk
 from test_wsgi import environ_of
 
 from sealedsession import asgi, wsgi
-from sealedsession.errors import CookieTooLarge, NotSerializable
+from sealedsession.errors import CookieTooLargeError, NotSerializableError
 from sealedsession.revocation import MemoryStore
 from sealedsession.serialization.registry import Registry
 
@@ -46,15 +46,19 @@ def in_view(name):
 
 
 CASES = {
-    "too large to serialize": (lambda session: add(session, big="x" * 9000), CookieTooLarge, {}),
-    "too large when sealed": (lambda session: add(session, big=os.urandom(3400)), CookieTooLarge, {}),
-    "not serializable": (lambda session: add(session, thing=object()), NotSerializable, {}),
-    "not serializable as JSON": (lambda session: add(session, thing=object()), NotSerializable, {"serializer": "json"}),
-    "encoder": (lambda session: add(session, box=Box()), NotSerializable, {}),
+    "too large to serialize": (lambda session: add(session, big="x" * 9000), CookieTooLargeError, {}),
+    "too large when sealed": (lambda session: add(session, big=os.urandom(3400)), CookieTooLargeError, {}),
+    "not serializable": (lambda session: add(session, thing=object()), NotSerializableError, {}),
+    "not serializable as JSON": (
+        lambda session: add(session, thing=object()),
+        NotSerializableError,
+        {"serializer": "json"},
+    ),
+    "encoder": (lambda session: add(session, box=Box()), NotSerializableError, {}),
     "oversize": (lambda session: add(session, big="x" * 9000), LookupError, {"oversize": trim}),
-    "modified": (in_view("modified"), NotSerializable, {}),
-    "size": (in_view("size"), NotSerializable, {}),
-    "ensure_fits": (in_view("ensure_fits"), NotSerializable, {}),
+    "modified": (in_view("modified"), NotSerializableError, {}),
+    "size": (in_view("size"), NotSerializableError, {}),
+    "ensure_fits": (in_view("ensure_fits"), NotSerializableError, {}),
     "subject": (lambda session: add(session) or setattr(session, "subject", 7), TypeError, {}),
     "lifetime": (lambda session: add(session) or session.set_lifetime(1.5), TypeError, {}),
     "closed": (lambda session: add(session), Exception, {}),

@@ -21,7 +21,7 @@ from test_docs import PAGES, block_with, literals, rows, run, section
 
 from sealedsession import ConfigError, SessionConfig
 from sealedsession.config import DAY, HOUR, SessionOptions
-from sealedsession.errors import SealError, SessionClosed, StoreError
+from sealedsession.errors import SealError, SessionClosedError, StoreError
 from sealedsession.integrations.hyperdiv import sealed_session, tokens
 from sealedsession.revocation import MemoryStore, RevocationStore, SQLiteStore
 from sealedsession.sealing.keys import Keyring
@@ -778,7 +778,9 @@ def test_what_cannot_be_stored_is_named(sign_in, capsys):
     before = window.token
     with pytest.raises(Stop):
         window.do(put({"a": [object()]}))
-    assert "NotSerializable: session.data['value']['a'][0]: values of type builtins.object" in capsys.readouterr().out
+    assert (
+        "NotSerializableError: session.data['value']['a'][0]: values of type builtins.object" in capsys.readouterr().out
+    )
     assert window.token == before
 
 
@@ -893,7 +895,7 @@ class TaskWindow(Window):
         def attempt(session):
             try:
                 return work(session)
-            except SessionClosed as error:
+            except SessionClosedError as error:
                 return error
 
         outcome = []
@@ -915,7 +917,7 @@ def test_data_is_not_lent_to_tasks():
     window.do(login)
     window.start(lambda session: session.data)
     error = window.finish()
-    assert isinstance(error, SessionClosed)
+    assert isinstance(error, SessionClosedError)
     assert "Give a task what it needs as arguments" in str(error)
 
 
@@ -927,7 +929,7 @@ def test_data_is_not_lent_to_later_runs():
     window.do(kept.append)
 
     def attempt(_):
-        with pytest.raises(SessionClosed):
+        with pytest.raises(SessionClosedError):
             kept[0].data = {}
         assert kept[0].subject == "user:1"
 

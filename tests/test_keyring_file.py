@@ -23,7 +23,7 @@ from sealedsession.sealing.keyring_file import (
     BeingWritten,
     KeyringFile,
     StoredKey,
-    keyring_of,
+    keyring_from_source,
     parse,
     read_file,
     render,
@@ -356,7 +356,7 @@ def path(tmp_path):
 
 def test_option_file(path, reports):
     """file:PATH gives a keyring that is read again."""
-    keyring = keyring_of(f"file:{path}", reports)
+    keyring = keyring_from_source(f"file:{path}", reports)
     assert isinstance(keyring, KeyringFile)
     assert primary(keyring.current(1)) == 1
 
@@ -364,7 +364,7 @@ def test_option_file(path, reports):
 def test_option_env(monkeypatch, reports):
     """env:NAME gives the keyring in the variable."""
     monkeypatch.setenv("SESSION_KEYRING", document(entry(1), entry(2, "staged")))
-    keyring = keyring_of("env:SESSION_KEYRING", reports)
+    keyring = keyring_from_source("env:SESSION_KEYRING", reports)
     assert isinstance(keyring, Keyring)
     assert [pair.state for pair in keyring.pairs] == ["primary", "staged"]
 
@@ -374,7 +374,7 @@ def test_option_env_without_the_variable(monkeypatch, reports, name):
     """A variable that is not set, or cannot be, is an error that names option and variable."""
     monkeypatch.delenv("SESSION_KEYRING", raising=False)
     with pytest.raises(ConfigError, match=r"^keyring is 'env:.*not set"):
-        keyring_of(f"env:{name}", reports)
+        keyring_from_source(f"env:{name}", reports)
 
 
 @pytest.mark.parametrize("content", [b"\xff", b"{}", SECRET.encode()])
@@ -382,7 +382,7 @@ def test_broken_variable(monkeypatch, reports, content):
     """A variable that holds no keyring is an error that names it, and not its value."""
     monkeypatch.setenv("SESSION_KEYRING", os.fsdecode(content))
     with pytest.raises(ConfigError, match=r"^keyring 'env:SESSION_KEYRING'") as caught:
-        keyring_of("env:SESSION_KEYRING", reports)
+        keyring_from_source("env:SESSION_KEYRING", reports)
     assert "horse" not in str(caught.value)
 
 
@@ -390,7 +390,7 @@ def test_broken_variable(monkeypatch, reports, content):
 def test_option_of_another_form(reports, source):
     """What is neither is an error that names the option and both forms, and does not show what may be a key."""
     with pytest.raises(ConfigError, match=r"^keyring has to be 'file:PATH' or 'env:NAME'.*keyring init FILE") as caught:
-        keyring_of(source, reports)
+        keyring_from_source(source, reports)
     assert "horse" not in str(caught.value)
     assert key_text(2) not in str(caught.value)
 
@@ -410,7 +410,7 @@ def test_unreadable_at_start(tmp_path, reports):
         assert str(caught.value).startswith(f"keyring {f'file:{tmp_path}/{name}'!r}")
         assert cause in str(caught.value)
     with pytest.raises(ConfigError, match="keyring 'file:'"):
-        keyring_of("file:", reports)
+        keyring_from_source("file:", reports)
     assert reports == []
 
 

@@ -400,7 +400,7 @@ PRIMARY, STAGED, FALLBACK = (
 @pytest.mark.parametrize("pairs", list(permutations([PRIMARY, STAGED, FALLBACK])))
 def test_the_primary_pair_comes_first(pairs):
     """Whatever the order of a keyring's pairs, the primary one comes first; the others stay in theirs."""
-    keyring = Keyring.of_pairs(pairs, "keyring 'x'")
+    keyring = Keyring.from_pairs(pairs, "keyring 'x'")
     assert keyring.pairs == [PRIMARY, *(pair for pair in pairs if pair is not PRIMARY)]
     assert [subkeys.state for subkeys in keyring.derive(PURPOSE)] == [pair.state for pair in keyring.pairs]
 
@@ -408,9 +408,9 @@ def test_the_primary_pair_comes_first(pairs):
 def test_pairs_derive_as_keys_do():
     """A pair gives the same subkeys whether it comes from the options or from a keyring; the state changes none."""
     of_options = Keyring([KEY, FALLBACK.validate], [KEY_2, FALLBACK.encrypt])
-    assert Keyring.of_pairs([PRIMARY, FALLBACK], "k").derive(PURPOSE) == of_options.derive(PURPOSE)
+    assert Keyring.from_pairs([PRIMARY, FALLBACK], "k").derive(PURPOSE) == of_options.derive(PURPOSE)
     assert of_options.pairs == [PRIMARY, FALLBACK]
-    _, staged = Keyring.of_pairs([PRIMARY, STAGED], "k").derive(PURPOSE)
+    _, staged = Keyring.from_pairs([PRIMARY, STAGED], "k").derive(PURPOSE)
     assert staged == replace(Keyring(KEY_3, KEY_4).derive(PURPOSE)[0], state="staged")
 
 
@@ -432,18 +432,18 @@ def test_pairs_derive_as_keys_do():
 def test_refused_pairs(pairs, message):
     """A keyring has exactly one primary key, encrypts with all or none, and has every key once; it is named."""
     with pytest.raises(ConfigError, match=f"^keyring 'x'.*{message}"):
-        Keyring.of_pairs(pairs, "keyring 'x'")
+        Keyring.from_pairs(pairs, "keyring 'x'")
 
 
 def test_pairs_that_sign_only():
     """A keyring can do without encryption, if all its keys do."""
-    keyring = Keyring.of_pairs([replace(pair, encrypt=None) for pair in (STAGED, PRIMARY)], "k")
+    keyring = Keyring.from_pairs([replace(pair, encrypt=None) for pair in (STAGED, PRIMARY)], "k")
     assert [subkeys.encrypt for subkeys in keyring.derive(PURPOSE)] == [None, None]
 
 
 def test_the_pairs_given_out_are_a_copy():
     """Who changes the list of pairs changes no keyring."""
-    keyring = Keyring.of_pairs([PRIMARY], "k")
+    keyring = Keyring.from_pairs([PRIMARY], "k")
     keyring.pairs.clear()
     assert keyring.pairs == [PRIMARY]
 
@@ -456,7 +456,7 @@ def test_key_id_tells_nothing_of_the_state():
 
 def test_no_key_in_the_repr_of_a_pair():
     """Neither a pair nor its subkeys nor a keyring of them shows a key."""
-    shown = repr([PRIMARY, PRIMARY.derive(b""), Keyring.of_pairs([PRIMARY, STAGED], "k")])
+    shown = repr([PRIMARY, PRIMARY.derive(b""), Keyring.from_pairs([PRIMARY, STAGED], "k")])
     assert not [key for key in (KEY, KEY_2, KEY_3, KEY_4) if repr(key)[2:-1] in shown or key.hex() in shown]
 
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from test_manager import Browser, dumps, fill, header
 from unopened import open_session
 
-from sealedsession.config import SessionConfig, Timeouts, timeouts_of
-from sealedsession.errors import ConfigError, SessionClosed
+from sealedsession.config import SessionConfig, Timeouts, resolve_timeouts
+from sealedsession.errors import ConfigError, SessionClosedError
 
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
 IDLE, ABSOLUTE = 7 * DAY, 30 * DAY  # the defaults
@@ -32,7 +32,7 @@ seconds_or_none = st.none() | st.integers(1, 2**32 - 1)
 )
 def test_presets(keys, preset, timeouts):
     """A preset sets both timeouts, to what NIST SP 800-63B says."""
-    assert timeouts_of(preset, IDLE, ABSOLUTE) == timeouts
+    assert resolve_timeouts(preset, IDLE, ABSOLUTE) == timeouts
     assert SessionConfig(**keys, lifetimes=preset).timeouts == timeouts
 
 
@@ -50,7 +50,7 @@ def test_a_preset_beside_a_timeout(keys, preset, options):
 def test_an_unknown_preset(preset):
     """A preset that is none is refused by an error that lists them."""
     with pytest.raises(ConfigError, match="'aal1', 'aal2', 'aal3', or None"):
-        timeouts_of(preset, IDLE, ABSOLUTE)
+        resolve_timeouts(preset, IDLE, ABSOLUTE)
 
 
 @pytest.mark.parametrize("preset", ["aal2", "aal3"])
@@ -183,7 +183,7 @@ def test_a_lifetime_counts_from_created(clock, keys):
 def test_no_lifetime_after_the_headers(clock, keys):
     """A closed session takes no lifetime: no cookie could carry it."""
     session, _ = Browser(clock, **keys).visit(fill)
-    with pytest.raises(SessionClosed):
+    with pytest.raises(SessionClosedError):
         session.set_lifetime(100)
 
 

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from param_ids import stable_repr
 from strategies import EXAMPLES, VALUES, exactly
 
-from sealedsession.errors import ConfigError, NotSerializable, UnsealError
+from sealedsession.errors import ConfigError, NotSerializableError, UnsealError
 from sealedsession.serialization import pickle_grammar as grammar
 from sealedsession.serialization import tagged_json
 from sealedsession.serialization.diagnosis import FaultFinder
@@ -174,12 +174,12 @@ def test_at_a_limit(make, limits, at, beyond):
 @pytest.mark.parametrize(("limits", "at", "beyond"), AT_LIMIT)
 def test_beyond_a_limit(make, limits, at, beyond):
     """A value one beyond a limit is refused when it is written, and so is its payload when it is read."""
-    with pytest.raises((NotSerializable, TooLarge)):
+    with pytest.raises((NotSerializableError, TooLarge)):
         make(REGISTRY, limits).dumps(beyond)
     if limits != DEFAULT_LIMITS:
         with pytest.raises(UnsealError) as caught:
             make(REGISTRY, limits).loads(make(REGISTRY).dumps(beyond))
-        assert caught.value.code == "forbidden_value"
+        assert caught.value.reason == "forbidden_value"
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_size(make, size, tail):
 )
 def test_a_breach_names_its_path(make, limits, value, path, words):
     """What is beyond a limit at one place is an error that names the place and the limit, in both serializers."""
-    with pytest.raises(NotSerializable, match=words) as caught:
+    with pytest.raises(NotSerializableError, match=words) as caught:
         make(REGISTRY, limits).dumps(value)
     assert caught.value.path == path
 
@@ -242,7 +242,7 @@ def test_a_breach_names_its_path(make, limits, value, path, words):
 @both
 def test_too_many_typed_values(make):
     """Too many typed values are an error that tells how many there are and may be, or that it is too large."""
-    with pytest.raises((NotSerializable, TooLarge)) as caught:
+    with pytest.raises((NotSerializableError, TooLarge)) as caught:
         make(REGISTRY, Limits(typed=3)).dumps({"a": [UTC] * 3, "b": UTC})
     assert isinstance(caught.value, TooLarge) or "4 typed values, and 3 is the most" in str(caught.value)
 
@@ -399,8 +399,8 @@ def outcome(make, registry, limits, value):
     serializer = make(registry, limits)
     try:
         return exactly(serializer.loads(serializer.dumps(value)), repr)
-    except NotSerializable as error:
-        return NotSerializable, error.path
+    except NotSerializableError as error:
+        return NotSerializableError, error.path
     except TooLarge:
         return TooLarge
 
@@ -537,7 +537,7 @@ def found(value, registry=REGISTRY, limits=DEFAULT_LIMITS):
 @both
 def test_line_to_add(make, value, line):
     """The error for an unregistered type ends with the registration that fits its kind."""
-    with pytest.raises(NotSerializable) as caught:
+    with pytest.raises(NotSerializableError) as caught:
         make(REGISTRY).dumps({"a": value})
     assert str(caught.value).endswith(f"or register the type: sealedsession.default_registry.{line}")
 
@@ -566,7 +566,7 @@ class Part(Resumable):
 @both
 def test_what_is_better_not_registered(make, value, instead):
     """The error for code, for an object of a page and for a flag names another cure than to register the type."""
-    with pytest.raises(NotSerializable) as caught:
+    with pytest.raises(NotSerializableError) as caught:
         make(REGISTRY).dumps({"a": value})
     if value is not Limits:  # a class says of itself that it is none of those that can be stored
         assert instead in str(caught.value)
@@ -581,7 +581,7 @@ def test_what_is_limited(make, limits, what):
         ({"a": object()}, rf"^{what}\['a'\]: values of type builtins\.object are not stored in {what}s\. "),
         ({"a": range(2**100)}, rf"^{what}\['a'\]: this builtins\.range is beyond what a {what} takes"),
     ]:
-        with pytest.raises(NotSerializable, match=message):
+        with pytest.raises(NotSerializableError, match=message):
             make(REGISTRY, limits).dumps(value)
     assert str(FaultFinder(REGISTRY, limits).find([1], ValueError("odd"))) == f"{what}: it cannot be stored: odd"
 
@@ -623,7 +623,7 @@ def test_a_set_that_can_be_stored_is_no_fault(make, element):
     """Where a set of late elements can be stored, it is not blamed for another value's fault."""
     serializer = make(registry_of_leaves())
     assert serializer.loads(serializer.dumps({"a": {element}})) == {"a": {element}}
-    with pytest.raises(NotSerializable, match=r"^session\['b'\]: values of type builtins.object"):
+    with pytest.raises(NotSerializableError, match=r"^session\['b'\]: values of type builtins.object"):
         serializer.dumps({"a": {element}, "b": object()})
 
 
@@ -684,7 +684,7 @@ def test_the_search_is_bounded(wrap):
 def test_writing_is_bounded(make, wrap):
     """Writing such a graph stops likewise: every value is encoded a bounded number of times."""
     registry, visits = counting_registry(100_000)
-    with pytest.raises((TooLarge, NotSerializable)):
+    with pytest.raises((TooLarge, NotSerializableError)):
         make(registry).dumps(nested(40, wrap, Leaf(1)))
     assert visits
 
@@ -707,17 +707,17 @@ def test_near_the_recursion_limit(left):
     """Called from deep within an application, the search gives an error with or without path, and no RecursionError."""
     value = {"a": nested(200, lambda value: [value], object())}
     fault = called_with(left, lambda: found(value))
-    assert type(fault) is NotSerializable
+    assert type(fault) is NotSerializableError
     assert fault.path.startswith("session")
 
 
 @both
 @pytest.mark.parametrize("left", [30, 60, 120, 240, 480])
 def test_writing_near_the_recursion_limit(make, left):
-    """Writing from deep within an application is done, or NotSerializable."""
+    """Writing from deep within an application is done, or NotSerializableError."""
     serializer, value = make(REGISTRY), nested(200, lambda value: {"a": value}, [UTC])
     payload = serializer.dumps(value)
-    with suppress(NotSerializable):
+    with suppress(NotSerializableError):
         assert called_with(left, lambda: serializer.dumps(value)) == payload
 
 

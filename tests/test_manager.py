@@ -17,7 +17,7 @@ import pytest
 from unopened import open_session
 
 from sealedsession.config import SessionConfig
-from sealedsession.errors import CookieTooLarge, NotSerializable, SessionClosed
+from sealedsession.errors import CookieTooLargeError, NotSerializableError, SessionClosedError
 from sealedsession.lifecycle.manager import SessionManager
 from sealedsession.sealing.sealer import JSON, PICKLE, Sealer
 from sealedsession.serialization.limits import Limits
@@ -584,7 +584,7 @@ def test_not_serializable_leaves_the_session_open(browser):
     """A value that cannot be stored is an error before anything is sent, and the application can take it back."""
     session = open_session(browser.manager, browser.cookie)
     session["cart"].append({"price": object()})
-    with pytest.raises(NotSerializable, match=r"session\['cart'\]\[1\]\['price'\].*object"):
+    with pytest.raises(NotSerializableError, match=r"session\['cart'\]\[1\]\['price'\].*object"):
         browser.manager.close(session, "", 200, [])
     session["cart"].pop()
     session["user"] = "bob"
@@ -619,7 +619,7 @@ def test_exactly_the_limit_passes(clock, keys):
 def test_one_byte_over_the_limit_fails(clock, keys):
     """Name and value of 4097 bytes raise, before any header goes out."""
     browser = Browser(clock, **keys)
-    with pytest.raises(CookieTooLarge) as caught:
+    with pytest.raises(CookieTooLargeError) as caught:
         browser.visit(fill_to(browser, 4097))
     assert (caught.value.size, caught.value.limit) == (4097, 4096)
     assert browser.cookie == ""
@@ -630,7 +630,7 @@ def test_too_large_tells_what_to_do(browser, count):
     """The error names the cookie, the size, the limit and the largest keys, largest first; the session stays open."""
     session = open_session(browser.manager, browser.cookie)
     session.update(small="s" * 10, huge="h" * count, large="l" * 2500)
-    with pytest.raises(CookieTooLarge) as caught:
+    with pytest.raises(CookieTooLargeError) as caught:
         browser.manager.close(session, "", 200, [])
     error = caught.value
     by_size = sorted(error.by_key, key=error.by_key.get, reverse=True)
@@ -669,10 +669,10 @@ def test_oversize_function_trims(clock, keys):
 
 
 def test_oversize_function_is_asked_once(clock, keys):
-    """A function that leaves the session too large is not asked again: CookieTooLarge is raised."""
+    """A function that leaves the session too large is not asked again: CookieTooLargeError is raised."""
     asked = []
     browser = Browser(clock, **keys, oversize=lambda session, error: asked.append(error))
-    with pytest.raises(CookieTooLarge):
+    with pytest.raises(CookieTooLargeError):
         browser.visit(methodcaller("update", huge="h" * 5000))
     assert len(asked) == 1
 
@@ -757,7 +757,7 @@ def test_plain_http_is_worth_one_warning(clock, keys, caplog, host, secure, warn
 
 def slowly(seconds, act=len):
     """Do something in a request that takes so many seconds."""
-    return lambda session: (act(session), session._keeper.config.clock.advance(seconds))
+    return lambda session: (act(session), session._manager.config.clock.advance(seconds))
 
 
 def due_for_refresh(clock, keys, other_keys):
@@ -874,14 +874,14 @@ def test_ensure_fits(clock, keys, oversize):
         fill(session)
         session.ensure_fits()
         session["big"] = os.urandom(3000)
-        with pytest.raises(CookieTooLarge) as caught:
+        with pytest.raises(CookieTooLargeError) as caught:
             session.ensure_fits()
         errors.append(caught.value)
         session["big"] = "x" * 20_000
         with pytest.raises(ValueError, match="big"):  # as which it can be caught, too
             session.ensure_fits()
         session["big"] = object()
-        with pytest.raises(NotSerializable):
+        with pytest.raises(NotSerializableError):
             session.ensure_fits()
         session["big"] = "x"
         session.ensure_fits()
@@ -901,11 +901,11 @@ def test_ensure_fits_agrees_with_the_response(clock, keys):
 
             def act(session, length=length, verdicts=verdicts):
                 session["a"] = "x" * length
-                for check in (session.ensure_fits, lambda: session._keeper.close(session, "", 200, [])):
+                for check in (session.ensure_fits, lambda: session._manager.close(session, "", 200, [])):
                     try:
                         check()
                         verdicts.append(True)
-                    except CookieTooLarge:
+                    except CookieTooLargeError:
                         verdicts.append(False)
 
             session = open_session(browser.manager, "")
@@ -954,7 +954,7 @@ def test_replace_takes_mappings_only(browser, act, content):
 def test_replace_after_the_headers(browser):
     """A session that is closed cannot be replaced."""
     session, _ = browser.visit()
-    with pytest.raises(SessionClosed):
+    with pytest.raises(SessionClosedError):
         browser.manager.replace(session, {"user": "bob"})
 
 
@@ -1082,7 +1082,7 @@ def test_middlewares_with_different_registries(clock, keys, serializer):
     knowing.visit(methodcaller("update", price=Money(5, "EUR")))
     assert knowing.visit()[0]["price"] == Money(5, "EUR")
     assert type(knowing.visit()[0]["price"]) is Money
-    with pytest.raises(NotSerializable, match=r"session\['price'\]: .*Money are not stored.*register_namedtuple"):
+    with pytest.raises(NotSerializableError, match=r"session\['price'\]: .*Money are not stored.*register_namedtuple"):
         other.visit(methodcaller("update", price=Money(5, "EUR")))
     session, _ = other.visit(cookie=knowing.cookie)
     assert session.rejected == "forbidden_value"
@@ -1098,7 +1098,7 @@ def test_limits_of_one_middleware(clock, keys, serializer):
     free.visit(methodcaller("update", deep=[[[1]]]))
     assert free.visit()[0].rejected is None
     assert tight.visit(cookie=free.cookie)[0].rejected == "forbidden_value"
-    with pytest.raises(NotSerializable, match="nested more than 3 deep"):
+    with pytest.raises(NotSerializableError, match="nested more than 3 deep"):
         tight.visit(methodcaller("update", deep=[[[1]]]))
 
 
@@ -1116,7 +1116,7 @@ def test_a_session_that_fits_no_more_is_kept_as_it_is(clock, keys, caplog):
     assert session["points"] == points
     assert header(sent, "Set-Cookie") == []
     assert "was not saved" in caplog.text
-    with pytest.raises(CookieTooLarge):
+    with pytest.raises(CookieTooLargeError):
         new.visit(methodcaller("update", more=1), cookie=old.cookie)
 
 
@@ -1155,7 +1155,7 @@ def test_beyond_limits_that_the_configuration_sets(clock, keys):
     """A session that would fit a cookie and is beyond smaller limits is an error that says so, and is not saved."""
     browser = Browser(clock, **keys, limits=Limits(nodes=5, typed=1))
     for act in (methodcaller("update", a=[1, 2, 3, 4, 5]), methodcaller("update", a=[datetime.UTC] * 2)):
-        with pytest.raises(NotSerializable, match="more than the 5 values, the 1 of types"):
+        with pytest.raises(NotSerializableError, match="more than the 5 values, the 1 of types"):
             browser.visit(act)
     assert browser.cookie == ""
 
@@ -1252,7 +1252,7 @@ def test_the_keyring_is_read_once_a_second(fleet, keys, other_keys):
 
 def test_compression_makes_room(clock, keys):
     """With compress a session goes through that would be too large, comes back, and is told unchanged from changed."""
-    with pytest.raises(CookieTooLarge):
+    with pytest.raises(CookieTooLargeError):
         Browser(clock, **keys).visit(methodcaller("update", text="again and " * 800))
     browser = Browser(clock, **keys, compress=True)
     browser.visit(methodcaller("update", text="again and " * 800))
@@ -1271,7 +1271,7 @@ def test_what_does_not_compress(clock, keys):
     for browser in (plain, compressing):
         browser.visit(methodcaller("update", a=1))
     assert len(compressing.cookie) == len(plain.cookie)
-    with pytest.raises(CookieTooLarge):
+    with pytest.raises(CookieTooLargeError):
         compressing.visit(methodcaller("update", noise=noise))
 
 
@@ -1285,7 +1285,7 @@ def test_compression_is_switched_off(clock, keys, caplog):
     clock.advance(HOUR)
     assert not plain.sets_cookie()
     assert "was not saved" in caplog.text
-    with pytest.raises(CookieTooLarge):
+    with pytest.raises(CookieTooLargeError):
         plain.visit(methodcaller("update", more=1))
 
 
@@ -1307,7 +1307,7 @@ def test_padding_counts_against_the_limit(clock, keys):
     size = Browser(clock, **keys).visit(methodcaller("update", text="x" * 2700))[0].size
     padded, _ = Browser(clock, **keys, pad=255).visit(methodcaller("update", text="x" * 2700))
     assert size < padded.size <= 4096
-    with pytest.raises(CookieTooLarge):
+    with pytest.raises(CookieTooLargeError):
         Browser(clock, **keys, pad=255).visit(methodcaller("update", text="x" * 2800))
 
 

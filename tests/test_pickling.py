@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from param_ids import stable_repr
 from strategies import EXAMPLES, HASHABLE_EXAMPLES, NOON, VALUES, exactly
 
-from sealedsession.errors import NotSerializable, UnsealError
+from sealedsession.errors import NotSerializableError, UnsealError
 from sealedsession.serialization.limits import DEFAULT_LIMITS, TooLarge
 from sealedsession.serialization.registry import Registry
 from sealedsession.serialization.safe_pickle import PickleSerializer, _Refused
@@ -42,7 +42,7 @@ def refused(payload, serializer=SERIALIZER):
     """What the log says of a payload, which has to be refused."""
     with pytest.raises(UnsealError) as caught:
         serializer.loads(payload)
-    assert caught.value.code == "forbidden_value"
+    assert caught.value.reason == "forbidden_value"
     return caught.value.detail
 
 
@@ -217,7 +217,7 @@ def test_int_boundaries(bits):
 def test_huge_ints(number):
     """An int that takes more than 32 bytes is refused in both directions, wherever it stands."""
     for value in (number, {"a": [number]}, {number: 1}, Fraction(number), {number}):
-        with pytest.raises(NotSerializable, match="bits, and 255 is the most"):
+        with pytest.raises(NotSerializableError, match="bits, and 255 is the most"):
             dumps(value)
     encoded = pickle.encode_long(number)
     counted = b"\x8a" + bytes((len(encoded),)) if len(encoded) < 256 else b"\x8b" + struct.pack("<i", len(encoded))
@@ -319,7 +319,7 @@ def test_depth(wrap, levels, inside):
     """A value that is nested 256 deep is written and read, and one level more is refused in both directions."""
     deepest = nest(levels, wrap, inside)
     assert exactly(loads(dumps(deepest))) == exactly(deepest)
-    with pytest.raises(NotSerializable, match="nested more than 256 deep"):
+    with pytest.raises(NotSerializableError, match="nested more than 256 deep"):
         dumps([deepest])
     assert "nested more than 256 deep" in refused(dumps(deepest)[:-1] + b"\x85.")
 
@@ -329,8 +329,8 @@ def test_depth(wrap, levels, inside):
     "wrap", [lambda v: [v], lambda v: (v,), lambda v: {"a": v}, lambda v: deque([v]), lambda v: [v, ...]]
 )
 def test_far_too_deep(wrap, levels):
-    """Nesting without end is NotSerializable, or too large, and no RecursionError."""
-    with pytest.raises((NotSerializable, TooLarge)):
+    """Nesting without end is NotSerializableError, or too large, and no RecursionError."""
+    with pytest.raises((NotSerializableError, TooLarge)):
         dumps(nest(levels, wrap, 0))
 
 
@@ -393,8 +393,8 @@ def circles():
 
 @pytest.mark.parametrize("value", circles(), ids=["list", "dict", "deque", "defaultdict", "own"])
 def test_circles(value):
-    """A value that contains itself is NotSerializable, and the error says why."""
-    with pytest.raises(NotSerializable, match="it contains itself"):
+    """A value that contains itself is NotSerializableError, and the error says why."""
+    with pytest.raises(NotSerializableError, match="it contains itself"):
         serializer_with(Box).dumps({"a": value})
 
 
@@ -427,33 +427,33 @@ class Level(enum.IntEnum):
     ids=lambda value: type(value).__name__,
 )  # fmt: skip
 def test_other_types(value):
-    """A value of any other type is NotSerializable with its path, subclasses of what is stored included."""
-    with pytest.raises(NotSerializable) as caught:
+    """A value of any other type is NotSerializableError with its path, subclasses of what is stored included."""
+    with pytest.raises(NotSerializableError) as caught:
         dumps({"a": [1, value]})
     assert caught.value.path == "session['a'][1]"
     assert caught.value.type is type(value)
-    with pytest.raises(NotSerializable):
+    with pytest.raises(NotSerializableError):
         dumps({"typed": datetime.UTC, "a": value})
 
 
 def test_an_encoder_that_raises():
-    """Whatever an encoder raises becomes NotSerializable, with its complaint."""
+    """Whatever an encoder raises becomes NotSerializableError, with its complaint."""
 
     def encode(box):
         raise LookupError("the box is locked")
 
-    with pytest.raises(NotSerializable, match=r"session\['a'\]: .*Box cannot be stored.*the box is locked"):
+    with pytest.raises(NotSerializableError, match=r"session\['a'\]: .*Box cannot be stored.*the box is locked"):
         serializer_with(Box, encode=encode).dumps({"a": Box(1)})
 
 
 @pytest.mark.parametrize("cls", [Box, Stack])
 def test_what_cannot_be_read_back_is_not_written(cls):
-    """A value whose decoder refuses what its encoder wrote is NotSerializable when it is written."""
+    """A value whose decoder refuses what its encoder wrote is NotSerializableError when it is written."""
 
     def decode(data):
         raise ValueError("no such box")
 
-    with pytest.raises(NotSerializable, match=r"session\['a'\]: .*no such box"):
+    with pytest.raises(NotSerializableError, match=r"session\['a'\]: .*no such box"):
         serializer_with(cls, decode=decode).dumps({"a": cls(1)})
 
 
@@ -465,7 +465,7 @@ def test_an_encoder_may_serialize():
         Box, "own", encode=lambda box: serializer.dumps(box.content), decode=lambda data: Box(serializer.loads(data))
     )
     value = {"a": Box([1, Box({...})]), "b": [Box(deque())]}
-    with pytest.raises(NotSerializable):
+    with pytest.raises(NotSerializableError):
         serializer.dumps([value, Box(object())])
     assert serializer.loads(serializer.dumps(value)) == value
 
@@ -660,8 +660,8 @@ def test_decoders_get_finished_values(cls, content):
     ids=repr,
 )
 def test_a_deferred_value_as_key(value, path):
-    """A key that could only be made after the reading is NotSerializable, with its path and that it is the key."""
-    with pytest.raises(NotSerializable, match=path + ".*key"):
+    """A key that could only be made after the reading is NotSerializableError, with its path and that it is the key."""
+    with pytest.raises(NotSerializableError, match=path + ".*key"):
         serializer_with(Stack).dumps(value)
 
 
@@ -681,7 +681,7 @@ class OwnError(Exception):
     [
         ValueError("x"), TypeError(), KeyError("x"), IndexError(), AttributeError("x"),
         AssertionError(), RecursionError(), MemoryError(), StopIteration(), ZeroDivisionError(), EOFError(),
-        UnicodeDecodeError("utf-8", b"x", 0, 1, "x"), NotSerializable("session", None, "x"),
+        UnicodeDecodeError("utf-8", b"x", 0, 1, "x"), NotSerializableError("session", None, "x"),
         pickle.UnpicklingError("x"), UnsealError("revoked", "x"),
     ],
     ids=lambda error: type(error).__name__,
@@ -725,7 +725,7 @@ def try_to_load(payload):
         return
     try:
         written = dumps(value)
-    except (NotSerializable, TooLarge):
+    except (NotSerializableError, TooLarge):
         return
     assert dumps(loads(written)) == written
 

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 import pytest
 
-from sealedsession.errors import ConfigError, NotPublicError, NotSerializable, StaleStateError, StateError, given
+from sealedsession.errors import ConfigError, NotPublicError, NotSerializableError, StaleStateError, StateError, got
 from sealedsession.state.resumable import Resumable, loaded_with, public, resume
 
 
@@ -199,7 +199,9 @@ def test_an_init_that_does_not_load():
         x: int
 
     for ask in (lambda point: point.state, loaded_with):
-        with pytest.raises(NotSerializable, match=r"Point.__init__ does not call super\(\).__init__\(\)") as caught:
+        with pytest.raises(
+            NotSerializableError, match=r"Point.__init__ does not call super\(\).__init__\(\)"
+        ) as caught:
             ask(Point(1))
         assert caught.value.type is Point
 
@@ -289,7 +291,7 @@ def test_an_attribute_with_the_name_of_a_method(name):
     """What stands in an object under the name of a method cannot be sealed: it would shadow that one for good."""
     item = Item(7)
     vars(item)[name] = 1
-    with pytest.raises(NotSerializable, match=f"Item.{name}: it has the name of a method") as caught:
+    with pytest.raises(NotSerializableError, match=f"Item.{name}: it has the name of a method") as caught:
         _ = item.state
     assert (caught.value.path, caught.value.type) == (f"Item.{name}", int)
 
@@ -652,7 +654,7 @@ def test_a_mark_with_parentheses():
 )
 def test_public_marks_functions(what):
     """The mark is for functions: on anything else it would do nothing, and says so."""
-    with pytest.raises(ConfigError, match=f"@public marks the methods of a class{given(what)}$"):
+    with pytest.raises(ConfigError, match=f"@public marks the methods of a class{got(what)}$"):
         public(what)
 
 

@@ -15,9 +15,9 @@ from test_asgi import ACCEPT, BODY, CLOSE, app_of, http, start, talk, websocket
 from test_wsgi import environ_of
 
 from sealedsession import asgi, wsgi
-from sealedsession.errors import ConfigError, SessionClosed, StoreError
+from sealedsession.errors import ConfigError, SessionClosedError, StoreError
 from sealedsession.revocation import CachedStore, Entry, MemoryStore, RevocationStore
-from sealedsession.revocation.store import ALWAYS, key_of_session, key_of_subject
+from sealedsession.revocation.store import ALWAYS, session_key, subject_key
 
 NAME = "__Host-session"
 DELETION = f"{NAME}=; Max-Age=0"
@@ -826,7 +826,7 @@ def test_no_subject_after_the_headers(browser, touch):
     """A closed session takes no subject, and tells the one it has."""
 
     def after(session):
-        with pytest.raises(SessionClosed):
+        with pytest.raises(SessionClosedError):
             session.subject = "user:7"
         assert session.subject == SUBJECT
 
@@ -936,7 +936,7 @@ def test_what_a_logout_tells(fake, browser):
     fake.calls.clear()
     browser.visit(methodcaller("logout"))
     told = [call for call in fake.calls if call[0] == "revoke"]
-    assert told == [("revoke", key_of_session(root), Entry(ALWAYS), 30 * DAY + 120)]
+    assert told == [("revoke", session_key(root), Entry(ALWAYS), 30 * DAY + 120)]
 
 
 def test_what_revoke_subject_tells(fake, browser, clock):
@@ -944,7 +944,7 @@ def test_what_revoke_subject_tells(fake, browser, clock):
     browser.visit(methodcaller("revoke_subject", SUBJECT))
     [told] = [call for call in fake.calls if call[0] == "revoke"]
     spared = bytes.fromhex(browser.visit().id)
-    assert told == ("revoke", key_of_subject(SUBJECT), Entry(int(clock.now), spared), 30 * DAY + 120)
+    assert told == ("revoke", subject_key(SUBJECT), Entry(int(clock.now), spared), 30 * DAY + 120)
     assert SUBJECT.encode() not in told[1]
 
 
@@ -970,7 +970,7 @@ def test_what_a_request_asks(fake, browser):
     for _ in range(2):
         fake.calls.clear()
         browser.visit(both(len, len, dict, lambda session: session.id, lambda session: session.subject))
-        assert fake.calls == [("find", key_of_session(root), key_of_subject(SUBJECT))]
+        assert fake.calls == [("find", session_key(root), subject_key(SUBJECT))]
         regenerate_often(browser, 1)
 
 
@@ -1300,7 +1300,7 @@ def test_asgi_untouched_is_untouched(fake, options, signed_in, headers):
 
 def test_asgi_untouched_by_a_revoked_cookie(options, store, signed_in):
     """A revoked cookie whose session nobody touches is not deleted."""
-    options["revocation"].kept[key_of_subject(SUBJECT)] = Entry(ALWAYS)
+    options["revocation"].kept[subject_key(SUBJECT)] = Entry(ALWAYS)
     message = start()
     assert talk(asgi.SessionMiddleware(app_of(id, message, BODY), **options), http(signed_in))[0] is message
 
@@ -1554,14 +1554,14 @@ def test_a_blocking_store_does_not_block_the_loop(options, signed_in):
 def test_what_an_entry_says(fake, browser, clock, entry, rejected):
     """An entry concerns what began at its time and before, but for the session that it spares."""
     sid = bytes.fromhex(browser.visit().id)
-    fake.kept[key_of_subject(SUBJECT)] = entry(int(clock.now), sid)
+    fake.kept[subject_key(SUBJECT)] = entry(int(clock.now), sid)
     assert browser.visit().rejected == rejected
 
 
 def test_a_session_spared_by_its_subjects_entry_can_be_revoked(fake, browser, clock):
     """Either entry is enough: being spared by one does not save from the other."""
     sid = bytes.fromhex(browser.visit().id)
-    fake.kept[key_of_subject(SUBJECT)] = Entry(int(clock.now), sid)
+    fake.kept[subject_key(SUBJECT)] = Entry(int(clock.now), sid)
     assert browser.visit().rejected is None
-    fake.kept[key_of_session(sid)] = Entry(ALWAYS)
+    fake.kept[session_key(sid)] = Entry(ALWAYS)
     assert browser.visit().rejected == "revoked"

@@ -41,14 +41,14 @@ from sealedsession.revocation import (
     SQLiteStore,
     merge,
     sqlite,
-    store_of,
+    store_from_url,
 )
 from sealedsession.revocation.memory import LEAST_SWEPT
 from sealedsession.revocation.sqlite import FORK_WAIT, WRITE
-from sealedsession.revocation.store import ALWAYS, key_of_session, key_of_subject
+from sealedsession.revocation.store import ALWAYS, session_key, subject_key
 
 SID, SID_2 = bytes(range(16)), bytes(range(16, 32))
-KEY, KEY_2 = key_of_session(SID), key_of_subject("user:42")
+KEY, KEY_2 = session_key(SID), subject_key("user:42")
 ENTRY, SPARING = Entry(ALWAYS), Entry(1_800_000_000, SID_2)
 TTL = 100
 TIMEOUT = 0.15  # seconds: of the stores that meet a fault here
@@ -281,7 +281,7 @@ def test_subject_by_name(make_store):
     """All sessions of a subject are revoked from outside a request by its name, as of now."""
     store = make_store()
     store.revoke_subject("user:42", ttl=TTL)
-    (entry,) = store.find([key_of_subject("user:42")])
+    (entry,) = store.find([subject_key("user:42")])
     assert entry.spared == b""
     assert abs(entry.not_before - time.time()) < 5
 
@@ -706,20 +706,24 @@ def test_sqlite_call_that_a_fork_keeps_out(path, tmp_path):
     """A call that begins while a fork waits for another one fails in time, and works after the fork."""
     store, other = SQLiteStore(path), SQLiteStore(tmp_path / "other.db", timeout=TIMEOUT)
     patient, forked, forker = SQLiteStore(path, timeout=PATIENT), [], None
-    with call_inside(store) as end_call, ThreadPoolExecutor(1) as threads:
+    found = []
+    # Not an executor: concurrent.futures starts no thread while a process forks.
+    late = threading.Thread(target=lambda: found.append(patient.find([KEY])), daemon=True)
+    with call_inside(store) as end_call:
         forker = threading.Thread(target=lambda: forked.append(in_fork(lambda: store.find([KEY]) == [ENTRY])))
         forker.start()
         while not sqlite._forks.forking:
             time.sleep(0.001)
         with fails("forks"):
             other.find([KEY])
-        late = threads.submit(patient.find, [KEY])
+        late.start()
         time.sleep(TIMEOUT)
-        assert not late.done()
+        assert late.is_alive()
         assert not forked
         end_call()
         forker.join()
-        assert late.result(SLACK) == [ENTRY]
+        late.join(SLACK)
+        assert found == [[ENTRY]]
     assert forked == [True]
     assert other.find([KEY]) == [None]
 
@@ -1029,7 +1033,7 @@ def test_sqlite_locked_exclusively(path, call):
 def test_sqlite_missing_directory(tmp_path):
     """A directory that does not exist is refused at start, by name, with the cure: also where the option names it."""
     path = tmp_path / "missing" / "revoked.db"
-    for make in (lambda: SQLiteStore(path), lambda: store_of(f"sqlite:{path}")):
+    for make in (lambda: SQLiteStore(path), lambda: store_from_url(f"sqlite:{path}")):
         with pytest.raises(ConfigError, match=r"^revocation .*revoked\.db'.*missing' does not exist: make it"):
             make()
 

@@ -31,7 +31,7 @@ def states(keys):
     return {key.id: key.pair.state for key in keys}
 
 
-def keys_of(stored_key):
+def resolve_keys(stored_key):
     return stored_key.pair.validate, stored_key.pair.encrypt
 
 
@@ -70,8 +70,8 @@ def test_add():
     before = [stored("old", primary_at=1)]
     keys, sentence = rotation.add(before, "new", NOON, secrets.token_urlsafe)
     assert keys[:1] == before
-    assert keys[1] == StoredKey("new", KeyPair(*keys_of(keys[1]), "staged"), staged_at=NOON)
-    assert len({*keys_of(keys[0]), *keys_of(keys[1])}) == 4
+    assert keys[1] == StoredKey("new", KeyPair(*resolve_keys(keys[1]), "staged"), staged_at=NOON)
+    assert len({*resolve_keys(keys[0]), *resolve_keys(keys[1])}) == 4
     assert "new is staged" in sentence
     assert "promote" in sentence
 
@@ -84,7 +84,7 @@ def test_add_makes_keys_until_the_id_is_free():
     keys, _ = rotation.add(ring, None, NOON, texts(1, 2, 3, 4, 5, 6))
     expected, _ = rotation.init(None, NOON, texts(5, 6), signed_only=False)
     assert keys[-1].id == expected[0].id
-    assert keys_of(keys[-1]) == keys_of(expected[0])
+    assert resolve_keys(keys[-1]) == resolve_keys(expected[0])
 
 
 @pytest.mark.parametrize("name", ["old", "", "a b", "a" * 65])

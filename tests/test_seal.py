@@ -49,7 +49,7 @@ def seal(sealer, payload=b"payload", created=NOW, **fields):
 def refusal(sealer, token, **options):
     with pytest.raises(UnsealError) as caught:
         sealer.unseal(token, **options)
-    return caught.value.code
+    return caught.value.reason
 
 
 # ------------------------------------------------------------------------------------- the format, written once more
@@ -526,7 +526,7 @@ def test_fallback_key():
 
 def ring(**states):
     """A keyring of the key pairs above: ``ring(primary=SEALED, staged=FALLBACK)``."""
-    return Keyring.of_pairs([KeyPair(*pair, state) for state, pair in states.items()], "a keyring")
+    return Keyring.from_pairs([KeyPair(*pair, state) for state, pair in states.items()], "a keyring")
 
 
 def sealer_of(source, **options):
@@ -656,7 +656,7 @@ def test_threads_while_keyrings_change(pair):
             try:
                 assert sealer.unseal(token).payload == expected
             except UnsealError as error:
-                codes.add(error.code)
+                codes.add(error.reason)
         return codes
 
     interval = sys.getswitchinterval()

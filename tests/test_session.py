@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sealedsession.errors import CookieTooLarge, SessionClosed
+from sealedsession.errors import CookieTooLargeError, SessionClosedError
 from sealedsession.sealing.sealer import PICKLE, Unsealed
 from sealedsession.session import UNOPENED_CONTENT, ClosedSession, Session, UnopenedSession
 
@@ -68,7 +68,7 @@ class FakeKeeper:
 
     def ensure_fits(self, session):
         if len(session) > len(self.content):
-            raise CookieTooLarge("session", 5000, 4096, {})
+            raise CookieTooLargeError("session", 5000, 4096, {})
 
     def begins_at(self, session):
         return self.begins
@@ -88,7 +88,7 @@ class FakeKeeper:
 
 def make_unopened(keeper=None):
     session = UnopenedSession(UNOPENED_CONTENT)
-    session._keeper = keeper or FakeKeeper()
+    session._manager = keeper or FakeKeeper()
     session._headers_gone = False
     session._request = None
     return session
@@ -456,7 +456,7 @@ def test_regenerate(make):
 def test_a_closed_session_refuses_changes(name, arguments, make):
     """Every mutator of a closed session raises, says what to do instead, and changes nothing."""
     session = make()
-    with pytest.raises(SessionClosed, match="before start_response"):
+    with pytest.raises(SessionClosedError, match="before start_response"):
         getattr(session, name)(*arguments)
     assert session == CONTENT
 
@@ -477,7 +477,7 @@ def test_reading_after_closing_unopened():
     assert session["cart"] == [1, 2]
     assert keeper.loads == 1
     assert type(session) is ClosedSession
-    with pytest.raises(SessionClosed):
+    with pytest.raises(SessionClosedError):
         session["user"] = 8
 
 
@@ -485,7 +485,7 @@ def test_reading_after_closing_unopened():
 def test_id_of_a_closed_session(make):
     """A closed session tells the id it has, and makes none, as that could not be kept."""
     assert make(FakeKeeper(origin=make_origin(sid=b"\xab" * 16))).id == "ab" * 16
-    with pytest.raises(SessionClosed):
+    with pytest.raises(SessionClosedError):
         _ = make().id
 
 
@@ -567,7 +567,7 @@ def test_modified_cannot_be_set_to_false(make):
 def test_idioms_of_saving_after_the_headers(make):
     """A closed session cannot be saved by any of the names."""
     for act in (methodcaller("mark_modified"), methodcaller("changed"), lambda s: setattr(s, "modified", True)):
-        with pytest.raises(SessionClosed):
+        with pytest.raises(SessionClosedError):
             act(make())
 
 
@@ -650,7 +650,7 @@ def test_subject_of_a_closed_session(make):
     """A closed session tells its subject, and takes no other one, and not None."""
     session, _ = make_revocable(make, subject="user:42")
     for subject in ("user:43", None):
-        with pytest.raises(SessionClosed, match="before start_response"):
+        with pytest.raises(SessionClosedError, match="before start_response"):
             session.subject = subject
     assert session.subject == "user:42"
 
@@ -679,7 +679,7 @@ def test_revoke_without_an_id(make):
 def test_revoke_of_a_closed_session_without_an_id(make):
     """After the headers have been sent, a session without an id cannot be revoked, and revoke() raises."""
     session = make(keeper := FakeKeeper(revokes=True))
-    with pytest.raises(SessionClosed):
+    with pytest.raises(SessionClosedError):
         session.revoke()
     assert keeper.revoked == []
 

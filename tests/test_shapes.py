@@ -16,7 +16,7 @@ import pytest
 from param_ids import stable_repr
 from strategies import exactly
 
-from sealedsession.errors import ConfigError, NotSerializable, UnsealError
+from sealedsession.errors import ConfigError, NotSerializableError, UnsealError
 from sealedsession.serialization.class_codecs import check_for
 from sealedsession.serialization.registry import Registry
 from sealedsession.serialization.safe_pickle import PickleSerializer
@@ -405,7 +405,7 @@ def test_nested_dataclasses_are_exactly_these():
 @both
 def test_a_field_of_another_type_is_not_stored(make):
     """An instance whose field is not of the annotated type is an error when it is written, with path and field."""
-    with pytest.raises(NotSerializable, match=r"session\['p'\]: .*Frozen.* a str for the field a"):
+    with pytest.raises(NotSerializableError, match=r"session\['p'\]: .*Frozen.* a str for the field a"):
         make(registry_of("dataclass", Frozen)).dumps({"p": Frozen("1")})
 
 
@@ -556,7 +556,7 @@ def test_attributes_are_not_lost(make, cls):
     """An instance with attributes of its own is refused when it is written: they would be lost."""
     value = cls("x")
     value.note = "secret"
-    with pytest.raises(NotSerializable, match=r"attributes of its own \(note\)"):
+    with pytest.raises(NotSerializableError, match=r"attributes of its own \(note\)"):
         make(registry_of("subclass", cls)).dumps([value])
 
 
@@ -628,7 +628,7 @@ def test_no_file_is_opened(make, opened):
 def test_other_zones_are_not_stored(make, zone):
     """A zone that was not named at registration is an error that names it, alone and in a datetime."""
     for value in (zone, SUMMER.replace(tzinfo=zone)):
-        with pytest.raises(NotSerializable, match=f"the zone {zone.key} is none of those registered"):
+        with pytest.raises(NotSerializableError, match=f"the zone {zone.key} is none of those registered"):
             make(zones()).dumps({"z": value})
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from sealedsession.errors import NotSerializable, StaleStateError, UnsealError
+from sealedsession.errors import NotSerializableError, StaleStateError, UnsealError
 from sealedsession.sealing.keys import Keyring
 from sealedsession.sealing.sealer import Sealer
 from sealedsession.serialization.safe_pickle import PickleSerializer
@@ -141,7 +141,7 @@ def refuse(states: StateSealer, forge: Callable[[bytes], str], *values: bytes) -
         for place, payload in places(value).items():
             with pytest.raises(UnsealError) as caught:
                 states.unseal(forge(payload), **OWNER)
-            assert (place, caught.value.code) == (place, "forbidden_value")
+            assert (place, caught.value.reason) == (place, "forbidden_value")
 
 
 def test_the_marker_works() -> None:
@@ -187,7 +187,7 @@ def test_types_that_build_code_or_functions(states: StateSealer, forge: Callable
     refuse(states, forge, *(o.GLOBAL(*name) + o.EMPTY_TUPLE + o.NEWOBJ for name in names))
     if builder is not object:
         refuse(states, forge, *(typed("t", text(name)) for name in (builder.__name__, ".".join(names[0]))))
-    with pytest.raises(NotSerializable):
+    with pytest.raises(NotSerializableError):
         states.seal([builder], **OWNER)
 
 
@@ -213,7 +213,7 @@ def test_values_that_are_code(states: StateSealer, value: object) -> None:
     thing = Thing()
     thing.value = value  # type: ignore[attr-defined]
     for attempt in (value, [value], {"a": (value,)}, Thing(value), thing):
-        with pytest.raises(NotSerializable):
+        with pytest.raises(NotSerializableError):
             states.seal(attempt, **OWNER)
 
 
@@ -309,7 +309,7 @@ def test_references_are_not_fetched_for_forged_states(keys: dict[str, str], forg
     """A payload in which anything is forbidden asks no database for what it refers to."""
     fetched: list[object] = []
     registry = StateRegistry()
-    registry.register_family(
+    registry.register_base(
         marker.Inner, "inner", encode=vars, decode=lambda data: data, fetch=lambda all_: fetched.append(all_) or all_
     )
     states = StateSealer(**keys, registry=registry)

@@ -10,10 +10,10 @@ from param_ids import stable_repr
 from strategies import exactly
 from value_strategies import values
 
-from sealedsession.errors import NotSerializable, StateTooLarge, UnsealError
+from sealedsession.errors import NotSerializableError, StateTooLargeError, UnsealError
 from sealedsession.serialization.registry import Registry
 from sealedsession.serialization.safe_pickle import PickleSerializer
-from sealedsession.state.payload import StateForm
+from sealedsession.state.payload import StatePayload
 from sealedsession.state.resumable import Resumable, loaded_with, resume
 
 WRITER = PickleSerializer()
@@ -33,7 +33,7 @@ class Outer:
 
 @pytest.fixture(scope="module")
 def form():
-    return StateForm(Registry())
+    return StatePayload(Registry())
 
 
 def made(**state):
@@ -63,7 +63,7 @@ def test_round_trip(form, value):
     """What sessions hold, states hold: of the payload comes exactly the value."""
     try:
         payload = form.dumps(value, None)
-    except (NotSerializable, StateTooLarge):  # some are beyond a limit, and say so
+    except (NotSerializableError, StateTooLargeError):  # some are beyond a limit, and say so
         return
     assert exactly(form.loads(payload)[1]) == exactly(value)
 
@@ -84,7 +84,7 @@ def test_an_object_makes_the_round_trip(form, args, kwargs, state):
         setattr(order, name, value)
     try:
         code, *content = form.loads(form.dumps(order, "code"))
-    except (NotSerializable, StateTooLarge):
+    except (NotSerializableError, StateTooLargeError):
         return
     back = resume(Order, *content)
     assert code == "code"
@@ -137,7 +137,7 @@ def test_wrong_shape(form, content):
     """A payload of any other shape, or with a name that is private or no text, is refused."""
     with pytest.raises(UnsealError) as caught:
         form.loads(WRITER.dumps(content))
-    assert (caught.value.code, caught.value.detail) == ("forbidden_value", "a payload that is no state")
+    assert (caught.value.reason, caught.value.detail) == ("forbidden_value", "a payload that is no state")
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_right_shape(form, content):
 )
 def test_the_path_in_a_value(form, value, path):
     """The error for a value names the place in it, with the value itself as "state"."""
-    with pytest.raises(NotSerializable) as caught:
+    with pytest.raises(NotSerializableError) as caught:
         form.dumps(value, None)
     assert caught.value.path == path
     assert str(caught.value).startswith(path + ": ")
@@ -186,7 +186,7 @@ def test_the_path_in_a_value(form, value, path):
 )
 def test_the_path_in_an_object(form, order, path):
     """The error for an object names attribute or argument, as the application would write it."""
-    with pytest.raises(NotSerializable) as caught:
+    with pytest.raises(NotSerializableError) as caught:
         form.dumps(order, "code")
     assert caught.value.path == path
 
@@ -195,14 +195,14 @@ def test_the_path_in_a_class_within_a_class(form):
     """A class is named as it is in its module."""
     inner = Outer.Inner()
     inner.text = object()
-    with pytest.raises(NotSerializable) as caught:
+    with pytest.raises(NotSerializableError) as caught:
         form.dumps(inner, "code")
     assert caught.value.path == "Outer.Inner.text"
 
 
 def test_the_cause_is_kept(form):
     """The error keeps type and cause of the fault."""
-    with pytest.raises(NotSerializable, match="are not stored in states") as caught:
+    with pytest.raises(NotSerializableError, match="are not stored in states") as caught:
         form.dumps([object()], None)
     assert caught.value.type is object
     assert caught.value.__cause__ is not None
@@ -212,11 +212,11 @@ def test_a_circle(form):
     """An object in its own state is a value that cannot be stored, and not an endless search."""
     order = made()
     order.me = order
-    with pytest.raises(NotSerializable, match=r"Order.me: values of type .*Order are not stored in states"):
+    with pytest.raises(NotSerializableError, match=r"Order.me: values of type .*Order are not stored in states"):
         form.dumps(order, "code")
     circle = []
     circle.append(circle)
-    with pytest.raises(NotSerializable, match="it contains itself"):
+    with pytest.raises(NotSerializableError, match="it contains itself"):
         form.dumps(circle, None)
 
 
@@ -226,7 +226,7 @@ def test_a_circle(form):
 def test_too_large_to_be_read(form):
     """A payload that no reader takes is too large, whatever compression would make of it; its parts are named."""
     order = made(small=1, text="x" * 70_000, lines=["y" * 1000] * 5)
-    with pytest.raises(StateTooLarge) as caught:
+    with pytest.raises(StateTooLargeError) as caught:
         form.dumps(order, "code")
     error = caught.value
     assert error.limit == 64 * 1024
@@ -243,13 +243,13 @@ def test_as_large_as_can_be_read(form):
     payload = form.dumps(value, None)
     assert len(payload) == 64 * 1024
     assert form.loads(payload) == [None, value]
-    with pytest.raises(StateTooLarge, match="a sealed state would take 65537 bytes, and 65536 is the most"):
+    with pytest.raises(StateTooLargeError, match="a sealed state would take 65537 bytes, and 65536 is the most"):
         form.dumps(value + b"x", None)
 
 
 def test_many_parts_that_are_too_large_together(form):
     """Parts that each fit, and not together, are counted one by one."""
-    with pytest.raises(StateTooLarge) as caught:
+    with pytest.raises(StateTooLargeError) as caught:
         form.dumps(dict.fromkeys(range(80), "x" * 1000), None)
     assert caught.value.size > caught.value.limit
     assert len(caught.value.by_key) == 80
@@ -275,7 +275,7 @@ def test_sizes(form, value, parts):
 
 def test_a_part_behind_one_that_is_too_large(form):
     """A part that could not be stored at all does not hide that another one is too large."""
-    with pytest.raises(StateTooLarge) as caught:
+    with pytest.raises(StateTooLargeError) as caught:
         form.dumps({"large": "x" * 70_000, "odd": object()}, None)
     assert set(caught.value.by_key) == {"large", "odd"}
 
@@ -289,7 +289,7 @@ def test_too_many_values(form, value):
     """More values than a reader takes are said to be that, with all three limits."""
     for attempt, path in ((value, "state"), (made(lines=value), "Order")):
         with pytest.raises(
-            NotSerializable, match=r"the 16384 values, the 1024 of .+ the weight 1024 of keys"
+            NotSerializableError, match=r"the 16384 values, the 1024 of .+ the weight 1024 of keys"
         ) as caught:
             form.dumps(attempt, "code" if isinstance(attempt, Order) else None)
         assert caught.value.path == path

@@ -26,7 +26,7 @@ from webob.exc import HTTPGone
 
 from sealedsession.errors import NotPublicError, Reason, StaleStateError, StateError, UnsealError
 from sealedsession.serialization.safe_pickle import PickleSerializer
-from sealedsession.state.middleware import AsgiStateErrors, StateErrors, http_error, response_to
+from sealedsession.state.middleware import ASGIStateErrorMiddleware, WSGIStateErrorMiddleware, http_error, response_to
 from sealedsession.state.sealer import DAY, StateSealer
 from sealedsession.wsgi import SessionMiddleware
 
@@ -153,7 +153,7 @@ def raising(error, *, started=False, parts=None):
 @each_error
 def test_wsgi(error, expected):
     """An error that an application lets out is answered, with a status line that servers accept."""
-    response = request(StateErrors(raising(error)))
+    response = request(WSGIStateErrorMiddleware(raising(error)))
     assert response.status == f"{expected[0]} {http.client.responses[expected[0]]}"
     assert told(response) == (expected[0], content_of(expected))
 
@@ -166,40 +166,40 @@ def test_wsgi_leaves_the_rest_alone():
         start_response("200 OK", [("X-Mine", "1")])
         return parts
 
-    wrapped = StateErrors(app)
+    wrapped = WSGIStateErrorMiddleware(app)
     assert wrapped.app is app
     assert request(wrapped) == request(app)
     assert wrapped(environ_of(), lambda *args: None) is parts
     with pytest.raises(ZeroDivisionError):
-        request(StateErrors(raising(ZeroDivisionError())))
+        request(WSGIStateErrorMiddleware(raising(ZeroDivisionError())))
     with pytest.raises(ZeroDivisionError):
-        request(StateErrors(raising(ZeroDivisionError(), parts=[])))
+        request(WSGIStateErrorMiddleware(raising(ZeroDivisionError(), parts=[])))
 
 
 def test_wsgi_after_start_response():
     """An error after start_response, before the first byte, is answered: the headers of before are taken back."""
-    response = request(StateErrors(raising(StaleStateError("x"), started=True)))
+    response = request(WSGIStateErrorMiddleware(raising(StaleStateError("x"), started=True)))
     assert told(response) == (410, content_of(STALE))
 
 
 def test_wsgi_generators():
     """A generator, which works only when the server iterates, is answered as well, whether it has started or not."""
     for started in (False, True):
-        response = request(StateErrors(raising(StaleStateError("x"), started=started, parts=[])))
+        response = request(WSGIStateErrorMiddleware(raising(StaleStateError("x"), started=started, parts=[])))
         assert told(response) == (410, content_of(STALE))
 
     def whole(environ, start_response):
         start_response("200 OK", [])
         yield from (b"a", b"b")
 
-    assert request(StateErrors(whole)).body == b"ab"
+    assert request(WSGIStateErrorMiddleware(whole)).body == b"ab"
 
 
 def test_wsgi_after_the_first_byte():
     """Once bytes are out there is nothing to answer: the server gets the error, and ends the connection."""
     error = StaleStateError("x")
     with pytest.raises(StaleStateError) as caught:
-        request(StateErrors(raising(error, started=True, parts=[b"half"])))
+        request(WSGIStateErrorMiddleware(raising(error, started=True, parts=[b"half"])))
     assert caught.value is error
 
 
@@ -211,7 +211,7 @@ def test_wsgi_after_write():
         raise StaleStateError("x")
 
     with pytest.raises(StaleStateError):
-        request(StateErrors(app))
+        request(WSGIStateErrorMiddleware(app))
 
 
 def test_wsgi_closes():
@@ -235,7 +235,7 @@ def test_wsgi_closes():
             closed.append(1)
 
     for parts, taken in (((b"a", b"b"), 2), ((b"a", b"b"), 1), ((b"a", b"b"), 0), ((StaleStateError("x"),), 1)):
-        iterable = StateErrors(lambda environ, start_response, parts=parts: Parts(*parts))(
+        iterable = WSGIStateErrorMiddleware(lambda environ, start_response, parts=parts: Parts(*parts))(
             environ_of(), lambda *args: None
         )
         for _ in range(taken):
@@ -246,7 +246,7 @@ def test_wsgi_closes():
 
 def test_wsgi_iterables_without_close():
     """An iterable without a close, as iterators are, needs none."""
-    iterable = StateErrors(lambda environ, start_response: iter([b"a"]))(environ_of(), lambda *args: None)
+    iterable = WSGIStateErrorMiddleware(lambda environ, start_response: iter([b"a"]))(environ_of(), lambda *args: None)
     assert list(iterable) == [b"a"]
     iterable.close()
 
@@ -259,14 +259,14 @@ def test_wsgi_files():
         return file
 
     for wrapper, kept in ((FileWrapper, True), (None, False), (lambda file, size=0: file, False)):
-        iterable = StateErrors(app)(environ_of(**{"wsgi.file_wrapper": wrapper}), lambda *args: None)
+        iterable = WSGIStateErrorMiddleware(app)(environ_of(**{"wsgi.file_wrapper": wrapper}), lambda *args: None)
         assert (iterable is file) is kept
 
 
 def test_wsgi_head():
     """The answer to HEAD has the length of the body, and no body."""
     for parts in (None, []):
-        response = request(StateErrors(raising(StaleStateError("x"), parts=parts)), REQUEST_METHOD="HEAD")
+        response = request(WSGIStateErrorMiddleware(raising(StaleStateError("x"), parts=parts)), REQUEST_METHOD="HEAD")
         assert response.body == b""
         assert dict(response.headers)["Content-Length"] == str(len(response_to(StaleStateError("x"))[1]))
 
@@ -274,7 +274,7 @@ def test_wsgi_head():
 @pytest.mark.parametrize("parts", [None, []])
 def test_wsgi_to_the_letter(parts):
     """The answer keeps to PEP 3333, as wsgiref's validator has it."""
-    app = validator(StateErrors(raising(StaleStateError("x"), started=True, parts=parts)))
+    app = validator(WSGIStateErrorMiddleware(raising(StaleStateError("x"), started=True, parts=parts)))
     assert told(request(app))[0] == 410
 
 
@@ -285,7 +285,7 @@ def test_wsgi_in_a_session(keys):
         environ["sealedsession.session"]["seen"] = True
         raise StaleStateError("x")
 
-    response = request(SessionMiddleware(StateErrors(app), **keys))
+    response = request(SessionMiddleware(WSGIStateErrorMiddleware(app), **keys))
     assert response.status == "410 Gone"
     assert "Set-Cookie" in dict(response.headers)
 
@@ -332,7 +332,7 @@ def post(request, sealer):
 
     routes = [Route("/call", asgi, methods=["POST"])]
     if request.param in ("webtest", "webob"):
-        app = webtest.TestApp(StateErrors(wsgi) if request.param == "webtest" else wsgi_that_catches)
+        app = webtest.TestApp(WSGIStateErrorMiddleware(wsgi) if request.param == "webtest" else wsgi_that_catches)
 
         def send(content):
             answer = app.post("/call", content, content_type="application/json", expect_errors=True)
@@ -341,7 +341,7 @@ def post(request, sealer):
         yield send
     elif request.param == "wsgiref":
         handler = type("Quiet", (WSGIRequestHandler,), {"log_message": lambda *args: None})
-        with make_server("127.0.0.1", 0, validator(StateErrors(wsgi)), handler_class=handler) as server:
+        with make_server("127.0.0.1", 0, validator(WSGIStateErrorMiddleware(wsgi)), handler_class=handler) as server:
             thread = threading.Thread(target=server.serve_forever, args=(0.05,))
             thread.start()
 
@@ -355,9 +355,9 @@ def post(request, sealer):
             thread.join()
     else:
         if request.param == "httpx":
-            app = AsgiStateErrors(plain_asgi)
+            app = ASGIStateErrorMiddleware(plain_asgi)
         elif request.param == "starlette":
-            app = Starlette(routes=routes, middleware=[Middleware(AsgiStateErrors)])
+            app = Starlette(routes=routes, middleware=[Middleware(ASGIStateErrorMiddleware)])
         else:
             app = Starlette(routes=routes, exception_handlers={StateError: answer_to, UnsealError: answer_to})
 
@@ -437,7 +437,7 @@ def talk(app, scope=HTTP):
     async def receive():
         return {"type": "http.request"}
 
-    asyncio.run(AsgiStateErrors(app)(scope, receive, send))
+    asyncio.run(ASGIStateErrorMiddleware(app)(scope, receive, send))
     return sent
 
 
@@ -477,7 +477,7 @@ def test_asgi_leaves_the_rest_alone():
             await send(message)
 
     assert talk(app) == messages
-    assert AsgiStateErrors(app).app is app
+    assert ASGIStateErrorMiddleware(app).app is app
     with pytest.raises(ZeroDivisionError):
         talk(asgi_raising(ZeroDivisionError()))
 
@@ -514,7 +514,7 @@ def test_asgi_lifespan():
     """Applications start and stop behind it."""
 
     async def main():
-        app = AsgiStateErrors(Starlette(routes=[Route("/", JSONResponse({}))]))
+        app = ASGIStateErrorMiddleware(Starlette(routes=[Route("/", JSONResponse({}))]))
         communicator = ApplicationCommunicator(app, {"type": "lifespan", "asgi": {"version": "3.0"}})
         for step in ("startup", "shutdown"):
             await communicator.send_input({"type": f"lifespan.{step}"})

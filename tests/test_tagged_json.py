@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from param_ids import stable_repr
 from strategies import ANY_TEXT, EXAMPLES, HASHABLE_EXAMPLES, NOON, VALUES, exactly
 
-from sealedsession.errors import NotSerializable, UnsealError
+from sealedsession.errors import NotSerializableError, UnsealError
 from sealedsession.serialization.limits import DEFAULT_LIMITS, TooLarge, TooManyValues
 from sealedsession.serialization.registry import Registry
 from sealedsession.serialization.safe_pickle import PickleSerializer
@@ -38,7 +38,7 @@ def refused(payload, serializer=JSON):
     """What the log says of a payload, which has to be refused."""
     with pytest.raises(UnsealError) as caught:
         serializer.loads(payload if isinstance(payload, bytes) else payload.encode("utf-8", "surrogatepass"))
-    assert caught.value.code == "forbidden_value"
+    assert caught.value.reason == "forbidden_value"
     return caught.value.detail
 
 
@@ -413,7 +413,7 @@ class OwnError(Exception):
     [
         ValueError("x"), TypeError(), KeyError("x"), IndexError(), AttributeError("x"), AssertionError(),
         RecursionError(), MemoryError(), StopIteration(), ZeroDivisionError(), EOFError(),
-        UnicodeDecodeError("utf-8", b"x", 0, 1, "x"), NotSerializable("session", None, "x"),
+        UnicodeDecodeError("utf-8", b"x", 0, 1, "x"), NotSerializableError("session", None, "x"),
         json.JSONDecodeError("x", "y", 0), UnsealError("revoked", "x"),
     ],
     ids=lambda error: type(error).__name__,
@@ -446,22 +446,22 @@ def test_a_decoder_makes_its_type():
 
 
 def test_what_cannot_be_read_back_is_not_written():
-    """A value whose decoder refuses what its encoder wrote is NotSerializable when it is written, with its path."""
+    """A value whose decoder refuses its encoder's data is a NotSerializableError when it is written, with its path."""
 
     def decode(data):
         raise ValueError("no such box")
 
-    with pytest.raises(NotSerializable, match=r"session\['a'\]: .*no such box"):
+    with pytest.raises(NotSerializableError, match=r"session\['a'\]: .*no such box"):
         serializer_with(decode=decode).dumps({"a": Box(1)})
 
 
 def test_an_encoder_that_raises():
-    """Whatever an encoder raises becomes NotSerializable, with its complaint and the path."""
+    """Whatever an encoder raises becomes NotSerializableError, with its complaint and the path."""
 
     def encode(box):
         raise LookupError("the box is locked")
 
-    with pytest.raises(NotSerializable, match=r"session\['a'\]\[0\]: .*Box cannot be stored.*the box is locked"):
+    with pytest.raises(NotSerializableError, match=r"session\['a'\]\[0\]: .*Box cannot be stored.*the box is locked"):
         serializer_with(encode=encode).dumps({"a": [Box(1)]})
 
 
@@ -476,7 +476,7 @@ def try_to_load(payload):
         return
     try:
         written = dumps(value)
-    except (NotSerializable, TooLarge):
+    except (NotSerializableError, TooLarge):
         return
     assert written == payload or b'"~:s"' in payload or b'"~:fs"' in payload  # whose order may not be checked
     assert plainly(PICKLE.loads(PICKLE.dumps(value))) == plainly(value)
@@ -561,7 +561,7 @@ def test_both_refuse_the_same_values(value):
     for serializer in (JSON, PICKLE):
         try:
             said.append(exactly(serializer.loads(serializer.dumps({"a": [value]}))))
-        except NotSerializable as error:
+        except NotSerializableError as error:
             said.append(str(error))
     assert said[0] == said[1]
 

@@ -67,7 +67,7 @@ def outcome(unseal, token, binding=b""):
     try:
         return unseal(token, binding=binding)
     except UnsealError as error:
-        return error.code
+        return error.reason
 
 
 def kept_by(cache):

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 import pytest
 from param_ids import stable_repr
 
-from sealedsession.errors import ConfigError, NotSerializable, given
+from sealedsession.errors import ConfigError, NotSerializableError, got
 from sealedsession.serialization.diagnosis import FaultFinder
 from sealedsession.serialization.limits import DEFAULT_LIMITS
 from sealedsession.serialization.registry import Registry
@@ -88,7 +88,7 @@ def test_register():
 @pytest.mark.parametrize("thing", [Unknown(), "Unknown", None, len, list[int]], ids=repr)
 def test_register_takes_classes_only(thing):
     """What is not a class is refused, with its kind in the error."""
-    with pytest.raises(ConfigError, match=f"takes a class{given(thing)}$"):
+    with pytest.raises(ConfigError, match=f"takes a class{got(thing)}$"):
         Registry().register(thing, "x", encode=str, decode=str)
 
 
@@ -499,7 +499,9 @@ def test_keys_of_an_ordered_dict(keys):
 
 def test_an_ordered_dict_of_too_many_numbers():
     """Where it has more, the error says what keeps an order too."""
-    with pytest.raises(NotSerializable, match=r"session\['x'\]: .* over 128 keys .* a dict, which keeps its order too"):
+    with pytest.raises(
+        NotSerializableError, match=r"session\['x'\]: .* over 128 keys .* a dict, which keeps its order too"
+    ):
         PickleSerializer().dumps({"x": OrderedDict.fromkeys(range(129))})
 
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sealedsession.errors import CookieTooLarge, NotSerializable, SessionClosed
+from sealedsession.errors import CookieTooLargeError, NotSerializableError, SessionClosedError
 from sealedsession.session import Session
 from sealedsession.wsgi import SessionMiddleware
 
@@ -347,7 +347,7 @@ def test_a_replacement_after_the_headers_were_made(keys):
         count(environ[KEY])
         start_response("200 OK", [TEXT])
         environ[KEY] = {"late": True}
-        with pytest.raises(SessionClosed):
+        with pytest.raises(SessionClosedError):
             start_response("404 Not Found", [TEXT], (LookupError, LookupError(), None))
         return []
 
@@ -420,7 +420,7 @@ def test_environ_key(keys):
 
 
 @pytest.mark.parametrize(
-    ("value", "error"), [("x" * 5000, CookieTooLarge), (object(), NotSerializable)], ids=["large", "object"]
+    ("value", "error"), [("x" * 5000, CookieTooLargeError), (object(), NotSerializableError)], ids=["large", "object"]
 )
 def test_what_cannot_be_stored_is_an_error_in_start_response(keys, value, error):
     """The application can catch what start_response raises, and answer otherwise: the server has seen nothing."""
@@ -440,14 +440,14 @@ def test_what_cannot_be_stored_is_an_error_in_start_response(keys, value, error)
 
 @pytest.mark.parametrize("touch", [id, len], ids=["unopened", "open"])
 def test_no_change_after_start_response(keys, touch):
-    """A change that no header can carry any more raises SessionClosed; reading goes on."""
+    """A change that no header can carry any more raises SessionClosedError; reading goes on."""
 
     def app(environ, start_response):
         session = environ[KEY]
         touch(session)
         start_response("200 OK", [TEXT])
         assert session["visits"] == 1
-        with pytest.raises(SessionClosed, match="before start_response"):
+        with pytest.raises(SessionClosedError, match="before start_response"):
             session["visits"] = 2
         yield repr(dict(session)).encode()
 
@@ -461,7 +461,7 @@ def test_no_first_touch_change_after_start_response(keys, change):
 
     def app(environ, start_response):
         start_response("200 OK", [TEXT])
-        with pytest.raises(SessionClosed):
+        with pytest.raises(SessionClosedError):
             change(environ[KEY])
         return []
 

@@ -1,7 +1,7 @@
 """The demo's application: a visit counter, a sign-in and a cart, and all they know is in one sealed cookie.
 
 The server keeps two keys and nothing else. Forms post, and answers redirect to the page. When a change does not fit the
-cookie, the library raises `CookieTooLarge` before anything is sent, so the browser still has the session of before;
+cookie, the library raises `CookieTooLargeError` before anything is sent, so the browser still has the previous session;
 `make_app` then shows that one, with the error in words.
 """
 
@@ -17,7 +17,7 @@ from webob import Request, Response
 from webob.dec import wsgify
 from webob.exc import HTTPForbidden, HTTPNotFound, HTTPSeeOther
 
-from sealedsession import CookieTooLarge, Session, SessionConfig
+from sealedsession import CookieTooLargeError, Session, SessionConfig
 from sealedsession.wsgi import SessionMiddleware
 
 STYLE = Path(__file__).with_name("style.css").read_bytes()
@@ -53,7 +53,7 @@ def make_app() -> Callable[..., Any]:
 
         try:
             return sessions(environ, watching_start_response)
-        except CookieTooLarge as error:
+        except CookieTooLargeError as error:
             environ.update({"demo.refused": error, "REQUEST_METHOD": "GET", "PATH_INFO": "/"})
             return sessions(environ, watching_start_response)
 
@@ -82,7 +82,7 @@ def application(request: Request) -> Response:
 def show(request: Request) -> Response:
     """Make the page. Its body is made after the headers, so that it can show the very cookie that they carry."""
     session: Session = request.environ["sealedsession.session"]
-    refused: CookieTooLarge | None = request.environ.get("demo.refused")
+    refused: CookieTooLargeError | None = request.environ.get("demo.refused")
     if refused is None:
         session["visits"] = session.get("visits", 0) + 1
     view = page.View(

@@ -63,7 +63,7 @@ class View:
     limit: int
     sizes: dict[str, int]
     rejected: str | None
-    refused: sealedsession.CookieTooLarge | None
+    refused: sealedsession.CookieTooLargeError | None
     wire: Wire
 
 
@@ -141,7 +141,7 @@ def _notice(view: View, items: int) -> Html:
     return Html("")
 
 
-def _full(error: sealedsession.CookieTooLarge, items: int) -> Html:
+def _full(error: sealedsession.CookieTooLargeError, items: int) -> Html:
     cart = "1 item" if items == 1 else f"{_count(items)} items"
     return element(
         "div",
@@ -152,7 +152,7 @@ def _full(error: sealedsession.CookieTooLarge, items: int) -> Html:
             f"browsers keep. Nothing was sent and nothing is lost: your session is as it was, with {cart} in the cart.",
         ),
         element("p", "What the application was told:"),
-        element("blockquote", element("code", "CookieTooLarge: ", error)),
+        element("blockquote", element("code", "CookieTooLargeError: ", error)),
         class_="notice full",
         role="alert",
         id="full",

@@ -23,7 +23,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "sealedsession.integrations.django.middleware.StateErrorsMiddleware",  # sealed state
+    "sealedsession.integrations.django.middleware.StateErrorMiddleware",  # sealed state
 ]
 
 ROOT_URLCONF = "todo.urls"

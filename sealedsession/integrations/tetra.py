@@ -26,7 +26,7 @@ from django.template.loader_tags import BlockNode
 from tetra.conf import get_setting
 from tetra.utils import NamedTemporaryUploadedFile
 
-from sealedsession.errors import NotSerializable, StaleStateError, StateError, UnsealError
+from sealedsession.errors import NotSerializableError, StaleStateError, StateError, UnsealError
 from sealedsession.integrations import not_installed
 from sealedsession.integrations.django import blocks, conf, references, shortcuts
 from sealedsession.integrations.django.budget import current
@@ -104,9 +104,9 @@ def install() -> None:
         session_id, user = shortcuts.begun_session_id(request), shortcuts.user(request)
         try:
             return sealer.seal(kept, session_id=session_id, user=user)
-        except NotSerializable as error:
+        except NotSerializableError as error:
             path = type(component).__qualname__ + error.path.removeprefix("state")
-            raise NotSerializable(path, error.type, error.args[2]) from error.__cause__
+            raise NotSerializableError(path, error.type, error.args[2]) from error.__cause__
 
     def decode_component(state_token: str, request: HttpRequest) -> Any:
         cls = _expected.get()
@@ -171,7 +171,7 @@ class _Values(DjangoRegistry):
                 raise TypeError("data of another shape")
             return data
 
-        self.register_family(cls, code, encode=encode, decode=decode, fetch=lambda data: [make(*each) for each in data])
+        self.register_base(cls, code, encode=encode, decode=decode, fetch=lambda data: [make(*each) for each in data])
 
 
 def _or_none(entry: ValueType) -> ValueType:
@@ -192,7 +192,7 @@ def _rows(wanted: list[Any]) -> list[Any]:
 def _name_of(cls: Any) -> tuple[str, str, str]:
     library = cls._library
     if library is None or library.components.get(cls._name) is not cls:
-        raise NotSerializable(cls.__qualname__, cls, "it is not registered in a library of Tetra")
+        raise NotSerializableError(cls.__qualname__, cls, "it is not registered in a library of Tetra")
     return library.app.label, library.name, cls._name
 
 
@@ -207,10 +207,10 @@ def _of_component(component: Any) -> dict[str, Any]:
     cls, kept = component.__class__, component.__getstate__()
     for name in _methods_of(cls).intersection(kept):
         why = "it has the name of a method, and could not be put back"
-        raise NotSerializable(f"{cls.__qualname__}.{name}", type(kept[name]), why)
+        raise NotSerializableError(f"{cls.__qualname__}.{name}", type(kept[name]), why)
     for name in _class_names_of(cls).intersection(kept):
         why = "Tetra uses this name for an attribute of the class, so the value could not be restored"
-        raise NotSerializable(f"{cls.__qualname__}.{name}", type(kept[name]), why)
+        raise NotSerializableError(f"{cls.__qualname__}.{name}", type(kept[name]), why)
     if kept.get("_context"):
         kept["_context"] = _context_of(component)
     return {"": _name_of(cls), **kept}

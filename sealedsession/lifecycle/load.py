@@ -13,15 +13,15 @@ from typing import Any
 
 from sealedsession.config import SessionConfig
 from sealedsession.cookie import CANDIDATES, CookieFinder
-from sealedsession.errors import NOT_FINAL, StoreError, UnsealError
-from sealedsession.lifecycle.payload import SessionForm, content_of_list
-from sealedsession.revocation.store import OF_SESSION, Entry, RevocationStore, key_of_subject
+from sealedsession.errors import RETRYABLE_REASONS, StoreError, UnsealError
+from sealedsession.lifecycle.payload import SessionPayload, parse_list
+from sealedsession.revocation.store import OF_SESSION, Entry, RevocationStore, subject_key
 from sealedsession.sealing.sealer import Sealer, Unsealed
 from sealedsession.sealing.token_cache import TokenCache
 from sealedsession.session import Session
 
 
-class Incoming:
+class SessionLoader:
     """Opens the sessions of requests, by one configuration.
 
     :param cookie_header: returns the Cookie header, or None, from a session's `_cookies`.
@@ -35,7 +35,7 @@ class Incoming:
         self,
         config: SessionConfig,
         sealer: Sealer,
-        form: SessionForm,
+        form: SessionPayload,
         cookie_header: Callable[[Any], bytes | None],
     ) -> None:
         self._cookie_header = cookie_header
@@ -65,7 +65,7 @@ class Incoming:
                     revoked = False
                 if revoked:
                     continue
-            if session._rejected is not None or self._events.hooked:
+            if session._rejected is not None or self._events.has_hook:
                 self._report_accepted(session)
             return data
         return self._begin(session)
@@ -85,7 +85,7 @@ class Incoming:
                     revoked = False
                 if revoked:
                     continue
-            if session._rejected is not None or self._events.hooked:
+            if session._rejected is not None or self._events.has_hook:
                 self._report_accepted(session)
             return data
         return self._begin(session)
@@ -117,7 +117,7 @@ class Incoming:
                 if b"," in token:
                     session._keeps_cookie = True
                     detail = "a token with a comma: a gateway may have joined several Cookie headers"
-                    error = UnsealError(error.code, detail)
+                    error = UnsealError(error.reason, detail)
                 self._reject(session, error)
         if len(opened) > 1:  # a tie goes to the first, whose path is more specific
             opened.sort(key=lambda unsealed: -unsealed.sealed_at)
@@ -135,7 +135,7 @@ class Incoming:
                 session._subject = session._came_as = session._root = None
                 session._came_under = sid
                 return value
-            data, session._subject, session._root = content_of_list(value)
+            data, session._subject, session._root = parse_list(value)
         except UnsealError as error:
             self._reject(session, error, sid)
             return None
@@ -147,7 +147,7 @@ class Incoming:
         if session._rejected is not None:
             self._events.rejected_cookies(session._rejections)
             session._rejected = None
-        self._events.tell("opened", sid=session._sid)
+        self._events.emit("opened", sid=session._sid)
 
     def _begin(self, session: Session, came_under: bytes | None = None) -> dict[Any, Any]:
         """Make it a new session.
@@ -181,14 +181,16 @@ class Incoming:
 
     def _reject(self, session: Session, error: UnsealError, sid: bytes | None = None) -> None:
         session._rejections = (*(() if session._rejected is None else session._rejections), (error, sid))
-        if session._rejected is None or (error.code in NOT_FINAL and session._rejected not in NOT_FINAL):
-            session._rejected = error.code
+        if session._rejected is None or (
+            error.reason in RETRYABLE_REASONS and session._rejected not in RETRYABLE_REASONS
+        ):
+            session._rejected = error.reason
 
 
 def _keys_of(session: Session) -> list[bytes]:
     """Return the keys under which a session could be revoked."""
     lineage = session._came_under
-    keys = [] if lineage is None else [OF_SESSION + lineage]  # as key_of_session, without its frame
+    keys = [] if lineage is None else [OF_SESSION + lineage]  # as session_key, without its frame
     if session._subject is not None:
-        keys.append(key_of_subject(session._subject))
+        keys.append(subject_key(session._subject))
     return keys

@@ -23,13 +23,13 @@ from sealedsession.errors import (
     StoreError,
     UnsealError,
     drop_own_frames,
-    given,
+    got,
     without_own_frames,
 )
-from sealedsession.lifecycle.load import Incoming
-from sealedsession.lifecycle.payload import SessionForm
-from sealedsession.lifecycle.save import Outgoing, SessionHeaders, Text
-from sealedsession.revocation.store import ALWAYS, Caller, Entry, RevocationStore, key_of_session, key_of_subject
+from sealedsession.lifecycle.load import SessionLoader
+from sealedsession.lifecycle.payload import SessionPayload
+from sealedsession.lifecycle.save import SessionHeaders, SessionSaver, Text
+from sealedsession.revocation.store import ALWAYS, Caller, Entry, RevocationStore, session_key, subject_key
 from sealedsession.sealing.sealer import SID_BYTES, Sealer
 from sealedsession.session import OPENING, ClosedSession, Session, UnopenedSession, wait_until_open
 
@@ -98,10 +98,10 @@ class SessionManager(Generic[Request, Text]):
             clock=config.clock,
             random_bytes=config.random_bytes,
         )
-        self._form = SessionForm(config)
+        self._payload_format = SessionPayload(config)
         self._headers: SessionHeaders[Text] = SessionHeaders(text, header_name, config.cache_control)
-        self._incoming = Incoming(config, self._sealer, self._form, cookie_header)
-        self._outgoing = Outgoing(config, self._sealer, self._form, self._headers)
+        self._incoming = SessionLoader(config, self._sealer, self._payload_format, cookie_header)
+        self._outgoing = SessionSaver(config, self._sealer, self._payload_format, self._headers)
         self.binds = config.binding is not None
         self.revokes = config.store is not None
         self.awaits = awaits and config.store is not None and config.store.blocks
@@ -130,7 +130,7 @@ class SessionManager(Generic[Request, Text]):
         sent = list(headers)
         try:
             set_cookie = self._outgoing.set_cookie(session, request, status, sent)
-        except Exception as error:
+        except Exception as error:  # StoreError, or whatever a user's store raises
             session.__class__ = Session
             drop_own_frames(error)
             raise
@@ -147,11 +147,11 @@ class SessionManager(Generic[Request, Text]):
         An empty mapping also removes the subject, as `Session.clear` does.
 
         :raises TypeError: when the content is not a mapping.
-        :raises SessionClosed: after the response's headers have been sent.
+        :raises SessionClosedError: after the response's headers have been sent.
         """
         if not isinstance(content, Mapping):
             raise TypeError(
-                f"session: only a mapping can replace its content{given(content)}. Assign a dict, or call "
+                f"session: only a mapping can replace its content{got(content)}. Assign a dict, or call "
                 "session.update() with one"
             )
         session._replace(dict(content))  # a copy: it may be a view of the session
@@ -161,7 +161,7 @@ class SessionManager(Generic[Request, Text]):
         session._pending = []
         try:
             session._fetched = await self._incoming.aopen(session, self._store)
-        except Exception as error:
+        except Exception as error:  # StoreError, or whatever a user's store raises
             drop_own_frames(error)
             raise
 
@@ -231,7 +231,7 @@ class SessionManager(Generic[Request, Text]):
         """
         revocations = []
         for lineage in lineages:
-            key = key_of_session(lineage)
+            key = session_key(lineage)
             if key not in session._ended:
                 sid = session._sid if lineage == session._root else lineage  # the id that its other events have
                 revocations.append(_Revocation(key, self._caller(session), None, b"", "a session was", sid))
@@ -239,7 +239,7 @@ class SessionManager(Generic[Request, Text]):
 
     def revoke_subject(self, session: Session, subject: str, spared: bytes) -> None:
         """Revoke the sessions of a subject that began until now, except for a lineage, or none if that is empty."""
-        key, caller, what = key_of_subject(subject), self._caller(session), "all sessions of a subject were"
+        key, caller, what = subject_key(subject), self._caller(session), "all sessions of a subject were"
         self._revoke(session, [_Revocation(key, caller, subject, spared, what, session._sid)])
 
     # ---------------------------------------------------------------------------------------------------------- inside
@@ -266,9 +266,9 @@ class SessionManager(Generic[Request, Text]):
         It is the session that came in, also after the request has ended it or removed its subject, until the request
         signs somebody in.
         """
-        keys = [key_of_session(lineage) for lineage in session._lineages()]
+        keys = [session_key(lineage) for lineage in session._lineages()]
         for subject in {session._came_as, session._subject} - {None}:
-            keys.append(key_of_subject(str(subject)))
+            keys.append(subject_key(str(subject)))
         origin = session._origin
         if origin is not None and session._came_as is not None:
             created, lineage = origin.created, session._came_under
@@ -313,7 +313,7 @@ class SessionManager(Generic[Request, Text]):
         :raises StoreError: when the answer is not a bool, because the store's ``revoke`` returns nothing for example.
         """
         if type(done) is not bool:
-            raise StoreError(f"revoke() must return True or False{given(done)}")
+            raise StoreError(f"revoke() must return True or False{got(done)}")
         if not done:
             session._revoked = True
             session._rejected = "revoked"
@@ -360,7 +360,7 @@ def check_application(app: object, kind: Literal["WSGI", "ASGI"]) -> None:
     arguments, other = _CALLS[kind]
     wanted = f"app has to be one of {kind}, a function of {', '.join(arguments)}"
     if not callable(app):
-        raise ConfigError(wanted + given(app))
+        raise ConfigError(wanted + got(app))
     try:
         signature = inspect.signature(app, follow_wrapped=False)  # of what is called, and not of what it wraps
     except (TypeError, ValueError, NameError):  # one in C, or with annotations that name nothing: it does not tell

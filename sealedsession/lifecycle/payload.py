@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from sealedsession.config import SessionConfig
-from sealedsession.errors import NotSerializable, UnsealError
+from sealedsession.errors import NotSerializableError, UnsealError
 from sealedsession.revocation.store import SUBJECT_LENGTH
 from sealedsession.sealing.sealer import JSON, PICKLE, SID_BYTES, Unsealed
 from sealedsession.serialization.limits import TooLarge, TooManyValues
@@ -23,7 +23,7 @@ from sealedsession.session import Session
 Content = tuple[dict[Any, Any], str | None, bytes | None]  # data, subject, root
 
 
-class SessionForm:
+class SessionPayload:
     """Sessions to payloads and back, by one configuration.
 
     :ivar number: the number, in a token, of the serializer that writes.
@@ -57,14 +57,14 @@ class SessionForm:
         :raises UnsealError: ``forbidden_value``
         """
         value = self.loads_payload[unsealed.serializer](unsealed.payload)
-        return (value, None, None) if type(value) is dict else content_of_list(value)
+        return (value, None, None) if type(value) is dict else parse_list(value)
 
     def dumps(self, session: Session, origin: Unsealed | None = None) -> bytes:
         """Write a session.
 
         :param origin: what it came in, whose serializer writes then; None means the configuration's.
         :returns: the very payload that came in where nothing has changed.
-        :raises NotSerializable: naming the path of the value.
+        :raises NotSerializableError: naming the path of the value.
         :raises TooLarge: when the payload would be larger than any that fits.
         """
         value: object = session.copy()
@@ -75,12 +75,12 @@ class SessionForm:
                 return self._write(value)
             return self._dumps[origin.serializer](value, origin.payload)
         except TooManyValues:
-            raise NotSerializable("session", None, self._too_many) from None
-        except NotSerializable as error:
+            raise NotSerializableError("session", None, self._too_many) from None
+        except NotSerializableError as error:
             if type(value) is dict:
                 raise
             path = error.path.replace("session[2]", "session", 1)  # of the three, the application knows this one
-            raise NotSerializable(path, error.type, error.args[2]) from error.__cause__
+            raise NotSerializableError(path, error.type, error.args[2]) from error.__cause__
 
     def sizes(self, session: Session) -> dict[object, int]:
         """For every key the bytes that it and its value take on the wire, largest first; without compression."""
@@ -103,7 +103,7 @@ def _refuse_json(_: bytes) -> NoReturn:
     raise UnsealError("forbidden_value", "a payload in JSON, which is not accepted here")
 
 
-def content_of_list(value: object) -> Content:
+def parse_list(value: object) -> Content:
     """Data, subject and root of a payload that is no dict.
 
     :raises UnsealError: ``forbidden_value``

@@ -5,10 +5,10 @@ in, or when it called `save()`. An emptied session is answered by a deletion.
 
 The middleware adds cookies that nobody asked for: a refresh, because `refresh_interval` has passed; a new seal, because
 a fallback key made the token, or because it has no id and a store needs one; and the deletion of a bad cookie, unless
-that cookie may be valid for another server or in a moment (`NOT_FINAL`) or not all cookies could be read. A browser
-stores cookies in the order of the responses. So such a cookie is sent only if the request is at most `PROMPT` seconds
-old, or the session would soon end: later it could undo what a newer request did, such as a sign-out. It is never sent
-with ``Cache-Control: public``.
+that cookie may be valid for another server or in a moment (`RETRYABLE_REASONS`) or not all cookies could be read. A
+browser stores cookies in the order of the responses. So such a cookie is sent only if the request is at most `PROMPT`
+seconds old, or the session would soon end: later it could undo what a newer request did, such as a sign-out. It is
+never sent with ``Cache-Control: public``.
 """
 
 import math
@@ -17,9 +17,9 @@ from typing import Any, Generic, TypeVar
 
 from sealedsession.config import SessionConfig
 from sealedsession.cookie import LIMIT, MAX_AGE_LIMIT
-from sealedsession.errors import NOT_FINAL, CookieTooLarge, SealError
+from sealedsession.errors import RETRYABLE_REASONS, CookieTooLargeError, SealError
 from sealedsession.events import Kind
-from sealedsession.lifecycle.payload import SessionForm
+from sealedsession.lifecycle.payload import SessionPayload
 from sealedsession.sealing.sealer import SID_BYTES, Sealer, Unsealed
 from sealedsession.serialization.limits import TooLarge
 from sealedsession.session import Session
@@ -100,20 +100,31 @@ PROMPT = 5  # seconds; most requests take less, and few users do two things with
 _SEAL_LENGTH = 80  # characters of a token besides the payload's: head, nonce, times and tag in base64
 
 
-class Outgoing:
+class SessionSaver:
     """Makes the Set-Cookie of responses, by one configuration."""
 
     __slots__ = (
-        "_attributes", "_config", "_deletion", "_events", "_form", "_half_idle", "_headers", "_name", "_needs_sid",
-        "_refresh_interval", "_sealer",
+        "_attributes",
+        "_config",
+        "_deletion",
+        "_events",
+        "_half_idle",
+        "_headers",
+        "_name",
+        "_needs_sid",
+        "_payload_format",
+        "_refresh_interval",
+        "_sealer",
     )  # fmt: skip
 
-    def __init__(self, config: SessionConfig, sealer: Sealer, form: SessionForm, headers: SessionHeaders[Any]) -> None:
+    def __init__(
+        self, config: SessionConfig, sealer: Sealer, form: SessionPayload, headers: SessionHeaders[Any]
+    ) -> None:
         self._config = config
         self._headers = headers
         self._name = str(config.name)
         self._sealer = sealer
-        self._form = form
+        self._payload_format = form
         self._events = config.events
         self._needs_sid = config.store is not None
         self._refresh_interval: int = config.refresh_interval or 0
@@ -133,12 +144,12 @@ class Outgoing:
         try:
             return self._cookie_for(session, request, headers)
         except SealError as error:
-            if isinstance(error, CookieTooLarge):
+            if isinstance(error, CookieTooLargeError):
                 self._events.too_large(error, session._sid)
             if self._is_as_it_came(session):
                 self._events.not_saved(error)
                 return None
-            if not isinstance(error, CookieTooLarge):
+            if not isinstance(error, CookieTooLargeError):
                 raise
             if self._config.oversize == "raise":
                 raise
@@ -160,7 +171,7 @@ class Outgoing:
         """
         try:
             try:
-                self._seal_within_limit(session, self._form.dumps(session), self._sid_to_be(session))
+                self._seal_within_limit(session, self._payload_format.dumps(session), self._sid_to_be(session))
             except TooLarge:
                 raise self._too_large(session) from None
         except SealError:
@@ -175,16 +186,18 @@ class Outgoing:
         if not _same_identity(session, origin):
             return True
         try:
-            return self._form.dumps(session, origin) is not origin.payload
+            return self._payload_format.dumps(session, origin) is not origin.payload
         except TooLarge:
             return True
 
     def size(self, session: Session) -> int:
         """Bytes of name and value that the cookie would take now."""
         try:
-            return len(self._name) + len(self._seal(session, self._form.dumps(session), self._sid_to_be(session)))
+            return len(self._name) + len(
+                self._seal(session, self._payload_format.dumps(session), self._sid_to_be(session))
+            )
         except TooLarge:
-            return self._estimate(self._form.sizes(session))
+            return self._estimate(self._payload_format.sizes(session))
 
     def _cookie_for(self, session: Session, request: Any, headers: Sequence[tuple[Any, Any]]) -> str | None:
         origin = session._origin
@@ -192,7 +205,7 @@ class Outgoing:
         if session._revoked:  # a revoked session has no rights: the only cookie that is sent is the deletion
             return self._deletion if is_empty and session._invalidated else None
         if origin is None and is_empty and not session._save:
-            if session._rejected in NOT_FINAL and not session._invalidated:
+            if session._rejected in RETRYABLE_REASONS and not session._invalidated:
                 return None
             if session._sid is None:
                 return self._deletion_of_rejected(session, headers)
@@ -200,7 +213,7 @@ class Outgoing:
         payload = b""
         try:
             if origin is not None:
-                payload = self._form.dumps(session, origin)
+                payload = self._payload_format.dumps(session, origin)
                 if (
                     payload is origin.payload
                     and not session._save
@@ -219,15 +232,15 @@ class Outgoing:
                         return None
                 elif is_empty and not session._save and session._sid in (None, origin.sid):
                     return self._deletion
-            if origin is None or origin.serializer != self._form.number:
-                payload = self._form.dumps(session)
+            if origin is None or origin.serializer != self._payload_format.number:
+                payload = self._payload_format.dumps(session)
         except TooLarge:
             raise self._too_large(session) from None
-        sid = session._keeper.new_sid() if self._needs_sid and session._sid is None else session._sid
+        sid = session._manager.new_sid() if self._needs_sid and session._sid is None else session._sid
         token = self._seal_within_limit(session, payload, sid, self._config.bind(request))
         session._sid = sid
-        if self._events.hooked:
-            self._events.tell(kind, sid=session._sid, size=len(self._name) + len(token))
+        if self._events.has_hook:
+            self._events.emit(kind, sid=session._sid, size=len(self._name) + len(token))
         if self._config.persistent:
             now = int(self._config.clock())
             remaining = self._config.timeouts.ends(session._created, now, session._lifetime) - now
@@ -256,12 +269,12 @@ class Outgoing:
         token = self._seal(session, payload, sid, binding)
         size = len(self._name) + len(token)
         if size > LIMIT:
-            raise CookieTooLarge(self._name, size, LIMIT, self._form.sizes(session))
+            raise CookieTooLargeError(self._name, size, LIMIT, self._payload_format.sizes(session))
         return token
 
-    def _too_large(self, session: Session) -> CookieTooLarge:
-        by_key = self._form.sizes(session)
-        return CookieTooLarge(self._name, self._estimate(by_key), LIMIT, by_key)
+    def _too_large(self, session: Session) -> CookieTooLargeError:
+        by_key = self._payload_format.sizes(session)
+        return CookieTooLargeError(self._name, self._estimate(by_key), LIMIT, by_key)
 
     def _is_as_it_came(self, session: Session) -> bool:
         """Return whether the application has changed nothing.
@@ -271,12 +284,12 @@ class Outgoing:
         origin = session._origin
         if origin is None or session._save or not _same_identity(session, origin):
             return False
-        return self._form.loads(origin) == (session, session._subject, session._root)
+        return self._payload_format.loads(origin) == (session, session._subject, session._root)
 
     def _seal(self, session: Session, payload: bytes, sid: bytes | None, binding: bytes = b"") -> str:
         return self._sealer.seal(
             payload,
-            serializer=self._form.number,
+            serializer=self._payload_format.number,
             created=session._created,
             sid=sid,
             lifetime=session._lifetime,

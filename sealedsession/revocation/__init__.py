@@ -11,7 +11,7 @@ from sealedsession.revocation.store import RevocationStore as RevocationStore
 from sealedsession.revocation.store import merge as merge
 
 
-def store_of(text: str) -> RevocationStore:
+def store_from_url(text: str) -> RevocationStore:
     """Make the store that the option ``revocation`` names: ``memory``, ``sqlite:PATH`` or a URL of redis-py.
 
     :raises ConfigError: when it names none.

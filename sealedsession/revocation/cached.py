@@ -15,7 +15,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
-from sealedsession.errors import ConfigError, given
+from sealedsession.errors import ConfigError, got
 from sealedsession.revocation.store import Caller, Entry, RevocationStore, check_clock, check_seconds, give_lock
 
 
@@ -41,7 +41,7 @@ class CachedStore(RevocationStore):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if not isinstance(store, RevocationStore):
-            raise ConfigError(f"store has to be a RevocationStore{given(store)}")
+            raise ConfigError(f"store has to be a RevocationStore{got(store)}")
         check_seconds("staleness", staleness)
         if type(size) is not int or size < 1:
             raise ConfigError(f"size has to be a number of keys of at least 1, and {size!r} was given")

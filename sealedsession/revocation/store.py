@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from sealedsession.errors import ConfigError, given
+from sealedsession.errors import ConfigError, got
 
 SUBJECT_LENGTH = 255  # characters
 OF_SESSION, OF_SUBJECT = b"s", b"u"  # how keys begin
@@ -101,19 +101,19 @@ def merge(old: Entry | None, entry: Entry, caller: Caller | None) -> Entry:
     return Entry(max(old.not_before, entry.not_before), spared)
 
 
-def checked_subject(subject: str) -> str:
+def check_subject(subject: str) -> str:
     """Check what a session is to be the session of.
 
     :raises TypeError: when it is no str; ValueError, when it is empty or too long.
     """
     if type(subject) is not str:
-        raise TypeError(f"a subject has to be a str, such as 'user:42'{given(subject)}")
+        raise TypeError(f"a subject has to be a str, such as 'user:42'{got(subject)}")
     if not 0 < len(subject) <= SUBJECT_LENGTH:
         raise ValueError(f"a subject has to be 1 to {SUBJECT_LENGTH} characters long, and this one has {len(subject)}")
     return subject
 
 
-def key_of_session(root: bytes) -> bytes:
+def session_key(root: bytes) -> bytes:
     """The key under which a session is revoked, with all that `regenerate` has made of it.
 
     :param root: its first id, 16 bytes.
@@ -121,7 +121,7 @@ def key_of_session(root: bytes) -> bytes:
     return OF_SESSION + root
 
 
-def key_of_subject(subject: str) -> bytes:
+def subject_key(subject: str) -> bytes:
     """The key under which all sessions of a subject are revoked.
 
     :param subject: the name, such as ``user:42``.
@@ -144,7 +144,7 @@ def check_clock(clock: object) -> None:
     :raises ConfigError: unless it is a function.
     """
     if not callable(clock):
-        raise ConfigError(f"clock has to be a function{given(clock)}")
+        raise ConfigError(f"clock has to be a function{got(clock)}")
 
 
 def give_lock(store: Any) -> None:
@@ -236,4 +236,4 @@ class RevocationStore(ABC):
         :raises StoreError: when that cannot be done.
         :raises TypeError: when the subject is no str; ValueError, when it is empty or too long.
         """
-        self.revoke(key_of_subject(checked_subject(subject)), Entry(int(clock())), ttl)
+        self.revoke(subject_key(check_subject(subject)), Entry(int(clock())), ttl)

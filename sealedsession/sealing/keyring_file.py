@@ -24,7 +24,7 @@ from typing import Any
 
 from sealedsession.errors import ConfigError, drop_own_frames
 from sealedsession.sealing.key_rules import KEY_BYTES, KEYGEN, check_text
-from sealedsession.sealing.keys import UNSET, KeyPair, Keyring, State, warn_if_open
+from sealedsession.sealing.keys import UNSET, KeyPair, Keyring, State, warn_if_world_readable
 
 SIZE_LIMIT = 1 << 20  # bytes, for thousands of keys: a path given by mistake does not fill the memory
 STATES: tuple[State, ...] = ("staged", "primary", "fallback")  # in the order of a key's life
@@ -189,11 +189,11 @@ class KeyringFile:
     def _read(self) -> tuple[Keyring, tuple[int, ...] | None]:
         content, status = read_file(self._path, self._source)
         keyring = _ring(parse(content, self._source), self._source)
-        self._warned = self._warned or warn_if_open(self._path, status)
+        self._warned = self._warned or warn_if_world_readable(self._path, status)
         return keyring, _fingerprint(status)
 
 
-def keyring_of(source: object, report: Callable[[Exception | None], object]) -> Keyring | KeyringFile:
+def keyring_from_source(source: object, report: Callable[[Exception | None], object]) -> Keyring | KeyringFile:
     """Find the keyring that the option ``keyring`` names.
 
     :param source: ``file:PATH``, read again when it changes, or ``env:NAME``, a variable that holds JSON, read once.
@@ -212,7 +212,7 @@ def keyring_of(source: object, report: Callable[[Exception | None], object]) -> 
 
 def _ring(keys: Sequence[StoredKey], source: str) -> Keyring:
     names = ", ".join(f"{key.id} {key.pair.state}" for key in keys)
-    return Keyring.of_pairs([key.pair for key in keys], f"{source} ({names or 'no keys'})")
+    return Keyring.from_pairs([key.pair for key in keys], f"{source} ({names or 'no keys'})")
 
 
 def _fingerprint(status: os.stat_result) -> tuple[int, ...]:
@@ -302,7 +302,7 @@ def find_keys(
     if keyring is not None:
         if validate_key is not None or encrypt_key not in (None, UNSET):
             raise ConfigError("keyring is given, and validate_key or encrypt_key too: a keyring holds all keys")
-        return keyring_of(keyring, report)
+        return keyring_from_source(keyring, report)
     if isinstance(validate_key, Keyring) and validate_key is encrypt_key:
         return validate_key
     if isinstance(validate_key, Keyring) or isinstance(encrypt_key, Keyring):

@@ -24,7 +24,7 @@ from typing import Literal, Self
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from sealedsession.errors import ConfigError, given, without_own_frames
+from sealedsession.errors import ConfigError, got, without_own_frames
 from sealedsession.sealing.key_rules import (
     FILE_LIMIT,
     IN_CODE,
@@ -129,7 +129,7 @@ class Keyring:
         )
 
     @classmethod
-    def of_pairs(cls, pairs: Sequence[KeyPair], option: str) -> Self:
+    def from_pairs(cls, pairs: Sequence[KeyPair], option: str) -> Self:
         """Make a keyring of pairs with states.
 
         :param option: names where they come from, for errors.
@@ -181,7 +181,7 @@ def _resolve_all(option: str, sources: object) -> list[bytes]:
     if isinstance(sources, str | bytes):
         sources = [sources]
     if not isinstance(sources, list | tuple):
-        raise ConfigError(f"{option} has to be a key or a list of keys (str or bytes){given(sources)}")
+        raise ConfigError(f"{option} has to be a key or a list of keys (str or bytes){got(sources)}")
     if not sources:
         raise ConfigError(f"{option}: the list is empty, and needs at least the primary key. {KEYGEN}")
     return [_resolve(option if len(sources) == 1 else f"{option}[{i}]", source) for i, source in enumerate(sources)]
@@ -191,7 +191,7 @@ def _resolve(option: str, source: object) -> bytes:
     if isinstance(source, bytes):
         return check_bytes(option, source)
     if not isinstance(source, str):
-        raise ConfigError(f"{option} has to be str or bytes{given(source)}")
+        raise ConfigError(f"{option} has to be str or bytes{got(source)}")
     kind, _, name = source.partition(":")
     if kind not in ("env", "file") or kind == source:
         return check_text(option, source, IN_CODE)
@@ -218,11 +218,11 @@ def _from_file(where: str, path: str) -> bytes:
     except (OSError, ValueError) as error:
         cause = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
         raise ConfigError(f"{where}: the file cannot be read: {cause}") from None
-    warn_if_open(path, status)
+    warn_if_world_readable(path, status)
     return check_file(where, content)
 
 
-def warn_if_open(path: str, status: os.stat_result) -> bool:
+def warn_if_world_readable(path: str, status: os.stat_result) -> bool:
     """Log a warning if everybody on this machine can read a file of keys.
 
     :returns: whether they can.

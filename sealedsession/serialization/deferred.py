@@ -30,14 +30,14 @@ class Deferred:
         self.made: tuple[object, ...] = ()
 
 
-def holds_deferred(data: Any) -> bool:
+def contains_deferred(data: Any) -> bool:
     """Whether a value is deferred, or anything in it."""
     kind = type(data)
     if kind is Deferred:
         return True
     if kind is dict:
-        return any(map(holds_deferred, data.values()))
-    return (kind is list or kind is tuple) and any(map(holds_deferred, data))
+        return any(map(contains_deferred, data.values()))
+    return (kind is list or kind is tuple) and any(map(contains_deferred, data))
 
 
 def make(value: Any, fetching: bool) -> object:
@@ -58,7 +58,7 @@ def _find_references(value: Any, found: dict[Callable[[list[Any]], list[Any]], l
     """Collect references by their `fetch`, but for those whose data holds what has to be made first."""
     kind = type(value)
     if kind is Deferred:
-        if value.fetch is not None and not holds_deferred(value.data):
+        if value.fetch is not None and not contains_deferred(value.data):
             found.setdefault(value.fetch, []).append(value)
         else:
             _find_references(value.data, found)
@@ -103,7 +103,7 @@ def _released(deferred: Deferred, fetching: bool) -> object:
     if deferred.made:
         return deferred.made[0]
     deferred.data = _release(deferred.data, fetching)
-    if not fetching and holds_deferred(deferred.data):
+    if not fetching and contains_deferred(deferred.data):
         return deferred
     if deferred.fetch is None:
         return deferred.decode(deferred.data)

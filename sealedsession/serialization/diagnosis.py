@@ -9,7 +9,7 @@ import types
 import zoneinfo
 from typing import Any
 
-from sealedsession.errors import NotSerializable
+from sealedsession.errors import NotSerializableError
 from sealedsession.serialization.limits import Limits, TooManyValues
 from sealedsession.serialization.registry import Registry
 
@@ -49,7 +49,7 @@ class FaultFinder:
         self._left = limits.nodes
         self._typed_left = limits.typed
 
-    def find(self, value: object, error: Exception) -> NotSerializable:
+    def find(self, value: object, error: Exception) -> NotSerializableError:
         """The fault of a value that a serializer could not store.
 
         :param error: what the serializer said, for want of a better answer.
@@ -59,15 +59,15 @@ class FaultFinder:
             fault = self._find(value, self._limits.what, ())
         except RecursionError:  # called from deep within the application
             fault = None
-        return fault or NotSerializable(self._limits.what, None, f"it cannot be stored: {error}")
+        return fault or NotSerializableError(self._limits.what, None, f"it cannot be stored: {error}")
 
-    def _find(self, value: Any, path: str, parents: tuple[int, ...]) -> NotSerializable | None:
+    def _find(self, value: Any, path: str, parents: tuple[int, ...]) -> NotSerializableError | None:
         """:param parents: the ids of the values around it."""
         self._left -= 1
         if self._left < 0:
             raise TooManyValues  # what is shared is met wherever it occurs
         if id(value) in parents:
-            return NotSerializable(path, type(value), "it contains itself. Store a value without the circle")
+            return NotSerializableError(path, type(value), "it contains itself. Store a value without the circle")
         inside = (*parents, id(value))
         kind = type(value)
         if kind is int:
@@ -75,7 +75,7 @@ class FaultFinder:
         if kind in _SCALAR:
             return None
         if len(inside) > self._limits.depth:
-            return NotSerializable(path[:60] + "...", kind, f"it is nested more than {self._limits.depth} deep")
+            return NotSerializableError(path[:60] + "...", kind, f"it is nested more than {self._limits.depth} deep")
         if kind is dict:
             return self._in_dict(value, path, inside)
         if kind is list or kind is tuple:
@@ -83,12 +83,12 @@ class FaultFinder:
             return next(filter(None, found), None)
         return self._in_typed(value, path, inside)
 
-    def _in_dict(self, value: dict[Any, Any], path: str, inside: tuple[int, ...]) -> NotSerializable | None:
+    def _in_dict(self, value: dict[Any, Any], path: str, inside: tuple[int, ...]) -> NotSerializableError | None:
         for key, member in value.items():
             member_path = f"{path}[{_short(key)}]"
             key_path = f"{member_path} (the key)"
-            if late := self._registry.late_in(key):
-                return NotSerializable(
+            if late := self._registry.unhashable_during_load(key):
+                return NotSerializableError(
                     key_path, late, f"a value of type {late.__qualname__} cannot be a key, nor in one"
                 )
             fault = self._find(key, key_path, inside) or self._find(member, member_path, inside)
@@ -96,7 +96,7 @@ class FaultFinder:
                 return fault
         return None
 
-    def _in_typed(self, value: Any, path: str, inside: tuple[int, ...]) -> NotSerializable | None:
+    def _in_typed(self, value: Any, path: str, inside: tuple[int, ...]) -> NotSerializableError | None:
         kind = type(value)
         name = f"{kind.__module__}.{kind.__qualname__}"
         self._typed_left -= 1
@@ -105,19 +105,21 @@ class FaultFinder:
         entry = self._registry.by_type.get(kind)
         if entry is None:
             cure = (
-                self._registry.cure_for(kind)
+                self._registry.advice_for(kind)
                 or _instead_of(kind)
                 or "Store plain values (str, int, list, dict, datetime ...), or register the type: "
-                f"{self._registry.written_as}.{_call_to_add(kind)}"
+                f"{self._registry.import_path}.{_call_to_add(kind)}"
             )
-            return NotSerializable(path, kind, f"values of type {name} are not stored in {self._limits.what}s. {cure}")
+            return NotSerializableError(
+                path, kind, f"values of type {name} are not stored in {self._limits.what}s. {cure}"
+            )
         try:
             data: Any = entry.encode(value)
         except Exception as error:  # noqa: BLE001  # an encoder is anybody's code, and its complaint is the message
-            return NotSerializable(path, kind, f"this {name} cannot be stored: {error}")
-        if entry.plain and (late := self._late_within(data)):
+            return NotSerializableError(path, kind, f"this {name} cannot be stored: {error}")
+        if entry.plain and (late := self._unhashable_within(data)):
             problem = f"this {name} cannot be stored with a value of type {late.__qualname__} in it: take plain data"
-            return NotSerializable(path, kind, problem)
+            return NotSerializableError(path, kind, problem)
         if kind in _INSIDE and type(data) is tuple:
             inside = (*inside, id(data))
             data_inside = data[_INSIDE[kind]]
@@ -128,23 +130,23 @@ class FaultFinder:
         try:
             entry.decode(data)
         except Exception as error:  # noqa: BLE001  # likewise
-            return NotSerializable(path, kind, f"this {name} is beyond what a {self._limits.what} takes: {error}")
+            return NotSerializableError(path, kind, f"this {name} is beyond what a {self._limits.what} takes: {error}")
         return None
 
-    def _late_within(self, data: Any) -> type | None:
+    def _unhashable_within(self, data: Any) -> type | None:
         """The type of the first value, in what `plain` speaks of, that is made after the reading."""
         members = data.values() if type(data) is dict else data if type(data) in (list, tuple) else ()
         entry = self._registry.by_type.get(type(data))
         if entry is not None and entry.deferred:
             return type(data)
-        return next(filter(None, map(self._late_within, members)), None)
+        return next(filter(None, map(self._unhashable_within, members)), None)
 
-    def _in_int(self, value: int, path: str) -> NotSerializable | None:
+    def _in_int(self, value: int, path: str) -> NotSerializableError | None:
         if self._limits.takes_int(value):
             return None
         most = 8 * self._limits.int_bytes - 1
         problem = f"it has {value.bit_length()} bits, and {most} is the most. Store it as bytes or str"
-        return NotSerializable(path, int, problem)
+        return NotSerializableError(path, int, problem)
 
 
 def _instead_of(kind: type) -> str:

@@ -20,7 +20,7 @@ from abc import ABCMeta
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
-from sealedsession.errors import ConfigError, SealedSessionError, given
+from sealedsession.errors import ConfigError, SealedSessionError, got
 from sealedsession.serialization import class_codecs as shapes
 from sealedsession.serialization.standard_types import CLASSES, DEFAULT_TYPES, PLAIN
 
@@ -68,7 +68,7 @@ class Registry:
 
     __slots__ = ("by_code", "by_type")
 
-    written_as: ClassVar[str] = "sealedsession.default_registry"  # in the code of an application, for errors
+    import_path: ClassVar[str] = "sealedsession.default_registry"  # in the code of an application, for errors
 
     def __init__(self) -> None:
         self.by_type: dict[type, ValueType] = {}
@@ -97,7 +97,7 @@ class Registry:
         :raises ConfigError: when the type or the code is taken, or the code is not a short string.
         """
         if not isinstance(cls, type):
-            raise ConfigError(f"register() takes a class{given(cls)}")
+            raise ConfigError(f"register() takes a class{got(cls)}")
         if type(code) is not str or not 1 <= len(code) <= _CODE:
             raise ConfigError(f"the code of {cls.__qualname__} has to be a str of 1 to {_CODE} characters")
         if cls in PLAIN or cls in self.by_type:
@@ -162,17 +162,17 @@ class Registry:
         """Whether a type that is not registered has become so now, as one of a family: see references.py."""
         return False
 
-    def late_in(self, key: Any) -> type | None:
+    def unhashable_during_load(self, key: Any) -> type | None:
         """The type of the first value in a key, itself or within tuples and frozensets, that is made only after a
         payload has been read, and so cannot be in what is hashed meanwhile.
         """
         kind = type(key)
         if kind is tuple or kind is frozenset:
-            return next(filter(None, map(self.late_in, key)), None)
+            return next(filter(None, map(self.unhashable_during_load, key)), None)
         entry = self.by_type.get(kind)
         return kind if entry is not None and entry.deferred else None
 
-    def cure_for(self, _: type, /) -> str | None:
+    def advice_for(self, _: type, /) -> str | None:
         """What to do about a value of a type that is not registered, for errors; None where that is to register it."""
         return None
 

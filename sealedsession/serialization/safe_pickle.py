@@ -20,7 +20,7 @@ from io import BytesIO
 from typing import Any
 
 from sealedsession.errors import UnsealError
-from sealedsession.serialization.deferred import Deferred, NotFetched, holds_deferred, make
+from sealedsession.serialization.deferred import Deferred, NotFetched, contains_deferred, make
 from sealedsession.serialization.diagnosis import FaultFinder
 from sealedsession.serialization.limits import DEFAULT_LIMITS, Limits, TooLarge, TooMany, TooManyValues
 from sealedsession.serialization.pickle_grammar import Grammar
@@ -143,10 +143,10 @@ class PickleSerializer:
                 entry = by_code(code)
                 if entry is None:
                     raise _Refused(f"a value of the type {code[:32]!a}, which is not registered")
-                if self.deferred and entry.plain and holds_deferred(data):
+                if self.deferred and entry.plain and contains_deferred(data):
                     raise _Refused(f"a value of the type {code!a}, in whose data there is one that is made afterwards")
                 # What is not searched is its own data, and within others again: each value is searched once in all.
-                if entry.deferred or (self.deferred and entry.fetch is None and holds_deferred(data)):
+                if entry.deferred or (self.deferred and entry.fetch is None and contains_deferred(data)):
                     self.deferred = True
                     return Deferred(entry, data)
                 return entry.decode(data)
@@ -159,7 +159,7 @@ class PickleSerializer:
 
         :param known: a payload that `loads` has accepted. It is returned itself, the same object, when the value
             still serializes to it.
-        :raises NotSerializable: naming the path of the value that cannot be stored.
+        :raises NotSerializableError: naming the path of the value that cannot be stored.
         :raises TooLarge: when the payload would be larger than the limit.
         """
         try:

@@ -60,7 +60,7 @@ class JsonSerializer:
 
         :param known: a payload that `loads` has accepted. It is returned itself, the same object, when the value
             still serializes to it.
-        :raises NotSerializable: naming the path of the value that cannot be stored.
+        :raises NotSerializableError: naming the path of the value that cannot be stored.
         :raises TooLarge: when the payload would be larger than the limit.
         """
         try:
@@ -140,7 +140,7 @@ class JsonSerializer:
         if tag == _TUPLE and type(data) is list:
             return tuple(data)
         if tag == _DICT and type(data) is list and len(data) % 2 == 0:
-            if any(map(self._registry.late_in, data[::2])):
+            if any(map(self._registry.unhashable_during_load, data[::2])):
                 _refuse("a key that cannot be one")
             items = dict(zip(data[::2], data[1::2], strict=True))
             if len(items) * 2 != len(data) or _is_plain_object(items):
@@ -216,7 +216,7 @@ class _Tagger:
         if _is_plain_object(value):
             self._nodes += len(value)  # the keys
             return {key: self.tagged(member, depth) for key, member in value.items()}
-        if any(map(self._registry.late_in, value)):
+        if any(map(self._registry.unhashable_during_load, value)):
             raise ValueError("a key that cannot be one")
         return {_DICT: [self.tagged(part, depth) for item in value.items() for part in item]}
 

@@ -1,8 +1,8 @@
 """Errors of sealed state as responses: a status, and JSON ``{"error": {"code": ..., "message": ...}}``.
 
-A client that sends an old, a foreign or a broken token, or calls what it may not, is told so, and nothing of it is a
-server error. `StateErrors` does that for a WSGI application, `AsgiStateErrors` for an ASGI one: for http, and until a
-response has begun. The messages are for users, and the same whatever the error says: that is for the log.
+`WSGIStateErrorMiddleware` and `ASGIStateErrorMiddleware` answer for an application that lets these errors out: for
+http, and until a response has begun. An old, foreign or broken token is the client's fault, never a server error. The
+messages are for users and do not contain the error's text, which is for the log.
 """
 
 import json
@@ -35,13 +35,13 @@ def response_to(error: StateError | UnsealError) -> tuple[int, bytes]:
     public, and 400 for what is no token or no call.
     """
     if isinstance(error, UnsealError):
-        status, code, message = _CODES.get(error.code, _FOREIGN)
+        status, code, message = _CODES.get(error.reason, _FOREIGN)
     elif isinstance(error, StaleStateError):
-        status, code, message = GONE, error.code, _STALE
+        status, code, message = GONE, error.reason, _STALE
     elif isinstance(error, NotPublicError):
-        status, code, message = FORBIDDEN, error.code, "There is no such public method."
+        status, code, message = FORBIDDEN, error.reason, "There is no such public method."
     else:
-        status, code, message = BAD_REQUEST, error.code, "This is no call that can be carried out."
+        status, code, message = BAD_REQUEST, error.reason, "This is no call that can be carried out."
     return status, json.dumps({"error": {"code": code, "message": message}}).encode()
 
 
@@ -55,7 +55,7 @@ def http_error(error: StateError | UnsealError) -> "WSGIHTTPException":
     return made
 
 
-class StateErrors:
+class WSGIStateErrorMiddleware:
     """WSGI middleware that answers for an application that lets errors of sealed state out.
 
     :param app: the application. Errors of its iterable are answered too, until it has given its first bytes.
@@ -112,7 +112,7 @@ def _answer(error: StateError | UnsealError, environ: dict[str, Any], start_resp
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
 
-class AsgiStateErrors:
+class ASGIStateErrorMiddleware:
     """ASGI middleware that answers for an application that lets errors of sealed state out.
 
     :param app: the application. In a websocket, or once its response has begun, its errors pass.

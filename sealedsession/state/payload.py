@@ -11,7 +11,7 @@ the class and compares the purpose.
 import re
 from typing import Any, cast
 
-from sealedsession.errors import NotSerializable, StateTooLarge, UnsealError
+from sealedsession.errors import NotSerializableError, StateTooLargeError, UnsealError
 from sealedsession.serialization.limits import StateLimits, TooLarge, TooManyValues
 from sealedsession.serialization.registry import Registry
 from sealedsession.serialization.safe_pickle import PickleSerializer
@@ -27,7 +27,7 @@ _TOO_MANY = (
 )
 
 
-class StateForm:
+class StatePayload:
     """States to payloads and back.
 
     :param registry: the types, besides the plain ones, that they can hold.
@@ -42,8 +42,8 @@ class StateForm:
         """Write a value; or, with a code, an object.
 
         :param purpose: of a value.
-        :raises NotSerializable: naming the path of the value that cannot be stored.
-        :raises StateTooLarge: when the payload would be larger than any that is read.
+        :raises NotSerializableError: naming the path of the value that cannot be stored.
+        :raises StateTooLargeError: when the payload would be larger than any that is read.
         """
         content: list[object] = [None, value, purpose] if purpose else [None, value]
         if code is not None:
@@ -53,12 +53,12 @@ class StateForm:
         try:
             return self._serializer.dumps(content)
         except TooManyValues:
-            raise NotSerializable(_path("state", value), None, _TOO_MANY) from None
+            raise NotSerializableError(_path("state", value), None, _TOO_MANY) from None
         except TooLarge:
             sizes = self.sizes(value)
-            raise StateTooLarge(max(_LIMITS.size + 1, sum(sizes.values())), _LIMITS.size, sizes) from None
-        except NotSerializable as error:
-            raise NotSerializable(_path(error.path, value), error.type, error.args[2]) from error.__cause__
+            raise StateTooLargeError(max(_LIMITS.size + 1, sum(sizes.values())), _LIMITS.size, sizes) from None
+        except NotSerializableError as error:
+            raise NotSerializableError(_path(error.path, value), error.type, error.args[2]) from error.__cause__
 
     def loads(self, payload: bytes) -> list[Any]:
         """Read a payload: the list that it is.
@@ -82,7 +82,10 @@ class StateForm:
     def _size(self, value: object) -> int:
         try:
             return len(self._serializer.dumps(value))
-        except (TooLarge, NotSerializable):  # what stands behind the place where the writer stopped may be of any kind
+        except (
+            TooLarge,
+            NotSerializableError,
+        ):  # what stands behind the place where the writer stopped may be of any kind
             return _LIMITS.size
 
 

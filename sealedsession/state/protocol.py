@@ -11,7 +11,7 @@ import math
 import re
 from typing import Any, NamedTuple
 
-from sealedsession.errors import StateError, given
+from sealedsession.errors import StateError, got
 
 _MEMBERS = {"token": str, "method": str, "args": list}
 _SHAPE = 'a call has to be JSON such as {"token": "...", "method": "...", "args": []}'
@@ -34,7 +34,7 @@ def read_token(body: bytes, longest: int) -> str:
     :raises StateError: if the body is longer, or does not begin with a token.
     """
     if not isinstance(body, bytes | bytearray | memoryview):
-        raise TypeError(f"the body of a call has to be bytes{given(body)}")
+        raise TypeError(f"the body of a call has to be bytes{got(body)}")
     if len(body) > longest:
         raise StateError(f"a call of {len(body)} bytes, and {longest} is the most")
     match = _TOKEN.match(body)

@@ -22,13 +22,13 @@ class StateRegistry(Registry):
 
     __slots__ = ("_families",)
 
-    written_as: ClassVar[str] = "registry"  # there is no default one
+    import_path: ClassVar[str] = "registry"  # there is no default one
 
     def __init__(self) -> None:
         super().__init__()
         self._families: dict[type, ValueType] = {}
 
-    def register_family(
+    def register_base(
         self,
         base: type,
         code: str,

@@ -14,7 +14,7 @@ from traceback import walk_tb
 from types import FunctionType, MemberDescriptorType
 from typing import Any, ClassVar, TypeVar, cast
 
-from sealedsession.errors import ConfigError, NotPublicError, NotSerializable, StaleStateError, StateError, given
+from sealedsession.errors import ConfigError, NotPublicError, NotSerializableError, StaleStateError, StateError, got
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 State = TypeVar("State", bound="Resumable")
@@ -31,7 +31,7 @@ def public(method: Method | None = None, /) -> Method:
     if method is None:
         raise ConfigError("public() was called without a method: write @public, without parentheses")
     if type(method) is not FunctionType:
-        raise ConfigError(f"@public marks the methods of a class{given(method)}")
+        raise ConfigError(f"@public marks the methods of a class{got(method)}")
     setattr(method, _PUBLIC, method)
     return method
 
@@ -90,14 +90,16 @@ class Resumable:
     def state(self) -> dict[str, Any]:
         """What is sealed, besides the arguments of `load`: public attributes that were not set by it.
 
-        :raises NotSerializable: for an attribute that has the name of a method.
+        :raises NotSerializableError: for an attribute that has the name of a method.
         """
         loaded = loaded_with(self).names
         kept = {name: value for name, value in vars(self).items() if name[:1] != "_" and name not in loaded}
         for name in self._sealedsession_taken.intersection(kept):
             if not isinstance(_static(type(self), name), cached_property):  # that is computed again
                 where = f"{type(self).__qualname__}.{name}"
-                raise NotSerializable(where, type(kept[name]), "it has the name of a method, and could not be put back")
+                raise NotSerializableError(
+                    where, type(kept[name]), "it has the name of a method, and could not be put back"
+                )
             del kept[name]
         return kept
 
@@ -123,11 +125,13 @@ class Resumable:
 def loaded_with(target: Resumable) -> _Loading:
     """What an object was loaded with.
 
-    :raises NotSerializable: when it was not.
+    :raises NotSerializableError: when it was not.
     """
     if target._sealedsession is None:
         name = type(target).__qualname__
-        raise NotSerializable(name, type(target), f"{name}.__init__ does not call super().__init__(), which loads it")
+        raise NotSerializableError(
+            name, type(target), f"{name}.__init__ does not call super().__init__(), which loads it"
+        )
     return target._sealedsession
 
 
@@ -195,7 +199,7 @@ def _is_method(member: object) -> bool:
     return inspect.isroutine(member) or isinstance(member, property)
 
 
-def check_made(cls: type[Resumable]) -> None:
+def check_resumable(cls: type[Resumable]) -> None:
     """Refuse a class whose objects are not loaded when they are made.
 
     :raises ConfigError: for a dataclass whose ``__init__`` calls no other, nor ``__post_init__``, which can.

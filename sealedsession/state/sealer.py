@@ -19,22 +19,22 @@ from typing import Any, overload
 
 from sealedsession.errors import (
     ConfigError,
-    NotSerializable,
+    NotSerializableError,
     StaleStateError,
     StateError,
-    StateTooLarge,
+    StateTooLargeError,
     UnsealError,
-    given,
+    got,
     without_own_frames,
 )
 from sealedsession.events import EventHook, Events
-from sealedsession.sealing.keyring_file import KeyringFile, keyring_of
+from sealedsession.sealing.keyring_file import KeyringFile, keyring_from_source
 from sealedsession.sealing.keys import Keyring, KeySource
 from sealedsession.sealing.sealer import Sealer
 from sealedsession.serialization.registry import Registry, default_registry
-from sealedsession.state.payload import StateForm
+from sealedsession.state.payload import StatePayload
 from sealedsession.state.protocol import read_call, read_token, write_answer
-from sealedsession.state.resumable import Resumable, State, check_made, resume
+from sealedsession.state.resumable import Resumable, State, check_resumable, resume
 
 
 class ResumableClasses:
@@ -58,7 +58,7 @@ class ResumableClasses:
         if not (isinstance(cls, type) and issubclass(cls, Resumable)):
             raise ConfigError(f"{cls!r} is not a subclass of Resumable: nothing else can be resumed")
         name = cls.__qualname__
-        check_made(cls)
+        check_resumable(cls)
         code = name if code is None else code
         if type(code) is not str or not code:
             raise ConfigError(f"the code of {name} has to be a str, and not an empty one")
@@ -74,13 +74,13 @@ class ResumableClasses:
     def code_of(self, target: Resumable) -> str:
         """The code of an object's class.
 
-        :raises NotSerializable: when it has none.
+        :raises NotSerializableError: when it has none.
         """
         code = self._codes.get(type(target))
         if code is None:
             name = type(target).__qualname__
             problem = "its class is not registered: put register above it, as a decorator"
-            raise NotSerializable(name, type(target), problem)
+            raise NotSerializableError(name, type(target), problem)
         return code
 
     def find(self, code: str) -> type[Resumable] | None:
@@ -118,9 +118,9 @@ def check_options(
     if type(max_age) is not int or not 0 < max_age < 2**32:
         raise ConfigError("max_age has to be an int of seconds, 1 to 2**32 - 1")
     if not isinstance(registry, Registry):
-        raise ConfigError(f"registry has to be a Registry or StateRegistry{given(registry)}")
+        raise ConfigError(f"registry has to be a Registry or StateRegistry{got(registry)}")
     if type(compress) is not bool:
-        raise ConfigError(f"compress has to be True or False{given(compress)}")
+        raise ConfigError(f"compress has to be True or False{got(compress)}")
     if type(max_size) is not int or not _LEAST_SIZE <= max_size <= MAX_SIZE:
         raise ConfigError(f"max_size has to be an int of characters, {_LEAST_SIZE} to {MAX_SIZE}")
     # In the purpose of the keys it stands between colons.
@@ -129,12 +129,12 @@ def check_options(
     if type(leeway) is not int or not 0 <= leeway <= 600:
         raise ConfigError("leeway has to be an int of seconds, 0 to 600: it covers differing clocks, not time zones")
     if on_event is not None and not callable(on_event):
-        raise ConfigError(f"on_event has to be a function of an event{given(on_event)}")
+        raise ConfigError(f"on_event has to be a function of an event{got(on_event)}")
     if not callable(clock):
-        raise ConfigError(f"clock has to be a function that gives seconds{given(clock)}")
+        raise ConfigError(f"clock has to be a function that gives seconds{got(clock)}")
 
 
-def keys_of(
+def resolve_keys(
     validate_key: Any, encrypt_key: Any, keyring: Any, events: Events, clock: Callable[[], float]
 ) -> Keyring | KeyringFile:
     """The keys that the options name, with which tokens are encrypted."""
@@ -143,7 +143,7 @@ def keys_of(
         for option, key in pair.items():
             if not isinstance(key, str | bytes | list | tuple | None):
                 raise ConfigError(
-                    f"{option} has to be a key or a list of keys (str or bytes){given(key)}. "
+                    f"{option} has to be a key or a list of keys (str or bytes){got(key)}. "
                     "A StateSealer takes keys as a SessionConfig does, and no config"
                 )
         if missing := [option for option, key in pair.items() if key is None]:
@@ -155,7 +155,7 @@ def keys_of(
         return Keyring(validate_key, encrypt_key)
     if validate_key is not None or encrypt_key is not None:
         raise ConfigError("keyring is given, and validate_key or encrypt_key too: a keyring holds all keys")
-    keys = keyring_of(keyring, events.keyring)
+    keys = keyring_from_source(keyring, events.keyring)
     ring = keys if isinstance(keys, Keyring) else keys.current(int(clock()))
     if ring.pairs[0].encrypt is None:
         raise ConfigError("keyring has keys without an encrypt_key: state is always encrypted")
@@ -214,11 +214,11 @@ class StateSealer:
             clock=clock,
         )
         self._events = Events(name, on_event, self._hash_key, "state")
-        self._keys = keys_of(validate_key, encrypt_key, keyring, self._events, clock)
+        self._keys = resolve_keys(validate_key, encrypt_key, keyring, self._events, clock)
         self._clock = clock
         self._max_size = max_size
         self._classes = ResumableClasses()
-        self._form = StateForm(registry)
+        self._payload_format = StatePayload(registry)
 
         @lru_cache(_SEALERS)
         def sealer_of(session_id: str, user: str) -> Sealer:
@@ -259,8 +259,8 @@ class StateSealer:
         :param user: the name of who is signed in, or nothing.
         :param purpose: what a plain value is for, such as ``"basket"``. Only `unseal` with the same purpose opens it.
             An object has none: its class stands for it.
-        :raises NotSerializable: naming the path of the value that cannot be stored.
-        :raises StateTooLarge: when the token would be longer than ``max_size``.
+        :raises NotSerializableError: naming the path of the value that cannot be stored.
+        :raises StateTooLargeError: when the token would be longer than ``max_size``.
         """
         sealer = self._sealer_of(*_owner(session_id, user))
         _check_purpose(purpose)
@@ -268,14 +268,14 @@ class StateSealer:
         if code is not None and purpose:
             raise TypeError(f"purpose is for plain values, and {type(value).__qualname__} is a Resumable: leave it out")
         try:
-            token = sealer.seal(self._form.dumps(value, code, purpose), created=int(self._clock()))
+            token = sealer.seal(self._payload_format.dumps(value, code, purpose), created=int(self._clock()))
             if len(token) > self._max_size:
-                raise StateTooLarge(len(token), self._max_size, self._form.sizes(value))
-        except StateTooLarge as error:
+                raise StateTooLargeError(len(token), self._max_size, self._payload_format.sizes(value))
+        except StateTooLargeError as error:
             self._events.too_large(error, _sid(session_id))
             raise
-        if self._events.hooked:
-            self._events.tell("sealed", sid=_sid(session_id), size=len(token))
+        if self._events.has_hook:
+            self._events.emit("sealed", sid=_sid(session_id), size=len(token))
         return token
 
     def unseal(self, token: str, *, session_id: str, user: str = "", purpose: str = "") -> Any:
@@ -382,7 +382,7 @@ class StateSealer:
         try:
             if not isinstance(token, str):
                 raise UnsealError("malformed", f"a {type(token).__name__} for a token")
-            content = self._form.loads(_payload(sealer, token))
+            content = self._payload_format.loads(_payload(sealer, token))
             if cls is None:
                 _check_plain(content, purpose)
             else:
@@ -390,8 +390,8 @@ class StateSealer:
         except UnsealError as error:
             self._events.rejected(error, _sid(session_id))
             raise
-        if self._events.hooked:
-            self._events.tell("opened", sid=_sid(session_id))
+        if self._events.has_hook:
+            self._events.emit("opened", sid=_sid(session_id))
         return content
 
     def _check_class(self, content: list[Any], cls: type[Resumable]) -> None:
@@ -417,15 +417,15 @@ def _payload(sealer: Sealer, token: str) -> bytes:
     try:
         return sealer.unseal(token.encode("latin-1", "replace")).payload
     except UnsealError as error:
-        if error.code != "bad_signature":
+        if error.reason != "bad_signature":
             raise
         detail = "a token of another session, user or sealer's name, or one that was tampered with"
-        raise UnsealError(error.code, detail) from None
+        raise UnsealError(error.reason, detail) from None
 
 
 def _check_purpose(purpose: object) -> None:
     if not isinstance(purpose, str):
-        raise TypeError(f"purpose has to be a str{given(purpose)}")
+        raise TypeError(f"purpose has to be a str{got(purpose)}")
 
 
 def _check_plain(content: list[Any], purpose: str) -> None:
@@ -443,7 +443,7 @@ def _owner(session_id: object, user: object) -> tuple[str, str]:
         return session_id, user
     for name, value in (("session_id", session_id), ("user", user)):
         if not isinstance(value, str):
-            raise TypeError(f"{name} has to be a str{given(value)}")
+            raise TypeError(f"{name} has to be a str{got(value)}")
     if not session_id:
         raise ValueError("session_id is empty: state belongs to a session, such as session.id")
     return str(session_id), str(user)

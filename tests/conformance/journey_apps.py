@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sealedsession import asgi as asgi_door
 from sealedsession import wsgi as wsgi_door
-from sealedsession.errors import CookieTooLarge
+from sealedsession.errors import CookieTooLargeError
 
 IDLE_TIMEOUT, REFRESH_INTERVAL = 1000, 100  # seconds
 OLD = ("L2Y0Z3fREApcKqjQ1-5im1yDuPovUzVKx5plVATACO4", "nVrAjanE_Tr7gxWPUw3qHDpsRwra9JzaiZWEOZ_G9bw")
@@ -61,7 +61,7 @@ def plain_wsgi(environ, start_response):
     body = act(path, session, environ.get("other.session"))
     try:
         start_response("200 OK", headers)
-    except CookieTooLarge as error:
+    except CookieTooLargeError as error:
         body = shrink(path, session, error)
         start_response("413 Content Too Large", headers)
     return [body.encode()]
@@ -73,7 +73,7 @@ async def plain_asgi(scope, receive, send):
     body = act(path, session, scope.get("other"))
     try:
         await send(start)
-    except CookieTooLarge as error:
+    except CookieTooLargeError as error:
         body = shrink(path, session, error)
         await send({**start, "status": 413})
     await send({"type": "http.response.body", "body": body.encode()})

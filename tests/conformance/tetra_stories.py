@@ -36,7 +36,7 @@ from tetra_shop.models import Item, Kind
 from tetra_shop.parts import Basket, Card, Price, Shelf, shop
 from tetra_shop.setup import Money
 
-from sealedsession.errors import NotSerializable, StateTooLarge, UnsealError
+from sealedsession.errors import NotSerializableError, StateTooLargeError, UnsealError
 from sealedsession.integrations import tetra
 from sealedsession.integrations.django import conf
 from sealedsession.state.registry import StateRegistry
@@ -260,7 +260,7 @@ def test_only_registered_components_are_sealed():
 
     loose = Loose.__new__(Loose)
     loose.request = make_request()
-    with pytest.raises(NotSerializable, match="Loose: it is not registered in a library of Tetra"):
+    with pytest.raises(NotSerializableError, match="Loose: it is not registered in a library of Tetra"):
         state.encode_component(loose)
 
 
@@ -278,14 +278,14 @@ def test_a_component_that_is_gone(monkeypatch):
 @ours
 def test_what_is_not_registered_names_its_path():
     """A value of any other class is refused when it is sealed, and the error says where it is."""
-    with pytest.raises(NotSerializable, match=re.escape("Basket['thing'][0]['of']: values of type re.Pattern")):
+    with pytest.raises(NotSerializableError, match=re.escape("Basket['thing'][0]['of']: values of type re.Pattern")):
         state.encode_component(basket_of([{"of": re.compile("x")}]))
 
 
 @ours
 def test_no_room():
     """A component that holds too much is an error that names what holds it."""
-    with pytest.raises(StateTooLarge, match="'thing'"):
+    with pytest.raises(StateTooLargeError, match="'thing'"):
         state.encode_component(basket_of("".join(map(chr, range(1000, 60_000)))))
 
 
@@ -348,7 +348,7 @@ def test_types_of_the_project():
 def test_slots_of_a_nameless_template():
     """A block in a template that was made of a string could not be found again, and is not sealed."""
     page = Template("{% load tetra %}{% shop.Card %}{% slot title %}x{% endslot %}{% /shop.Card %}")
-    with pytest.raises(NotSerializable, match=r"Card\['_slots'\].*its template has no name"):
+    with pytest.raises(NotSerializableError, match=r"Card\['_slots'\].*its template has no name"):
         page.render(RequestContext(make_request()))
 
 
@@ -374,7 +374,7 @@ def test_tokens_grow_old():
     now += 61  # the clocks of two machines may differ by 60
     with pytest.raises(UnsealError) as caught:
         back(token, Basket, request)
-    assert caught.value.code == "expired_idle"
+    assert caught.value.reason == "expired_idle"
 
 
 @ours
@@ -413,7 +413,7 @@ def test_uploads_elsewhere_are_nobodys(uploads, tmp_path):
     """A file that is not among the uploads is not sealed; one that is gone is None, and no other one is made."""
     (tmp_path / "secret.txt").write_text("secret")
     upload = NamedTemporaryUploadedFile("x.txt", "text/plain", 6, "utf-8", temp_path=str(tmp_path / "secret.txt"))
-    with pytest.raises(NotSerializable, match=r"Basket\['thing'\].*it is not in"):
+    with pytest.raises(NotSerializableError, match=r"Basket\['thing'\].*it is not in"):
         state.encode_component(basket_of(upload))
     gone = NamedTemporaryUploadedFile("x.txt", "text/plain", 6, "utf-8")
     basket = basket_of(gone)
@@ -476,7 +476,7 @@ def test_forged_data_is_refused(code, data):
     request = make_request()
     with pytest.raises(UnsealError) as caught:
         back(forge(code, data, request), Basket, request)
-    assert caught.value.code == "forbidden_value"
+    assert caught.value.reason == "forbidden_value"
 
 
 @ours
@@ -502,7 +502,7 @@ def test_what_is_in_the_way_of_a_method(monkeypatch):
     basket.total = 9
     token = state.encode_component(basket)
     basket.write = "by hand"
-    with pytest.raises(NotSerializable, match=r"Basket\.write: it has the name of a method"):
+    with pytest.raises(NotSerializableError, match=r"Basket\.write: it has the name of a method"):
         state.encode_component(basket)
     for member in (lambda basket: 9, property(lambda basket: 9), classmethod(lambda cls: 9), staticmethod(lambda: 9)):
         monkeypatch.setattr(Basket, "total", member, raising=False)
@@ -565,7 +565,7 @@ def test_what_has_a_name_of_the_class():
     """An attribute under a name that Tetra keeps in the class is an error when the component is sealed."""
     basket = basket_of(1)
     basket.style = "by hand"
-    with pytest.raises(NotSerializable, match=r"Basket\.style"):
+    with pytest.raises(NotSerializableError, match=r"Basket\.style"):
         state.encode_component(basket)
 
 
@@ -602,7 +602,7 @@ def test_a_pickle_is_not_a_token():
     token = state._get_fernet_for_request(request).encrypt(gzip.compress(pickle.dumps(Bomb()))).decode()
     with pytest.raises(UnsealError) as caught:
         back(token, Basket, request)
-    assert caught.value.code in ("malformed", "unknown_key")
+    assert caught.value.reason in ("malformed", "unknown_key")
     assert not Bomb.went_off
 
 
@@ -614,7 +614,7 @@ def test_a_pickle_is_not_a_token():
         "django.contrib.auth.middleware.AuthenticationMiddleware",
         "django.contrib.messages.middleware.MessageMiddleware",
         "tetra.middleware.TetraMiddleware",
-        "sealedsession.integrations.django.middleware.StateErrorsMiddleware",
+        "sealedsession.integrations.django.middleware.StateErrorMiddleware",
     ],
 )
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def available() -> dict[str, Reader]:
 def is_clean(error: BaseException) -> bool:
     """Whether our reader refused as it must: with its one error, and not because memory ran out."""
     cause = error.__cause__
-    return isinstance(error, UnsealError) and error.code == "forbidden_value" and not isinstance(cause, MemoryError)
+    return isinstance(error, UnsealError) and error.reason == "forbidden_value" and not isinstance(cause, MemoryError)
 
 
 def prepare() -> None:

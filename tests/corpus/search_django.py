@@ -22,7 +22,7 @@ from forging import ForgingRegistry, forged
 
 from sealedsession.errors import SealedSessionError, StaleStateError, UnsealError
 from sealedsession.integrations.django.values import DjangoRegistry, registry
-from sealedsession.state.payload import StateForm
+from sealedsession.state.payload import StatePayload
 from tests.corpus.search import Found, cost
 
 PRIME = 2**61 - 1
@@ -60,8 +60,8 @@ STEPS: dict[str, Any] = {
     "union of filters": ("union", True, [(BOOK, "", None, [("filter", ["OR", False, *[("pages", 1)] * 30])])]),
 }
 QUICK = ("filter", "negation", "long path", "related", "aggregate", "union", "reversed")
-_sealer = StateForm(registry)
-_forger = StateForm(ForgingRegistry())
+_sealer = StatePayload(registry)
+_forger = StatePayload(ForgingRegistry())
 
 
 def _payload(value: Any) -> bytes | None:
@@ -137,6 +137,6 @@ def _forms() -> Iterator[Found]:
         forging = DjangoRegistry()
         cls = type("Forged", (tuple,), {})
         forging.register(cls, "wide", encode=tuple, decode=cls)
-        payload = StateForm(forging).dumps([cls((None, {}, None, None)) for _ in range(number)], None)
-        form = StateForm(made)
+        payload = StatePayload(forging).dumps([cls((None, {}, None, None)) for _ in range(number)], None)
+        form = StatePayload(made)
         yield Found("form", f"{number} forms of {fields} fields", len(payload), cost(partial(form.loads, payload)))

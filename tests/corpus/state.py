@@ -47,7 +47,7 @@ def open_token(token: bytes) -> object:
     try:
         thing = states.resume(token.decode(), **OWNER, cls=Thing)
     except UnsealError as error:
-        if error.code != "bad_signature":
+        if error.reason != "bad_signature":
             raise
         return states.unseal(token.decode(), **OWNER)
     return [thing.argument, thing.state]

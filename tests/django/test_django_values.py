@@ -26,7 +26,7 @@ from django.utils.translation import gettext_lazy
 from forging import forged
 from testapp.models import Author, Book, Tag
 
-from sealedsession.errors import ConfigError, NotSerializable, StaleStateError, UnsealError
+from sealedsession.errors import ConfigError, NotSerializableError, StaleStateError, UnsealError
 from sealedsession.integrations.django import blocks, budget
 from sealedsession.integrations.django.values import DjangoRegistry
 from sealedsession.state.sealer import StateSealer
@@ -161,9 +161,9 @@ def test_blocks_without_a_name(sealer: StateSealer) -> None:
         (alone.get_template("a.html"), "the block 'a' is not found in the template 'a.html', or twice"),
     ):
         (node,) = template.nodelist.get_nodes_by_type(BlockNode)
-        with pytest.raises(NotSerializable, match=problem):
+        with pytest.raises(NotSerializableError, match=problem):
             sealer.seal(node, session_id="s")
-    with pytest.raises(NotSerializable, match="of no template"):
+    with pytest.raises(NotSerializableError, match="of no template"):
         sealer.seal(BlockNode("a", []), session_id="s")
 
 
@@ -208,7 +208,7 @@ def test_a_template_with_a_long_name(templates: Path, sealer: StateSealer) -> No
     directory = "/".join("a" * 60 for _ in range(5))
     (templates / directory).mkdir(parents=True)
     (templates / directory / "page.html").write_text("{% block foot %}{% endblock %}")
-    with pytest.raises(NotSerializable, match="a name of a template or a block has at most 255 characters"):
+    with pytest.raises(NotSerializableError, match="a name of a template or a block has at most 255 characters"):
         sealer.seal(block("foot", f"{directory}/page.html"), session_id="s")
 
 
@@ -346,7 +346,7 @@ def test_forms_are_few(values: list[tuple[str, Any]], wide_sealer: StateSealer, 
     """A payload of more forms, or fields in them, than a page has is refused before the last of them are made."""
     with pytest.raises(UnsealError, match="more than 16 forms, or 512 fields") as caught:
         wide_sealer.unseal(forge_forms(keys, values), session_id="s")
-    assert caught.value.code == "forbidden_value"
+    assert caught.value.reason == "forbidden_value"
 
 
 @pytest.mark.usefixtures("db")
@@ -370,7 +370,7 @@ def test_a_page_of_forms(wide_sealer: StateSealer) -> None:
 @pytest.mark.parametrize("page", [[Search() for _ in range(17)], [Wide() for _ in range(9)]], ids=["forms", "fields"])
 def test_forms_that_would_not_be_opened(page: list[Any], wide_sealer: StateSealer) -> None:
     """More forms than can be opened are not sealed, and the error names the place of the first one too many."""
-    with pytest.raises(NotSerializable, match="one of too many") as caught:
+    with pytest.raises(NotSerializableError, match="one of too many") as caught:
         wide_sealer.seal(page, session_id="s")
     assert caught.value.path == f"state[{len(page) - 1}]"
 
@@ -382,7 +382,7 @@ def test_forms_have_to_be_registered(sealer: StateSealer) -> None:
         pass
 
     for form in (Search(), Deeper()):
-        with pytest.raises(NotSerializable):
+        with pytest.raises(NotSerializableError):
             sealer.seal(form, session_id="s")
 
 
@@ -396,7 +396,7 @@ def test_how_forms_are_registered(sealer: StateSealer) -> None:
         (ada.books, r"Seal its query set: \.all\(\)$"),
         (threading.Lock(), rf"or register the type: {ours}\.register\("),
     ):
-        with pytest.raises(NotSerializable, match=problem):
+        with pytest.raises(NotSerializableError, match=problem):
             sealer.seal([value], session_id="s")
 
 
@@ -483,7 +483,7 @@ def test_lazy_text(reopened: Reopened) -> None:
 @override_settings(ROOT_URLCONF=())
 def test_a_lazy_value_that_fails(sealer: StateSealer) -> None:
     """What it says when it is resolved is the reason why it cannot be sealed."""
-    with pytest.raises(NotSerializable, match="'nowhere' is not a valid view function"):
+    with pytest.raises(NotSerializableError, match="'nowhere' is not a valid view function"):
         sealer.seal(reverse_lazy("nowhere"), session_id="s")
 
 

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from testapp.models import Author, Book, Tag
 
-from sealedsession.errors import NotSerializable, StaleStateError, UnsealError
+from sealedsession.errors import NotSerializableError, StaleStateError, UnsealError
 from sealedsession.integrations.django.recipes import _STEPS
 from sealedsession.integrations.django.values import DjangoRegistry, registry
 from sealedsession.state.sealer import StateSealer
@@ -499,7 +499,7 @@ def test_what_would_be_followed_alone_is_not_sealed(
     monkeypatch.setattr(field, "get_prep_value", lambda value: value)
     monkeypatch.setattr(field, "get_db_prep_value", lambda value, *_, **__: value.value)
     queryset = Book.objects.filter(title=Access.READ)
-    with pytest.raises(NotSerializable, match=r"with a value of type Access in it: take plain data") as caught:
+    with pytest.raises(NotSerializableError, match=r"with a value of type Access in it: take plain data") as caught:
         StateSealer(**keys, registry=knowing).seal([queryset], session_id="s")
     assert (caught.value.path, caught.value.type) == ("state[0]", type(queryset))
 
@@ -552,7 +552,7 @@ def test_what_is_no_recipe_is_refused(name: str, open_forged: Open) -> None:
     """Data of any other form is refused as a forgery, wherever it is in the recipe, and the model is not asked."""
     with CaptureQueriesContext(connection) as queries, pytest.raises(UnsealError) as caught:
         open_forged(MALFORMED[name])
-    assert caught.value.code == "forbidden_value"
+    assert caught.value.reason == "forbidden_value"
     assert not any("testapp_book" in query["sql"] for query in queries)
 
 

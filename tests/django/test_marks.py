@@ -7,9 +7,9 @@ import pytest
 from django.db.models import Count, F, FloatField, Q, Sum, Value
 from testapp.models import Author, Book, Tag
 
-from sealedsession.errors import NotSerializable
+from sealedsession.errors import NotSerializableError
 from sealedsession.integrations.django import marks, querysets
-from sealedsession.integrations.django.marks import mark_of
+from sealedsession.integrations.django.marks import fingerprint
 from sealedsession.state.sealer import StateSealer
 
 books, authors = Book.objects, Author.objects
@@ -61,8 +61,8 @@ DIFFERENT: dict[str, tuple[Any, Any]] = {
 def test_two_that_are_not_the_same(name: str) -> None:
     """What finds other rows, or finds them in another form, has another mark."""
     one, other = DIFFERENT[name]
-    assert mark_of(one) != mark_of(other)
-    assert mark_of(one) == mark_of(one.all())
+    assert fingerprint(one) != fingerprint(other)
+    assert fingerprint(one) == fingerprint(one.all())
 
 
 def test_the_order_of_joins_makes_no_difference() -> None:
@@ -72,7 +72,7 @@ def test_the_order_of_joins_makes_no_difference() -> None:
     conditions = Q(publisher__name="A") & Q(author__name="B")
     one, other = books.filter(conditions), ordered.order_by().filter(conditions).order_by()
     assert str(one.query) != str(other.query)
-    assert mark_of(one) == mark_of(other)
+    assert fingerprint(one) == fingerprint(other)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,9 @@ def test_what_was_misread_is_not_sealed(steps: Any, sealer: StateSealer, monkeyp
     queryset = books.filter(title="A")
     assert sealer.seal(queryset, session_id="s")
     monkeypatch.setattr(querysets, "explanations", lambda *_: iter([steps]))
-    with pytest.raises(NotSerializable, match="the way in which its filters, annotations and values were put together"):
+    with pytest.raises(
+        NotSerializableError, match="the way in which its filters, annotations and values were put together"
+    ):
         sealer.seal(queryset, session_id="s")
 
 
@@ -113,9 +115,9 @@ def followed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 def test_explaining_ends(part: Any, sealer: StateSealer, followed: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """A query that no recipe makes is given up after 64 of them, and the search for the fault does not begin anew."""
     marks = itertools.count()
-    monkeypatch.setattr(querysets, "mark_of", lambda _: next(marks))
+    monkeypatch.setattr(querysets, "fingerprint", lambda _: next(marks))
     monkeypatch.setattr(querysets, "explanations", lambda *_: itertools.repeat([("filter", ("title__exact", "A"))]))
-    with pytest.raises(NotSerializable, match="the way in which its filters") as caught:
+    with pytest.raises(NotSerializableError, match="the way in which its filters") as caught:
         sealer.seal({"a": [part]}, session_id="s")
     assert caught.value.path == "state['a'][0]"
     assert len(followed) == 64
@@ -127,7 +129,7 @@ def test_explanations_share_a_budget(sealer: StateSealer, followed: list[Any], m
     of_first = itertools.chain(itertools.repeat([("none",)], 9), [[("order_by", ["title"])]])
     readings = iter([itertools.chain(itertools.repeat(long, 9), of_first), itertools.repeat(long)])
     monkeypatch.setattr(querysets, "explanations", lambda *_: next(readings))
-    with pytest.raises(NotSerializable, match="nodes") as caught:
+    with pytest.raises(NotSerializableError, match="nodes") as caught:
         sealer.seal([books.order_by("title"), books.order_by("pages")], session_id="s")
     assert caught.value.path == "state[1]"
     assert len(followed) < 64
@@ -136,7 +138,7 @@ def test_explanations_share_a_budget(sealer: StateSealer, followed: list[Any], m
 def test_a_fault_elsewhere_explains_nothing_again(sealer: StateSealer, followed: list[Any]) -> None:
     """The search for a value that cannot be stored takes the recipes that were found before."""
     state = [books.filter(title="A"), books.order_by("title"), object()]
-    with pytest.raises(NotSerializable) as caught:
+    with pytest.raises(NotSerializableError) as caught:
         sealer.seal(state, session_id="s")
     assert caught.value.path == "state[2]"
     assert len(followed) == 2
@@ -148,7 +150,7 @@ def test_what_could_not_be_opened_together_is_not_sealed(sealer: StateSealer) ->
     """Query sets that are within the bounds one by one, and together would be refused when opened, are not sealed."""
     one = books.exclude(Q(*[("title", str(n)) for n in range(150)], _connector=Q.OR))
     assert sealer.unseal(sealer.seal([one, one.all()], session_id="s"), session_id="s")
-    with pytest.raises(NotSerializable, match="nodes") as caught:
+    with pytest.raises(NotSerializableError, match="nodes") as caught:
         sealer.seal([one.all() for _ in range(9)], session_id="s")
     assert caught.value.path.startswith("state[")
 
@@ -158,7 +160,7 @@ def test_the_pattern_of_aliases_is_made_once(monkeypatch: pytest.MonkeyPatch) ->
     made: list[str] = []
     compile_pattern = marks.re.compile
     monkeypatch.setattr(marks.re, "compile", lambda pattern, *_: made.append(pattern) or compile_pattern(pattern))
-    assert mark_of(
+    assert fingerprint(
         books.filter(author__name="A", editor__name="B", publisher__name="C").select_related("author__mentor")
     )
     assert len(made) == 1

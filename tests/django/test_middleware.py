@@ -25,7 +25,7 @@ from sealedsession.asgi import SessionMiddleware as AsgiSessions
 from sealedsession.errors import ConfigError, NotPublicError, StaleStateError, StateError, StoreError, UnsealError
 from sealedsession.integrations.django import conf
 from sealedsession.integrations.django.apps import MIDDLEWARE
-from sealedsession.integrations.django.middleware import StateErrorsMiddleware
+from sealedsession.integrations.django.middleware import StateErrorMiddleware
 from sealedsession.integrations.django.shortcuts import (
     begun_session_id,
     handle,
@@ -365,10 +365,10 @@ def test_the_middleware_is_of_both_kinds() -> None:
     async def below(request: HttpRequest) -> HttpResponse:
         return HttpResponse()
 
-    assert StateErrorsMiddleware.sync_capable
-    assert StateErrorsMiddleware.async_capable
-    assert iscoroutinefunction(StateErrorsMiddleware(below))
-    assert not iscoroutinefunction(StateErrorsMiddleware(lambda request: HttpResponse()))
+    assert StateErrorMiddleware.sync_capable
+    assert StateErrorMiddleware.async_capable
+    assert iscoroutinefunction(StateErrorMiddleware(below))
+    assert not iscoroutinefunction(StateErrorMiddleware(lambda request: HttpResponse()))
 
 
 @pytest.mark.usefixtures("db")
@@ -485,7 +485,7 @@ def test_another_user_of_the_same_session() -> None:
     request.user = bob
     with pytest.raises(UnsealError) as caught:
         unseal(token, request)
-    assert caught.value.code == "bad_signature"
+    assert caught.value.reason == "bad_signature"
 
 
 def test_without_users() -> None:

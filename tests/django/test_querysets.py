@@ -58,7 +58,7 @@ from testapp.models import (
     Tag,
 )
 
-from sealedsession.errors import NotSerializable
+from sealedsession.errors import NotSerializableError
 from sealedsession.integrations.django import recipes
 from sealedsession.integrations.django.querysets import encode as recipe_of
 from sealedsession.state.sealer import StateSealer
@@ -471,7 +471,7 @@ class Same(Exact):
 def test_what_recipes_cannot_say(name: str, sealer: StateSealer, queries: QueryCount) -> None:
     """It is an error when it is sealed, with the path of the value and the part, and without a query."""
     query, part = UNSAYABLE[name]
-    with queries(0), pytest.raises(NotSerializable, match=part) as caught:
+    with queries(0), pytest.raises(NotSerializableError, match=part) as caught:
         sealer.seal({"shown": [query()]}, session_id="s")
     assert str(caught.value).startswith("state['shown'][0]: ")
 
@@ -526,7 +526,7 @@ BEYOND: dict[str, tuple[Callable[[], Any], str]] = {
 def test_what_is_beyond_the_bounds(name: str, sealer: StateSealer) -> None:
     """What would be refused when it is opened is not sealed, and the error says which part it is."""
     query, part = BEYOND[name]
-    with pytest.raises(NotSerializable, match=rf"state\['shown'\]: .*recipes have no words for {part}"):
+    with pytest.raises(NotSerializableError, match=rf"state\['shown'\]: .*recipes have no words for {part}"):
         sealer.seal({"shown": query()}, session_id="s")
 
 
@@ -596,7 +596,7 @@ def test_a_model_that_is_not_the_one_of_its_name(sealer: StateSealer) -> None:
             class Meta:
                 app_label = "testapp"
 
-    with pytest.raises(NotSerializable, match="which is not the model of that name"):
+    with pytest.raises(NotSerializableError, match="which is not the model of that name"):
         sealer.seal(Book.objects.all(), session_id="s")
 
 
@@ -673,7 +673,7 @@ def test_the_database_of_a_related_manager(reopened: Reopened) -> None:
 def test_distinct_by_fields(reopened: Reopened, monkeypatch: pytest.MonkeyPatch) -> None:
     """What only some databases have is sealed where the database has it."""
     queryset = Book.objects.order_by("author", "title").distinct("author__name", "title")
-    with pytest.raises(NotSerializable, match="DISTINCT ON fields is not supported"):
+    with pytest.raises(NotSerializableError, match="DISTINCT ON fields is not supported"):
         reopened(queryset)
     distinct = (["DISTINCT ON"], [])
     monkeypatch.setattr(connection.ops, "distinct_sql", lambda fields, parameters: ([*distinct[0], *fields], []))

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from testapp.models import Author, Book
 
-from sealedsession.errors import NotSerializable
+from sealedsession.errors import NotSerializableError
 
 Reopened = Callable[[Any], Any]
 
@@ -158,7 +158,7 @@ def attempt(queryset: Any, reopened: Reopened) -> tuple[Any, str]:
     """What became of it, or why it was not sealed."""
     try:
         return reopened(queryset), ""
-    except NotSerializable as error:
+    except NotSerializableError as error:
         return None, str(error)
 
 

@@ -30,7 +30,7 @@ from testapp.models import (
     Ticket,
 )
 
-from sealedsession.errors import NotSerializable, StaleStateError, UnsealError
+from sealedsession.errors import NotSerializableError, StaleStateError, UnsealError
 from sealedsession.state.sealer import StateSealer
 
 QueryCount = Callable[..., Any]
@@ -103,7 +103,7 @@ def test_it_is_fetched_fresh(sealer: StateSealer) -> None:
 def test_an_unsaved_instance(instance: Any, sealer: StateSealer) -> None:
     """It has no row, and the error says what to do."""
     with pytest.raises(
-        NotSerializable, match=rf"{instance._meta.label} has no row: save it first, or it was deleted"
+        NotSerializableError, match=rf"{instance._meta.label} has no row: save it first, or it was deleted"
     ) as caught:
         sealer.seal({"shown": instance}, session_id="s")
     assert caught.value.path == "state['shown']"
@@ -113,7 +113,7 @@ def test_a_deleted_instance(sealer: StateSealer, db: None) -> None:
     """It has no row any more."""
     tag = Tag.objects.create(name="a")
     tag.delete()
-    with pytest.raises(NotSerializable, match="save it first"):
+    with pytest.raises(NotSerializableError, match="save it first"):
         sealer.seal(tag, session_id="s")
 
 
@@ -131,7 +131,7 @@ def test_a_pk_that_was_assigned(pk: Any, problem: str, sealer: StateSealer) -> N
     """One that is not the row's, and would name another row, is an error that says so in words."""
     tag = Tag.objects.create(pk=1, name="a")
     tag.pk = pk
-    with pytest.raises(NotSerializable) as caught:
+    with pytest.raises(NotSerializableError) as caught:
         sealer.seal([tag], session_id="s")
     assert str(caught.value).startswith("state[0]: ")
     assert problem in str(caught.value)
@@ -309,7 +309,7 @@ def test_what_is_no_pk(name: str, open_forged: Open) -> None:
 def test_a_pk_that_is_not_kept(sealer: StateSealer) -> None:
     """What would be refused when it is opened is not sealed."""
     country = Country.objects.create(code="a\0")
-    with pytest.raises(NotSerializable, match="its pk: a text with a NUL"):
+    with pytest.raises(NotSerializableError, match="its pk: a text with a NUL"):
         sealer.seal(country, session_id="s")
 
 
@@ -371,7 +371,7 @@ def test_a_model_that_is_not_the_one_of_its_name(sealer: StateSealer) -> None:
 
     tag = Tag(pk=1)
     tag._state.adding, tag._state.db = False, "default"
-    with pytest.raises(NotSerializable, match=r"testapp\.Tag is the name of another model"):
+    with pytest.raises(NotSerializableError, match=r"testapp\.Tag is the name of another model"):
         sealer.seal(tag, session_id="s")
 
 
@@ -421,7 +421,7 @@ def test_a_file_that_is_not_stored(sealer: StateSealer) -> None:
         (unsaved, r"testapp\.Book has no row: save it first, or it was deleted"),
         (alone, "this file belongs to no model instance"),
     ):
-        with pytest.raises(NotSerializable, match=problem):
+        with pytest.raises(NotSerializableError, match=problem):
             sealer.seal(file, session_id="s")
 
 

@@ -23,7 +23,7 @@ from django.views.debug import ExceptionReporter
 from forks import in_fork
 
 from sealedsession import default_registry
-from sealedsession.errors import ConfigError, NotSerializable, UnsealError
+from sealedsession.errors import ConfigError, NotSerializableError, UnsealError
 from sealedsession.events import Event
 from sealedsession.integrations.django import conf
 from sealedsession.integrations.django.apps import MIDDLEWARE
@@ -62,7 +62,7 @@ def opens(token: str) -> bool:
     try:
         return bool(get_state_sealer().unseal(token, session_id=SID) == "state")
     except UnsealError as error:
-        return error.code not in ("unknown_key", "bad_signature")
+        return error.reason not in ("unknown_key", "bad_signature")
 
 
 def hkdf(secret: str, label: str) -> bytes:
@@ -156,7 +156,7 @@ def test_options() -> None:
         pytest.raises(UnsealError) as caught,
     ):
         get_state_sealer().unseal(token, session_id=SID)
-    assert caught.value.code == "expired_idle"
+    assert caught.value.reason == "expired_idle"
     assert [event.kind for event in events] == ["sealed", "opened", "rejected"]
 
 
@@ -168,7 +168,7 @@ def test_the_registry() -> None:
     for other in (default_registry, "sealedsession.default_registry"):
         with (
             override_settings(SEALEDSESSION={"STATE": {"registry": other}}),
-            pytest.raises(NotSerializable, match="SafeString"),
+            pytest.raises(NotSerializableError, match="SafeString"),
         ):
             get_state_sealer().seal(safe, session_id=SID)
 

@@ -18,7 +18,7 @@ OPTIONS = json.loads(os.environ["FLEET_OPTIONS"])
 KEY = "sealedsession.session"
 
 
-def store_of(text, timeout):
+def store_from_url(text, timeout):
     """The store that the option ``revocation`` names, with a timeout of its own."""
     if text.startswith("sqlite:"):
         return SQLiteStore(text.removeprefix("sqlite:"), timeout=timeout)
@@ -26,7 +26,7 @@ def store_of(text, timeout):
 
 
 if "store_timeout" in OPTIONS:
-    OPTIONS["revocation"] = store_of(OPTIONS["revocation"], OPTIONS.pop("store_timeout"))
+    OPTIONS["revocation"] = store_from_url(OPTIONS["revocation"], OPTIONS.pop("store_timeout"))
 
 
 def clock():

@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 import sealedsession
-from sealedsession import CookieTooLarge, NotSerializable, Session, SessionConfig, UnsealError
+from sealedsession import CookieTooLargeError, NotSerializableError, Session, SessionConfig, UnsealError
 from sealedsession.asgi import SessionMiddleware as ASGISessionMiddleware
 from sealedsession.config import SessionOptions
 from sealedsession.paste import filter_app_factory, filter_factory
@@ -30,7 +30,7 @@ def visits(environ: "WSGIEnvironment", start_response: "StartResponse") -> Itera
     return [f"visits: {session['visits']}\n".encode()]
 
 
-def trim(session: Session, error: CookieTooLarge) -> None:
+def trim(session: Session, error: CookieTooLargeError) -> None:
     assert_type(error.size, int)
     assert_type(error.limit, int)
     session.pop(next(iter(error.by_key)), None)
@@ -148,14 +148,14 @@ def use(session: Session) -> None:
 
 def handle(error: Exception) -> str:
     match error:
-        case NotSerializable():
+        case NotSerializableError():
             assert_type(error.type, type | None)
             return error.path
         case UnsealError():
-            return error.detail if error.code == "forbidden_value" else error.code
-        case CookieTooLarge():
+            return error.detail if error.reason == "forbidden_value" else error.reason
+        case CookieTooLargeError():
             return error.name
-        case sealedsession.SessionClosed() | sealedsession.ConfigError():
+        case sealedsession.SessionClosedError() | sealedsession.ConfigError():
             return str(error)
         case _:
             return sealedsession.__version__

@@ -17,11 +17,11 @@ from sealedsession import (
     SealError,
     StaleStateError,
     StateError,
-    StateTooLarge,
+    StateTooLargeError,
     UnsealError,
     default_registry,
 )
-from sealedsession.state.middleware import AsgiStateErrors, StateErrors, http_error, response_to
+from sealedsession.state.middleware import ASGIStateErrorMiddleware, WSGIStateErrorMiddleware, http_error, response_to
 from sealedsession.state.registry import StateRegistry
 from sealedsession.state.resumable import Resumable, public
 from sealedsession.state.sealer import SCRIPT, StateSealer
@@ -46,7 +46,7 @@ def number_of(article: Article) -> int:
     return article.number
 
 
-registry.register_family(Article, "article", encode=number_of, decode=int, fetch=fetch_articles)
+registry.register_base(Article, "article", encode=number_of, decode=int, fetch=fetch_articles)
 
 
 def note(event: Event) -> None:
@@ -104,7 +104,7 @@ StateSealer("a", "b", max_ages=5)  # type: ignore[call-arg] # pyright: ignore[re
 public(5)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 
 
-def too_large(error: StateTooLarge) -> SealError:
+def too_large(error: StateTooLargeError) -> SealError:
     assert_type(error.size, int)
     assert_type(error.limit, int)
     return error
@@ -124,6 +124,6 @@ def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> 
     return http_error(StaleStateError("gone"))(environ, start_response)
 
 
-wsgi: "WSGIApplication" = StateErrors(application)
-asgi = Starlette(middleware=[Middleware(AsgiStateErrors)])
-as_a_server_takes_it = AsgiStateErrors(asgi)
+wsgi: "WSGIApplication" = WSGIStateErrorMiddleware(application)
+asgi = Starlette(middleware=[Middleware(ASGIStateErrorMiddleware)])
+as_a_server_takes_it = ASGIStateErrorMiddleware(asgi)

@@ -4,7 +4,7 @@ from django.forms import modelform_factory
 
 from sealedsession.errors import StateError
 from sealedsession.integrations.django.shortcuts import register
-from sealedsession.state.resumable import Resumable, public
+from sealedsession.state import Resumable, public
 
 from .models import Item
 

@@ -24,7 +24,7 @@ from sealedsession.errors import ConfigError
 from sealedsession.integrations.django import conf
 
 SIGNED_COOKIES = "django.contrib.sessions.backends.signed_cookies"
-MIDDLEWARE = "sealedsession.integrations.django.middleware.StateErrorsMiddleware"
+MIDDLEWARE = "sealedsession.integrations.django.middleware.StateErrorMiddleware"
 
 
 class SealedSessionConfig(AppConfig):

@@ -19,7 +19,7 @@ from django.db.models.sql.datastructures import Join
 _BEYOND = 3  # names behind the last join, such as author__id: Django takes the joins back that they do not need
 
 
-class Unsayable(TypeError):
+class UnsupportedQuery(TypeError):
     """A part of a query for which recipes have no words."""
 
 
@@ -54,7 +54,7 @@ class Columns:
             targets = (column.output_field,)
         path = _path_of(self.query.model, steps, targets, column.output_field if of_lookup else None)
         if path is None:
-            raise Unsayable(f"a lookup that has no name: of {targets[0]} by way of {column.alias}")
+            raise UnsupportedQuery(f"a lookup that has no name: of {targets[0]} by way of {column.alias}")
         return path
 
     def touch(self, alias: str) -> None:
@@ -67,7 +67,7 @@ class Columns:
         while alias != aliases[0]:
             join = joins.get(alias)
             if join is None:
-                raise Unsayable("a reference to an outer query, OuterRef")
+                raise UnsupportedQuery("a reference to an outer query, OuterRef")
             self.touched.add(alias)
             known = isinstance(join, Join)
             steps.insert(0, Step(join.join_field if known else self._lost, join.table_name))

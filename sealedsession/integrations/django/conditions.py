@@ -18,7 +18,7 @@ from django.db.models.lookups import IsNull, Lookup
 from django.db.models.sql import Query
 from django.db.models.sql.where import ExtraWhere, NothingNode, WhereNode
 
-from sealedsession.integrations.django.columns import Unsayable
+from sealedsession.integrations.django.columns import UnsupportedQuery
 from sealedsession.integrations.django.expressions import Choice, Expressions, plain
 
 
@@ -43,7 +43,9 @@ class Conditions(Expressions):
         if isinstance(node, Lookup):
             return self._lookup(node)
         if type(node) is not WhereNode:
-            raise Unsayable("extra()" if isinstance(node, ExtraWhere) else f"the condition {type(node).__name__}")
+            raise UnsupportedQuery(
+                "extra()" if isinstance(node, ExtraWhere) else f"the condition {type(node).__name__}"
+            )
         negated, inside = negated ^ node.negated, inside or node.negated
         said = [self.condition(child, negated, inside) for child in self._asked(node, negated, inside)]
         if len(said) == 1 and not node.negated:
@@ -54,7 +56,7 @@ class Conditions(Expressions):
         if type(lookup.lhs) is Exists:
             return self._excluded(lookup.lhs.query)
         if not lookup.lookup_name:
-            raise Unsayable(f"the lookup {type(lookup).__name__}, which has no name")
+            raise UnsupportedQuery(f"the lookup {type(lookup).__name__}, which has no name")
         path = f"{self.path(lookup.lhs, of_lookup=True)}__{lookup.lookup_name}"
         kind, data = self._operand(_without_rows(lookup.rhs, lookup.lhs))
         return (path, data) if kind == "v" else (path, kind, data)
@@ -75,7 +77,7 @@ class Conditions(Expressions):
         """The lookup that a subquery was made of."""
         children = query.where.children
         if query.model is not self.query.model or len(children) < 2 or not _ties(children[-1]):
-            raise Unsayable("the expression Exists")
+            raise UnsupportedQuery("the expression Exists")
         lookup, tie = children[0], children[-1]
         self.touch(tie.rhs.alias)
         if not _is_same_row(tie):

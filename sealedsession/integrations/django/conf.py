@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from sealedsession.errors import ConfigError, given, without_own_frames
+from sealedsession.errors import ConfigError, got, without_own_frames
 from sealedsession.integrations.django.values import registry
 from sealedsession.sealing.key_rules import KEY_BYTES, check_framework_secret
 from sealedsession.state.resumable import Resumable, State
@@ -168,7 +168,7 @@ def _sections() -> dict[str, Any]:
 
 def _check_names(where: str, section: object, known: Iterable[str]) -> None:
     if not isinstance(section, dict):
-        raise ConfigError(f"{where} has to be a dict{given(section)}")
+        raise ConfigError(f"{where} has to be a dict{got(section)}")
     for name in section:
         if name not in known:
             lower = {one.lower(): one for one in known}

@@ -15,7 +15,7 @@ from django.db.models.expressions import Col, ColPairs, CombinedExpression, Ref,
 from django.db.models.functions import Coalesce
 from django.db.models.sql import Query
 
-from sealedsession.integrations.django.columns import Columns, Unsayable
+from sealedsession.integrations.django.columns import Columns, UnsupportedQuery
 from sealedsession.integrations.django.operands import AGGREGATES, ARITHMETIC
 
 
@@ -93,12 +93,12 @@ class Expressions(Columns, ABC):
             # What order_by() was given still has F in it, which knows of no transforms.
             is_open = any(isinstance(part, F) for part in expression.flatten())
             if is_open or not isinstance(transform, str) or not expression.lhs.get_transform(transform):
-                raise Unsayable(f"the expression {type(expression).__name__}")
+                raise UnsupportedQuery(f"the expression {type(expression).__name__}")
             return f"{self.path(expression.lhs, of_lookup=of_lookup)}__{transform}"
         if isinstance(expression, Col | ColPairs):
             return self.path_of(expression, of_lookup=of_lookup)
         name = "Subquery" if isinstance(expression, Query) else type(expression).__name__
-        raise Unsayable(f"the expression {name}")
+        raise UnsupportedQuery(f"the expression {name}")
 
     def _annotation(self, expression: Any, *, of_lookup: bool = False) -> str | None:
         """The name of an annotation, if it is one."""
@@ -118,7 +118,7 @@ class Expressions(Columns, ABC):
     def _aggregate(self, aggregate: Any, default: dict[str, Any]) -> tuple[Any, ...]:
         options = dict(default)
         if aggregate.extra or getattr(aggregate, "order_by", None) or "output_field" in aggregate._constructor_args[1]:
-            raise Unsayable(f"{type(aggregate).__name__} with more than distinct, filter, default and sample")
+            raise UnsupportedQuery(f"{type(aggregate).__name__} with more than distinct, filter, default and sample")
         if aggregate.distinct:
             options["distinct"] = True
         if aggregate.function.endswith("_SAMP"):
@@ -129,7 +129,7 @@ class Expressions(Columns, ABC):
 
     def _with_default(self, aggregate: Any, default: Any, *others: Any) -> tuple[Any, ...]:
         if AGGREGATES.get(type(aggregate).__name__) is not type(aggregate) or type(default) is not Value or others:
-            raise Unsayable("the expression Coalesce")
+            raise UnsupportedQuery("the expression Coalesce")
         return self._aggregate(aggregate, {"default": plain(default.value)})
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from sealedsession.integrations.django.expressions import plain
 
 
-def mark_of(queryset: Any) -> tuple[Any, ...]:
+def fingerprint(queryset: Any) -> tuple[Any, ...]:
     """What is equal for QuerySets that do the same."""
     query = queryset.query
     sql, parameters = compiled(queryset)

@@ -13,7 +13,7 @@ from sealedsession.errors import StateError, UnsealError
 from sealedsession.state.middleware import response_to
 
 
-class StateErrorsMiddleware:
+class StateErrorMiddleware:
     """Answers requests whose tokens are stale, expired, somebody else's or broken.
 
     Views may be synchronous or not. A transaction that was open for the view is rolled back before. Last in the list,

@@ -22,8 +22,8 @@ from django.db.models.query import ModelIterable
 
 from sealedsession.errors import StaleStateError, UnsealError
 from sealedsession.integrations.django.budget import EXPLANATIONS, WEIGHT, Budget, Work, current
-from sealedsession.integrations.django.columns import Unsayable
-from sealedsession.integrations.django.marks import compiled, mark_of
+from sealedsession.integrations.django.columns import UnsupportedQuery
+from sealedsession.integrations.django.marks import compiled, fingerprint
 from sealedsession.integrations.django.reading import explanations
 from sealedsession.integrations.django.recipes import (
     FETCH_MODES,
@@ -55,7 +55,7 @@ def encode(queryset: Any) -> object:
 def _encoded(queryset: Any, work: Work) -> object:
     try:
         return _recipe_of(queryset, work)
-    except Unsayable as error:
+    except UnsupportedQuery as error:
         raise TypeError(f"recipes have no words for {error}: {_ADVICE}") from None
 
 
@@ -111,19 +111,19 @@ def _recipe_of(queryset: Any, work: Work) -> tuple[Any, ...]:
     query, model = queryset.query, queryset.model
     manager = manager_of(queryset)
     if manager is None:
-        raise Unsayable(f"{type(queryset).__name__}, which is not the QuerySet of a manager of {model.__name__}")
+        raise UnsupportedQuery(f"{type(queryset).__name__}, which is not the QuerySet of a manager of {model.__name__}")
     if model_of(model._meta.label) is not model:
-        raise Unsayable(f"{model!r}, which is not the model of that name")
+        raise UnsupportedQuery(f"{model!r}, which is not the model of that name")
     if others := sorted(set(vars(queryset)) - _ATTRIBUTES):
-        raise Unsayable(f"{', '.join(others)}: attributes of a {type(queryset).__name__}")
+        raise UnsupportedQuery(f"{', '.join(others)}: attributes of a {type(queryset).__name__}")
     end = _prefetching(queryset)
     mark = None
     for steps in itertools.islice(explanations(query, _values_of(queryset)), EXPLANATIONS):
-        mark = mark or mark_of(queryset)
+        mark = mark or fingerprint(queryset)
         recipe = (model._meta.label, manager, _database_of(queryset), [*steps, *end])
         if _is_made_by(recipe, mark, work):
             return recipe
-    raise Unsayable("the way in which its filters, annotations and values were put together")
+    raise UnsupportedQuery("the way in which its filters, annotations and values were put together")
 
 
 def _is_made_by(recipe: tuple[Any, ...], mark: Any, work: Work) -> bool:
@@ -133,13 +133,13 @@ def _is_made_by(recipe: tuple[Any, ...], mark: Any, work: Work) -> bool:
             made = queryset_of(recipe, 0, budget)
         finally:
             work.explaining.pay(WEIGHT - budget.weight)
-        if mark_of(made) != mark:
+        if fingerprint(made) != mark:
             return False
         work.reading.pay(WEIGHT - budget.weight)
     except UnsealError as error:
-        raise Unsayable(error.detail.removeprefix("a recipe with ")) from None
+        raise UnsupportedQuery(error.detail.removeprefix("a recipe with ")) from None
     except StaleStateError as error:
-        raise Unsayable(str(error)) from None
+        raise UnsupportedQuery(str(error)) from None
     except (db.Error, FieldError, FieldDoesNotExist, TypeError, ValueError):
         return False  # not the order of calls that it was
     return True
@@ -151,14 +151,14 @@ def _values_of(queryset: Any) -> tuple[str, list[str]] | None:
     for kind, iterable in ITERABLES.items():
         if queryset._iterable_class is iterable:
             return kind, list(queryset._fields)
-    raise Unsayable(f"rows made by {queryset._iterable_class.__name__}")
+    raise UnsupportedQuery(f"rows made by {queryset._iterable_class.__name__}")
 
 
 def _prefetching(queryset: Any) -> list[tuple[Any, ...]]:
     steps: list[tuple[Any, ...]] = []
     lookups = queryset._prefetch_related_lookups
     if any(not isinstance(lookup, str) for lookup in lookups):
-        raise Unsayable("prefetch_related() with a Prefetch object: it takes names")
+        raise UnsupportedQuery("prefetch_related() with a Prefetch object: it takes names")
     for lookup in lookups:
         check_relations(queryset.model, lookup)
     if lookups:
@@ -167,7 +167,7 @@ def _prefetching(queryset: Any) -> list[tuple[Any, ...]]:
     if mode is not getattr(QuerySet(), "_fetch_mode", None):
         names = [name for name in FETCH_MODES if getattr(models, name) is mode]
         if not names:
-            raise Unsayable(f"the fetch mode {mode!r}")
+            raise UnsupportedQuery(f"the fetch mode {mode!r}")
         steps.append(("fetch_mode", names[0]))
     return steps
 

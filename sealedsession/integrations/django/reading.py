@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, cast
 from django.db.models.expressions import Col, Ref
 from django.db.models.sql import Query
 
-from sealedsession.integrations.django.columns import Unsayable, relation_of
+from sealedsession.integrations.django.columns import UnsupportedQuery, relation_of
 from sealedsession.integrations.django.conditions import Conditions, is_empty
 from sealedsession.integrations.django.expressions import Choice
 
@@ -42,7 +42,7 @@ def explanations(query: Any, values: tuple[str, list[str]] | None) -> Iterator[S
     """Steps that may have made a query.
 
     :param values: what values() or values_list() was called with last, and which of them it was.
-    :raises Unsayable: naming the part for which recipes have no words.
+    :raises UnsupportedQuery: naming the part for which recipes have no words.
     """
     for by_name, apart in itertools.product((False, True), repeat=2):
         readings = _Readings(by_name, apart)
@@ -119,7 +119,7 @@ def _check(query: Any) -> None:
     }
     for part, is_there in parts.items():
         if is_there:
-            raise Unsayable(part)
+            raise UnsupportedQuery(part)
 
 
 def _parts(query: Any, choice: Choice, joined: set[str]) -> list[_Part]:
@@ -155,8 +155,8 @@ def _annotations(query: Any, choice: Choice) -> list[_Part]:
         scope.known = set(list(query.annotations)[:index])
         try:
             expression = scope.expression(annotation)
-        except Unsayable as error:
-            raise Unsayable(f"{error}, in the annotation {name!r}") from None
+        except UnsupportedQuery as error:
+            raise UnsupportedQuery(f"{error}, in the annotation {name!r}") from None
         if expression != ("F", name):  # which values() has made
             step = ("annotate" if name in query.annotation_select else "alias", name, expression)
             parts.append(_Part(step, scope.touched, scope.mentioned))

@@ -15,7 +15,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_POST
 
-from sealedsession.errors import ConfigError, given
+from sealedsession.errors import ConfigError, got
 from sealedsession.integrations.django import conf
 from sealedsession.integrations.django.conf import register as register
 from sealedsession.session import Session
@@ -28,8 +28,8 @@ def seal(value: object, request: HttpRequest, *, purpose: str = "") -> str:
     """Make a token of a plain value, or of an object of a registered class, for the session and the user of a request.
 
     :param purpose: what a plain value is for. Only `unseal` with the same purpose opens it.
-    :raises NotSerializable: naming the path of the value that cannot be stored.
-    :raises StateTooLarge: when the token would be longer than the option ``max_size``.
+    :raises NotSerializableError: naming the path of the value that cannot be stored.
+    :raises StateTooLargeError: when the token would be longer than the option ``max_size``.
     :raises ConfigError: for a mistake in the settings, and where sessions have no id.
     :raises TypeError: when `request` is none.
     """
@@ -133,7 +133,7 @@ def begun_session_id(request: HttpRequest) -> str:
 def _check(request: object) -> None:
     """Refuse what is no request. Frameworks have requests of their own around Django's, which will do."""
     if not hasattr(request, "META"):
-        raise TypeError(f"request has to be an HttpRequest{given(request)}")
+        raise TypeError(f"request has to be an HttpRequest{got(request)}")
 
 
 def _django_session(request: HttpRequest) -> SessionBase:

@@ -45,13 +45,13 @@ class DjangoRegistry(StateRegistry):
 
     __slots__ = ()
 
-    written_as: ClassVar[str] = "sealedsession.integrations.django.values.registry"
+    import_path: ClassVar[str] = "sealedsession.integrations.django.values.registry"
 
     def __init__(self) -> None:
         super().__init__()
         for base, code, encode, decode, fetch in _FAMILIES:
             # Rows are fetched by one query, and recipes share a budget: none may be fetched alone.
-            self.register_family(base, code, encode=encode, decode=decode, fetch=fetch, plain=base not in _LAZY)
+            self.register_base(base, code, encode=encode, decode=decode, fetch=fetch, plain=base not in _LAZY)
         self.register(SafeString, "dj.safe", encode=str.__str__, decode=lambda data: SafeString(exactly(data, str)))
         self.register(QueryDict, "dj.querydict", encode=lambda value: dict(value.lists()), decode=_query_dict)
         # What is plain is so from the beginning: a reference around it is fetched along with the others.
@@ -71,12 +71,12 @@ class DjangoRegistry(StateRegistry):
         self.by_type[cls] = _ANONYMOUS_USER
         return True
 
-    def cure_for(self, cls: type, /) -> str | None:
+    def advice_for(self, cls: type, /) -> str | None:
         """What to do about a form of another class, or a manager."""
         if issubclass(cls, BaseManager):
             return "Seal its query set: .all()"
         if issubclass(cls, BaseForm):
-            return f"Register its class: {self.written_as}.register_form({cls.__qualname__})"
+            return f"Register its class: {self.import_path}.register_form({cls.__qualname__})"
         return None
 
     def register_form(self, cls: type[Form], code: str | None = None) -> type[Form]:

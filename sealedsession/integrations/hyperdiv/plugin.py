@@ -17,10 +17,10 @@ from typing import Any, Unpack
 import hyperdiv as hd
 from hyperdiv.frame import AppRunnerFrame, StateAccessFrame
 
-from sealedsession.errors import ConfigError, SealError, SessionClosed, given, without_own_frames
-from sealedsession.integrations.hyperdiv.props import ChangeType, Lent, Message, MessageType, set_data
+from sealedsession.errors import ConfigError, SealError, SessionClosedError, got, without_own_frames
+from sealedsession.integrations.hyperdiv.props import DirtyFlagType, Message, MessageType, WorkingCopy, set_data
 from sealedsession.integrations.hyperdiv.tokens import TokenOptions, manager_of
-from sealedsession.revocation.store import checked_subject
+from sealedsession.revocation.store import check_subject
 from sealedsession.session import Session
 
 logger = logging.getLogger("sealedsession")
@@ -42,7 +42,7 @@ class sealed_session(hd.Plugin):  # type: ignore[misc]  # noqa: N801  # named as
 
     _offered: Any = hd.Prop(MessageType(), Message(0, "", False))  # the browser's
     _answer: Any = hd.Prop(MessageType(), Message(0, "", False))  # the server's
-    _changed = hd.Prop(hd.Event(ChangeType()), False)
+    _changed = hd.Prop(hd.Event(DirtyFlagType()), False)
     _storage_key = hd.Prop(hd.Any, "")  # where the browser stores the token; nothing here reads it
 
     @without_own_frames
@@ -52,9 +52,9 @@ class sealed_session(hd.Plugin):  # type: ignore[misc]  # noqa: N801  # named as
         self._run = AppRunnerFrame.current()
         self._memory = self._run.get_storage(f"sealed_session:{self._key}")  # the connection's, on the server
         self._opened: Session | None = None
-        self._lent: Lent | None = None
+        self._lent: WorkingCopy | None = None
         self._changed  # noqa: B018  # who has read it depends on it: the event makes the application function run
-        lent: Lent | None = self._memory.pop("lent", None)
+        lent: WorkingCopy | None = self._memory.pop("lent", None)
         if lent is not None:
             self._take_back(lent)
 
@@ -84,10 +84,11 @@ class sealed_session(hd.Plugin):  # type: ignore[misc]  # noqa: N801  # named as
         """What the session holds, to be read and changed in this run. It is sealed if it has changed when the run is
         over, nested values included.
 
-        :raises SealError: without a session. SessionClosed, in a task or a later run, where no change would be noticed.
+        :raises SealError: without a session.
+        :raises SessionClosedError: in a task or a later run, where no change would be noticed.
         """
         if StateAccessFrame.current() is not self._run:
-            raise SessionClosed(
+            raise SessionClosedError(
                 "session.data is asked for in a task or by the session of an earlier run, where no change of it would "
                 "be noticed. Give a task what it needs as arguments, and put its result into session.data in the "
                 "application function"
@@ -95,11 +96,11 @@ class sealed_session(hd.Plugin):  # type: ignore[misc]  # noqa: N801  # named as
         session = self._session()
         if session.new:
             raise SealError("there is no session to hold data: call create_new() or login() first")
-        lent = self._lent_of(session)
+        lent = self._working_copy(session)
         if lent is None:
             if self._lent is not None:  # of another session: a task has signed out or in
                 self._take_back(self._lent)
-            lent = self._lent = self._memory["lent"] = Lent(self._manager, session)
+            lent = self._lent = self._memory["lent"] = WorkingCopy(self._manager, session)
             self.trigger_event("_changed", lent)
         return lent.data
 
@@ -119,7 +120,7 @@ class sealed_session(hd.Plugin):  # type: ignore[misc]  # noqa: N801  # named as
     @gdpr_flag.setter
     def gdpr_flag(self, consent: bool) -> None:
         if type(consent) is not bool:
-            raise TypeError(f"gdpr_flag is True or False{given(consent)}")
+            raise TypeError(f"gdpr_flag is True or False{got(consent)}")
         with _lock():
             self._tell(self._message().token, consent)
 
@@ -139,7 +140,7 @@ class sealed_session(hd.Plugin):  # type: ignore[misc]  # noqa: N801  # named as
         :param subject: his name for the server, such as ``user:42``: 1 to 255 characters.
         :raises TypeError: when the subject is no str; ValueError, when it is empty or too long.
         """
-        checked_subject(subject)
+        check_subject(subject)
         with _lock():
             session = self._copy()
             if session.subject not in (None, subject):
@@ -152,7 +153,7 @@ class sealed_session(hd.Plugin):  # type: ignore[misc]  # noqa: N801  # named as
         """End the session in this browser, in all windows that share it, and take back the consent. Copies of its token
         live on until their timeouts: `logout` is what ends those."""
         with _lock():
-            if (lent := self._lent_of(self._session())) is not None:
+            if (lent := self._working_copy(self._session())) is not None:
                 lent.session = self._lent = None
             self._tell("", False)
 
@@ -213,25 +214,25 @@ class sealed_session(hd.Plugin):  # type: ignore[misc]  # noqa: N801  # named as
     def _copy(self) -> Session:
         """The present session, with what this run has changed of its data: to become another, or to fail at that."""
         session = self._manager.opened(self._message().token)
-        if (lent := self._lent_of(session)) is not None:
+        if (lent := self._working_copy(session)) is not None:
             set_data(session, lent.data)
         return session
 
     def _become(self, session: Session) -> None:
         """Seal a session in place of the present one. What this run was lent is the data of that one from now on."""
-        lent = self._lent_of(self._session())
+        lent = self._working_copy(self._session())
         self._tell(self._manager.seal(session), self._message().consent)
         if lent is not None:
             lent.pass_to(self._session())
 
-    def _lent_of(self, session: Session) -> Lent | None:
+    def _working_copy(self, session: Session) -> WorkingCopy | None:
         """What this run was lent of a session's data."""
         lent = self._lent
         if lent is None or lent.session is None or StateAccessFrame.current() is not self._run:
             return None
         return lent if lent.session._sid == session._sid else None
 
-    def _take_back(self, lent: Lent) -> None:
+    def _take_back(self, lent: WorkingCopy) -> None:
         """Seal the data that an earlier run was lent, if it has changed it."""
         changed, before, lent.session = lent.is_changed(), lent.session, None
         if before is None or not changed:

@@ -38,7 +38,7 @@ class MessageType(hd.HyperdivType):  # type: ignore[misc]
         return Message(0, "", False)
 
 
-class Lent:
+class WorkingCopy:
     """A session's data, as one run of the application function has it.
 
     :ivar data: the application's to change.
@@ -73,9 +73,9 @@ def set_data(session: Session, data: dict[Any, Any]) -> None:
     session.update(data)
 
 
-class ChangeType(hd.HyperdivType):  # type: ignore[misc]
+class DirtyFlagType(hd.HyperdivType):  # type: ignore[misc]
     """An event that is one if data has changed when it arrives, which is after the run. The browser cannot send it."""
 
     def parse(self, value: object) -> bool:
         """Take what was written into the prop."""
-        return isinstance(value, Lent) and value.is_changed()
+        return isinstance(value, WorkingCopy) and value.is_changed()

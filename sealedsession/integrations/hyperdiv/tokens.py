@@ -18,11 +18,11 @@ from typing import ClassVar, TypedDict, cast
 
 from sealedsession.config import SessionConfig
 from sealedsession.errors import (
-    NOT_FINAL,
+    RETRYABLE_REASONS,
     ConfigError,
-    NotSerializable,
+    NotSerializableError,
     SealError,
-    given,
+    got,
     init_without_own_frames,
     without_own_frames,
 )
@@ -103,7 +103,7 @@ class TokenConfig(SessionConfig):
 
     def _check_serializers(self) -> None:
         if type(self.registry) is not Registry:
-            raise ConfigError(f"registry has to be a Registry{given(self.registry)}")
+            raise ConfigError(f"registry has to be a Registry{got(self.registry)}")
 
 
 class TokenManager(SessionManager[str, str]):
@@ -129,7 +129,7 @@ class TokenManager(SessionManager[str, str]):
     def opened(self, token: str) -> Session:
         """Give the session that a token holds: a new and empty one, unless the token is accepted now."""
         session = Session()
-        session._keeper = self
+        session._manager = self
         session._cookies = token
         session._request = None
         session._arrived = self.config.clock()
@@ -138,33 +138,33 @@ class TokenManager(SessionManager[str, str]):
 
     def is_final(self, session: Session) -> bool:
         """Whether the token was refused, and will be everywhere and for ever."""
-        return session._rejected is not None and session._rejected not in NOT_FINAL
+        return session._rejected is not None and session._rejected not in RETRYABLE_REASONS
 
     def seal(self, session: Session, kind: Kind = "sealed") -> str:
         """Make a token of a session.
 
         :param kind: of the event that is told.
-        :raises NotSerializable: naming the value that cannot be stored, or the largest where the token is too long.
+        :raises NotSerializableError: if a value cannot be stored, or the token is too long.
         """
         session.id  # noqa: B018  # it is made where there is none yet
         try:
-            payload = self._form.dumps(session)
+            payload = self._payload_format.dumps(session)
         except TooLarge:
             raise self._too_large(session, 0) from None
-        except NotSerializable as error:
+        except NotSerializableError as error:
             path = error.path.replace("session", "session.data", 1)
-            raise NotSerializable(path, error.type, error.args[2]) from error.__cause__
+            raise NotSerializableError(path, error.type, error.args[2]) from error.__cause__
         token = self._sealer.seal(
             payload,
-            serializer=self._form.number,
+            serializer=self._payload_format.number,
             created=session._created,
             sid=session._sid,
             lifetime=session._lifetime,
         )
         if len(token) > self._max_size:
             raise self._too_large(session, len(token))
-        if self.config.events.hooked:
-            self.config.events.tell(kind, sid=session._sid, size=len(token))
+        if self.config.events.has_hook:
+            self.config.events.emit(kind, sid=session._sid, size=len(token))
         return token
 
     def refresh(self, session: Session) -> str | None:
@@ -185,10 +185,10 @@ class TokenManager(SessionManager[str, str]):
             self.config.events.not_saved(error)
             return None
 
-    def _too_large(self, session: Session, size: int) -> NotSerializable:
-        by_key = self._form.sizes(session)
+    def _too_large(self, session: Session, size: int) -> NotSerializableError:
+        by_key = self._payload_format.sizes(session)
         largest = ", ".join(f"{repr(key)[:60]} {count}" for key, count in list(by_key.items())[:5])
-        return NotSerializable(
+        return NotSerializableError(
             "session.data",
             None,
             f"the token would take {size or sum(by_key.values())} characters, and max_size is {self._max_size}. "
@@ -226,7 +226,7 @@ def manager_of(options: TokenOptions) -> TokenManager:
         raise ConfigError(f"unknown option {unknown[0]!r}; there are: {', '.join(TokenOptions.__annotations__)}")
     name = options.get("name", "session")
     if type(name) is not str:
-        raise ConfigError(f"name has to be str{given(name)}")
+        raise ConfigError(f"name has to be str{got(name)}")
     with _making:
         known = _managers.get(name)
         if known is None:
