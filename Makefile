@@ -1,5 +1,6 @@
 # make demo    set up, and run the demo application on localhost
-# make test    set up, and run the tests with coverage
+# make test    set up, and run all tests with coverage, one process for each core
+# make units   set up, and run the tests that need no browser, servers, corpus or benchmarks
 # make check   types, style, import contracts, documentation, packages
 # make corpus  hostile pickles, each in a process of its own
 # make mutations      take out each guard in turn, and see the tests fail
@@ -20,14 +21,19 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 BENCH_VENV = $(VENV)-bench
 SECONDS ?= 60
 TOUCHES ?= 1000000
+PARALLEL = --numprocesses=auto --dist=worksteal
+SLOW = browser conformance fleet test_benchmarks.py test_corpus.py test_search.py test_state_corpus.py
 
-.PHONY: demo test check docs soak tetra fuzz corpus mutations bench bench-check bench-pickling clean
+.PHONY: demo test units check docs soak tetra fuzz corpus mutations bench bench-check bench-pickling clean
 
 demo: $(VENV)/installed-demo
 	$(BIN)/python examples/demo
 
 test: $(VENV)/installed-test
-	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term $(ARGS)
+
+units: $(VENV)/installed-test
+	$(BIN)/python -m pytest $(PARALLEL) $(addprefix --ignore=tests/,$(SLOW)) $(ARGS)
 
 check: $(VENV)/installed-check docs
 	$(BIN)/ruff check .

@@ -324,7 +324,7 @@ class SessionManager(Generic[Request, Text]):
         if revocation.subject is not None:
             if revocation.subject == session._came_as:
                 session._came_as = None
-            if revocation.spared and revocation.spared == session._exempt and revocation.subject == session._subject:
+            if revocation.spared and revocation.spared == session._exempt:
                 session._root = None if session._sid == revocation.spared else revocation.spared
         self.config.events.revoked(revocation.what, revocation.sid)
 
