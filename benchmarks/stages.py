@@ -81,20 +81,20 @@ def _our_steps(action: doors.Action) -> dict[str, Case]:
     environ, session, set_cookies = _request(built, action)
     middleware = built.build(action)
     manager = middleware.manager
-    incoming, form, origin = manager._incoming, manager._form, session._origin
+    loader, payload, origin = manager._loader, manager._payload, session._loaded.token
     header = environ["HTTP_COOKIE"]
-    (token,) = incoming._find(header.encode())
+    (token,) = loader._find(header.encode())
     steps = {
         _UNTOUCHED: doors.wsgi_case(built.build(None), environ),
-        "finding the cookie": lambda: incoming._find(incoming._cookie_header(header)),
-        "unsealing": partial(incoming._unseal, token, binding=b""),
-        "reading": partial(form.loads_payload[origin.serializer], origin.payload),
-        "writing and comparing": partial(form.dumps, session, origin),
+        "finding the cookie": lambda: loader._find(loader._cookie_header(header)),
+        "unsealing": partial(loader._unseal, token, binding=b""),
+        "reading": partial(payload.decoders[origin.serializer], origin.payload),
+        "writing and comparing": partial(payload.encode_if_changed, session, origin),
         "headers": lambda: manager._headers.add([("Content-Type", "text/plain")] * 2, "".join(set_cookies) or None),
         _ALL: doors.wsgi_case(middleware, environ),
     }
     if set_cookies:
-        steps["sealing"] = partial(manager._sealer.seal, form.dumps(session), created=origin.created)
+        steps["sealing"] = partial(manager._sealer.seal, payload.encode(session), created=origin.created)
     return steps
 
 

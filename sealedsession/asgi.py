@@ -13,13 +13,13 @@ message that carries the response's headers.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Unpack
 
 from sealedsession.config import ENVIRON_KEY, SessionConfig, SessionOptions
 from sealedsession.errors import ConfigError, SessionClosedError, drop_own_frames, without_own_frames
 from sealedsession.lifecycle.manager import SessionManager, check_application
-from sealedsession.session import OPENING, UNOPENED_CONTENT, ClosedSession, Session, UnopenedSession, wait_until_open
+from sealedsession.session import UNOPENED_CONTENT, ClosedSession, Session, UnopenedSession, wait_until_open
 
 # Any, because that is what satisfies Starlette, FastAPI, Litestar and asgiref at once.
 ASGIApplication = Callable[[Any, Any, Any], Awaitable[None]]
@@ -53,8 +53,8 @@ class SessionMiddleware:
         self._clock = self.config.clock
         self.manager = SessionManager[Any, bytes](
             self.config,
-            cookie_header=_cookie_header,
-            plain_http_host=_plain_http_host,
+            cookie_header=cookie_header,
+            plain_http_host=plain_http_host,
             text=str.encode,
             header_name=lambda name: name.lower().encode(),
             awaits=True,
@@ -72,6 +72,7 @@ class SessionMiddleware:
         session._manager = self.manager
         session._cookies = headers
         session._arrived = self._clock()
+        session._unclaimed = True
         session._headers_gone = False
         if "session" in scope:  # of another middleware, which must not see this session
             scope = {**scope, "session": session}
@@ -83,7 +84,7 @@ class SessionMiddleware:
             if message["type"] != "http.response.body":
                 if message["type"] in _WITH_HEADERS:
                     session._headers_gone = True
-                if OPENING or type(session) is not UnopenedSession or scope.get("session", session) is not session:
+                if not hasattr(session, "_unclaimed") or scope.get("session", session) is not session:
                     try:
                         message = self._with_session(scope, session, message)
                     except Exception as error:
@@ -106,7 +107,7 @@ class SessionMiddleware:
 
         async def sealing_send(message: Any) -> None:
             try:
-                if session._pending:
+                if session._revocations.pending:
                     await self.manager.revoke_pending(session)
                 message = self._with_session(scope, session, message)
             except Exception as error:
@@ -117,10 +118,10 @@ class SessionMiddleware:
         try:
             await self.app(scope, receive, sealing_send)
         finally:
-            if session._pending:
+            if session._revocations.pending:
                 await asyncio.shield(self.manager.finish(session))
             else:
-                session._pending = None
+                session._revocations.pending = None
 
     def _with_session(self, scope: Any, session: Session, message: Any) -> Any:
         """Return the message with the session's headers, if it is the one that carries headers."""
@@ -160,8 +161,13 @@ def _spec_version(scope: Any) -> tuple[int, ...]:
     return tuple(map(int, versions.get("spec_version", "2.0").split(".")))
 
 
-def _cookie_header(headers: Any) -> bytes | None:
-    """All Cookie headers in one: HTTP/2 sends several (RFC 9113, 8.2.3)."""
+def cookie_header(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+    """Return the value of the Cookie header, or None.
+
+    HTTP/2 sends several, which are joined with ``; `` (RFC 9113, 8.2.3).
+
+    :param headers: ``scope["headers"]``.
+    """
     header: bytes | None = None
     for name, value in headers:
         if name == b"cookie":
@@ -171,7 +177,8 @@ def _cookie_header(headers: Any) -> bytes | None:
     return header
 
 
-def _plain_http_host(scope: Any) -> str | None:
+def plain_http_host(scope: Any) -> str | None:
+    """Return the host of a request that was made by plain http, or None for https."""
     if scope.get("scheme", "http") not in ("http", "ws"):
         return None
     for name, value in scope["headers"]:

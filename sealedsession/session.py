@@ -1,67 +1,154 @@
 """The session as the application sees it: a dict. No keys and no cookies here.
 
-It is a plain dict subclass with no override, so that C code (json, orjson) sees the truth at full speed. Before it is
-opened and after the headers have gone it is of another class, see session_states.py. Changes are not tracked: the
-keeper finds them by comparing, so that a change inside a nested value counts.
+An open session is a dict subclass without any override, so that C code (json, orjson) sees its content at full speed.
+Changes are not tracked: the manager finds them by comparison, nested ones too.
+
+The states of a session are classes; opening and closing assign `__class__`:
+
+* `UnopenedSession`: nothing has been read. Every method opens it first. Most requests never do.
+* `Session`: open.
+* `ClosedSession`: the response's headers have been sent. Reading works, and every change raises `SessionClosedError`.
+
+Rules:
+
+1. An unopened session contains one private entry whose key is not a str. C code that looks at the size first (json
+   writes ``{}`` for an empty dict) therefore calls `items()`, which opens the session; C code that walks the table
+   (orjson) fails, or finds that entry only. The entry is removed last, so that nobody sees part of the content.
+2. A session is opened once. A thread claims it by deleting the attribute `_unclaimed`, which is atomic. Other threads
+   wait in `WAITING` for its end, then look again. A forked child reclaims sessions whose thread it does not have.
+3. The middleware sets `_headers_gone`, then looks at `_unclaimed`. The opening thread claims first and looks at
+   `_headers_gone` last. So either the middleware waits, or the session is opened as closed: no write is lost.
+4. Only `_open` and the methods of `Session` write the attributes of a session; its identity changes as a whole.
 """
 
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, NoReturn, Protocol
 
-from sealedsession.errors import Reason, SessionClosedError, UnsealError, drop_own_frames, got
+from sealedsession.errors import (
+    RETRYABLE_REASONS,
+    Reason,
+    SessionClosedError,
+    UnsealError,
+    drop_own_frames,
+    got,
+)
 from sealedsession.revocation.store import check_subject
 from sealedsession.sealing.sealer import Unsealed
 
 
+class Identity(NamedTuple):
+    """What is sealed with a session besides its data.
+
+    :param created: when the session began, in seconds since 1970.
+    :param session_id: 16 bytes, or None while it has no id.
+    :param lifetime: seconds after `created` at which the session ends at the latest, or None.
+    :param subject: whose session it is, or None.
+    :param lineage_id: the first session id of its lineage, or None if that is the present one.
+    """
+
+    created: int
+    session_id: bytes | None = None
+    lifetime: int | None = None
+    subject: str | None = None
+    lineage_id: bytes | None = None
+
+    @property
+    def lineage(self) -> bytes | None:
+        """The id under which the session is revoked, or None while it has no id."""
+        return self.lineage_id or self.session_id
+
+
+class Loaded(NamedTuple):
+    """What a request's cookies contained.
+
+    :param data: the content of the accepted session, or an empty dict.
+    :param identity: its identity, or that of a new session.
+    :param token: the accepted token, or None for a new session.
+    :param lineage: the lineage id of the accepted session, or of the one that was refused only because the store did
+        not answer.
+    :param rejections: why tokens were refused, each with the session id if it is known.
+    :param keeps_cookie: whether a refused cookie must not be deleted, because not all cookies could be read.
+    :param revocations: where the store is awaited, what the request revokes; otherwise None until it does.
+    """
+
+    data: dict[Any, Any]
+    identity: Identity
+    token: Unsealed | None = None
+    lineage: bytes | None = None
+    rejections: tuple[tuple[UnsealError, bytes | None], ...] = ()
+    keeps_cookie: bool = False
+    revocations: Any = None
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why the cookie was refused, or None: the first reason, unless a later one is retryable and the first not."""
+        if self.token is not None or not self.rejections:
+            return None
+        reasons: list[Reason] = [error.reason for error, _ in self.rejections]
+        retryable = [reason for reason in reasons if reason in RETRYABLE_REASONS]
+        return (retryable or reasons)[0]
+
+
 class SessionBackend(Protocol):
-    """What a session asks of the manager that made it."""
+    """The part of the manager that a session calls."""
 
     @property
-    def revokes(self) -> bool:
-        """Whether sessions can be revoked: there is a store."""
-        ...
-
-    @property
-    def load(self) -> "Callable[[Session], dict[Any, Any]]":
-        """Gives what the request's cookie holds, and sets the session's attributes."""
+    def load(self) -> "Callable[[Session], Loaded]":
+        """Return what the request's cookies contain."""
         ...
 
     def is_modified(self, session: "Session") -> bool:
-        """Whether the session differs from what came in."""
+        """Return whether the session differs from the one that came in."""
         ...
 
     def size(self, session: "Session") -> int:
-        """Bytes of name and value that the cookie would take now."""
+        """Return the bytes of name and value that the cookie would take now."""
         ...
 
     def remaining(self, session: "Session") -> int:
-        """Bytes until the limit."""
+        """Return the bytes that are left until the limit."""
         ...
 
     def ensure_fits(self, session: "Session") -> None:
         """Raise a `SealError` unless the session can be sealed as it is."""
         ...
 
-    def new_sid(self) -> bytes:
-        """A new session id."""
+    def expires_at(self, session: "Session") -> int:
+        """Return when the session ends if nobody uses it any more, in seconds since 1970."""
         ...
 
-    def begins_at(self, session: "Session") -> int:
-        """Return the time of creation, in seconds since 1970, for a session that this request begins."""
+    def new_session_id(self) -> bytes:
+        """Return 16 random bytes."""
         ...
 
-    def ends(self, session: "Session") -> int:
-        """When the session ends if nobody uses it any more, in seconds since 1970."""
+    def new_identity(self, session: "Session") -> Identity:
+        """Return the identity of a session that this request begins, without an id."""
         ...
 
-    def revoke(self, session: "Session", lineages: Sequence[bytes]) -> None:
-        """Revoke the sessions of these lineages. A session asks for it."""
+    def begin_lineage(self, session: "Session") -> bytes:
+        """Return the session id of a lineage that begins with a sign-in of the session's subject."""
         ...
 
-    def revoke_subject(self, session: "Session", subject: str, spared: bytes) -> None:
-        """Revoke a subject's sessions that began until now, except for the lineage `spared`. A session asks for it."""
+    def regenerate(self, session: "Session") -> None:
+        """Give the session a new id in the same lineage."""
+        ...
+
+    def revoke(self, session: "Session") -> None:
+        """Revoke the session."""
+        ...
+
+    def revoke_incoming(self, session: "Session") -> None:
+        """Revoke the session that came in with the request, if any."""
+        ...
+
+    def revoke_subject(self, session: "Session", subject: str) -> None:
+        """Revoke the sessions of a subject that began until now, except for this one."""
+        ...
+
+    def was_revoked(self, session: "Session") -> bool:
+        """Return whether the store has found, during this request, that the session is revoked."""
         ...
 
 
@@ -69,95 +156,59 @@ class Session(dict[Any, Any]):
     """A session: a dict that is sealed into a cookie when it has changed."""
 
     # Set by the middleware:
-    #   _cookies: the Cookie header, or all headers. _request: the request, if the option `binding` needs it.
+    #   _manager. _cookies: the Cookie header, or all headers. _request: the request, if the option `binding` needs it.
     #   _arrived: when the request arrived, in seconds since 1970.
-    #   _headers_gone: the response's headers are being sent; a session that is opened later is opened as closed.
+    #   _unclaimed: deleted by the thread that opens the session (rule 2).
+    #   _headers_gone: the response's headers are being sent (rule 3).
     # Set when the session is opened:
-    #   _origin: the unsealed token, or None. _came_under: the lineage id that came in; kept for a session that was
-    #   refused because the store did not answer. _rejections: the refused tokens, for the log.
-    #   _keeps_cookie: a refused cookie is not deleted, because not all cookies could be read.
-    #   _came_as: the subject that came in, until the request signs in or revokes that subject itself.
-    # What belongs to the identity that will be sealed: _created, _sid, _lifetime, _subject, and _root, the lineage id,
-    #   which is the session's first id; None means that the current id is the first one.
-    # _revoked: the store has found, during this request, that the session is revoked.
-    # _reserved: maps each subject that this request has revoked to the lineage id that is exempt. _ended: maps the
-    #   store's keys under which this request has revoked to the lineage id that the entry spares, or b"".
-    # _exempt: the lineage to which the session moves when the store has exempted it.
-    # _fetched and _pending: where the store is awaited, the content of the cookie, and the revocations to send.
+    #   _opener: the thread that opens it. _loaded: what came in. _identity: what will be sealed.
+    #   _save: `save` was called. _invalidated: `invalidate` was called.
+    #   _revocations: what this request revokes; None until it does.
     __slots__ = (
-        "_arrived",
-        "_came_as",
-        "_came_under",
-        "_cookies",
-        "_created",
-        "_ended",
-        "_exempt",
-        "_fetched",
-        "_headers_gone",
-        "_invalidated",
-        "_keeps_cookie",
-        "_lifetime",
-        "_manager",
-        "_origin",
-        "_pending",
-        "_rejected",
-        "_rejections",
-        "_request",
-        "_reserved",
-        "_revoked",
-        "_root",
-        "_save",
-        "_sid",
-        "_subject",
+        "_arrived", "_cookies", "_headers_gone", "_identity", "_invalidated", "_loaded", "_manager", "_opener",
+        "_request", "_revocations", "_save", "_unclaimed",
     )  # fmt: skip
     _manager: SessionBackend
     _cookies: Any
     _request: Any
     _arrived: float
+    _unclaimed: bool
     _headers_gone: bool
-    _origin: Unsealed | None
-    _rejected: Reason | None
-    _rejections: tuple[tuple[UnsealError, bytes | None], ...]
-    _keeps_cookie: bool
+    _opener: int
+    _loaded: Loaded
+    _identity: Identity
     _save: bool
     _invalidated: bool
-    _revoked: bool
-    _reserved: dict[str, bytes]
-    _ended: dict[bytes, bytes]
-    _exempt: bytes | None
-    _came_under: bytes | None
-    _came_as: str | None
-    _created: int
-    _sid: bytes | None
-    _lifetime: int | None
-    _subject: str | None
-    _root: bytes | None
-    _fetched: dict[Any, Any]
-    _pending: list[Any] | None
+    _revocations: Any
 
     @property
     def id(self) -> str:
-        """128 random bits in hexadecimal, made when first asked for and kept in the seal. It names the session, and
-        is no secret that opens it. `regenerate` and `invalidate` change it."""
-        if self._sid is None:
-            self._sid = self._manager.new_sid()
-        return self._sid.hex()
+        """The session's id: 32 hexadecimal digits, made when first read and sealed with the session.
+
+        It names the session and is not a secret: it opens nothing. `regenerate` and `invalidate` change it.
+        """
+        if self._identity.session_id is None:
+            self._identity = self._identity._replace(session_id=self._manager.new_session_id())
+        return str(self._identity.session_id.hex())  # type: ignore[union-attr]
 
     @property
     def created(self) -> int:
         """When the session began, in seconds since 1970. The absolute timeout counts from here."""
-        return self._created
+        return self._identity.created
 
     @property
     def sealed_at(self) -> int | None:
-        """When the cookie that came in was made, in seconds since 1970, or None. The idle timeout counts from here."""
-        return None if self._origin is None else self._origin.sealed_at
+        """When the incoming cookie was sealed, in seconds since 1970, or None. The idle timeout counts from here."""
+        return None if self._loaded.token is None else self._loaded.token.sealed_at
 
     @property
     def expires_at(self) -> int:
-        """When the session ends if nobody uses it any more, in seconds since 1970: the earliest of its idle timeout,
-        absolute timeout and lifetime. `leeway` comes on top, and sealing it again moves the idle timeout."""
-        return self._manager.ends(self)
+        """When the session ends if nobody uses it any more, in seconds since 1970.
+
+        It is the earliest of the idle timeout, the absolute timeout and the session's own lifetime, without `leeway`.
+        Sealing the session again moves the idle timeout.
+        """
+        return self._manager.expires_at(self)
 
     @property
     def subject(self) -> str | None:
@@ -169,24 +220,26 @@ class Session(dict[Any, Any]):
         :raises TypeError: when the subject is not a str.
         :raises ValueError: when the subject is empty or longer than 255 characters.
         """
-        return self._subject
+        return self._identity.subject
 
     @subject.setter
     def subject(self, subject: str | None) -> None:
-        if subject is not None and check_subject(subject) != self._subject:
-            self._subject = subject
+        if subject == self._identity.subject and type(subject) in (str, type(None)):
+            return
+        if subject is not None:
+            check_subject(subject)
+        self._identity = self._identity._replace(subject=subject)
+        if subject is not None:
             self._begin_anew()
-        else:
-            self._subject = subject
 
     @property
     def new(self) -> bool:
         """Whether no valid cookie came with the request."""
-        return self._origin is None
+        return self._loaded.token is None
 
     @property
     def accessed(self) -> bool:
-        """Whether anything has looked into the session; asking this does not."""
+        """Whether anything has opened the session. Reading this property does not."""
         return True
 
     @property
@@ -210,12 +263,12 @@ class Session(dict[Any, Any]):
 
     @property
     def rejected(self) -> Reason | None:
-        """Why the cookie that came in was not accepted, or None: one of the reason codes of `UnsealError`."""
-        return self._rejected
+        """Why the incoming cookie was not accepted, or None: one of the reasons of `UnsealError`."""
+        return "revoked" if self._manager.was_revoked(self) else self._loaded.reason
 
     @property
     def size(self) -> int:
-        """Bytes of name and value that the cookie would take now. Serializes the session to find out."""
+        """Bytes of name and value that the cookie would take now. Reading it serializes the session."""
         return self._manager.size(self)
 
     @property
@@ -243,20 +296,22 @@ class Session(dict[Any, Any]):
     def clear(self) -> None:
         """Remove all items and the subject. Deleting the last key alone leaves the subject as it is."""
         super().clear()
-        self._subject = None
+        self._identity = self._identity._replace(subject=None)
 
     def set_lifetime(self, seconds: int) -> None:
-        """End the session so many seconds after it was created at the latest, however much it is used.
+        """End the session this many seconds after it was created at the latest, however much it is used.
 
         It can only shorten: a longer lifetime than the absolute timeout, or than one set before, changes nothing.
 
-        :raises TypeError: unless it is an int; ValueError, unless it is 1 to 2^32 - 1.
+        :raises TypeError: unless it is an int.
+        :raises ValueError: unless it is 1 to 2^32 - 1.
         """
         if type(seconds) is not int:
             raise TypeError(f"a lifetime is a whole number of seconds{got(seconds)}")
         if not 0 < seconds < 2**32:
             raise ValueError(f"a lifetime is 1 to 2**32 - 1 seconds, and {seconds} was given")
-        self._lifetime = seconds if self._lifetime is None else min(seconds, self._lifetime)
+        lifetime = self._identity.lifetime
+        self._identity = self._identity._replace(lifetime=seconds if lifetime is None else min(seconds, lifetime))
 
     def invalidate(self) -> None:
         """Empty the session and give it a new identity: id, lineage, time of creation. Without new data, the middleware
@@ -264,9 +319,8 @@ class Session(dict[Any, Any]):
 
         Copies of the old cookie stay valid until their timeouts; use `logout` to end them too.
         """
-        self.clear()
-        self._sid = self._root = self._exempt = self._lifetime = None
-        self._created = self._manager.begins_at(self)
+        super().clear()
+        self._identity = self._manager.new_identity(self)
         self._invalidated = True
 
     def regenerate(self, *, begin_anew: bool = False) -> None:
@@ -282,10 +336,8 @@ class Session(dict[Any, Any]):
         """
         if begin_anew:
             self._begin_anew()
-            return
-        if self._manager.revokes:
-            self._root = self._root or self._sid
-        self._sid = self._manager.new_sid()
+        else:
+            self._manager.regenerate(self)
 
     def revoke(self) -> None:
         """Refuse this session from now on, and all copies of its cookies. Its content stays readable in this request.
@@ -293,22 +345,14 @@ class Session(dict[Any, Any]):
         :raises ConfigError: without the option ``revocation``.
         :raises SessionClosedError: after the headers have been sent, when the session has no id.
         """
-        exempt = {self._exempt, self._root or self._sid}.intersection(self._reserved.values())
-        if exempt and not self._headers_gone:  # a later sign-in of this request still needs that lineage
-            self._sid, self._root, self._exempt = self._manager.new_sid(), None, None
-        lineages = self._lineages()
-        # A session that began after `invalidate` in this request has data, but no id yet.
-        if not lineages or (self and self._sid is None and not self._headers_gone):
-            lineages.append(bytes.fromhex(self.id))
-        self._manager.revoke(self, lineages)
+        self._manager.revoke(self)
 
     def logout(self) -> None:
         """Call `revoke` and `invalidate`: the user is signed out here, and copies of the cookie are worthless.
 
         :raises ConfigError: without the option ``revocation``.
         """
-        # A lineage that this request has begun is in no cookie yet.
-        self._manager.revoke(self, [] if self._came_under is None else [self._came_under])
+        self._manager.revoke_incoming(self)
         self.invalidate()
 
     def revoke_subject(self, subject: str) -> None:
@@ -324,14 +368,7 @@ class Session(dict[Any, Any]):
         :raises TypeError: when the subject is not a str.
         :raises ValueError: when the subject is empty or longer than 255 characters.
         """
-        check_subject(subject)
-        self._manager.revoke(self, ())  # raises without a store, before anything changes
-        exempt = self._reserved.get(subject) or self._manager.new_sid()
-        self._reserved = {**self._reserved, subject: exempt}
-        if self._subject == subject:
-            self._root, self._sid = self._root or self._sid, exempt  # as `regenerate`, until the store has answered
-            self._exempt = exempt
-        self._manager.revoke_subject(self, subject, exempt)
+        self._manager.revoke_subject(self, check_subject(subject))
 
     def mark_accessed(self) -> None:
         """Open the session. Starlette calls this when ``request.session`` is used."""
@@ -341,19 +378,13 @@ class Session(dict[Any, Any]):
         super().clear()
         super().update(content)
         if not content:
-            self._subject = None
+            self._identity = self._identity._replace(subject=None)
 
     def _begin_anew(self) -> None:
-        """Begin a lineage at the time of the request: the one that this request has exempted, or else a new one."""
-        self._came_as = self._exempt = None
-        self._created = self._manager.begins_at(self)
-        self._sid = self._reserved.get(self._subject or "") or self._manager.new_sid()
-        self._root = None
-
-    def _lineages(self) -> list[bytes]:
-        """Return the ids of the lineages to revoke: the one that came in and, if another one began, the current one."""
-        lineages = dict.fromkeys((self._came_under, self._root or self._sid, self._exempt))
-        return [lineage for lineage in lineages if lineage is not None]
+        """Begin a lineage at the time of the request."""
+        session_id = self._manager.begin_lineage(self)
+        created = self._manager.new_identity(self).created
+        self._identity = self._identity._replace(created=created, session_id=session_id, lineage_id=None)
 
     fromkeys: Any = dict.fromkeys  # what is made of other keys is a plain dict, as copies are
 
@@ -362,19 +393,19 @@ class Session(dict[Any, Any]):
         return (dict, (dict(self),))
 
 
-# By id of a session: the thread that opens it, and the session, so that no other one can have that id.
-OPENING: dict[int, tuple[int, Session]] = {}
 _PATIENCE = 60  # seconds; longer than any store or signal takes
-WAITING: dict[int, threading.Event] = {}  # by id of a session: set when the thread has ended
+WAITING: dict[int, threading.Event] = {}  # by id of a session: set when the thread that opens it has ended
+_forked = False
 
 
-def _forget_other_threads() -> None:
-    OPENING.clear()
+def _after_fork_in_child() -> None:
+    global _forked
     WAITING.clear()
+    _forked = True
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_forget_other_threads)
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def _refuse(*arguments: object, **more: object) -> NoReturn:
@@ -393,7 +424,7 @@ class ClosedSession(Session):
 
     @property
     def subject(self) -> str | None:
-        return self._subject
+        return self._identity.subject
 
     @subject.setter
     def subject(self, subject: str | None) -> None:
@@ -401,19 +432,16 @@ class ClosedSession(Session):
 
     def logout(self) -> None:
         """Revoke the session: the browser keeps the cookie, which is worthless. Without a cookie, do nothing."""
-        if self._lineages() or self._origin is not None:
-            self.revoke()
+        if self._identity.lineage is not None or self._loaded.lineage is not None or self._loaded.token is not None:
+            self._manager.revoke(self)
         else:
-            self._manager.revoke(self, ())
-
-    def revoke_subject(self, subject: str) -> None:
-        self._manager.revoke_subject(self, check_subject(subject), b"")  # no new id could be sealed: spare none
+            self._manager.revoke_incoming(self)
 
     @property
     def id(self) -> str:
-        if self._sid is None:
+        if self._identity.session_id is None:
             _refuse()
-        return self._sid.hex()
+        return self._identity.session_id.hex()
 
 
 class UnopenedSession(Session):
@@ -455,55 +483,60 @@ _PROPERTIES = ("created", "expires_at", "id", "new", "rejected", "remaining", "s
 
 def _open(session: Any) -> None:
     """Open a session, or wait until the thread that opens it has done so."""
-    key = id(session)
-    mine = threading.get_ident(), session  # not imported by name: gevent and eventlet replace it
     try:
-        if (registered := OPENING.setdefault(key, mine)) is mine:  # atomic
-            if session.__class__ is UnopenedSession:
-                dict.update(session, session._manager.load(session))
-                dict.pop(session, _PLACEHOLDER, None)  # it may be gone, if a signal interrupted this before
-                session.__class__ = ClosedSession if session._headers_gone else Session  # type: ignore[assignment]
-            OPENING.pop(key, None)
-            if WAITING:
-                _wake(key)
-            return
+        del session._unclaimed  # atomic: one thread succeeds
+    except AttributeError:
+        wait_until_open(session)
+        if session.__class__ is UnopenedSession:  # the other thread has failed
+            _open(session)
+        return
+    try:  # no signal handler runs before this: the interpreter calls them after function calls and jumps only
+        session._opener = threading.get_ident()  # not imported by name: gevent and eventlet replace it
+        loaded = session._loaded = session._manager.load(session)
+        session._identity = loaded.identity
+        session._revocations = loaded.revocations
+        session._save = session._invalidated = False
+        dict.update(session, loaded.data)
+        dict.pop(session, _PLACEHOLDER, None)  # it may be gone, if a signal interrupted this before
+        session.__class__ = ClosedSession if session._headers_gone else Session
     except BaseException as error:
-        if OPENING.get(key) is mine:
-            del OPENING[key]
-        _wake(key)
+        session._unclaimed = True
+        _wake(session)
         drop_own_frames(error)
         raise
-    _wait(key, registered)
-    _open(session)
+    if WAITING:
+        _wake(session)
 
 
-def wait_until_open(session: Session) -> None:
+def wait_until_open(session: Any) -> None:
     """Wait for the thread that is opening a session, if there is one."""
-    key = id(session)
-    while (registered := OPENING.get(key)) is not None:
-        _wait(key, registered)
+    while _is_being_opened(session):
+        opener = getattr(session, "_opener", None)
+        if opener == threading.get_ident():
+            raise RuntimeError(
+                "session: it was used while it was being opened. A binding function, a revocation store, a clock and a "
+                "decoder must not use the session; with greenlets, patch the standard library before the first import"
+            )
+        ended = WAITING.setdefault(id(session), threading.Event())
+        for _ in range(_PATIENCE):
+            if not _is_being_opened(session) or ended.wait(1):
+                break
+            if _forked and all(thread.ident != opener for thread in threading.enumerate()):
+                session._unclaimed = True  # the thread was left behind in the parent
+                return
+        else:
+            raise RuntimeError(
+                f"session: another thread has been opening it for {_PATIENCE} seconds. Does that thread hang?"
+            )
+        _wake(session)  # others may wait for the event of a thread that had ended before it could see the event
 
 
-def _wait(key: int, registered: tuple[int, Session]) -> None:
-    """Wait until a thread is no longer registered. This may return early, so callers must look again."""
-    if registered[0] == threading.get_ident():
-        raise RuntimeError(
-            "session: it was used while it was being opened. A binding function, a revocation store, a clock and a "
-            "decoder must not use the session; with greenlets, patch the standard library before the first import"
-        )
-    ended = WAITING.setdefault(key, threading.Event())
-    for _ in range(_PATIENCE):
-        if OPENING.get(key) is not registered or ended.wait(1):
-            break
-    else:
-        raise RuntimeError(
-            f"session: another thread has been opening it for {_PATIENCE} seconds. Does that thread hang?"
-        )
-    _wake(key)  # others may wait for the event of a thread that had ended before it could see the event
+def _is_being_opened(session: Session) -> bool:
+    return session.__class__ is UnopenedSession and not hasattr(session, "_unclaimed")
 
 
-def _wake(key: int) -> None:
-    if (ended := WAITING.pop(key, None)) is not None:
+def _wake(session: Session) -> None:
+    if (ended := WAITING.pop(id(session), None)) is not None:
         ended.set()
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from sealedsession.config import SessionConfig, SessionOptions
 from sealedsession.errors import drop_own_frames, without_own_frames
 from sealedsession.lifecycle.manager import SessionManager, check_application
-from sealedsession.session import OPENING, UNOPENED_CONTENT, Session, UnopenedSession
+from sealedsession.session import UNOPENED_CONTENT, Session, UnopenedSession
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -54,6 +54,7 @@ class SessionMiddleware:
         session._cookies = environ.get("HTTP_COOKIE")
         session._request = environ if manager.binds else None
         session._arrived = self._clock()
+        session._unclaimed = True
         session._headers_gone = False
 
         def sealing_start_response(
@@ -63,7 +64,7 @@ class SessionMiddleware:
                 if environ.get(key, session) is not session:
                     self._take_over(environ, session)
                 session._headers_gone = True
-                if OPENING or type(session) is not UnopenedSession:
+                if not hasattr(session, "_unclaimed"):  # something has opened it
                     headers = self.manager.close(session, environ, int(status[:3]), headers)
             except Exception as error:
                 drop_own_frames(error)

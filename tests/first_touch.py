@@ -13,6 +13,8 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
 
 from sealedsession import session as session_states
 from sealedsession.session import Session
@@ -107,20 +109,25 @@ class Race:
         return cookies[0] if cookies else cookie or ""
 
 
-class NoRegistry(dict[int, tuple[int, Session]]):
-    """A registry of sessions that are being opened in which no thread finds another one."""
-
-    def setdefault(self, _: int, mine: tuple[int, Session]) -> tuple[int, Session]:  # type: ignore[override]
-        return mine
+def open_without_claim(session: Any) -> None:
+    """Open a session whether or not another thread opens it."""
+    loaded = session._loaded = session._manager.load(session)
+    session._identity, session._revocations = loaded.identity, loaded.revocations
+    session._save = session._invalidated = False
+    dict.update(session, loaded.data)
+    dict.pop(session, session_states._PLACEHOLDER, None)
+    session.__class__ = session_states.ClosedSession if session._headers_gone else Session
+    with suppress(AttributeError):
+        del session._unclaimed
 
 
 def run(touches: int, *, sabotage: bool = False) -> list[str]:
     """Make requests until there have been so many first touches, and return what went wrong."""
     interval = sys.getswitchinterval()
-    registry = session_states.OPENING
+    open_session = session_states._open
     sys.setswitchinterval(1e-6)  # threads take turns in the middle of everything
     if sabotage:
-        session_states.OPENING = NoRegistry()
+        session_states._open = open_without_claim
     race = Race()
     try:
         done = number = 0
@@ -130,7 +137,7 @@ def run(touches: int, *, sabotage: bool = False) -> list[str]:
         return race.problems
     finally:
         race.end()
-        session_states.OPENING = registry
+        session_states._open = open_session
         sys.setswitchinterval(interval)
 
 

@@ -445,7 +445,7 @@ class Request:
         try:
             self._perform(act, session)
         except Violation:
-            session._pending = []  # there is no event loop, in which the middleware could await them
+            session._revocations.pending = []  # there is no event loop, in which the middleware could await them
             raise
 
     def _perform(self, act: str, session: Session) -> None:

@@ -24,7 +24,7 @@ def source_of(module):
     return (PACKAGE.parent / module).read_text(encoding="utf-8")
 
 
-def room_of(name):
+def layer_entry(name):
     """The part of the package that a dotted name belongs to: one layer's entry."""
     parts = name.split(".")
     return parts[1] if parts[0] == "sealedsession" and len(parts) > 1 else None
@@ -46,8 +46,8 @@ def layers():
     """The layers of setup.cfg, from the lowest to the highest, each a set of siblings."""
     config = configparser.ConfigParser()
     config.read(SETUP, encoding="utf-8")
-    lines = config["importlinter:contract:rooms"]["layers"].split("\n")
-    return [{room.strip(" ()") for room in line.split("|")} for line in reversed(lines) if line.strip()]
+    lines = config["importlinter:contract:layers"]["layers"].split("\n")
+    return [{entry.strip(" ()") for entry in line.split("|")} for line in reversed(lines) if line.strip()]
 
 
 @pytest.mark.parametrize("module", MODULES, ids=str)
@@ -57,10 +57,10 @@ def test_imports_run_downward(module):
         return  # it re-exports
     own = module.parts[1].removesuffix(".py")
     ordered = layers()
-    own_layer = [number for number, rooms in enumerate(ordered) if own in rooms]
+    own_layer = [number for number, entries in enumerate(ordered) if own in entries]
     assert len(own_layer) == 1
     below = set().union(*ordered[: own_layer[0]])
-    imported = {room_of(name) for name in imports_of(module)} - {None, own}
+    imported = {layer_entry(name) for name in imports_of(module)} - {None, own}
     assert imported <= below
 
 
@@ -80,12 +80,12 @@ def test_import_contracts():
 
 
 def test_one_module_imports_pickle():
-    """pickling.py is the only module that imports pickle, or anything else that can run code from data."""
+    """safe_pickle.py is the only module that imports pickle, or anything else that can run code from data."""
     dangerous = {"pickle", "_pickle", "marshal", "shelve", "copyreg", "dill", "cloudpickle"}
     importers = {
         module.name for module in MODULES if dangerous & {name.partition(".")[0] for name in imports_of(module)}
     }
-    assert importers == {"pickling.py"}
+    assert importers == {"safe_pickle.py"}
 
 
 def test_public_names():
@@ -111,7 +111,7 @@ def test_module_docstring(module):
 def public_things():
     """Every public class, function and method that a module of the package defines, by its full name."""
     for found in pkgutil.walk_packages([str(PACKAGE)], "sealedsession."):
-        if found.name.endswith(("__main__", ".tetra", ".tetra_uploads")):
+        if found.name.endswith(("__main__", ".tetra")):
             continue  # importing the first runs it, and the others need a project of Django
         module = importlib.import_module(found.name)
         for name, thing in vars(module).items():

@@ -108,14 +108,14 @@ def test_wrong_type_names_the_unit(option, value, message):
         SessionConfig(**{"validate_key": KEY, option: value})
 
 
-@pytest.mark.parametrize("make", [SessionConfig.of, SessionConfig.from_mapping])
+@pytest.mark.parametrize("make", [SessionConfig.from_kwargs, SessionConfig.from_mapping])
 def test_missing_validate_key(make):
     """Without validate_key there is no config, and the error tells how to make a key."""
     with pytest.raises(ConfigError, match=r"validate_key is missing.*python -m sealedsession keygen"):
         make({"encrypt_key": KEY})
 
 
-@pytest.mark.parametrize("make", [SessionConfig.of, SessionConfig.from_mapping])
+@pytest.mark.parametrize("make", [SessionConfig.from_kwargs, SessionConfig.from_mapping])
 @pytest.mark.parametrize(
     ("given", "meant"),
     [("max_ages", "max_age"), ("same_site", "samesite"), ("idle_timout", "idle_timeout"), ("Secure", "secure")],
@@ -126,7 +126,7 @@ def test_unknown_option_with_a_suggestion(given, meant, make):
         make({"validate_key": KEY, given: "1"})
 
 
-@pytest.mark.parametrize("make", [SessionConfig.of, SessionConfig.from_mapping])
+@pytest.mark.parametrize("make", [SessionConfig.from_kwargs, SessionConfig.from_mapping])
 @pytest.mark.parametrize(
     ("given", "meant"),
     [
@@ -543,18 +543,18 @@ SECRET = "correct-horse-battery"  # what no message may show; too short for a ke
 @pytest.mark.parametrize(
     ("make", "options"),
     [
-        (SessionConfig.of, {"validate_key": SECRET}),
-        (SessionConfig.of, {"validate_key": SECRET.encode()}),
-        (SessionConfig.of, {"validate_key": SECRET * 3}),
-        (SessionConfig.of, {"validate_key": [KEY, SECRET]}),
-        (SessionConfig.of, {"validate_key": {SECRET: KEY}}),
-        (SessionConfig.of, {"validate_key": [[SECRET]]}),
-        (SessionConfig.of, {"validate_key": KEY, "encrypt_key": SECRET}),
-        (SessionConfig.of, {"validate_key": KEY, "encrypt_key": KEY}),
-        (SessionConfig.of, {"validate_key": [KEY, OLD_KEY], "encrypt_key": ENCRYPT_KEY}),
-        (SessionConfig.of, {"validate_key": "\ud800" + KEY}),
-        (SessionConfig.of, {"validate_keys": KEY}),
-        (SessionConfig.of, {"validate_key": KEY, "encrypt_kye": SECRET}),
+        (SessionConfig.from_kwargs, {"validate_key": SECRET}),
+        (SessionConfig.from_kwargs, {"validate_key": SECRET.encode()}),
+        (SessionConfig.from_kwargs, {"validate_key": SECRET * 3}),
+        (SessionConfig.from_kwargs, {"validate_key": [KEY, SECRET]}),
+        (SessionConfig.from_kwargs, {"validate_key": {SECRET: KEY}}),
+        (SessionConfig.from_kwargs, {"validate_key": [[SECRET]]}),
+        (SessionConfig.from_kwargs, {"validate_key": KEY, "encrypt_key": SECRET}),
+        (SessionConfig.from_kwargs, {"validate_key": KEY, "encrypt_key": KEY}),
+        (SessionConfig.from_kwargs, {"validate_key": [KEY, OLD_KEY], "encrypt_key": ENCRYPT_KEY}),
+        (SessionConfig.from_kwargs, {"validate_key": "\ud800" + KEY}),
+        (SessionConfig.from_kwargs, {"validate_keys": KEY}),
+        (SessionConfig.from_kwargs, {"validate_key": KEY, "encrypt_kye": SECRET}),
         (SessionConfig.from_mapping, {"validate_key": f"{KEY}\n{SECRET}"}),
         (SessionConfig.from_mapping, {"validate_key": KEY, "session.validate_key": OLD_KEY}),
         (SessionConfig.from_mapping, {"validate_key": KEY, "encrypt_key": f"{SECRET}\n{SECRET}"}),

@@ -394,7 +394,7 @@ def test_names_of_several_sessions(watched, clock, other_keys, store):
     names = set()
     for browser in (watched, watched.moved(clock, **other_keys)):
         for number in (0, 1):
-            browser.config.events.tell("opened", sid=sid[number:] + sid[:number])
+            browser.config.events.emit("opened", sid=sid[number:] + sid[:number])
         names |= {event.session for event in browser.told} - {None}
     assert len(names) >= 4
 
@@ -480,16 +480,16 @@ def test_without_a_hook_nothing_is_made():
         return bytes(32)
 
     silent = events.Events("sid", None, hash_key)
-    silent.tell("opened", sid=bytes(16))
+    silent.emit("opened", sid=bytes(16))
     assert not silent.has_hook
     assert asked == []
     told = []
     loud = events.Events("sid", told.append, hash_key)
     assert loud.has_hook
-    loud.tell("opened")
+    loud.emit("opened")
     assert asked == []
     for _ in range(3):
-        loud.tell("opened", sid=bytes(16))
+        loud.emit("opened", sid=bytes(16))
     assert asked == [1]
     assert len({event.session for event in told[1:]}) == 1
 
@@ -504,7 +504,7 @@ def test_no_secret_is_told(watched, clock, keys, other_keys, store, caplog):
         told.extend(browser.told)
         browser.told.clear()
         secrets.update(value.partition("=")[2].partition(";")[0] for value in header(sent, "Set-Cookie"))
-        secrets.add(session._sid and session._sid.hex())
+        secrets.add(session._identity.session_id and session._identity.session_id.hex())
 
     def sign_in(session):
         session.update(card="confidential")
@@ -536,7 +536,7 @@ def test_no_secret_is_told(watched, clock, keys, other_keys, store, caplog):
 
 
 @pytest.mark.parametrize(
-    ("tell", "level"),
+    ("emit", "level"),
     [
         (lambda events: events.revoked("a session was", bytes(16)), "INFO"),
         (lambda events: events.store_error(StoreError("down"), "the session is refused for now"), "ERROR"),

@@ -1,6 +1,7 @@
 """A session is opened once, whichever thread, fork or greenlet of its request touches it first."""
 
 import asyncio
+import dis
 import json
 import os
 import subprocess
@@ -197,7 +198,7 @@ def test_an_opening_that_fails(keys):
 
     request(middleware, act, cookie)
     assert errors == ["mine"]
-    assert not session_states.OPENING
+    assert not session_states.WAITING
 
 
 def test_a_session_that_is_used_while_it_is_opened(keys):
@@ -207,7 +208,7 @@ def test_a_session_that_is_used_while_it_is_opened(keys):
     )
     with pytest.raises(RuntimeError, match="while it was being opened"):
         request(middleware, len, f"{middleware.config.name}=rubbish")
-    assert not session_states.OPENING
+    assert not session_states.WAITING
 
 
 # --------------------------------------------------------------------------------------------------------- the headers
@@ -309,16 +310,19 @@ def test_a_signal_in_the_middle_of_opening(keys, step):
     code = session_states._open.__code__
 
     def act(session):
-        steps = 0
+        steps, claim = 0, None
 
         def interrupt(frame, event, _):
-            nonlocal steps
+            nonlocal steps, claim
             if frame.f_code is not code:
                 return None
             frame.f_trace_opcodes, frame.f_trace_lines = True, False
             if event == "opcode":
                 steps += 1
-                if steps == 2 * step:
+                if dis.opname[code.co_code[frame.f_lasti]] == "DELETE_ATTR":
+                    claim = steps
+                # The interpreter runs signal handlers after calls and jumps, and so not right after the claim.
+                if steps >= 2 * step and (claim is None or steps > claim + 2):
                     sys.settrace(None)
                     raise Interrupt
             return interrupt
@@ -330,11 +334,11 @@ def test_a_signal_in_the_middle_of_opening(keys, step):
             pass
         finally:
             sys.settrace(None)
-        assert not session_states.OPENING
+        assert not session_states.WAITING
         assert session["user"] == "ann"
 
     request(middleware, act, cookie)
-    assert not session_states.OPENING
+    assert not session_states.WAITING
 
 
 # ---------------------------------------------------------------------------------------------------- forks, greenlets

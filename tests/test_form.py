@@ -15,7 +15,7 @@ from sealedsession.serialization.limits import Limits, TooLarge
 from sealedsession.serialization.registry import Registry
 from sealedsession.serialization.safe_pickle import PickleSerializer
 from sealedsession.serialization.tagged_json import JsonSerializer
-from sealedsession.session import Session
+from sealedsession.session import Identity, Session
 
 KEY = "wHkPq3vZx7Lr9sTn2mYc5bJf8dGa1eUo4iVhWjKlMnQ"
 NUMBERS = {"pickle": PICKLE, "json": JSON}
@@ -31,9 +31,12 @@ def make_form(serializer="pickle", **options):
 
 def make_session(data=(), subject=None, root=None):
     session = Session(data)
-    session._subject = subject
-    session._root = root
+    session._identity = Identity(1, subject=subject, lineage_id=root)
     return session
+
+
+def change_identity(session, **fields):
+    session._identity = session._identity._replace(**fields)
 
 
 def unsealed(payload, number=PICKLE):
@@ -44,7 +47,7 @@ def unsealed(payload, number=PICKLE):
 
 def refusal(form, payload, number=PICKLE):
     with pytest.raises(UnsealError) as caught:
-        form.loads(unsealed(payload, number))
+        form.decode(unsealed(payload, number))
     return caught.value.reason
 
 
@@ -62,18 +65,18 @@ def test_round_trip(serializer, data, subject, root):
     form = make_form(serializer)
     session = make_session(data, subject, root)
     try:
-        payload = form.dumps(session)
+        payload = form.encode(session)
     except TooLarge:
-        assert len(DUMPS[form.number](session.copy())) > 2000
+        assert len(DUMPS[form.serializer](session.copy())) > 2000
         return
-    assert form.loads(unsealed(payload, form.number)) == (data, subject, root)
+    assert form.decode(unsealed(payload, form.serializer)) == (data, subject, root)
 
 
 @each_serializer
 def test_a_plain_session_is_its_dict(serializer):
     """A session without subject and root is written as its dict alone, and costs no byte more."""
     form = make_form(serializer)
-    assert form.dumps(make_session({"a": 1})) == DUMPS[form.number]({"a": 1})
+    assert form.encode(make_session({"a": 1})) == DUMPS[form.serializer]({"a": 1})
 
 
 @each_serializer
@@ -81,8 +84,8 @@ def test_a_plain_session_is_its_dict(serializer):
 def test_more_than_a_dict_is_a_list_of_three(serializer, subject, root):
     """A subject or a root makes it a list: subject, root, dict. This is the wire format, in docs/format.rst."""
     form = make_form(serializer)
-    payload = form.dumps(make_session({"a": 1}, subject, root))
-    assert payload == DUMPS[form.number]([subject, root, {"a": 1}])
+    payload = form.encode(make_session({"a": 1}, subject, root))
+    assert payload == DUMPS[form.serializer]([subject, root, {"a": 1}])
 
 
 @each_serializer
@@ -90,8 +93,8 @@ def test_more_than_a_dict_is_a_list_of_three(serializer, subject, root):
 def test_either_serializer_reads_both(serializer, other):
     """A form reads what the other serializer wrote."""
     session = make_session({"a": (1, b"2")}, "user:42", SID)
-    payload = make_form(other).dumps(session)
-    assert make_form(serializer).loads(unsealed(payload, NUMBERS[other])) == ({"a": (1, b"2")}, "user:42", SID)
+    payload = make_form(other).encode(session)
+    assert make_form(serializer).decode(unsealed(payload, NUMBERS[other])) == ({"a": (1, b"2")}, "user:42", SID)
 
 
 @each_serializer
@@ -99,10 +102,10 @@ def test_either_serializer_reads_both(serializer, other):
     ("change", "same"),
     [
         (len, True),
-        (lambda session: setattr(session, "_subject", "user:42"), True),
-        (lambda session: setattr(session, "_subject", "user:43"), False),
-        (lambda session: setattr(session, "_subject", None), False),
-        (lambda session: setattr(session, "_root", None), False),
+        (lambda session: change_identity(session, subject="user:42"), True),
+        (lambda session: change_identity(session, subject="user:43"), False),
+        (lambda session: change_identity(session, subject=None), False),
+        (lambda session: change_identity(session, lineage_id=None), False),
         (lambda session: session.update(a=2), False),
         (lambda session: session["b"].append(1), False),
     ],
@@ -111,16 +114,16 @@ def test_dumps_tells_a_change(serializer, change, same):
     """The very payload that came in is given back where nothing has changed, and only there."""
     form = make_form(serializer)
     session = make_session({"a": 1, "b": []}, "user:42", SID)
-    origin = unsealed(form.dumps(session), form.number)
+    origin = unsealed(form.encode(session), form.serializer)
     change(session)
-    assert (form.dumps(session, origin) is origin.payload) == same
+    assert (form.encode_if_changed(session, origin) is None) == same
 
 
 def test_dumps_writes_as_the_token_did():
     """A payload is compared in the serializer of its own token, whichever one writes new ones."""
     session = make_session({"a": 1}, "user:42")
-    origin = unsealed(make_form("json").dumps(session), JSON)
-    assert make_form("pickle").dumps(session, origin) is origin.payload
+    origin = unsealed(make_form("json").encode(session), JSON)
+    assert make_form("pickle").encode_if_changed(session, origin) is None
 
 
 # ------------------------------------------------------------------------------------------------------------- refusals
@@ -174,7 +177,7 @@ def test_right_shape(serializer, value):
     """Beside the wrong shapes stand the right ones, at the edge of the rules."""
     number = NUMBERS[serializer]
     subject, root, data = value
-    assert make_form().loads(unsealed(DUMPS[number](value), number)) == (data, subject, root)
+    assert make_form().decode(unsealed(DUMPS[number](value), number)) == (data, subject, root)
 
 
 @pytest.mark.parametrize("serializer", ["pickle", "json"])
@@ -184,7 +187,7 @@ def test_a_serializer_that_is_not_accepted(serializer):
     other = JSON if serializer == "pickle" else PICKLE
     assert refusal(form, b"rubbish", other) == "forbidden_value"
     with pytest.raises(UnsealError, match="not accepted here"):
-        form.loads(unsealed(DUMPS[other]({}), other))
+        form.decode(unsealed(DUMPS[other]({}), other))
 
 
 @each_serializer
@@ -192,7 +195,7 @@ def test_no_value_in_an_error(serializer):
     """The error for a wrong shape holds nothing of what was found."""
     number = NUMBERS[serializer]
     with pytest.raises(UnsealError) as caught:
-        make_form().loads(unsealed(DUMPS[number](["confidential" * 30, None, {"confidential": 1}]), number))
+        make_form().decode(unsealed(DUMPS[number](["confidential" * 30, None, {"confidential": 1}]), number))
     assert "confidential" not in str(caught.value)
 
 
@@ -205,19 +208,19 @@ def test_size_has_one_limit(serializer, compress):
     """The limits alone say how large a payload is: servers with and without compression read each other's."""
     session = make_session({"a": "x" * 5000})
     form, other = make_form(serializer, compress=compress), make_form(serializer, compress=not compress)
-    payload = form.dumps(session)
-    assert other.loads(unsealed(payload, form.number))[0] == session
+    payload = form.encode(session)
+    assert other.decode(unsealed(payload, form.serializer))[0] == session
     with pytest.raises(TooLarge):
-        form.dumps(make_session({"a": "x" * Limits().size}))
+        form.encode(make_session({"a": "x" * Limits().size}))
 
 
 @pytest.mark.parametrize("compress", [True, False])
 def test_limits_hold_with_compression(compress):
     """A smaller size in the limits holds, with compression as without."""
     form = make_form(compress=compress, limits=Limits(size=1000))
-    assert form.loads(unsealed(form.dumps(make_session({"a": "x" * 900}))))[0] == {"a": "x" * 900}
+    assert form.decode(unsealed(form.encode(make_session({"a": "x" * 900}))))[0] == {"a": "x" * 900}
     with pytest.raises(TooLarge):
-        form.dumps(make_session({"a": "x" * 1000}))
+        form.encode(make_session({"a": "x" * 1000}))
 
 
 @each_serializer
@@ -236,7 +239,7 @@ def test_too_many_values(serializer):
     form = make_form(serializer, limits=Limits(nodes=10))
     for subject in (None, "user:42"):
         with pytest.raises(NotSerializableError, match="more than the 10 values"):
-            form.dumps(make_session({"a": list(range(20))}, subject))
+            form.encode(make_session({"a": list(range(20))}, subject))
 
 
 @each_serializer
@@ -244,13 +247,13 @@ def test_too_many_values(serializer):
 def test_the_path_of_a_fault(serializer, subject, root):
     """The path of what cannot be stored is that in the session, also where the payload is a list."""
     with pytest.raises(NotSerializableError) as caught:
-        make_form(serializer).dumps(make_session({"a": [1, object()]}, subject, root))
+        make_form(serializer).encode(make_session({"a": [1, object()]}, subject, root))
     assert (caught.value.path, caught.value.type) == ("session['a'][1]", object)
 
 
 def test_the_session_is_left_alone():
     """Writing a session changes nothing in it."""
     session = make_session({"a": [1]}, "user:42", SID)
-    before = session.copy(), attrgetter("_subject", "_root")(session)
-    make_form().dumps(session)
-    assert (session.copy(), attrgetter("_subject", "_root")(session)) == before
+    before = session.copy(), attrgetter("_identity")(session)
+    make_form().encode(session)
+    assert (session.copy(), attrgetter("_identity")(session)) == before

@@ -1056,28 +1056,28 @@ def test_the_options_have_the_defaults_of_sessions():
 def test_mistakes_in_options(options, message):
     """Every mistake is an error of the first run, that names the option and no key."""
     with pytest.raises(ConfigError, match=message) as caught:
-        tokens.manager_of({**KEYS, **options})
+        tokens.get_manager({**KEYS, **options})
     assert KEYS["validate_key"] not in str(caught.value)
     frames = [frame.f_globals["__name__"] for frame, _ in walk_tb(caught.value.__traceback__)]
     assert frames == [__name__]  # error trackers record what the plugin's frames hold
-    assert tokens.manager_of(KEYS).config.name == "session"  # nothing of the attempt is left
+    assert tokens.get_manager(KEYS).config.name == "session"  # nothing of the attempt is left
 
 
 def test_one_name_has_one_set_of_options():
     """Options that differ from run to run, or from place to place, are an error that names them and no value."""
-    tokens.manager_of({**KEYS, "on_event": print})
-    assert tokens.manager_of({**KEYS, "on_event": print}) is tokens.manager_of({**KEYS, "on_event": print})
+    tokens.get_manager({**KEYS, "on_event": print})
+    assert tokens.get_manager({**KEYS, "on_event": print}) is tokens.get_manager({**KEYS, "on_event": print})
     with pytest.raises(ConfigError, match=r"other options: validate_key, clock, on_event\.|other options: ") as caught:
-        tokens.manager_of({**KEYS, "validate_key": OTHER_KEYS["validate_key"], "on_event": lambda event: None})
+        tokens.get_manager({**KEYS, "validate_key": OTHER_KEYS["validate_key"], "on_event": lambda event: None})
     assert "validate_key, on_event. " in str(caught.value)
     assert OTHER_KEYS["validate_key"] not in str(caught.value)
-    assert tokens.manager_of({**KEYS, "name": "other"}) is not tokens.manager_of({**KEYS, "on_event": print})
+    assert tokens.get_manager({**KEYS, "name": "other"}) is not tokens.get_manager({**KEYS, "on_event": print})
 
 
 def test_manager_in_a_fork():
     """A fork makes its managers although another thread of its parent was making one."""
     with tokens._making:  # as the other thread would hold it
-        assert in_fork(lambda: tokens.manager_of(KEYS))
+        assert in_fork(lambda: tokens.get_manager(KEYS))
 
 
 def test_managers_are_made_once(monkeypatch):
@@ -1093,7 +1093,7 @@ def test_managers_are_made_once(monkeypatch):
 
     def ask():
         barrier.wait(60)
-        found.append(tokens.manager_of({**KEYS, "revocation": "memory"}))
+        found.append(tokens.get_manager({**KEYS, "revocation": "memory"}))
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:

@@ -234,8 +234,8 @@ def test_special_floats(bits):
 
 HASH_SEED_SCRIPT = """
 import sys
-from sealedsession.pickling import PickleSerializer
-from sealedsession.values import Registry
+from sealedsession.serialization.safe_pickle import PickleSerializer
+from sealedsession.serialization.registry import Registry
 serializer = PickleSerializer(Registry())
 for line in sys.stdin:
     payload = bytes.fromhex(line)

@@ -547,7 +547,7 @@ def test_regenerated_twice_in_one_request(browser):
     """The root is the id that came in, and not one that no cookie has carried."""
     before = browser.visit().id
     session = browser.visit(both(methodcaller("regenerate"), methodcaller("regenerate")))
-    assert session._root == bytes.fromhex(before)
+    assert session._identity.lineage_id == bytes.fromhex(before)
 
 
 def test_the_root_stays(browser):
@@ -556,7 +556,7 @@ def test_the_root_stays(browser):
     regenerate_often(browser, 1)
     size = len(browser.cookie)
     regenerate_often(browser, 5)
-    assert browser.visit()._root == root
+    assert browser.visit()._identity.lineage_id == root
     assert len(browser.cookie) == size
 
 
@@ -564,7 +564,7 @@ def test_a_session_after_logout_has_no_root(browser):
     """The root of a session that is over does not travel with the next one."""
     regenerate_often(browser, 3)
     session = browser.visit(both(methodcaller("logout"), methodcaller("update", name="Bob")))
-    assert session._root is None
+    assert session._identity.lineage_id is None
 
 
 def test_without_a_store_no_root_travels(door, keys, clock):
@@ -572,7 +572,7 @@ def test_without_a_store_no_root_travels(door, keys, clock):
     browser = door({**keys, "clock": clock})
     browser.visit(sign_in)
     browser.visit(lambda session: session.id)
-    assert browser.visit(methodcaller("regenerate"))._root is None
+    assert browser.visit(methodcaller("regenerate"))._identity.lineage_id is None
 
 
 # ------------------------------------------------------------------------------------------------------------ a subject
@@ -866,7 +866,7 @@ def test_sessions_from_before_the_store(door, keys, options):
     assert len(browser.set_cookies) == 1
     session = browser.visit()
     assert browser.set_cookies == []
-    assert session._origin.sid is not None
+    assert session._loaded.token.sid is not None
     copy = browser.cookie
     browser.visit(methodcaller("logout"))
     assert browser.visit(cookie=copy).rejected == "revoked"
@@ -896,7 +896,7 @@ def test_a_visitor_without_data_gets_no_id(door, options, act, sent):
     browser = door(options)
     session = browser.visit(act)
     assert len(browser.set_cookies) == sent
-    assert (session._sid is not None) == sent
+    assert (session._identity.session_id is not None) == sent
 
 
 def test_a_session_that_was_trimmed_to_nothing(door, options):

@@ -8,6 +8,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from redis_server import RedisServer
 from revocation_model import Violation, memory_backend, model_with, redis_backend, sqlite_backend
 
+from sealedsession.lifecycle.revoke import Revocations
 from sealedsession.revocation import CachedStore, MemoryStore
 
 SETTINGS = settings(
@@ -95,9 +96,10 @@ def forget_who_came(server):
     load = manager.load
 
     def load_and_forget(session):
-        content = load(session)
-        session._came_as = None
-        return content
+        loaded = load(session)
+        revocations = loaded.revocations or Revocations(loaded)
+        revocations.acts_as = None
+        return loaded._replace(revocations=revocations)
 
     manager.load = load_and_forget
 

@@ -1,10 +1,11 @@
-"""The session in its three states, with a keeper that stands in for the manager."""
+"""The session in its three states, with a manager that stands in for the manager."""
 
 import copy
 import json
 import pickle
 from collections.abc import ItemsView, Iterator, KeysView, ValuesView
 from operator import methodcaller
+from types import SimpleNamespace
 
 import msgspec
 import orjson
@@ -13,45 +14,66 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sealedsession.errors import CookieTooLargeError, SessionClosedError
+from sealedsession.config import Timeouts
+from sealedsession.errors import CookieTooLargeError, SessionClosedError, UnsealError
+from sealedsession.events import Events
+from sealedsession.lifecycle.revoke import SessionRevoker
+from sealedsession.revocation import RevocationStore
+from sealedsession.revocation.store import OF_SESSION, subject_key
 from sealedsession.sealing.sealer import PICKLE, Unsealed
-from sealedsession.session import UNOPENED_CONTENT, ClosedSession, Session, UnopenedSession
+from sealedsession.session import UNOPENED_CONTENT, ClosedSession, Identity, Loaded, Session, UnopenedSession
 
 CONTENT = {"user": 7, "cart": [1, 2], "": None}
 
 
-class FakeKeeper:
+class FakeStore(RevocationStore):
+    """A store that notes what is revoked: lineages, and pairs of a subject and the lineage that is exempt."""
+
+    def __init__(self):
+        self.refuses = False  # whether it finds that the session itself is revoked
+        self.revoked = []
+
+    def revoke(self, key, entry, ttl, caller=None):
+        self.revoked.append(key[1:] if key[:1] == OF_SESSION else (NAMES[key], entry.spared))
+        return not self.refuses
+
+    def find(self, keys):
+        return [None for _ in keys]
+
+
+NAMES = {subject_key(subject): subject for subject in ("user:42", "user:7", "USER:42")}
+
+
+class FakeManager:
     """A manager of one session: loads a content, and counts how often."""
 
-    def __init__(self, content=CONTENT, origin=None, rejected=None, revokes=False, subject=None, root=None):
-        self.revokes = revokes
-        self.refuses = False  # whether the store finds that the session itself is revoked
-        self.subject = subject
-        self.root = root
-        self.revoked = []
+    def __init__(self, content=CONTENT, origin=None, revokes=False, subject=None, root=None):
+        self.store = FakeStore()
+        self.identity = Identity(1000, subject=subject, lineage_id=root)
+        if origin is not None:
+            self.identity = Identity(origin.created, origin.sid, origin.lifetime, subject, root)
         self.content = content
         self.origin = origin
-        self.rejected = rejected
+        self.rejections = ()
         self.loads = 0
-        self.sids = 0
-        self.time = 1000
-        self.begins = 990  # when its request arrived
+        self.ids = 0
+        self.revoker = SessionRevoker(
+            SimpleNamespace(
+                store=self.store if revokes else None, clock=lambda: 1000, leeway=0, timeouts=Timeouts(10, 10),
+                events=Events("session", None, bytes),
+            )
+        )  # fmt: skip
+        for name in ("begin_lineage", "regenerate", "revoke", "revoke_incoming", "revoke_subject"):
+            setattr(self, name, getattr(self.revoker, name))
+
+    @property
+    def revoked(self):
+        return self.store.revoked
 
     def load(self, session):
         self.loads += 1
-        session._origin = self.origin
-        session._rejected = self.rejected
-        session._sid = self.origin and self.origin.sid
-        session._created = self.origin.created if self.origin else self.time
-        session._lifetime = self.origin and self.origin.lifetime
-        session._subject = self.subject
-        session._root = self.root
-        session._came_under = self.root or session._sid
-        session._came_as = self.subject
-        session._reserved = {}
-        session._exempt = None
-        session._save = session._invalidated = session._revoked = False
-        return copy.deepcopy(self.content)
+        lineage = self.identity.lineage
+        return Loaded(copy.deepcopy(self.content), self.identity, self.origin, lineage, self.rejections)
 
     def is_modified(self, session):
         return dict(session) != self.content
@@ -62,52 +84,50 @@ class FakeKeeper:
     def remaining(self, session):
         return 4096 - self.size(session)
 
-    def new_sid(self):
-        self.sids += 1
-        return bytes((self.sids,)) * 16
+    def new_session_id(self):
+        self.ids += 1
+        return bytes((self.ids,)) * 16
+
+    def new_identity(self, session):
+        if session._revocations is not None:
+            session._revocations.exempt = None
+        return Identity(self.revoker.begins_at(session))
+
+    def was_revoked(self, session):
+        return False
 
     def ensure_fits(self, session):
         if len(session) > len(self.content):
             raise CookieTooLargeError("session", 5000, 4096, {})
 
-    def begins_at(self, session):
-        return self.begins
-
-    def ends(self, session):
+    def expires_at(self, session):
         return session.created + 100
 
-    def revoke(self, session, sids):
-        self.revoked += sids
 
-    def revoke_subject(self, session, subject, spared):
-        session._revoked = self.refuses
-        self.revoked.append((subject, spared))
-        if not self.refuses and subject == session._subject and session._sid == spared:
-            session._root = None  # as the manager does when the store has written
-
-
-def make_unopened(keeper=None):
+def make_unopened(manager=None):
     session = UnopenedSession(UNOPENED_CONTENT)
-    session._manager = keeper or FakeKeeper()
+    session._manager = manager or FakeManager()
+    session._arrived = 990.5
+    session._unclaimed = True
     session._headers_gone = False
     session._request = None
     return session
 
 
-def make_open(keeper=None):
-    session = make_unopened(keeper)
+def make_open(manager=None):
+    session = make_unopened(manager)
     session.mark_accessed()
     return session
 
 
-def make_closed(keeper=None):
-    session = make_open(keeper)
+def make_closed(manager=None):
+    session = make_open(manager)
     session.__class__ = ClosedSession
     return session
 
 
-def make_unopened_closed(keeper=None):
-    session = make_unopened(keeper)
+def make_unopened_closed(manager=None):
+    session = make_unopened(manager)
     session._headers_gone = True
     return session
 
@@ -185,11 +205,11 @@ def test_every_dict_attribute_is_tested():
 @pytest.mark.parametrize(("name", "arguments"), READ_CALLS + WRITE_CALLS)
 def test_dict_methods_on_an_unopened_session(name, arguments, content):
     """Every dict method on an unopened session gives and does what it does on a dict of the same content."""
-    keeper, plain = FakeKeeper(content), copy.deepcopy(content)
-    session = make_unopened(keeper)
+    manager, plain = FakeManager(content), copy.deepcopy(content)
+    session = make_unopened(manager)
     assert outcome(session, name, arguments) == outcome(plain, name, arguments)
     assert list(session.items()) == list(plain.items())
-    assert keeper.loads == 1
+    assert manager.loads == 1
 
 
 @given(st.lists(st.sampled_from(WRITE_CALLS), max_size=8))
@@ -225,10 +245,10 @@ def match_pattern(target):
 )  # fmt: skip
 def test_operators_and_builtins(use, make):
     """Whatever Python itself reads a dict with reads the truth in every state."""
-    keeper = FakeKeeper()
-    session = make(keeper)
+    manager = FakeManager()
+    session = make(manager)
     assert use(session) == use(copy.deepcopy(CONTENT))
-    assert keeper.loads == 1
+    assert manager.loads == 1
 
 
 @pytest.mark.parametrize("make", [make_unopened, make_open])
@@ -327,10 +347,10 @@ def test_sessions_take_no_attributes(make):
 @pytest.mark.parametrize("make", [make_unopened, make_unopened_closed])
 def test_what_does_not_open_a_session(make, ask):
     """Asking for accessed, modified and repr opens nothing."""
-    keeper = FakeKeeper()
-    session = make(keeper)
+    manager = FakeManager()
+    session = make(manager)
     ask(session)
-    assert keeper.loads == 0
+    assert manager.loads == 0
     assert isinstance(session, UnopenedSession)
 
 
@@ -372,52 +392,56 @@ def test_repr_of_an_unopened_session(make):
 )
 def test_properties_open_a_session(name):
     """Every property that depends on the cookie opens the session, once, and is the same when read again."""
-    keeper = FakeKeeper()
-    session = make_unopened(keeper)
+    manager = FakeManager()
+    session = make_unopened(manager)
     assert getattr(session, name) == getattr(session, name)
     assert type(session) is Session
-    assert keeper.loads == 1
+    assert manager.loads == 1
 
 
 def test_mark_accessed_opens():
     """mark_accessed opens the session, and on one that is open changes nothing."""
-    keeper = FakeKeeper()
-    session = make_unopened(keeper)
+    manager = FakeManager()
+    session = make_unopened(manager)
     session.mark_accessed()
     session.mark_accessed()
     assert type(session) is Session
-    assert (session, keeper.loads, session.modified) == (CONTENT, 1, False)
+    assert (session, manager.loads, session.modified) == (CONTENT, 1, False)
 
 
 def test_a_new_session():
     """Without a valid cookie a session is new, was created now, and was never sealed."""
-    session = make_unopened(FakeKeeper({}))
+    session = make_unopened(FakeManager({}))
     assert (session.new, session.created, session.sealed_at, session.rejected) == (True, 1000, None, None)
 
 
 def test_a_session_from_a_cookie():
     """A session from a cookie is not new and tells the times and the id of its seal."""
-    session = make_unopened(FakeKeeper(origin=make_origin(sid=b"\xab" * 16)))
+    session = make_unopened(FakeManager(origin=make_origin(sid=b"\xab" * 16)))
     assert (session.new, session.created, session.sealed_at, session.id) == (False, 400, 900, "ab" * 16)
 
 
 def test_rejected_tells_the_reason_code():
     """A session in the place of a bad cookie tells why that was not accepted."""
-    assert make_unopened(FakeKeeper({}, rejected="bad_signature")).rejected == "bad_signature"
+    manager = FakeManager({})
+    manager.rejections = tuple((UnsealError(reason, ""), None) for reason in ("bad_signature", "unknown_key"))
+    assert make_unopened(manager).rejected == "unknown_key"
+    manager.rejections = manager.rejections[:1]
+    assert make_unopened(manager).rejected == "bad_signature"
 
 
 def test_id_is_made_when_first_asked_for():
     """An id is made at the first question, 128 bits in hexadecimal, and stays."""
-    keeper = FakeKeeper()
-    session = make_unopened(keeper)
+    manager = FakeManager()
+    session = make_unopened(manager)
     session.mark_accessed()
-    assert keeper.sids == 0
+    assert manager.ids == 0
     assert session.id == session.id == "01" * 16
-    assert keeper.sids == 1
+    assert manager.ids == 1
 
 
 def test_size_and_remaining():
-    """Size and remaining are asked of the keeper and follow changes."""
+    """Size and remaining are asked of the manager and follow changes."""
     session = make_unopened()
     assert (session.size, session.remaining) == (103, 3993)
     session["new"] = 1
@@ -435,7 +459,7 @@ def test_save_changes_no_content():
 @pytest.mark.parametrize("make", [make_unopened, make_open])
 def test_invalidate(make):
     """invalidate() empties the session and gives it a new id and a new time of creation."""
-    session = make(FakeKeeper(origin=make_origin(sid=b"\xab" * 16)))
+    session = make(FakeManager(origin=make_origin(sid=b"\xab" * 16)))
     session.invalidate()
     assert (session, session.created, session.id) == ({}, 990, "01" * 16)
 
@@ -443,7 +467,7 @@ def test_invalidate(make):
 @pytest.mark.parametrize("make", [make_unopened, make_open])
 def test_regenerate(make):
     """regenerate() keeps the data and the time of creation, and gives the session a new id."""
-    session = make(FakeKeeper(origin=make_origin(sid=b"\xab" * 16)))
+    session = make(FakeManager(origin=make_origin(sid=b"\xab" * 16)))
     session.regenerate()
     assert (session, session.created, session.id) == (CONTENT, 400, "01" * 16)
 
@@ -470,12 +494,12 @@ def test_a_closed_session_can_be_read(name, arguments, make):
 
 def test_reading_after_closing_unopened():
     """A session that was closed unopened is opened by the first read, once, and is then a closed session."""
-    keeper = FakeKeeper()
-    session = make_unopened_closed(keeper)
-    assert keeper.loads == 0
+    manager = FakeManager()
+    session = make_unopened_closed(manager)
+    assert manager.loads == 0
     assert session["user"] == 7
     assert session["cart"] == [1, 2]
-    assert keeper.loads == 1
+    assert manager.loads == 1
     assert type(session) is ClosedSession
     with pytest.raises(SessionClosedError):
         session["user"] = 8
@@ -484,7 +508,7 @@ def test_reading_after_closing_unopened():
 @pytest.mark.parametrize("make", [make_closed, make_unopened_closed])
 def test_id_of_a_closed_session(make):
     """A closed session tells the id it has, and makes none, as that could not be kept."""
-    assert make(FakeKeeper(origin=make_origin(sid=b"\xab" * 16))).id == "ab" * 16
+    assert make(FakeManager(origin=make_origin(sid=b"\xab" * 16))).id == "ab" * 16
     with pytest.raises(SessionClosedError):
         _ = make().id
 
@@ -574,24 +598,24 @@ def test_idioms_of_saving_after_the_headers(make):
 @pytest.mark.parametrize("make", STATES)
 def test_ensure_fits(make):
     """ensure_fits() asks the manager in every state."""
-    keeper = FakeKeeper()
-    make(keeper).ensure_fits()
-    keeper.content = {}
-    session = make(keeper)
-    keeper.content = {}
+    manager = FakeManager()
+    make(manager).ensure_fits()
+    manager.content = {}
+    session = make(manager)
+    manager.content = {}
     session.ensure_fits()
 
 
 # ------------------------------------------------------------------------------------- lifetime, subject and revocation
 
-OLD, NEW = b"\xab" * 16, b"\x01" * 16  # the id that came in, and the first that the keeper makes
+OLD, NEW = b"\xab" * 16, b"\x01" * 16  # the id that came in, and the first that the manager makes
 ROOT = b"\xcd" * 16
 
 
 def make_revocable(make=make_open, root=None, subject=None):
-    """A session that came with an id, and the keeper who notes what it revokes."""
-    keeper = FakeKeeper(origin=make_origin(sid=OLD), revokes=True, subject=subject, root=root)
-    return make(keeper), keeper
+    """A session that came with an id, and the manager who notes what it revokes."""
+    manager = FakeManager(origin=make_origin(sid=OLD), revokes=True, subject=subject, root=root)
+    return make(manager), manager
 
 
 @pytest.mark.parametrize("make", [make_unopened, make_open])
@@ -600,13 +624,13 @@ def test_set_lifetime(make):
     session = make()
     for seconds, kept in ((100, 100), (200, 100), (50, 50)):
         session.set_lifetime(seconds)
-        assert session._lifetime == kept
+        assert session._identity.lifetime == kept
 
 
 @pytest.mark.parametrize("make", STATES)
 def test_expires_at(make):
-    """Every state tells when the session ends, as the keeper says."""
-    assert make(FakeKeeper(origin=make_origin())).expires_at == 500
+    """Every state tells when the session ends, as the manager says."""
+    assert make(FakeManager(origin=make_origin())).expires_at == 500
 
 
 @pytest.mark.parametrize("make", [make_unopened, make_open])
@@ -631,7 +655,8 @@ def test_another_subject_is_a_new_identity(subject, identity):
     """Another subject gets a new id, lineage and time of creation; the same subject and None change none of them."""
     session, _ = make_revocable(root=ROOT, subject="user:42")
     session.subject = subject
-    assert (session.subject, session._sid, session._root, session.created) == (subject, *identity)
+    now = session._identity
+    assert (session.subject, now.session_id, now.lineage_id, session.created) == (subject, *identity)
 
 
 @pytest.mark.parametrize("make", [make_unopened, make_open])
@@ -642,7 +667,7 @@ def test_clear_removes_the_subject(make):
         del session[key]
     assert session.subject == "user:42"
     session.clear()
-    assert (session.subject, session._sid, session.created) == (None, OLD, 400)
+    assert (session.subject, session._identity.session_id, session.created) == (None, OLD, 400)
 
 
 @pytest.mark.parametrize("make", [make_closed, make_unopened_closed])
@@ -659,131 +684,131 @@ def test_subject_of_a_closed_session(make):
 @pytest.mark.parametrize(("root", "revoked"), [(None, OLD), (ROOT, ROOT)])
 def test_revoke(make, root, revoked):
     """revoke() names the root, or the id that is one, once, in every state, and keeps the content."""
-    session, keeper = make_revocable(make, root=root)
+    session, manager = make_revocable(make, root=root)
     session.revoke()
-    assert keeper.revoked == [revoked]
+    assert manager.revoked == [revoked]
     assert session == CONTENT
 
 
 @pytest.mark.parametrize("make", [make_unopened, make_open])
 def test_revoke_without_an_id(make):
     """A session without an id gets one, so that it can be revoked; logout() has nothing to revoke then."""
-    session = make(keeper := FakeKeeper(revokes=True))
+    session = make(manager := FakeManager(revokes=True))
     session.logout()
-    assert (keeper.revoked, keeper.sids) == ([], 0)
+    assert (manager.revoked, manager.ids) == ([], 0)
     session.revoke()
-    assert (keeper.revoked, session._sid) == ([NEW], NEW)
+    assert (manager.revoked, session._identity.session_id) == ([NEW], NEW)
 
 
 @pytest.mark.parametrize("make", [make_closed, make_unopened_closed])
 def test_revoke_of_a_closed_session_without_an_id(make):
     """After the headers have been sent, a session without an id cannot be revoked, and revoke() raises."""
-    session = make(keeper := FakeKeeper(revokes=True))
+    session = make(manager := FakeManager(revokes=True))
     with pytest.raises(SessionClosedError):
         session.revoke()
-    assert keeper.revoked == []
+    assert manager.revoked == []
 
 
 def test_revoke_of_a_session_begun_again():
     """revoke() names both: the root that came in, and the session that was begun in its place."""
-    session, keeper = make_revocable(root=ROOT)
+    session, manager = make_revocable(root=ROOT)
     session.invalidate()
     assert session.id == NEW.hex()
     session.revoke()
-    assert keeper.revoked == [ROOT, NEW]
+    assert manager.revoked == [ROOT, NEW]
 
 
 @pytest.mark.parametrize("make", [make_unopened, make_open])
 def test_logout(make):
     """logout() revokes, and leaves an empty session of another identity, without a root."""
-    session, keeper = make_revocable(make, root=ROOT, subject="user:42")
+    session, manager = make_revocable(make, root=ROOT, subject="user:42")
     session.logout()
-    assert keeper.revoked == [ROOT]
-    assert (session, session.subject, session._root, session._sid) == ({}, None, None, None)
+    assert manager.revoked == [ROOT]
+    assert (session, session.subject, session._identity.lineage) == ({}, None, None)
 
 
 @pytest.mark.parametrize("make", [make_closed, make_unopened_closed])
 def test_logout_of_a_closed_session(make):
     """logout() of a closed session revokes; the content stays, as no header can say otherwise."""
-    session, keeper = make_revocable(make)
+    session, manager = make_revocable(make)
     session.logout()
-    assert (session, keeper.revoked) == (CONTENT, [OLD])
+    assert (session, manager.revoked) == (CONTENT, [OLD])
 
 
 @pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize(("root", "revokes", "kept"), [(None, True, OLD), (ROOT, True, ROOT), (None, False, None)])
 def test_regenerate_keeps_the_root(times, root, revokes, kept):
     """Where sessions can be revoked, a new id stands under the root that came in, or the id; elsewhere it is alone."""
-    keeper = FakeKeeper(origin=make_origin(sid=OLD), revokes=revokes, root=root)
-    session = make_open(keeper)
+    manager = FakeManager(origin=make_origin(sid=OLD), revokes=revokes, root=root)
+    session = make_open(manager)
     for _ in range(times):
         session.regenerate()
-    assert (session._sid, session._root, keeper.revoked) == (bytes((times,)) * 16, kept, [])
+    assert (session.id, session._identity.lineage_id, manager.revoked) == (f"{times:02}" * 16, kept, [])
 
 
 @pytest.mark.parametrize("revokes", [True, False])
 @pytest.mark.parametrize(("begin_anew", "created"), [(False, 400), (True, 990)])
 def test_regenerate_restarts_the_timeouts_for_a_new_sign_in_only(revokes, begin_anew, created):
     """regenerate() never extends the absolute timeout; begin_anew=True restarts it at the arrival of the request."""
-    session = make_open(FakeKeeper(origin=make_origin(sid=OLD), revokes=revokes, subject="user:42"))
+    session = make_open(FakeManager(origin=make_origin(sid=OLD), revokes=revokes, subject="user:42"))
     session.regenerate(begin_anew=begin_anew)
-    assert (session.created, session.subject, session._sid) == (created, "user:42", NEW)
-    assert session._root == (OLD if revokes and not begin_anew else None)
+    assert (session.created, session.subject, session._identity.session_id) == (created, "user:42", NEW)
+    assert session._identity.lineage_id == (OLD if revokes and not begin_anew else None)
 
 
 def test_regenerate_after_invalidate():
     """What invalidate() gave up is not taken up again."""
-    session, keeper = make_revocable(root=ROOT)
+    session, manager = make_revocable(root=ROOT)
     session.invalidate()
     session.regenerate()
-    assert (session._root, keeper.revoked) == (None, [])
+    assert (session._identity.lineage_id, manager.revoked) == (None, [])
 
 
 @pytest.mark.parametrize("make", [make_unopened, make_open])
 def test_revoke_subject_of_ones_own(make):
     """A session that revokes its own subject is spared under a new lineage, and keeps its time of creation."""
-    session, keeper = make_revocable(make, subject="user:42")
+    session, manager = make_revocable(make, subject="user:42")
     session.revoke_subject("user:42")
-    assert keeper.revoked == [("user:42", NEW)]
-    assert (session._sid, session._root, session.created) == (NEW, None, 400)
+    assert manager.revoked == [("user:42", NEW)]
+    assert (session._identity.session_id, session._identity.lineage_id, session.created) == (NEW, None, 400)
 
 
 @pytest.mark.parametrize("subject", [None, "user:7", "USER:42"])
 def test_revoke_subject_of_another(subject):
     """A session that revokes another subject is left as it is."""
-    session, keeper = make_revocable(subject=subject)
+    session, manager = make_revocable(subject=subject)
     session.revoke_subject("user:42")
-    assert keeper.revoked == [("user:42", NEW)]
-    assert (session._sid, session._root) == (OLD, None)
+    assert manager.revoked == [("user:42", NEW)]
+    assert (session._identity.session_id, session._identity.lineage_id) == (OLD, None)
 
 
 @pytest.mark.parametrize("begin", [lambda session: None, methodcaller("logout")], ids=["", "after logout"])
 def test_a_sign_in_after_revoke_subject_is_spared(begin):
     """A session that signs in as the subject that the same request has revoked takes the spared lineage."""
-    session, keeper = make_revocable()
+    session, manager = make_revocable()
     session.revoke_subject("user:42")
     begin(session)
     session.subject = "user:42"
-    assert keeper.revoked[0] == ("user:42", NEW)
-    assert (session._root or session._sid) == NEW
+    assert manager.revoked[0] == ("user:42", NEW)
+    assert (session._identity.lineage_id or session._identity.session_id) == NEW
     session.regenerate()
-    assert session._root == NEW
+    assert session._identity.lineage_id == NEW
 
 
 def test_a_revoked_session_is_not_spared():
     """A session that the store finds revoked keeps its lineage: nothing exempts it."""
-    session, keeper = make_revocable(subject="user:42")
-    keeper.refuses = True
+    session, manager = make_revocable(subject="user:42")
+    manager.store.refuses = True
     session.revoke_subject("user:42")
-    assert (session._sid, session._root) == (NEW, OLD)
+    assert (session._identity.session_id, session._identity.lineage_id) == (NEW, OLD)
 
 
 @pytest.mark.parametrize("make", [make_closed, make_unopened_closed])
 def test_revoke_subject_by_a_closed_session(make):
     """A closed session cannot get a new id, and is not spared."""
-    session, keeper = make_revocable(make, subject="user:42")
+    session, manager = make_revocable(make, subject="user:42")
     session.revoke_subject("user:42")
-    assert keeper.revoked == [("user:42", b"")]
+    assert manager.revoked == [("user:42", b"")]
 
 
 @pytest.mark.parametrize("make", STATES)
@@ -792,7 +817,7 @@ def test_revoke_subject_by_a_closed_session(make):
 )
 def test_revoke_subject_of_nobody(make, subject, error):
     """What is no subject cannot be revoked, in any state."""
-    session, keeper = make_revocable(make)
+    session, manager = make_revocable(make)
     with pytest.raises(error):
         session.revoke_subject(subject)
-    assert keeper.revoked == []
+    assert manager.revoked == []

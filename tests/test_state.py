@@ -1070,7 +1070,7 @@ def test_events(keys, sealer, told, clock):
     sealer.unseal(sealer.seal(1, session_id=SID), session_id=SID)
     told_of_the_session = []
     config = SessionConfig(**keys, clock=clock, on_event=told_of_the_session.append)
-    config.events.tell("opened", sid=bytes.fromhex(SID))
+    config.events.emit("opened", sid=bytes.fromhex(SID))
     assert [(event.kind, event.cookie) for event in told] == [("sealed", "state"), ("opened", "state")]
     assert {event.session for event in told} == {told_of_the_session[0].session}
     assert told[0].size > 60
@@ -1133,7 +1133,7 @@ def test_no_secret_is_told(keys, other_keys, sealer, told, caplog, clock):
 
 def test_errors_show_no_secret(sealer):
     """A sealer's repr shows no key."""
-    assert re.fullmatch(r"<sealedsession\.state\.StateSealer object at 0x[0-9a-f]+>", repr(sealer))
+    assert re.fullmatch(r"<sealedsession\.state\.sealer\.StateSealer object at 0x[0-9a-f]+>", repr(sealer))
 
 
 def test_the_browser_module_is_there():

@@ -106,7 +106,7 @@ def test_an_application_s_own_error():
         pass
 
     class TooOften(StateError):
-        code = "TooOften"
+        reason = "TooOften"
 
     assert response_to(Sold("x")) == response_to(StaleStateError("x"))
     status, content = response_to(TooOften("x"))

@@ -1,5 +1,6 @@
-"""Opening and closing sessions: the way of a request, from cookies to headers."""
+"""Opening and closing sessions: a request's path from its cookies to the response's headers."""
 
 from sealedsession.lifecycle.manager import SessionManager as SessionManager
+from sealedsession.lifecycle.save import Action as Action
 
-__all__ = ["SessionManager"]
+__all__ = ["Action", "SessionManager"]

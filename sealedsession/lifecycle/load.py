@@ -1,6 +1,6 @@
-"""The way in: from a request's cookies to the content of its session.
+"""Load a session: from a request's cookies to its content and identity.
 
-Every candidate is tried, and the newest accepted one wins. With a revocation store, its lineage id and its subject are
+Every candidate is tried, and the newest accepted one wins. With a revocation store, its lineage and its subject are
 looked up there. If the store does not answer, the option ``on_store_error`` decides whether sessions are refused or
 accepted; the request is answered in any case.
 
@@ -8,34 +8,41 @@ A session that a request begins is created at the time when the request arrived.
 revocation that came while the request ran.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 from sealedsession.config import SessionConfig
 from sealedsession.cookie import CANDIDATES, CookieFinder
-from sealedsession.errors import RETRYABLE_REASONS, StoreError, UnsealError
+from sealedsession.errors import StoreError, UnsealError
 from sealedsession.lifecycle.payload import SessionPayload, parse_list
+from sealedsession.lifecycle.revoke import Revocations
 from sealedsession.revocation.store import OF_SESSION, Entry, RevocationStore, subject_key
 from sealedsession.sealing.sealer import Sealer, Unsealed
 from sealedsession.sealing.token_cache import TokenCache
-from sealedsession.session import Session
+from sealedsession.session import Identity, Loaded, Session
+
+# The algorithm of a load: it yields the store's keys, receives their entries, or the error of the store, and returns
+# the session.
+Steps = Generator[list[bytes], Sequence[Entry | None], Loaded]
+
+_make_tuple = tuple.__new__  # makes a named tuple without the Python frame of its class
 
 
 class SessionLoader:
-    """Opens the sessions of requests, by one configuration.
+    """Loads the sessions of requests, by one configuration.
 
     :param cookie_header: returns the Cookie header, or None, from a session's `_cookies`.
     """
 
     __slots__ = (
-        "_allow_on_store_error", "_bind", "_cookie_header", "_events", "_find", "_loads_payload", "_store", "_unseal",
+        "_allows_store_error", "_bind", "_cookie_header", "_decode_payload", "_events", "_find", "_store", "_unseal",
     )  # fmt: skip
 
     def __init__(
         self,
         config: SessionConfig,
         sealer: Sealer,
-        form: SessionPayload,
+        payload: SessionPayload,
         cookie_header: Callable[[Any], bytes | None],
     ) -> None:
         self._cookie_header = cookie_header
@@ -44,60 +51,85 @@ class SessionLoader:
         if config.token_cache:
             cache = TokenCache(sealer, config.keys, config.token_cache, config.limits.size, config.clock)
             self._unseal = cache.unseal
-        self._loads_payload = form.loads_payload
+        self._decode_payload = payload.decoders
         self._bind = None if config.binding is None else config.bind
         self._events = config.events
         self._store = config.store
-        self._allow_on_store_error = config.on_store_error == "allow"
+        self._allows_store_error = config.on_store_error == "allow"
 
-    def open(self, session: Session) -> dict[Any, Any]:
-        """Return the content of the request's session, and set the session's fields."""
-        for unsealed in self._unsealed(session):
-            data = self._read(session, unsealed)
-            if data is None:
-                continue
-            if self._store is not None and (keys := _keys_of(session)):
+    def load(self, session: Session) -> Loaded:
+        """Return the request's session."""
+        if self._store is None:
+            attempt = _Attempt()
+            for unsealed in self._unseal_cookies(session, attempt):
+                loaded = self._decode(unsealed, attempt)
+                if loaded is not None:
+                    return self._accept(loaded, attempt)
+            return self._begin(session, attempt)
+        steps = self._load_steps(session)
+        try:
+            keys = next(steps)
+            while True:
                 try:
-                    revoked = self._is_revoked(session, keys, self._store.find(keys))
+                    entries = self._store.find(keys)
                 except Exception as error:  # noqa: BLE001  # StoreError, or whatever a user's store raises
-                    if not self._goes_without_store(session, error):
-                        return self._begin(session, session._came_under)
-                    revoked = False
-                if revoked:
-                    continue
-            if session._rejected is not None or self._events.has_hook:
-                self._report_accepted(session)
-            return data
-        return self._begin(session)
+                    keys = steps.throw(error)
+                else:
+                    keys = steps.send(entries)
+        except StopIteration as stop:
+            found: Loaded = stop.value
+        return found
 
-    async def aopen(self, session: Session, store: RevocationStore) -> dict[Any, Any]:
-        """`open`, awaiting the store."""
-        for unsealed in self._unsealed(session):
-            data = self._read(session, unsealed)
-            if data is None:
-                continue
-            if keys := _keys_of(session):
+    async def aload(self, session: Session, store: RevocationStore) -> Loaded:
+        """Return the request's session, awaiting the store."""
+        steps = self._load_steps(session)
+        try:
+            keys = next(steps)
+            while True:
                 try:
-                    revoked = self._is_revoked(session, keys, await store.afind(keys))
+                    entries = await store.afind(keys)
                 except Exception as error:  # noqa: BLE001  # StoreError, or whatever a user's store raises
-                    if not self._goes_without_store(session, error):
-                        return self._begin(session, session._came_under)
-                    revoked = False
-                if revoked:
-                    continue
-            if session._rejected is not None or self._events.has_hook:
-                self._report_accepted(session)
-            return data
-        return self._begin(session)
+                    keys = steps.throw(error)
+                else:
+                    keys = steps.send(entries)
+        except StopIteration as stop:
+            found: Loaded = stop.value
+        return found._replace(revocations=Revocations(found, awaits=True))
 
-    def _unsealed(self, session: Session) -> Sequence[Unsealed]:
-        """Unseal the request's cookies, and return them with the newest first."""
-        session._rejected = None
-        session._keeps_cookie = session._save = session._invalidated = session._revoked = False
-        session._reserved = {}
-        session._exempt = None
-        session._ended = {}
-        header = self._cookie_header(session._cookies) if session._cookies else None
+    # ---------------------------------------------------------------------------------------------------------- inside
+
+    def _load_steps(self, session: Session) -> Steps:
+        attempt = _Attempt()
+        for unsealed in self._unseal_cookies(session, attempt):
+            loaded = self._decode(unsealed, attempt)
+            if loaded is None:
+                continue
+            if keys := _store_keys(loaded):
+                try:
+                    entries = yield keys
+                    if len(entries) != len(keys):
+                        raise StoreError(f"{len(entries)} answers to {len(keys)} questions")
+                    is_revoked = any(
+                        entry is not None and entry.refuses(loaded.identity.created, loaded.lineage)
+                        for entry in entries
+                    )
+                except Exception as error:  # noqa: BLE001  # the store's, or an entry of another type
+                    if not self._allows_store_error:
+                        self._events.store_error(error, "the session is refused for now")
+                        attempt.reject(UnsealError("store_error", "the store did not answer"), loaded)
+                        return self._begin(session, attempt, loaded.lineage)
+                    self._events.store_error(error, "the session is accepted")
+                    is_revoked = False
+                if is_revoked:
+                    attempt.reject(UnsealError("revoked", "its session or its subject was revoked"), loaded)
+                    continue
+            return self._accept(loaded, attempt)
+        return self._begin(session, attempt)
+
+    def _unseal_cookies(self, session: Session, attempt: "_Attempt") -> Sequence[Unsealed]:
+        """Unseal the request's cookies, and return the newest first."""
+        cookies = session._cookies
+        header = cookies if type(cookies) is bytes else self._cookie_header(cookies) if cookies else None
         if not header:
             return ()
         tokens = self._find(header)
@@ -106,7 +138,7 @@ class SessionLoader:
                 self._events.comma()
             return ()
         if len(tokens) > CANDIDATES:
-            session._keeps_cookie = True
+            attempt.keeps_cookie = True
             del tokens[CANDIDATES:]
         binding = self._bind(session._request) if self._bind is not None else b""
         opened = []
@@ -115,82 +147,67 @@ class SessionLoader:
                 opened.append(self._unseal(token, binding=binding))
             except UnsealError as error:
                 if b"," in token:
-                    session._keeps_cookie = True
+                    attempt.keeps_cookie = True
                     detail = "a token with a comma: a gateway may have joined several Cookie headers"
                     error = UnsealError(error.reason, detail)
-                self._reject(session, error)
+                attempt.reject(error)
         if len(opened) > 1:  # a tie goes to the first, whose path is more specific
             opened.sort(key=lambda unsealed: -unsealed.sealed_at)
         if len(tokens) > 1 and len(opened) == len(tokens):
             self._events.ambiguous(len(tokens))
         return opened
 
-    def _read(self, session: Session, unsealed: Unsealed) -> dict[Any, Any] | None:
-        """Copy a token's content into the session's fields, and return the data; None if the token is refused."""
-        payload, serializer, session._created, _, session._lifetime, sid, _ = session._origin = unsealed
-        session._sid = sid
+    def _decode(self, unsealed: Unsealed, attempt: "_Attempt") -> Loaded | None:
+        """Decode a token's payload; return None if it is refused."""
+        payload, serializer, created, _, lifetime, session_id, _ = unsealed
         try:
-            value = self._loads_payload[serializer](payload)
-            if type(value) is dict:
-                session._subject = session._came_as = session._root = None
-                session._came_under = sid
-                return value
-            data, session._subject, session._root = parse_list(value)
+            data = self._decode_payload[serializer](payload)
+            subject = lineage_id = None
+            if type(data) is not dict:
+                data, subject, lineage_id = parse_list(data)
         except UnsealError as error:
-            self._reject(session, error, sid)
+            attempt.rejections += ((error, session_id),)
             return None
-        session._came_as = session._subject
-        session._came_under = session._root or sid
-        return data
+        identity = _make_tuple(Identity, (created, session_id, lifetime, subject, lineage_id))
+        lineage = lineage_id or session_id
+        return _make_tuple(Loaded, (data, identity, unsealed, lineage, (), attempt.keeps_cookie, None))
 
-    def _report_accepted(self, session: Session) -> None:
-        if session._rejected is not None:
-            self._events.rejected_cookies(session._rejections)
-            session._rejected = None
-        self._events.emit("opened", sid=session._sid)
+    def _accept(self, loaded: Loaded, attempt: "_Attempt") -> Loaded:
+        if attempt.rejections:
+            self._events.rejected_cookies(attempt.rejections)
+        if self._events.has_hook:
+            self._events.emit("opened", sid=loaded.identity.session_id)
+        return loaded
 
-    def _begin(self, session: Session, came_under: bytes | None = None) -> dict[Any, Any]:
-        """Make it a new session.
+    def _begin(self, session: Session, attempt: "_Attempt", lineage: bytes | None = None) -> Loaded:
+        """Return a new session.
 
-        :param came_under: the lineage that was refused only because the store did not answer. It can still be revoked.
+        :param lineage: the lineage that was refused only because the store did not answer. It can still be revoked.
         """
-        if session._rejected is not None:
-            self._events.rejected_cookies(session._rejections)
-        session._origin = session._sid = session._root = None
-        session._came_under = came_under
-        session._lifetime = session._subject = session._came_as = None
-        session._created = int(session._arrived)
-        return {}
-
-    def _is_revoked(self, session: Session, keys: list[bytes], entries: Sequence[Entry | None]) -> bool:
-        if len(entries) != len(keys):
-            raise StoreError(f"{len(entries)} answers to {len(keys)} questions")
-        for entry in entries:
-            if entry is not None and entry.refuses(session._created, session._came_under):
-                self._reject(session, UnsealError("revoked", "its session or its subject was revoked"), session._sid)
-                return True
-        return False
-
-    def _goes_without_store(self, session: Session, error: Exception) -> bool:
-        if self._allow_on_store_error:
-            self._events.store_error(error, "the session is accepted")
-        else:
-            self._events.store_error(error, "the session is refused for now")
-            self._reject(session, UnsealError("store_error", "the store did not answer"), session._sid)
-        return self._allow_on_store_error
-
-    def _reject(self, session: Session, error: UnsealError, sid: bytes | None = None) -> None:
-        session._rejections = (*(() if session._rejected is None else session._rejections), (error, sid))
-        if session._rejected is None or (
-            error.reason in RETRYABLE_REASONS and session._rejected not in RETRYABLE_REASONS
-        ):
-            session._rejected = error.reason
+        if attempt.rejections:
+            self._events.rejected_cookies(attempt.rejections)
+        return Loaded({}, Identity(int(session._arrived)), None, lineage, attempt.rejections, attempt.keeps_cookie)
 
 
-def _keys_of(session: Session) -> list[bytes]:
+class _Attempt:
+    """What is refused while one request's session is loaded.
+
+    :ivar rejections: see `Loaded`, as for `keeps_cookie`.
+    """
+
+    __slots__ = ("keeps_cookie", "rejections")
+
+    def __init__(self) -> None:
+        self.rejections: tuple[tuple[UnsealError, bytes | None], ...] = ()
+        self.keeps_cookie = False
+
+    def reject(self, error: UnsealError, loaded: Loaded | None = None) -> None:
+        self.rejections += ((error, None if loaded is None else loaded.identity.session_id),)
+
+
+def _store_keys(loaded: Loaded) -> list[bytes]:
     """Return the keys under which a session could be revoked."""
-    lineage = session._came_under
-    keys = [] if lineage is None else [OF_SESSION + lineage]  # as session_key, without its frame
-    if session._subject is not None:
-        keys.append(subject_key(session._subject))
+    keys = [] if loaded.lineage is None else [OF_SESSION + loaded.lineage]  # as session_key, without its frame
+    if loaded.identity.subject is not None:
+        keys.append(subject_key(loaded.identity.subject))
     return keys

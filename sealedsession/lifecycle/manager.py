@@ -1,83 +1,80 @@
-"""One request's session, from Cookie header to Set-Cookie, for any kind of server.
+"""The manager: opens and closes the sessions of requests, for any kind of server and framework.
 
-    load(session)                     on first touch: what the cookie holds, see incoming.py
-    close(session, status, headers)   the response's headers, see outgoing.py: the same object when nobody looked
-
-    replace(session, mapping)         new content, for frameworks that replace the session by design
+    open, open_token                  a session that is loaded on first touch, see load.py
+    close                             the response's headers, see save.py; the same list if nobody looked
+    action, set_cookie, token         the parts of close, for frameworks that render the cookie
+    replace                           new content, for frameworks that replace the session by design
 
 `Vary: Cookie` goes with every response whose session was read before its headers were sent, `Cache-Control` with every
 Set-Cookie unless the application sent its own. Where the store must be awaited, `fetch` looks into it before the
-application runs, and `revoke_pending` calls it before the response's headers are built; elsewhere it is called at once.
+application runs, and `revoke_pending` calls it before the response's headers are made; elsewhere it is called at once.
 
-Errors leave without the frames of this package, whose local variables hold session values.
+Errors leave without the frames of this package, whose local variables contain session values.
 """
 
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
-from sealedsession.config import DAY, SessionConfig
+from sealedsession.config import SessionConfig
 from sealedsession.cookie import LIMIT, is_loopback
-from sealedsession.errors import (
-    ConfigError,
-    StoreError,
-    UnsealError,
-    drop_own_frames,
-    got,
-    without_own_frames,
-)
+from sealedsession.errors import ConfigError, drop_own_frames, got, without_own_frames
 from sealedsession.lifecycle.load import SessionLoader
 from sealedsession.lifecycle.payload import SessionPayload
-from sealedsession.lifecycle.save import SessionHeaders, SessionSaver, Text
-from sealedsession.revocation.store import ALWAYS, Caller, Entry, RevocationStore, session_key, subject_key
+from sealedsession.lifecycle.revoke import SessionRevoker
+from sealedsession.lifecycle.save import Action, SessionHeaders, SessionSaver, Text
 from sealedsession.sealing.sealer import SID_BYTES, Sealer
-from sealedsession.session import OPENING, ClosedSession, Session, UnopenedSession, wait_until_open
+from sealedsession.session import (
+    UNOPENED_CONTENT,
+    ClosedSession,
+    Identity,
+    Loaded,
+    Session,
+    UnopenedSession,
+    wait_until_open,
+)
 
 Request = TypeVar("Request")
 
+_FOREIGN = re.compile(rb"[^A-Za-z0-9_-]")  # bytes that no token contains
 
-class _Revocation(NamedTuple):
-    """A revocation that the application has asked for.
 
-    :param caller: the session that has asked for it, as it was then.
-    :param subject: whose sessions are revoked, or None for a lineage.
-    :param spared: the lineage that is exempt, or ``b""``.
-    :param what: what the event says.
-    :param sid: the id that names the session in the event.
-    """
+def _no_header(_: object) -> None:
+    return None
 
-    key: bytes
-    caller: Caller
-    subject: str | None
-    spared: bytes
-    what: str
-    sid: bytes | None
+
+def _no_host(_: object) -> None:
+    return None
 
 
 class SessionManager(Generic[Request, Text]):
     """Opens and closes sessions by one configuration. One manager serves all requests and threads.
 
-    The doors make the sessions: unopened, with the manager as keeper, and of the request what is needed to open it. Not
-    the request itself, unless it `binds`: the request holds the session, and if the session held the request, neither
-    would be freed before the next garbage collection.
+    The middleware creates a session unopened and stores only the data that is needed to open it. It does not store the
+    request, unless a binding needs it (`binds`): request, session and request would be a reference cycle.
 
-    :param cookie_header: gives the Cookie header, or None, of what a door has put in its session as `_cookies`.
-    :param plain_http_host: gives the host that a request was made to if that was by plain http, or None.
-    :param text: makes a header's value of the server's kind of str.
-    :param header_name: the same for its name, which ASGI wants in lower case.
-    :param awaits: whether whoever calls this awaits a revocation store that blocks.
-    :param purpose: what the tokens are for: with the configured name, the purpose of their subkeys.
-    :param max_length: characters that a token may have, or None: those that a cookie has for it.
+    Integrations of frameworks call the public methods. Each is safe to call from any thread, except that a store that
+    blocks must be awaited in an event loop: pass ``awaits=True``, and call `aopen` and `aclose`.
+
+    :param config: the options.
+    :param cookie_header: returns the Cookie header as bytes, or None, from the value that a middleware has stored.
+    :param plain_http_host: returns the host of a request that was made by plain http, or None.
+    :param text: converts a header's value to the server's type, str or bytes.
+    :param header_name: converts a header's name, which ASGI requires in lower case.
+    :param awaits: whether the caller awaits a revocation store that blocks.
+    :param purpose: with the configured name, the purpose of the subkeys: tokens of another purpose are refused.
+    :param max_length: characters that a token may have, or None for as many as fit into a cookie.
     """
 
     def __init__(
         self,
         config: SessionConfig,
         *,
-        cookie_header: Callable[[Any], bytes | None],
-        plain_http_host: Callable[[Request], str | None],
-        text: Callable[[str], Text],
-        header_name: Callable[[str], Text],
+        cookie_header: Callable[[Any], bytes | None] = _no_header,
+        plain_http_host: Callable[[Request], str | None] = _no_host,
+        text: Callable[[str], Text] = str,  # type: ignore[assignment]
+        header_name: Callable[[str], Text] = str,  # type: ignore[assignment]
         awaits: bool = False,
         purpose: str = "cookie",
         max_length: int | None = None,
@@ -98,39 +95,79 @@ class SessionManager(Generic[Request, Text]):
             clock=config.clock,
             random_bytes=config.random_bytes,
         )
-        self._payload_format = SessionPayload(config)
+        self._payload = SessionPayload(config)
         self._headers: SessionHeaders[Text] = SessionHeaders(text, header_name, config.cache_control)
-        self._incoming = SessionLoader(config, self._sealer, self._payload_format, cookie_header)
-        self._outgoing = SessionSaver(config, self._sealer, self._payload_format, self._headers)
+        self._loader = SessionLoader(config, self._sealer, self._payload, cookie_header)
+        self._saver = SessionSaver(config, self._sealer, self._payload, self._headers, max_length)
+        self._revoker = SessionRevoker(config)
         self.binds = config.binding is not None
         self.revokes = config.store is not None
         self.awaits = awaits and config.store is not None and config.store.blocks
-        # On first touch: what the cookie holds.
-        self.load: Callable[[Session], dict[Any, Any]] = _fetched if self.awaits else self._incoming.open
+        self.load: Callable[[Session], Loaded] = _fetched if self.awaits else self._loader.load
+
+    def open(self, cookie_header: str | bytes | None, request: Request | None = None) -> Session:
+        """Return the session of a request. It is loaded on first touch.
+
+        :param cookie_header: the request's Cookie header, or None.
+        :param request: needed with the option ``binding``, whose function gets it.
+        """
+        if isinstance(cookie_header, str):
+            cookie_header = cookie_header.encode("latin-1", "replace")
+        session = UnopenedSession(UNOPENED_CONTENT)
+        session._manager = self
+        session._cookies = cookie_header
+        session._request = request if self.binds else None
+        session._arrived = self.config.clock()
+        session._unclaimed = True
+        session._headers_gone = False
+        return session
+
+    def open_token(self, token: str | bytes, request: Request | None = None) -> Session:
+        """Return the session that a token contains, for frameworks that parse cookies themselves.
+
+        :param token: the cookie's value, or an empty one if there is no cookie.
+        :param request: needed with the option ``binding``, whose function gets it.
+        """
+        value = token.encode("utf-8", "replace") if isinstance(token, str) else token
+        # A cookie's value may be quoted, and ends at a semicolon; a token is taken as it is.
+        return self.open(str(self.config.name).encode() + b"=" + _FOREIGN.sub(b"?", value) if value else None, request)
+
+    async def aopen(self, cookie_header: str | bytes | None, request: Request | None = None) -> Session:
+        """Return the session of a request, and load it first if a store must be awaited: see `open`."""
+        session = self.open(cookie_header, request)
+        if self.awaits:
+            await self.fetch(session)
+        return session
+
+    async def aopen_token(self, token: str | bytes, request: Request | None = None) -> Session:
+        """Return the session that a token contains, and load it first if a store must be awaited: see `open_token`."""
+        session = self.open_token(token, request)
+        if self.awaits:
+            await self.fetch(session)
+        return session
 
     def close(
         self, session: Session, request: Request, status: int, headers: list[tuple[Text, Text]]
     ) -> list[tuple[Text, Text]]:
-        """Close a session before the response's headers go out.
+        """Close a session before the response's headers are sent.
 
         It may be called again, when the application replaces a response that has not been sent.
 
         :param request: the one that the session was made for.
         :param status: the response's status code.
         :param headers: the application's; left as they are.
-        :returns: the headers to send, the same object where nothing is to be added.
+        :returns: the headers to send, the same object if there is nothing to add.
         :raises SealError: when the session cannot be stored. It stays open.
         """
         session._headers_gone = True
-        if OPENING:
-            wait_until_open(session)
+        wait_until_open(session)
         if isinstance(session, UnopenedSession):
             return headers
         session.__class__ = ClosedSession  # first: what another thread writes from now on would be lost
         sent = list(headers)
         try:
-            set_cookie = self._outgoing.set_cookie(session, request, status, sent)
-        except Exception as error:  # StoreError, or whatever a user's store raises
+            set_cookie = self._saver.set_cookie(session, request, status, sent)
+        except Exception as error:
             session.__class__ = Session
             drop_own_frames(error)
             raise
@@ -139,6 +176,54 @@ class SessionManager(Generic[Request, Text]):
             self._warn_of_plain_http(request)
         self._headers.add(sent, set_cookie)
         return sent
+
+    async def aclose(
+        self, session: Session, request: Request, status: int, headers: list[tuple[Text, Text]]
+    ) -> list[tuple[Text, Text]]:
+        """Send the session's revocations to the store, awaiting it, then close the session: see `close`."""
+        if self.awaits:
+            await self.finish(session)
+        return self.close(session, request, status, headers)
+
+    @without_own_frames
+    def action(self, session: Session, headers: Sequence[tuple[Text, Text]] = ()) -> Action:
+        """Decide what a response does with the browser's cookie, without sealing the session.
+
+        :param headers: the application's headers. A response for shared caches gets no cookie that nobody has caused.
+        :returns: "keep", "delete", "delete_refused", "seal", "refresh" or "reseal".
+        :raises SealError: when the session cannot be stored.
+        """
+        return "keep" if isinstance(session, UnopenedSession) else self._saver.action(session, headers)
+
+    @without_own_frames
+    def set_cookie(
+        self,
+        session: Session,
+        request: Request | None = None,
+        status: int = 200,
+        headers: Sequence[tuple[Text, Text]] = (),
+    ) -> str | None:
+        """Return the value of a Set-Cookie header, or None. The session stays open.
+
+        :param request: needed with the option ``binding``, whose function gets it.
+        :param status: the response's status code.
+        :param headers: the application's.
+        :raises SealError: when the session cannot be stored.
+        """
+        if isinstance(session, UnopenedSession):
+            return None
+        return self._saver.set_cookie(session, request, status, headers)
+
+    @without_own_frames
+    def token(self, session: Session, request: Request | None = None, action: Action = "seal") -> str:
+        """Seal a session, for frameworks that render the cookie. The session stays open.
+
+        :param request: needed with the option ``binding``, whose function gets it.
+        :param action: what `action` returned, for the event: "seal", "refresh" or "reseal".
+        :raises SealError: when the session cannot be stored.
+        """
+        session.mark_accessed()
+        return self._saver.token(session, request, action)
 
     @without_own_frames
     def replace(self, session: Session, content: Mapping[Any, Any]) -> None:
@@ -157,193 +242,102 @@ class SessionManager(Generic[Request, Text]):
         session._replace(dict(content))  # a copy: it may be a view of the session
 
     async def fetch(self, session: Session) -> None:
-        """Find what the request's cookie holds, awaiting the store, so that `load` need not."""
-        session._pending = []
+        """Load a session, awaiting the store, so that `load` need not."""
+        store = self.config.store
+        assert store is not None  # noqa: S101  # or there is nothing to await
         try:
-            session._fetched = await self._incoming.aopen(session, self._store)
-        except Exception as error:  # StoreError, or whatever a user's store raises
+            session._loaded = await self._loader.aload(session, store)
+        except Exception as error:
             drop_own_frames(error)
             raise
+        session._revocations = session._loaded.revocations
 
     async def revoke_pending(self, session: Session) -> None:
         """Send the application's revocations since `fetch` to the store."""
-        while session._pending:
-            revocation = session._pending.pop(0)
-            if revocation.subject is None and revocation.key in session._ended:
-                continue  # a second logout() of the same request
-            try:
-                arguments = self._arguments(session, revocation)
-                self._note(session, revocation, not session._revoked and await self._store.arevoke(*arguments))
-            except Exception as error:  # noqa: BLE001  # StoreError, or whatever a user's store raises
-                self.config.events.store_error(error, _NOT_REVOKED)
-                session._pending.clear()  # each would wait for the same timeout
-            except BaseException:  # cancelled: the rest is revoked at the end
-                session._pending.insert(0, revocation)
-                raise
+        await self._revoker.send_pending(session)
 
     async def finish(self, session: Session) -> None:
-        """Send what is left to the store. What the application revokes later, in a thread or a task that outlives the
-        request, is sent at once, without awaiting."""
-        await self.revoke_pending(session)
-        session._pending = None
+        """Send the remaining revocations to the store. What the application revokes later, in a thread or a task that
+        outlives the request, is sent at once, without awaiting."""
+        await self._revoker.send_pending(session)
+        session._revocations.pending = None
 
-    # ------------------------------------------------------------------------------------------- what a session asks
+    # ----------------------------------------------------------------------------------------------- what sessions call
 
     @without_own_frames
     def is_modified(self, session: Session) -> bool:
-        """Whether the session differs from what came in."""
-        return self._outgoing.is_modified(session)
+        """Return whether the session differs from the one that came in."""
+        return self._saver.is_modified(session)
 
     @without_own_frames
     def size(self, session: Session) -> int:
-        """Bytes of name and value that the cookie would take now."""
-        return self._outgoing.size(session)
+        """Return the bytes of name and value that the cookie would take now."""
+        return self._saver.size(session)
 
     @without_own_frames
     def ensure_fits(self, session: Session) -> None:
         """Raise a `SealError` unless the session can be sealed as it is."""
-        self._outgoing.ensure_fits(session)
+        self._saver.ensure_fits(session)
 
     def remaining(self, session: Session) -> int:
-        """Bytes until the limit."""
+        """Return the bytes that are left until the limit."""
         return LIMIT - self.size(session)
 
-    def new_sid(self) -> bytes:
-        """128 bits from the CSPRNG."""
+    def expires_at(self, session: Session) -> int:
+        """Return when the session ends if nobody uses it any more, in seconds since 1970."""
+        token, identity = session._loaded.token, session._identity
+        sealed_at = int(self.config.clock()) if token is None else token.sealed_at
+        return self.config.timeouts.ends(identity.created, sealed_at, identity.lifetime)
+
+    def new_session_id(self) -> bytes:
+        """Return 128 bits from the CSPRNG."""
         return self.config.random_bytes(SID_BYTES)
 
-    def begins_at(self, session: Session) -> int:
-        """Return the time of creation for a session that this request begins.
+    def new_identity(self, session: Session) -> Identity:
+        """Return the identity of a session that this request begins, without an id."""
+        if session._revocations is not None:
+            session._revocations.exempt = None
+        return Identity(self._revoker.begins_at(session))
 
-        The store's answer was current at that time: a revocation that came later also refuses the new session.
-        """
-        return int(session._arrived - (self.config.store.staleness if self.config.store is not None else 0))
+    def begin_lineage(self, session: Session) -> bytes:
+        """Return the session id of a lineage that begins with a sign-in of the session's subject."""
+        return self._revoker.begin_lineage(session)
 
-    def ends(self, session: Session) -> int:
-        """When the session ends if nobody uses it any more."""
-        sealed_at = int(self.config.clock()) if session._origin is None else session._origin.sealed_at
-        return self.config.timeouts.ends(session._created, sealed_at, session._lifetime)
+    def regenerate(self, session: Session) -> None:
+        """Give the session a new id in the same lineage."""
+        self._revoker.regenerate(session)
 
-    def revoke(self, session: Session, lineages: Sequence[bytes]) -> None:
-        """Revoke lineages, whenever their sessions were sealed: a slower server may yet seal one of them again.
+    def revoke(self, session: Session) -> None:
+        """Revoke the session: see `Session.revoke`."""
+        self._revoker.revoke(session)
 
-        :raises ConfigError: without a store, even if there is nothing to revoke.
-        """
-        revocations = []
-        for lineage in lineages:
-            key = session_key(lineage)
-            if key not in session._ended:
-                sid = session._sid if lineage == session._root else lineage  # the id that its other events have
-                revocations.append(_Revocation(key, self._caller(session), None, b"", "a session was", sid))
-        self._revoke(session, revocations)
+    def revoke_incoming(self, session: Session) -> None:
+        """Revoke the session that came in with the request, if any."""
+        self._revoker.revoke_incoming(session)
 
-    def revoke_subject(self, session: Session, subject: str, spared: bytes) -> None:
-        """Revoke the sessions of a subject that began until now, except for a lineage, or none if that is empty."""
-        key, caller, what = subject_key(subject), self._caller(session), "all sessions of a subject were"
-        self._revoke(session, [_Revocation(key, caller, subject, spared, what, session._sid)])
+    def revoke_subject(self, session: Session, subject: str) -> None:
+        """Revoke the sessions of a subject: see `Session.revoke_subject`."""
+        self._revoker.revoke_subject(session, subject)
+
+    def was_revoked(self, session: Session) -> bool:
+        """Return whether the store has found, during this request, that the session is revoked."""
+        return session._revocations is not None and bool(session._revocations.is_refused)
 
     # ---------------------------------------------------------------------------------------------------------- inside
-
-    @property
-    def _store(self) -> RevocationStore:
-        if self.config.store is None:
-            raise ConfigError(
-                "a session can only be revoked with a store that every server asks: set the option revocation, "
-                "such as revocation='sqlite:/var/lib/app/revoked.db'. session.invalidate() needs none"
-            )
-        return self.config.store
-
-    @property
-    def _ttl(self) -> int:
-        # Sealed by a clock that is ahead, read by one behind. An idle timeout alone does not end what a request seals
-        # that was under way: such a request has a day.
-        margin = 2 * self.config.leeway + (0 if self.config.timeouts.absolute else DAY)
-        return self.config.timeouts.longest + margin
-
-    def _caller(self, session: Session) -> Caller:
-        """Describe the session that asks for a revocation, so that the store can check whether it is revoked itself.
-
-        It is the session that came in, also after the request has ended it or removed its subject, until the request
-        signs somebody in.
-        """
-        keys = [session_key(lineage) for lineage in session._lineages()]
-        for subject in {session._came_as, session._subject} - {None}:
-            keys.append(subject_key(str(subject)))
-        origin = session._origin
-        if origin is not None and session._came_as is not None:
-            created, lineage = origin.created, session._came_under
-        else:
-            created, lineage = session._created, session._root or session._sid
-        return Caller(tuple(keys), created, lineage or b"", self.begins_at(session))
-
-    def _arguments(self, session: Session, revocation: _Revocation) -> tuple[bytes, Entry, int, Caller]:
-        """Make the store's arguments, as late as possible: the entry revokes what has begun until now.
-
-        What this request has revoked before is no obstacle: it may go on to revoke others. Where its own entry exempts
-        a lineage, the session is checked as that one, so that a revocation by others still counts.
-        """
-        entry = Entry(ALWAYS)
-        if revocation.subject is not None:
-            entry = Entry(int(self.config.clock()), revocation.spared)
-        caller: Caller = revocation.caller
-        ended = session._ended
-        keys = tuple(key for key in caller.keys if key not in ended or ended[key])
-        exempt = [ended[key] for key in caller.keys if ended.get(key)]
-        lineage = exempt[0] if exempt else caller.lineage
-        return revocation.key, entry, self._ttl, caller._replace(keys=keys, lineage=lineage)
-
-    def _revoke(self, session: Session, revocations: list[_Revocation]) -> None:
-        store = self._store
-        if self.awaits and session._pending is not None:
-            session._pending += revocations
-            return
-        try:
-            for revocation in revocations:  # after a failure each would wait for the same timeout
-                done = not session._revoked and store.revoke(*self._arguments(session, revocation))
-                self._note(session, revocation, done)
-        except Exception as error:  # noqa: BLE001  # StoreError, or whatever a user's store raises
-            self.config.events.store_error(error, _NOT_REVOKED)
-
-    def _note(self, session: Session, revocation: _Revocation, done: bool) -> None:
-        """Take note of the store's answer, and report it.
-
-        Only when an entry exempts a session, the session moves to the exempt lineage. A session that the store has
-        found revoked is not sealed any more.
-
-        :raises StoreError: when the answer is not a bool, because the store's ``revoke`` returns nothing for example.
-        """
-        if type(done) is not bool:
-            raise StoreError(f"revoke() must return True or False{got(done)}")
-        if not done:
-            session._revoked = True
-            session._rejected = "revoked"
-            error = UnsealError("revoked", "its session or its subject was revoked during the request")
-            self.config.events.rejected(error, session._sid)
-            return
-        session._ended = {**session._ended, revocation.key: revocation.spared}
-        if revocation.subject is not None:
-            if revocation.subject == session._came_as:
-                session._came_as = None
-            if revocation.spared and revocation.spared == session._exempt:
-                session._root = None if session._sid == revocation.spared else revocation.spared
-        self.config.events.revoked(revocation.what, revocation.sid)
 
     def _warn_of_plain_http(self, request: Request) -> None:
         host = self._plain_http_host(request)
         if host is None or host == self._loopback:
             return
         if is_loopback(host):
-            self._loopback = host  # asking takes longer than sealing
+            self._loopback = host  # cached: parsing the address is slower than sealing
         else:
-            self._watch_transport = False  # once says it
+            self._watch_transport = False  # warn once
             self.config.events.plain_http(host)
 
 
-_NOT_REVOKED = "what was to be revoked is not: copies of the cookie live on until their timeouts"
-
-
-def _fetched(session: Session) -> dict[Any, Any]:
-    return session._fetched
+def _fetched(session: Session) -> Loaded:
+    return session._loaded
 
 
 _CALLS = {

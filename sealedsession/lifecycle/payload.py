@@ -1,11 +1,11 @@
-"""A session's payload: what of a session is serialized, by which serializer.
+"""A session's payload: what is serialized, and by which serializer.
 
-It is the session's dict; or, where the session has more than a dict, a list of three::
+It is the session's dict; or, if there is a subject or a lineage, a list of three::
 
-    [subject or None, root or None, dict]
+    [subject or None, lineage id or None, dict]
 
-The root is the id that the session began with, where `regenerate` has given it another one: all ids under one root are
-revoked together. Whatever else a payload holds is refused as ``forbidden_value``.
+The lineage id is the first session id of the lineage, if `regenerate` has changed the id since: all ids of a lineage
+are revoked together. Any other payload is refused as ``forbidden_value``.
 """
 
 from collections.abc import Callable
@@ -20,60 +20,75 @@ from sealedsession.serialization.safe_pickle import PickleSerializer
 from sealedsession.serialization.tagged_json import JsonSerializer
 from sealedsession.session import Session
 
-Content = tuple[dict[Any, Any], str | None, bytes | None]  # data, subject, root
+Content = tuple[dict[Any, Any], str | None, bytes | None]  # data, subject, lineage id
 
 
 class SessionPayload:
-    """Sessions to payloads and back, by one configuration.
+    """Encodes sessions as payloads, and decodes them, by one configuration.
 
-    :ivar number: the number, in a token, of the serializer that writes.
-    :ivar loads_payload: by the number of a serializer, what reads its payloads: that of one not accepted refuses them.
+    :ivar serializer: the number, in a token, of the serializer that writes.
+    :ivar decoders: maps the number of a serializer to the function that reads its payloads. The function of a
+        serializer that is not accepted refuses them.
     """
 
-    __slots__ = ("_dumps", "_size", "_too_many", "_write", "loads_payload", "number")
+    __slots__ = ("_dumps", "_max_size", "_too_many", "_write", "decoders", "serializer")
 
     def __init__(self, config: SessionConfig) -> None:
         limits = config.limits
-        self._size = limits.size
+        self._max_size = limits.size
         self._too_many = (
             f"it has more than the {limits.nodes} values, the {limits.typed} of types besides the plain ones, or the "
             f"weight {limits.hashed} of keys and elements, other than str and bytes, that the option limits allows. "
             "Store fewer values, or str as keys"
         )
-        serializers: dict[int, PickleSerializer | JsonSerializer] = {}  # by the number that a token has for them
+        serializers: dict[int, PickleSerializer | JsonSerializer] = {}
         if "pickle" in config.accept_serializers:
             serializers[PICKLE] = PickleSerializer(config.registry, limits)
         if "json" in config.accept_serializers:
             serializers[JSON] = JsonSerializer(config.registry, limits)
-        self.loads_payload: dict[int, Callable[[bytes], object]] = {PICKLE: _refuse_pickle, JSON: _refuse_json}
-        self.loads_payload |= {number: serializer.loads for number, serializer in serializers.items()}
+        self.decoders: dict[int, Callable[[bytes], object]] = {PICKLE: _refuse_pickle, JSON: _refuse_json}
+        self.decoders |= {number: serializer.loads for number, serializer in serializers.items()}
         self._dumps = {number: serializer.dumps for number, serializer in serializers.items()}
-        self.number = PICKLE if config.serializer == "pickle" else JSON
-        self._write = self._dumps[self.number]
+        self.serializer = PICKLE if config.serializer == "pickle" else JSON
+        self._write = self._dumps[self.serializer]
 
-    def loads(self, unsealed: Unsealed) -> Content:
-        """Read what a token held.
+    def decode(self, unsealed: Unsealed) -> Content:
+        """Decode a token's payload.
 
-        :raises UnsealError: ``forbidden_value``
+        :raises UnsealError: ``forbidden_value``.
         """
-        value = self.loads_payload[unsealed.serializer](unsealed.payload)
+        value = self.decoders[unsealed.serializer](unsealed.payload)
         return (value, None, None) if type(value) is dict else parse_list(value)
 
-    def dumps(self, session: Session, origin: Unsealed | None = None) -> bytes:
-        """Write a session.
+    def encode(self, session: Session) -> bytes:
+        """Encode a session by the configured serializer.
 
-        :param origin: what it came in, whose serializer writes then; None means the configuration's.
-        :returns: the very payload that came in where nothing has changed.
         :raises NotSerializableError: naming the path of the value.
         :raises TooLarge: when the payload would be larger than any that fits.
         """
+        return self._encode(session, self._write, None)
+
+    def encode_if_changed(self, session: Session, token: Unsealed) -> bytes | None:
+        """Encode a session by the serializer of the token that it came in, or return None if its payload is the same.
+
+        :raises NotSerializableError: as `encode`; TooLarge too.
+        """
+        payload = self._encode(session, self._dumps[token.serializer], token.payload)
+        return None if payload is token.payload else payload
+
+    def sizes(self, session: Session) -> dict[object, int]:
+        """Return the bytes that each key takes with its value in a cookie, without compression, largest first."""
+        empty = len(self._write({}))
+        sizes = {key: (self._length({key: value}) - empty) * 4 // 3 for key, value in session.items()}  # base64
+        return dict(sorted(sizes.items(), key=lambda item: -item[1]))
+
+    def _encode(self, session: Session, dumps: Callable[[object, bytes | None], bytes], known: bytes | None) -> bytes:
         value: object = session.copy()
-        if session._subject is not None or session._root is not None:
-            value = [session._subject, session._root, value]
+        _, _, _, subject, lineage_id = session._identity
+        if subject is not None or lineage_id is not None:
+            value = [subject, lineage_id, value]
         try:
-            if origin is None:
-                return self._write(value)
-            return self._dumps[origin.serializer](value, origin.payload)
+            return dumps(value, known)
         except TooManyValues:
             raise NotSerializableError("session", None, self._too_many) from None
         except NotSerializableError as error:
@@ -82,17 +97,11 @@ class SessionPayload:
             path = error.path.replace("session[2]", "session", 1)  # of the three, the application knows this one
             raise NotSerializableError(path, error.type, error.args[2]) from error.__cause__
 
-    def sizes(self, session: Session) -> dict[object, int]:
-        """For every key the bytes that it and its value take on the wire, largest first; without compression."""
-        empty = len(self._write({}))
-        sizes = {key: (self._length({key: value}) - empty) * 4 // 3 for key, value in session.items()}  # base64
-        return dict(sorted(sizes.items(), key=lambda item: -item[1]))
-
     def _length(self, value: object) -> int:
         try:
             return len(self._write(value))
         except TooLarge:
-            return self._size
+            return self._max_size
 
 
 def _refuse_pickle(_: bytes) -> NoReturn:
@@ -104,18 +113,18 @@ def _refuse_json(_: bytes) -> NoReturn:
 
 
 def parse_list(value: object) -> Content:
-    """Data, subject and root of a payload that is no dict.
+    """Return the data, subject and lineage id of a payload that is not a dict.
 
-    :raises UnsealError: ``forbidden_value``
+    :raises UnsealError: ``forbidden_value``.
     """
     if type(value) is not list or len(value) != 3:
         raise UnsealError("forbidden_value", f"a {type(value).__name__} for a session")
-    subject, root, data = value
+    subject, lineage_id, data = value
     if (
         type(data) is not dict
-        or subject is root is None
+        or subject is lineage_id is None
         or not (subject is None or (type(subject) is str and 0 < len(subject) <= SUBJECT_LENGTH))
-        or not (root is None or (type(root) is bytes and len(root) == SID_BYTES))
+        or not (lineage_id is None or (type(lineage_id) is bytes and len(lineage_id) == SID_BYTES))
     ):
-        raise UnsealError("forbidden_value", "a session with a subject or a root that is none")
-    return data, subject, root
+        raise UnsealError("forbidden_value", "invalid subject or lineage id in the payload of a session")
+    return data, subject, lineage_id

@@ -1,40 +1,331 @@
-"""The way out: whether a response gets a Set-Cookie, and which.
+"""Save a session: decide whether a response gets a Set-Cookie, seal the session, and add its headers.
 
-The application causes a cookie when the session changed, found by comparing its serialized form with the one that came
-in, or when it called `save()`. An emptied session is answered by a deletion.
+Rules:
 
-The middleware adds cookies that nobody asked for: a refresh, because `refresh_interval` has passed; a new seal, because
-a fallback key made the token, or because it has no id and a store needs one; and the deletion of a bad cookie, unless
-that cookie may be valid for another server or in a moment (`RETRYABLE_REASONS`) or not all cookies could be read. A
-browser stores cookies in the order of the responses. So such a cookie is sent only if the request is at most `PROMPT`
-seconds old, or the session would soon end: later it could undo what a newer request did, such as a sign-out. It is
-never sent with ``Cache-Control: public``.
+1. The application causes a cookie when the session has changed, found by comparing its serialized form with the one
+   that came in, or when it calls `save`. An emptied session causes a deletion. `decide` has all cases.
+2. The middleware volunteers some cookies: a refresh, a seal by the primary key, and the deletion of a refused cookie. A
+   browser stores cookies in the order of the responses, so a late one could undo what a newer request did, such as a
+   sign-out. They are sent only while the request is at most `PROMPT` seconds old, or if the session would soon end, and
+   never with ``Cache-Control: public``.
+3. Every response whose session was read before its headers were sent varies by the cookie. A response that sets the
+   cookie is not for shared caches, unless the application says so (OWASP Session Management Cheat Sheet, "Web Content
+   Caching").
 """
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from sealedsession.config import SessionConfig
 from sealedsession.cookie import LIMIT, MAX_AGE_LIMIT
-from sealedsession.errors import RETRYABLE_REASONS, CookieTooLargeError, SealError
+from sealedsession.errors import RETRYABLE_REASONS, CookieTooLargeError, Reason, SealError
 from sealedsession.events import Kind
 from sealedsession.lifecycle.payload import SessionPayload
-from sealedsession.sealing.sealer import SID_BYTES, Sealer, Unsealed
+from sealedsession.sealing.sealer import SID_BYTES, Sealer
 from sealedsession.serialization.limits import TooLarge
 from sealedsession.session import Session
 
 Text = TypeVar("Text", str, bytes)
 
+PROMPT = 5  # seconds; most requests take less, and few users do two things within that time
+_SEAL_LENGTH = 80  # characters of a token besides the payload's: head, nonce, times and tag in base64
 _LENGTHS = len("vary"), len("cache-control")  # of the names that are looked for: most names have another
+
+Action = Literal[
+    "keep",  # send no cookie: the browser keeps the one that it has
+    "delete",  # the application has emptied the session
+    "delete_refused",  # the cookie was refused; volunteered
+    "seal",  # the session is new or has changed
+    "refresh",  # the session is unchanged, and time has passed; volunteered
+    "reseal",  # the session is unchanged, and a fallback key sealed it; volunteered
+]
+_KINDS: dict[Action, Kind] = {"seal": "sealed", "refresh": "refreshed", "reseal": "resealed_old_key"}
+
+
+def decide(
+    *,
+    new: bool = False,
+    changed: bool = False,
+    empty: bool = False,
+    has_new_id: bool = False,
+    save: bool = False,
+    invalidated: bool = False,
+    revoked: bool = False,
+    by_fallback: bool = False,
+    due: bool = False,
+    reason: Reason | None = None,
+    keeps_cookie: bool = False,
+) -> Action:
+    """Decide what a response does with the browser's cookie. docs/concepts.rst has the table.
+
+    :param new: whether no valid cookie came in.
+    :param changed: whether data or identity differ from those that came in.
+    :param empty: whether the session has neither data nor a subject.
+    :param has_new_id: whether the session has an id that did not come in.
+    :param save: whether the application has called `save`.
+    :param invalidated: whether the application has called `invalidate`.
+    :param revoked: whether the store has found, during the request, that the session is revoked.
+    :param by_fallback: whether a fallback key sealed the token that came in.
+    :param due: whether the session is to be refreshed: time has passed, or it has no id and the store needs one.
+    :param reason: why the cookie was refused, or None.
+    :param keeps_cookie: whether a refused cookie must not be deleted.
+    """
+    if revoked:  # it has no rights: the only cookie that is sent is the deletion
+        return "delete" if empty and invalidated else "keep"
+    if not new and not changed and not save:
+        return "reseal" if by_fallback else "refresh" if due else "keep"
+    if new and empty and not save and not invalidated and reason in RETRYABLE_REASONS:
+        return "keep"  # another server may accept the cookie, or this one in a moment
+    if not empty or save or has_new_id:
+        return "seal"
+    if not new or (invalidated and reason is not None):
+        return "delete"
+    return "keep" if reason is None or keeps_cookie else "delete_refused"
+
+
+class SessionSaver:
+    """Makes the Set-Cookie of responses, by one configuration.
+
+    :param max_length: characters that a token may have if it is not sent in a cookie, or None.
+    """
+
+    __slots__ = (
+        "_attributes", "_config", "_deletion", "_events", "_half_idle", "_headers", "_limit", "_name", "_name_size",
+        "_needs_id", "_payload", "_refresh_interval", "_sealer",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        config: SessionConfig,
+        sealer: Sealer,
+        payload: SessionPayload,
+        headers: "SessionHeaders[Any]",
+        max_length: int | None,
+    ) -> None:
+        self._config = config
+        self._headers = headers
+        self._name = str(config.name)
+        self._name_size = len(self._name) if max_length is None else 0
+        self._limit = LIMIT if max_length is None else max_length
+        self._sealer = sealer
+        self._payload = payload
+        self._events = config.events
+        self._needs_id = config.store is not None
+        self._refresh_interval: int = config.refresh_interval or 0
+        self._half_idle = math.inf if config.timeouts.idle is None else config.timeouts.idle / 2
+        self._attributes = config.cookie.attributes
+        self._deletion = config.cookie.deletion
+
+    def set_cookie(self, session: Session, request: Any, status: int, headers: Sequence[tuple[Any, Any]]) -> str | None:
+        """Return the value of the Set-Cookie header, or None.
+
+        :param status: the response's status code.
+        :param headers: the application's.
+        :raises SealError: when the session cannot be stored.
+        """
+        if status >= 500 and not self._config.save_on_error:
+            return None
+        try:
+            return self._set_cookie(session, request, headers)
+        except SealError as error:
+            if isinstance(error, CookieTooLargeError):
+                self._events.too_large(error, session._identity.session_id)
+            if self._is_unchanged(session):
+                self._events.not_saved(error)
+                return None
+            if not isinstance(error, CookieTooLargeError) or self._config.oversize == "raise":
+                raise
+            if self._config.oversize == "keep":
+                self._events.not_saved(error)
+                return None
+            closed = session.__class__
+            session.__class__ = Session  # for the function to trim it
+            try:
+                self._config.oversize(session, error)
+            finally:
+                session.__class__ = closed
+            return self._set_cookie(session, request, headers)
+
+    def action(self, session: Session, headers: Sequence[tuple[Any, Any]]) -> Action:
+        """Decide what a response does with the browser's cookie, without sealing the session.
+
+        :param headers: the application's.
+        :raises SealError: when the session cannot be stored.
+        """
+        return self._decide(session, headers)[0]
+
+    def token(self, session: Session, request: Any, action: Action) -> str:
+        """Seal a session, and report it.
+
+        :param action: "seal", "refresh" or "reseal", for the event.
+        :raises SealError: when the session cannot be stored.
+        """
+        return self._seal(session, self._encode(session), request, action)
+
+    def ensure_fits(self, session: Session) -> None:
+        """Check that the session can be sealed, or has not changed.
+
+        :raises SealError: when it cannot be stored.
+        """
+        try:
+            self._seal_within_limit(session, self._encode(session), self._future_id(session))
+        except SealError:
+            if not self._is_unchanged(session):
+                raise
+
+    def is_modified(self, session: Session) -> bool:
+        """Return whether the session differs from the one that came in."""
+        loaded, identity = session._loaded, session._identity
+        if loaded.token is None:
+            return bool(session) or identity.session_id is not None or identity.subject is not None
+        if not _is_same_seal(session):
+            return True
+        try:
+            return self._payload.encode_if_changed(session, loaded.token) is not None
+        except TooLarge:
+            return True
+
+    def size(self, session: Session) -> int:
+        """Return the bytes of name and value that the cookie would take now."""
+        try:
+            payload = self._payload.encode(session)
+        except TooLarge:
+            return self._estimate(self._payload.sizes(session))
+        return self._name_size + len(self._make_token(session, payload, self._future_id(session)))
+
+    # ---------------------------------------------------------------------------------------------------------- inside
+
+    def _set_cookie(self, session: Session, request: Any, headers: Sequence[tuple[Any, Any]]) -> str | None:
+        action, payload = self._decide(session, headers)
+        if action == "keep":
+            return None
+        if action in ("delete", "delete_refused"):
+            return self._deletion
+        token = self._seal(session, self._encode(session) if payload is None else payload, request, action)
+        if self._config.persistent:
+            now, identity = int(self._config.clock()), session._identity
+            remaining = self._config.timeouts.ends(identity.created, now, identity.lifetime) - now
+            return f"{self._name}={token}; Max-Age={min(max(remaining, 1), MAX_AGE_LIMIT)}{self._attributes}"
+        return f"{self._name}={token}{self._attributes}"
+
+    def _decide(self, session: Session, headers: Sequence[tuple[Any, Any]]) -> tuple[Action, bytes | None]:
+        """Return the action, and the payload if it has been encoded and can be sealed."""
+        loaded, identity, token = session._loaded, session._identity, session._loaded.token
+        empty = not session and identity.subject is None
+        if session._revocations is not None and session._revocations.is_refused:
+            return decide(revoked=True, empty=empty, invalidated=session._invalidated), None
+        payload = None
+        changed = True
+        by_fallback = due = ends_soon = False
+        now = 0.0
+        if token is not None:
+            try:
+                payload = self._payload.encode_if_changed(session, token)
+            except TooLarge:
+                raise self._too_large(session) from None
+            changed = payload is not None or not _is_same_seal(session)
+            if payload is None:
+                payload = token.payload
+            if token.serializer != self._payload.serializer:
+                payload = None
+            if not changed:
+                now = self._config.clock()
+                age = now - token.sealed_at
+                by_fallback = token.by_fallback
+                due = age >= self._refresh_interval or (self._needs_id and token.sid is None)
+                if not (by_fallback or due or session._save):
+                    return "keep", None
+                ends_soon = age > self._half_idle
+        action = decide(
+            new=token is None,
+            changed=changed,
+            empty=empty,
+            has_new_id=identity.session_id is not None and (token is None or identity.session_id != token.sid),
+            save=session._save,
+            invalidated=session._invalidated,
+            by_fallback=by_fallback,
+            due=due,
+            reason=loaded.reason,
+            keeps_cookie=loaded.keeps_cookie,
+        )
+        if action in ("refresh", "reseal", "delete_refused"):
+            is_prompt = (now or self._config.clock()) - session._arrived <= PROMPT
+            if not (is_prompt or ends_soon) or self._headers.is_public(headers):
+                action = "keep"
+        return action, payload
+
+    def _encode(self, session: Session) -> bytes:
+        try:
+            return self._payload.encode(session)
+        except TooLarge:
+            raise self._too_large(session) from None
+
+    def _seal(self, session: Session, payload: bytes, request: Any, action: Action) -> str:
+        """Seal a session with an id if the store needs one, and report it."""
+        session_id = session._identity.session_id
+        if self._needs_id and session_id is None:
+            session_id = session._manager.new_session_id()
+        token = self._seal_within_limit(session, payload, session_id, self._config.bind(request))
+        if session_id != session._identity.session_id:
+            session._identity = session._identity._replace(session_id=session_id)
+        if self._events.has_hook:
+            self._events.emit(_KINDS[action], sid=session_id, size=self._name_size + len(token))
+        return token
+
+    def _seal_within_limit(
+        self, session: Session, payload: bytes, session_id: bytes | None, binding: bytes = b""
+    ) -> str:
+        token = self._make_token(session, payload, session_id, binding)
+        size = self._name_size + len(token)
+        if size > self._limit:
+            raise CookieTooLargeError(self._name, size, self._limit, self._payload.sizes(session))
+        return token
+
+    def _make_token(self, session: Session, payload: bytes, session_id: bytes | None, binding: bytes = b"") -> str:
+        return self._sealer.seal(
+            payload,
+            serializer=self._payload.serializer,
+            created=session._identity.created,
+            sid=session_id,
+            lifetime=session._identity.lifetime,
+            binding=binding,
+        )
+
+    def _is_unchanged(self, session: Session) -> bool:
+        """Return whether the application has changed nothing.
+
+        This compares the values, because the payload that came in cannot be written again.
+        """
+        loaded = session._loaded
+        if loaded.token is None or session._save or session._identity != loaded.identity:
+            return False
+        return self._payload.decode(loaded.token)[0] == session
+
+    def _too_large(self, session: Session) -> CookieTooLargeError:
+        by_key = self._payload.sizes(session)
+        return CookieTooLargeError(self._name, self._estimate(by_key), self._limit, by_key)
+
+    def _future_id(self, session: Session) -> bytes | None:
+        """Return the session's id, or one as long as the id that it will get."""
+        return session._identity.session_id or (bytes(SID_BYTES) if self._needs_id else None)
+
+    def _estimate(self, by_key: dict[Any, int]) -> int:
+        return self._name_size + _SEAL_LENGTH + sum(by_key.values())
+
+
+def _is_same_seal(session: Session) -> bool:
+    """Return whether the part of the identity that the payload does not contain is the one that came in."""
+    identity, loaded = session._identity, session._loaded.identity
+    return identity is loaded or identity[:3] == loaded[:3]
 
 
 class SessionHeaders(Generic[Text]):
     """Adds a session's headers to an application's.
 
-    :param text: makes a header's value of the server's kind of str.
-    :param name: the same for its name, which ASGI wants in lower case.
-    :param cache_control: what is sent with Set-Cookie, or None.
+    :param text: converts a header's value to the server's type, str or bytes.
+    :param name: converts a header's name, which ASGI requires in lower case.
+    :param cache_control: the value that is sent with Set-Cookie, or None.
     """
 
     __slots__ = (
@@ -94,215 +385,3 @@ class SessionHeaders(Generic[Text]):
             headers.append((self._set_cookie, self._text(set_cookie)))
             if self._cache_control is not None and not cached:
                 headers.append(self._cache_control)
-
-
-PROMPT = 5  # seconds; most requests take less, and few users do two things within that time
-_SEAL_LENGTH = 80  # characters of a token besides the payload's: head, nonce, times and tag in base64
-
-
-class SessionSaver:
-    """Makes the Set-Cookie of responses, by one configuration."""
-
-    __slots__ = (
-        "_attributes",
-        "_config",
-        "_deletion",
-        "_events",
-        "_half_idle",
-        "_headers",
-        "_name",
-        "_needs_sid",
-        "_payload_format",
-        "_refresh_interval",
-        "_sealer",
-    )  # fmt: skip
-
-    def __init__(
-        self, config: SessionConfig, sealer: Sealer, form: SessionPayload, headers: SessionHeaders[Any]
-    ) -> None:
-        self._config = config
-        self._headers = headers
-        self._name = str(config.name)
-        self._sealer = sealer
-        self._payload_format = form
-        self._events = config.events
-        self._needs_sid = config.store is not None
-        self._refresh_interval: int = config.refresh_interval or 0
-        self._half_idle = math.inf if config.timeouts.idle is None else config.timeouts.idle / 2
-        self._attributes = config.cookie.attributes
-        self._deletion = config.cookie.deletion
-
-    def set_cookie(self, session: Session, request: Any, status: int, headers: Sequence[tuple[Any, Any]]) -> str | None:
-        """Return the value of the Set-Cookie header, or None.
-
-        :param status: the response's status code.
-        :param headers: the application's.
-        :raises SealError: when the session cannot be stored.
-        """
-        if status >= 500 and not self._config.save_on_error:
-            return None
-        try:
-            return self._cookie_for(session, request, headers)
-        except SealError as error:
-            if isinstance(error, CookieTooLargeError):
-                self._events.too_large(error, session._sid)
-            if self._is_as_it_came(session):
-                self._events.not_saved(error)
-                return None
-            if not isinstance(error, CookieTooLargeError):
-                raise
-            if self._config.oversize == "raise":
-                raise
-            if self._config.oversize == "keep":
-                self._events.not_saved(error)
-                return None
-            closed = session.__class__
-            session.__class__ = Session  # for the function to trim it
-            try:
-                self._config.oversize(session, error)
-            finally:
-                session.__class__ = closed
-            return self._cookie_for(session, request, headers)
-
-    def ensure_fits(self, session: Session) -> None:
-        """Check that the session can be sealed, or has not changed.
-
-        :raises SealError: when it cannot be stored.
-        """
-        try:
-            try:
-                self._seal_within_limit(session, self._payload_format.dumps(session), self._sid_to_be(session))
-            except TooLarge:
-                raise self._too_large(session) from None
-        except SealError:
-            if not self._is_as_it_came(session):
-                raise
-
-    def is_modified(self, session: Session) -> bool:
-        """Whether the session differs from what came in."""
-        origin = session._origin
-        if origin is None:
-            return bool(session) or session._sid is not None or session._subject is not None
-        if not _same_identity(session, origin):
-            return True
-        try:
-            return self._payload_format.dumps(session, origin) is not origin.payload
-        except TooLarge:
-            return True
-
-    def size(self, session: Session) -> int:
-        """Bytes of name and value that the cookie would take now."""
-        try:
-            return len(self._name) + len(
-                self._seal(session, self._payload_format.dumps(session), self._sid_to_be(session))
-            )
-        except TooLarge:
-            return self._estimate(self._payload_format.sizes(session))
-
-    def _cookie_for(self, session: Session, request: Any, headers: Sequence[tuple[Any, Any]]) -> str | None:
-        origin = session._origin
-        is_empty = not session and session._subject is None
-        if session._revoked:  # a revoked session has no rights: the only cookie that is sent is the deletion
-            return self._deletion if is_empty and session._invalidated else None
-        if origin is None and is_empty and not session._save:
-            if session._rejected in RETRYABLE_REASONS and not session._invalidated:
-                return None
-            if session._sid is None:
-                return self._deletion_of_rejected(session, headers)
-        kind: Kind = "sealed"
-        payload = b""
-        try:
-            if origin is not None:
-                payload = self._payload_format.dumps(session, origin)
-                if (
-                    payload is origin.payload
-                    and not session._save
-                    and session._sid == origin.sid
-                    and session._created == origin.created
-                    and session._lifetime == origin.lifetime
-                ):
-                    now = self._config.clock()
-                    if origin.by_fallback:
-                        kind = "resealed_old_key"
-                    elif now - origin.sealed_at >= self._refresh_interval or (self._needs_sid and origin.sid is None):
-                        kind = "refreshed"
-                    else:
-                        return None
-                    if not self._may_volunteer(session, now, now - origin.sealed_at > self._half_idle, headers):
-                        return None
-                elif is_empty and not session._save and session._sid in (None, origin.sid):
-                    return self._deletion
-            if origin is None or origin.serializer != self._payload_format.number:
-                payload = self._payload_format.dumps(session)
-        except TooLarge:
-            raise self._too_large(session) from None
-        sid = session._manager.new_sid() if self._needs_sid and session._sid is None else session._sid
-        token = self._seal_within_limit(session, payload, sid, self._config.bind(request))
-        session._sid = sid
-        if self._events.has_hook:
-            self._events.emit(kind, sid=session._sid, size=len(self._name) + len(token))
-        if self._config.persistent:
-            now = int(self._config.clock())
-            remaining = self._config.timeouts.ends(session._created, now, session._lifetime) - now
-            return f"{self._name}={token}; Max-Age={min(max(remaining, 1), MAX_AGE_LIMIT)}{self._attributes}"
-        return f"{self._name}={token}{self._attributes}"
-
-    def _deletion_of_rejected(self, session: Session, headers: Sequence[tuple[Any, Any]]) -> str | None:
-        if session._rejected is None:
-            return None
-        if session._invalidated:
-            return self._deletion
-        if session._keeps_cookie or not self._may_volunteer(session, self._config.clock(), False, headers):
-            return None
-        return self._deletion
-
-    def _may_volunteer(self, session: Session, now: float, ends_soon: bool, headers: Sequence[tuple[Any, Any]]) -> bool:
-        """Return whether a cookie may be sent that the application has not caused.
-
-        :param ends_soon: whether the session would otherwise be idle for too long.
-        """
-        return (now - session._arrived <= PROMPT or ends_soon) and not self._headers.is_public(headers)
-
-    def _seal_within_limit(
-        self, session: Session, payload: bytes, sid: bytes | None = None, binding: bytes = b""
-    ) -> str:
-        token = self._seal(session, payload, sid, binding)
-        size = len(self._name) + len(token)
-        if size > LIMIT:
-            raise CookieTooLargeError(self._name, size, LIMIT, self._payload_format.sizes(session))
-        return token
-
-    def _too_large(self, session: Session) -> CookieTooLargeError:
-        by_key = self._payload_format.sizes(session)
-        return CookieTooLargeError(self._name, self._estimate(by_key), LIMIT, by_key)
-
-    def _is_as_it_came(self, session: Session) -> bool:
-        """Return whether the application has changed nothing.
-
-        This compares the values, because the payload that came in cannot be written again.
-        """
-        origin = session._origin
-        if origin is None or session._save or not _same_identity(session, origin):
-            return False
-        return self._payload_format.loads(origin) == (session, session._subject, session._root)
-
-    def _seal(self, session: Session, payload: bytes, sid: bytes | None, binding: bytes = b"") -> str:
-        return self._sealer.seal(
-            payload,
-            serializer=self._payload_format.number,
-            created=session._created,
-            sid=sid,
-            lifetime=session._lifetime,
-            binding=binding,
-        )
-
-    def _sid_to_be(self, session: Session) -> bytes | None:
-        """Return the session's id, or one as long as the id that it will get."""
-        return session._sid or (bytes(SID_BYTES) if self._needs_sid else None)
-
-    def _estimate(self, by_key: dict[Any, int]) -> int:
-        return len(self._name) + _SEAL_LENGTH + sum(by_key.values())
-
-
-def _same_identity(session: Session, origin: Unsealed) -> bool:
-    return session._sid == origin.sid and session._created == origin.created and session._lifetime == origin.lifetime

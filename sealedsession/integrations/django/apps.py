@@ -19,7 +19,7 @@ from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
-import sealedsession
+import sealedsession.state
 from sealedsession.errors import ConfigError
 from sealedsession.integrations.django import conf
 
@@ -33,7 +33,7 @@ class SealedSessionConfig(AppConfig):
     name = "sealedsession.integrations.django"
     label = "sealedsession"
     verbose_name = "Sealed state"
-    path = str(Path(sealedsession.__file__).parent)  # static/ is there: the one copy of the browser module
+    path = str(Path(sealedsession.state.__file__).parent)  # static/ is there: the one copy of the browser module
 
     def ready(self) -> None:
         """Register the checks, and have settings read again when a test changes them."""

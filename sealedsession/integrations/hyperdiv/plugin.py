@@ -19,7 +19,7 @@ from hyperdiv.frame import AppRunnerFrame, StateAccessFrame
 
 from sealedsession.errors import ConfigError, SealError, SessionClosedError, got, without_own_frames
 from sealedsession.integrations.hyperdiv.props import DirtyFlagType, Message, MessageType, WorkingCopy, set_data
-from sealedsession.integrations.hyperdiv.tokens import TokenOptions, manager_of
+from sealedsession.integrations.hyperdiv.tokens import TokenOptions, get_manager
 from sealedsession.revocation.store import check_subject
 from sealedsession.session import Session
 
@@ -47,11 +47,11 @@ class sealed_session(hd.Plugin):  # type: ignore[misc]  # noqa: N801  # named as
 
     @without_own_frames
     def __init__(self, *, key: str | None = None, collect: bool = True, **options: Unpack[TokenOptions]) -> None:
-        self._manager = manager_of(options)
+        self._manager = get_manager(options)
         super().__init__(key=key, collect=collect, _storage_key=f"sealedsession:{self._manager.config.name}")
         self._run = AppRunnerFrame.current()
         self._memory = self._run.get_storage(f"sealed_session:{self._key}")  # the connection's, on the server
-        self._opened: Session | None = None
+        self._opened: tuple[str, Session] | None = None  # the token, and its session
         self._lent: WorkingCopy | None = None
         self._changed  # noqa: B018  # who has read it depends on it: the event makes the application function run
         lent: WorkingCopy | None = self._memory.pop("lent", None)
@@ -180,7 +180,7 @@ class sealed_session(hd.Plugin):  # type: ignore[misc]  # noqa: N801  # named as
         with _lock():
             session = self._copy()
             session.revoke_subject(subject)
-            if session.subject == subject and not session._revoked:
+            if session.subject == subject and session.rejected != "revoked":
                 self._become(session)
 
     # ---------------------------------------------------------------------------------------------------------- inside
@@ -200,15 +200,15 @@ class sealed_session(hd.Plugin):  # type: ignore[misc]  # noqa: N801  # named as
         in_run = StateAccessFrame.current() is self._run
         with _lock():
             token, consent = self._message()[1:]
-            if in_run and self._opened is not None and self._opened._cookies == token:
-                return self._opened
+            if in_run and self._opened is not None and self._opened[0] == token:
+                return self._opened[1]
             session = self._manager.opened(token)
             if self._manager.is_final(session):
                 self._tell("", False)
             elif (refreshed := self._manager.refresh(session)) is not None:
                 self._tell(refreshed, consent)
             if in_run:
-                self._opened = session
+                self._opened = token, session
             return session
 
     def _copy(self) -> Session:
@@ -230,7 +230,7 @@ class sealed_session(hd.Plugin):  # type: ignore[misc]  # noqa: N801  # named as
         lent = self._lent
         if lent is None or lent.session is None or StateAccessFrame.current() is not self._run:
             return None
-        return lent if lent.session._sid == session._sid else None
+        return lent if lent.session.id == session.id else None
 
     def _take_back(self, lent: WorkingCopy) -> None:
         """Seal the data that an earlier run was lent, if it has changed it."""
@@ -239,7 +239,7 @@ class sealed_session(hd.Plugin):  # type: ignore[misc]  # noqa: N801  # named as
             return
         with _lock():
             session = self._session()
-            if session._sid != before._sid:
+            if session.id != before.id:
                 logger.warning(
                     "a change of a session's data was dropped: the session was signed out, or another one began, while "
                     "the change was made"

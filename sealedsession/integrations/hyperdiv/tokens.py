@@ -1,16 +1,14 @@
 """Sessions in tokens that travel by other ways than a cookie: options, and one manager for every name.
 
-It is the manager of the middlewares, with these differences:
+It uses the manager of the middlewares, with these differences:
 
-1. What comes in is a token, and what goes out is a token. `TokenManager.opened` and `seal` take the place of the Cookie
-   header and Set-Cookie.
-2. The purpose of its subkeys is its own: a cookie's token does not open here, nor a token of here in a cookie.
+1. A token comes in and a token goes out, instead of the Cookie header and Set-Cookie.
+2. Its subkeys have a purpose of their own: a cookie's token is refused here, and a token from here in a cookie.
 3. Tokens are always encrypted, by the allow-list pickle, and may be longer than a cookie.
 4. A session has an id from its first token on.
 """
 
 import os
-import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,17 +18,18 @@ from sealedsession.config import SessionConfig
 from sealedsession.errors import (
     RETRYABLE_REASONS,
     ConfigError,
+    CookieTooLargeError,
     NotSerializableError,
     SealError,
     got,
     init_without_own_frames,
     without_own_frames,
 )
-from sealedsession.events import EventHook, Kind
-from sealedsession.lifecycle.manager import SessionManager
+from sealedsession.events import EventHook
+from sealedsession.lifecycle import Action, SessionManager
 from sealedsession.revocation import RevocationStore
 from sealedsession.sealing.keys import Keyring, KeySource
-from sealedsession.serialization.limits import Limits, StateLimits, TooLarge
+from sealedsession.serialization.limits import Limits, StateLimits
 from sealedsession.serialization.registry import Registry
 from sealedsession.session import Session
 from sealedsession.state.sealer import MAX_SIZE
@@ -38,7 +37,6 @@ from sealedsession.state.sealer import MAX_SIZE
 # Servers in the middle of a key change may each take the other's key for the old one. Two windows that share a token
 # would have them seal it again for each other without end, were it not for this: at most once in so many seconds.
 _OLD_KEY_PATIENCE = 60
-_FOREIGN = re.compile(r"[^A-Za-z0-9_-]")  # characters that no token has
 
 
 class TokenLimits(StateLimits):
@@ -106,94 +104,71 @@ class TokenConfig(SessionConfig):
             raise ConfigError(f"registry has to be a Registry{got(self.registry)}")
 
 
-class TokenManager(SessionManager[str, str]):
+class TokenManager:
     """Opens, seals and revokes sessions in tokens. One manager serves all threads."""
 
     def __init__(self, config: TokenConfig) -> None:
-        def as_cookie(token: str) -> bytes:
-            # Cookies may stand in quotes or between spaces, and end at a semicolon. Tokens here are what they are, and
-            # whatever is in one that is none must not be taken off.
-            return f"{config.name}={_FOREIGN.sub('?', token)}".encode()
-
-        super().__init__(
-            config,
-            cookie_header=as_cookie,
-            plain_http_host=lambda _: None,
-            text=str,
-            header_name=str,
-            purpose="hyperdiv",
-            max_length=config.max_size,
+        self.config = config
+        self._manager: SessionManager[None, str] = SessionManager(
+            config, purpose="hyperdiv", max_length=config.max_size
         )
-        self._max_size = config.max_size
+
+    @property
+    def revokes(self) -> bool:
+        """Whether sessions can be revoked: there is a store."""
+        return self._manager.revokes
 
     def opened(self, token: str) -> Session:
-        """Give the session that a token holds: a new and empty one, unless the token is accepted now."""
-        session = Session()
-        session._manager = self
-        session._cookies = token
-        session._request = None
-        session._arrived = self.config.clock()
-        session.update(self.load(session))
+        """Return the session that a token contains: a new and empty one, unless the token is accepted now."""
+        session = self._manager.open_token(token)
+        session.mark_accessed()
         return session
 
     def is_final(self, session: Session) -> bool:
-        """Whether the token was refused, and will be everywhere and for ever."""
-        return session._rejected is not None and session._rejected not in RETRYABLE_REASONS
+        """Return whether the token was refused, and will be refused by every server from now on."""
+        return session.rejected is not None and session.rejected not in RETRYABLE_REASONS
 
-    def seal(self, session: Session, kind: Kind = "sealed") -> str:
-        """Make a token of a session.
+    def is_modified(self, session: Session) -> bool:
+        """Return whether the session differs from the one that came in."""
+        return self._manager.is_modified(session)
 
-        :param kind: of the event that is told.
+    def seal(self, session: Session, action: Action = "seal") -> str:
+        """Seal a session into a token.
+
+        :param action: for the event.
         :raises NotSerializableError: if a value cannot be stored, or the token is too long.
         """
-        session.id  # noqa: B018  # it is made where there is none yet
+        session.id  # noqa: B018  # reading it gives the session an id
         try:
-            payload = self._payload_format.dumps(session)
-        except TooLarge:
-            raise self._too_large(session, 0) from None
+            return self._manager.token(session, action=action)
+        except CookieTooLargeError as error:
+            largest = ", ".join(f"{repr(key)[:60]} {count}" for key, count in list(error.by_key.items())[:5])
+            problem = (
+                f"the token would take {error.size} characters, and max_size is {error.limit}. Nothing was saved. "
+                f"Largest keys: {largest}. Store large values elsewhere, and a reference to them here"
+            )
         except NotSerializableError as error:
             path = error.path.replace("session", "session.data", 1)
             raise NotSerializableError(path, error.type, error.args[2]) from error.__cause__
-        token = self._sealer.seal(
-            payload,
-            serializer=self._payload_format.number,
-            created=session._created,
-            sid=session._sid,
-            lifetime=session._lifetime,
-        )
-        if len(token) > self._max_size:
-            raise self._too_large(session, len(token))
-        if self.config.events.has_hook:
-            self.config.events.emit(kind, sid=session._sid, size=len(token))
-        return token
+        raise NotSerializableError("session.data", None, problem)
 
     def refresh(self, session: Session) -> str | None:
-        """Seal a session that came in and is in use again, if it is time to: its idle timeout counts from then, and a
-        fallback key goes out of use.
+        """Seal a session again that is in use, if it is time to: its idle timeout starts again, and a fallback key is
+        replaced.
 
         :returns: the token, or None if it is not time.
         """
-        origin, interval = session._origin, self.config.refresh_interval or 0
-        if origin is None:
+        action = self._manager.action(session)
+        if action not in ("refresh", "reseal"):
             return None
-        age = self.config.clock() - origin.sealed_at
-        if age < (min(interval, _OLD_KEY_PATIENCE) if origin.by_fallback else interval):
+        interval = min(self.config.refresh_interval or 0, _OLD_KEY_PATIENCE)
+        if action == "reseal" and self.config.clock() - (session.sealed_at or 0) < interval:
             return None
         try:
-            return self.seal(session, "resealed_old_key" if origin.by_fallback else "refreshed")
-        except SealError as error:  # what came in fits no more: it goes on as it is
+            return self.seal(session, action)
+        except SealError as error:  # the previous token stays in use
             self.config.events.not_saved(error)
             return None
-
-    def _too_large(self, session: Session, size: int) -> NotSerializableError:
-        by_key = self._payload_format.sizes(session)
-        largest = ", ".join(f"{repr(key)[:60]} {count}" for key, count in list(by_key.items())[:5])
-        return NotSerializableError(
-            "session.data",
-            None,
-            f"the token would take {size or sum(by_key.values())} characters, and max_size is {self._max_size}. "
-            f"Nothing was saved. Largest keys: {largest}. Store large values elsewhere, and a reference to them here",
-        )
 
 
 # ------------------------------------------------------------------------------------------------ one for every name
@@ -213,7 +188,7 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 
 
 @without_own_frames
-def manager_of(options: TokenOptions) -> TokenManager:
+def get_manager(options: TokenOptions) -> TokenManager:
     """Give the process's manager for the option `name`, made when it is first asked for.
 
     An application function gives its options anew on every run, in every window. Keys and a connection to the store are
