@@ -87,8 +87,10 @@ class Loaded(NamedTuple):
         if self.token is not None or not self.rejections:
             return None
         reasons: list[Reason] = [error.reason for error, _ in self.rejections]
-        retryable = [reason for reason in reasons if reason in RETRYABLE_REASONS]
-        return (retryable or reasons)[0]
+        for reason in reasons:
+            if reason in RETRYABLE_REASONS:
+                return reason
+        return reasons[0]
 
 
 class SessionBackend(Protocol):

@@ -536,7 +536,7 @@ def test_no_secret_is_told(watched, clock, keys, other_keys, store, caplog):
 
 
 @pytest.mark.parametrize(
-    ("emit", "level"),
+    ("tell", "level"),
     [
         (lambda events: events.revoked("a session was", bytes(16)), "INFO"),
         (lambda events: events.store_error(StoreError("down"), "the session is refused for now"), "ERROR"),

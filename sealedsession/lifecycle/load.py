@@ -64,7 +64,9 @@ class SessionLoader:
             for unsealed in self._unseal_cookies(session, attempt):
                 loaded = self._decode(unsealed, attempt)
                 if loaded is not None:
-                    return self._accept(loaded, attempt)
+                    if attempt.rejections or self._events.has_hook:
+                        self._report_accepted(loaded, attempt)
+                    return loaded
             return self._begin(session, attempt)
         steps = self._load_steps(session)
         try:
@@ -123,7 +125,8 @@ class SessionLoader:
                 if is_revoked:
                     attempt.reject(UnsealError("revoked", "its session or its subject was revoked"), loaded)
                     continue
-            return self._accept(loaded, attempt)
+            self._report_accepted(loaded, attempt)
+            return loaded
         return self._begin(session, attempt)
 
     def _unseal_cookies(self, session: Session, attempt: "_Attempt") -> Sequence[Unsealed]:
@@ -172,12 +175,10 @@ class SessionLoader:
         lineage = lineage_id or session_id
         return _make_tuple(Loaded, (data, identity, unsealed, lineage, (), attempt.keeps_cookie, None))
 
-    def _accept(self, loaded: Loaded, attempt: "_Attempt") -> Loaded:
+    def _report_accepted(self, loaded: Loaded, attempt: "_Attempt") -> None:
         if attempt.rejections:
             self._events.rejected_cookies(attempt.rejections)
-        if self._events.has_hook:
-            self._events.emit("opened", sid=loaded.identity.session_id)
-        return loaded
+        self._events.emit("opened", sid=loaded.identity.session_id)
 
     def _begin(self, session: Session, attempt: "_Attempt", lineage: bytes | None = None) -> Loaded:
         """Return a new session.
@@ -195,11 +196,8 @@ class _Attempt:
     :ivar rejections: see `Loaded`, as for `keeps_cookie`.
     """
 
-    __slots__ = ("keeps_cookie", "rejections")
-
-    def __init__(self) -> None:
-        self.rejections: tuple[tuple[UnsealError, bytes | None], ...] = ()
-        self.keeps_cookie = False
+    rejections: tuple[tuple[UnsealError, bytes | None], ...] = ()
+    keeps_cookie = False
 
     def reject(self, error: UnsealError, loaded: Loaded | None = None) -> None:
         self.rejections += ((error, None if loaded is None else loaded.identity.session_id),)

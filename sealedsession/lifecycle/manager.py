@@ -160,9 +160,10 @@ class SessionManager(Generic[Request, Text]):
         :raises SealError: when the session cannot be stored. It stays open.
         """
         session._headers_gone = True
-        wait_until_open(session)
         if isinstance(session, UnopenedSession):
-            return headers
+            wait_until_open(session)
+            if isinstance(session, UnopenedSession):
+                return headers
         session.__class__ = ClosedSession  # first: what another thread writes from now on would be lost
         sent = list(headers)
         try:

@@ -224,7 +224,8 @@ class SessionSaver:
                 payload = self._payload.encode_if_changed(session, token)
             except TooLarge:
                 raise self._too_large(session) from None
-            changed = payload is not None or not _is_same_seal(session)
+            # The same object unless something has changed: most requests do not compare.
+            changed = payload is not None or (identity is not loaded.identity and not _is_same_seal(session))
             if payload is None:
                 payload = token.payload
             if token.serializer != self._payload.serializer:
@@ -316,8 +317,7 @@ class SessionSaver:
 
 def _is_same_seal(session: Session) -> bool:
     """Return whether the part of the identity that the payload does not contain is the one that came in."""
-    identity, loaded = session._identity, session._loaded.identity
-    return identity is loaded or identity[:3] == loaded[:3]
+    return session._identity[:3] == session._loaded.identity[:3]
 
 
 class SessionHeaders(Generic[Text]):
