@@ -168,7 +168,7 @@ def test_any_text(text):
 
 HASH_SEED_SCRIPT = """
 import sys
-from sealedsession.tagged_json import JsonSerializer
+from sealedsession.serialization.tagged_json import JsonSerializer
 serializer = JsonSerializer()
 for line in sys.stdin:
     print(serializer.dumps(serializer.loads(bytes.fromhex(line))).hex())

@@ -499,7 +499,9 @@ def test_what_would_be_followed_alone_is_not_sealed(
     monkeypatch.setattr(field, "get_prep_value", lambda value: value)
     monkeypatch.setattr(field, "get_db_prep_value", lambda value, *_, **__: value.value)
     queryset = Book.objects.filter(title=Access.READ)
-    with pytest.raises(NotSerializableError, match=r"with a value of type Access in it: take plain data") as caught:
+    with pytest.raises(
+        NotSerializableError, match=r"its data contains a value of type Access. Encode it as plain data"
+    ) as caught:
         StateSealer(**keys, registry=knowing).seal([queryset], session_id="s")
     assert (caught.value.path, caught.value.type) == ("state[0]", type(queryset))
 
