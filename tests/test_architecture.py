@@ -80,12 +80,12 @@ def test_import_contracts():
 
 
 def test_one_module_imports_pickle():
-    """pickling.py is the only module that imports pickle, or anything else that can run code from data."""
+    """safe_pickle.py is the only module that imports pickle, or anything else that can run code from data."""
     dangerous = {"pickle", "_pickle", "marshal", "shelve", "copyreg", "dill", "cloudpickle"}
     importers = {
         module.name for module in MODULES if dangerous & {name.partition(".")[0] for name in imports_of(module)}
     }
-    assert importers == {"pickling.py"}
+    assert importers == {"safe_pickle.py"}
 
 
 def test_public_names():

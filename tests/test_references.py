@@ -425,12 +425,12 @@ def test_registration_is_checked():
     registry = family(StateRegistry())
     ok = {"encode": vars, "decode": vars}
     for args, options, message in [
-        ((Shape, "other"), ok, "hold Shape already"),
+        ((Shape, "other"), ok, "Shape: sessions can hold this type already"),
         ((Row, "shape"), ok, "the code 'shape' belongs to Shape"),
         ((Row, ""), ok, "1 to 32 characters"),
         ((Row, 5), ok, "1 to 32 characters"),
         (("Row", "row"), ok, "must be a class"),
-        ((dict, "row"), ok, "hold dict already"),
+        ((dict, "row"), ok, "dict: sessions can hold this type already"),
         ((Row, "row"), {**ok, "encode": None}, "must be functions"),
         ((Row, "row"), {**ok, "fetch": "fetch"}, "fetch of the code 'row' has to be a function"),
     ]:

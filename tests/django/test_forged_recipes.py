@@ -485,7 +485,7 @@ def test_no_recipe_is_followed_alone(name: str, keys: dict[str, str], knowing: D
     forging.by_code["access"] = knowing.by_code["access"]
     token = StateSealer(**keys, registry=forging).seal(recipe(ALONE[name]), session_id="s")
     with pytest.raises(
-        UnsealError, match=r"a value of the type 'dj\.queryset', in whose data there is one that is made"
+        UnsealError, match=r"a value of type 'dj\.queryset', whose data contains a deferred value"
     ):
         StateSealer(**keys, registry=knowing).unseal(token, session_id="s")
 
