@@ -51,7 +51,7 @@ def enum_codec(cls: type[enum.Enum]) -> Codec:
 def dataclass_codec(cls: type[Any]) -> Codec:
     """Return the codec of a dataclass: the tuple of its fields' values, each of exactly the annotated type.
 
-    :raises ConfigError: if the class is not a dataclass, cannot be made from its fields alone, or has an annotation
+    :raises ConfigError: if the class is not a dataclass, cannot be created from its fields alone, or has an annotation
         that cannot be checked.
     """
     _require(cls, isinstance(cls, type) and dataclasses.is_dataclass(cls), "a dataclass")
@@ -77,7 +77,8 @@ def namedtuple_codec(cls: type[Any]) -> Codec:
     :raises ConfigError: if the class is not a named tuple, or has an annotation that cannot be checked.
     """
     _require(cls, isinstance(cls, type) and issubclass(cls, tuple) and hasattr(cls, "_fields"), "a named tuple")
-    return _fields_codec(cls, list(cls._fields), lambda values: cls(*values))
+    names: list[str] = list(getattr(cls, "_fields", ()))
+    return _fields_codec(cls, names, lambda values: cls(*values))
 
 
 def subclass_codec(cls: type[Any]) -> Codec:
@@ -133,7 +134,7 @@ def zoneinfo_codec(names: Iterable[str]) -> Codec:
     return Codec(encode, lambda data: zones[data])
 
 
-def _fields_codec(cls: type[Any], names: list[str], make: Callable[[tuple[Any, ...]], Any]) -> Codec:
+def _fields_codec(cls: type[Any], names: list[str], create: Callable[[tuple[Any, ...]], Any]) -> Codec:
     try:
         hints = typing.get_type_hints(cls)
     except NameError as error:
@@ -149,7 +150,7 @@ def _fields_codec(cls: type[Any], names: list[str], make: Callable[[tuple[Any, .
         for name, check, value in zip(names, checks, data, strict=True):
             if not check(value):
                 raise TypeError(f"{cls.__qualname__}.{name}: a {type(value).__name__} does not fit the annotation")
-        return make(data)
+        return create(data)
 
     return Codec(lambda value: tuple(getattr(value, name) for name in names), decode)
 

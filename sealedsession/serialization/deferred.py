@@ -1,12 +1,12 @@
-"""Values that the pickle serializer makes only after it has read the whole payload.
+"""Values that the pickle serializer creates only after it has read the whole payload.
 
 While a payload is read, each such value is represented by a `Deferred`. `resolve_deferred` then replaces these by the
 values, innermost first. Before that, it fetches the values that are kept by reference, in one call for each `fetch`.
 
 Rules:
 
-1. A `Deferred` cannot be a key, and no opcode finds a method on it. registry.py lists the types that need this.
-2. Errors of a `fetch` are the application's and are not taken for tampering: they are wrapped in `FetchError`.
+1. A `Deferred` cannot be a key, and no opcode finds a method on it. registry.py decides which types need this.
+2. Exceptions from a `fetch` are not treated as tampering. `FetchError` carries them past the handlers of the reader.
 3. The recursion is safe, because the grammar has bounded the nesting.
 """
 
@@ -23,9 +23,9 @@ class FetchError(Exception):
 
 
 class Deferred:
-    """Represents a value that has not been made yet.
+    """Represents a value that has not been created yet.
 
-    :ivar fetched: a tuple of the value after it has been fetched; empty before that.
+    :ivar fetched: a tuple of the value, once it has been fetched; otherwise empty.
     """
 
     __slots__ = ("data", "decode", "fetch", "fetched")
@@ -64,7 +64,7 @@ def resolve_deferred(value: Any, *, fetch: bool) -> object:
 
 
 def _collect_references(value: Any, found: dict[_Fetch, list[Deferred]]) -> None:
-    """Collect references by their `fetch`, except for those whose data contains values that must be made first."""
+    """Collect references by their `fetch`, except for those whose data contains values that must be created first."""
     kind = type(value)
     if kind is Deferred:
         if value.fetch is not None and not contains_deferred(value.data):
@@ -102,9 +102,9 @@ def _resolve(value: Any, fetch: bool) -> object:
         return tuple([_resolve(member, fetch) for member in value])
     elif kind is dict:
         resolved = [(key, member, _resolve(member, fetch)) for key, member in value.items()]
-        for key, member, made in resolved:
-            if made is not member:  # assigning is slow if the hashes of keys collide
-                value[key] = made
+        for key, member, new in resolved:
+            if new is not member:  # assigning is slow if the hashes of keys collide
+                value[key] = new
     return value
 
 

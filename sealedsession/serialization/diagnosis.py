@@ -6,7 +6,7 @@ encodes and decodes each value again, and stops at the first one that fails.
 Rules:
 
 1. The error names the path of the value as Python would write it, the problem and what to do.
-2. The search observes the limits of payloads, so a value that shares its parts cannot make it endless.
+2. The search stops at the limits of payloads. Otherwise a value with shared parts could make it endless.
 """
 
 import collections
@@ -66,10 +66,10 @@ class FaultFinder:
         :raises TooManyValues: if the search visits more values than a payload can have.
         """
         try:
-            fault = self._search(value, self._limits.what, ())
+            fault = self._search(value, self._limits.object_name, ())
         except RecursionError:  # the application's own calls have used up most of the stack
             fault = None
-        return fault or NotSerializableError(self._limits.what, None, f"it cannot be stored: {error}")
+        return fault or NotSerializableError(self._limits.object_name, None, f"it cannot be stored: {error}")
 
     def _search(self, value: Any, path: str, parents: tuple[int, ...]) -> NotSerializableError | None:
         """Return the first fault in a value, or None.
@@ -124,7 +124,7 @@ class FaultFinder:
             raise TooManyValues
         entry = self._registry.by_type.get(kind)
         if entry is None:
-            problem = f"values of type {name} cannot be stored in {self._limits.what}s. {self._advice_for(kind)}"
+            problem = f"values of type {name} cannot be stored in {self._limits.object_name}s. {self._advice_for(kind)}"
             return NotSerializableError(path, kind, problem)
         try:
             data: Any = entry.encode(value)
@@ -145,11 +145,11 @@ class FaultFinder:
         try:
             entry.decode(data)
         except Exception as error:  # noqa: BLE001  # an application's decoder may raise anything
-            return NotSerializableError(path, kind, f"a {self._limits.what} cannot hold this {name}: {error}")
+            return NotSerializableError(path, kind, f"a {self._limits.object_name} cannot hold this {name}: {error}")
         return None
 
     def _find_deferred(self, data: Any) -> type | None:
-        """Return the type of the first value in an encoder's data that is made after the payload was read."""
+        """Return the type of the first value in an encoder's data that is created only after the payload has been read."""
         entry = self._registry.by_type.get(type(data))
         if entry is not None and entry.deferred:
             return type(data)
@@ -163,7 +163,7 @@ class FaultFinder:
         if advice := getattr(kind, "_sealedsession_advice", ""):  # set by `Resumable`
             return str(advice)
         if issubclass(kind, enum.Flag):
-            return "Store its int value, and make the flag from that value"
+            return "Store its int value, and create the flag from that value"
         if issubclass(kind, _CODE_TYPES) or kind.__module__.startswith("sealedsession."):
             return "Store its name or id, and use that to find it again"
         return (

@@ -14,27 +14,28 @@ from sealedsession.errors import ConfigError, UnsealError, got
 
 SET_CODES = ("s", "fs")  # the codes of set and frozenset, whose elements are hashed when a payload is read
 
-_MIN_INT_BYTES = 4  # the pickle opcode BININT holds any int of this size, so no lower limit could be enforced
+_MIN_INT_BYTES = 4  # pickle has an opcode for ints of this size, which a lower limit would not restrict
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The limits of a session's payload. The defaults are the maximum.
+    """The limits of a session's payload. The defaults are the maximum values.
 
     :param size: bytes. A cookie holds 3 KB, or up to three times as much if it is compressed.
     :param depth: levels of nesting. Python code that recurses over a session, such as repr() and json, fails at about
         1,000 levels.
     :param nodes: values, including keys. At the default, `size` is reached first.
-    :param typed: values of registered types, including the default types. A cookie holds 150 dates. Smaller values,
-        such as Decimals, reach this limit first.
-    :param hashed: total weight of dict keys and set elements other than str and bytes. An attacker who has the keys
-        can make their hashes collide, and Python then compares each with all others. A plain value weighs 1, a value
-        of a registered type 2, each plus the weight of its content: a tuple of two ints weighs 3, a date 2.
-    :param int_bytes: bytes of an int in two's complement, at least 4. 32 bytes hold a UUID and are quick to print.
+    :param typed: values of registered types, including the default types. A cookie has room for about 150 dates, but
+        for more Decimals than this.
+    :param hashed: total weight of dict keys and set elements other than str and bytes. An attacker who has stolen the
+        sealing keys can make their hashes collide, and Python then compares each with all others. A plain value weighs
+        1, a value of a registered type 2, each plus the weight of its content: a tuple of two ints weighs 3, a date 2.
+    :param int_bytes: bytes of an int in two's complement, at least 4. 32 bytes are enough for the int of a UUID, and
+        str() is fast.
     :raises ConfigError: if a limit is not an int, less than 1 (``int_bytes``: 4), or above its default.
     """
 
-    what: ClassVar[str] = "session"  # the limited object, for error messages
+    object_name: ClassVar[str] = "session"  # for error messages
 
     size: int = 8 * 1024
     depth: int = 256
@@ -88,7 +89,7 @@ DEFAULT_LIMITS = Limits()
 class StateLimits(Limits):
     """The limits of a sealed state's payload. They are higher, because a page has more room than a cookie."""
 
-    what: ClassVar[str] = "state"
+    object_name: ClassVar[str] = "state"
 
     size: int = 64 * 1024  # the maximum size after decompression
     nodes: int = 16 * 1024

@@ -1,7 +1,7 @@
-"""The grammar of the allow-list pickle. It decides which payloads are read at all, before any of one is read.
+"""The grammar of the allow-list pickle. It decides whether a payload may be unpickled.
 
 The grammar has 26 of pickle's 68 opcodes. None of them names, imports, calls or builds anything, and there is no memo,
-so the size of a payload bounds the value that it makes.
+so the size of a payload bounds the size of its value.
 
 Checking has three stages; most payloads need only the first:
 
@@ -20,28 +20,29 @@ from sealedsession.errors import UnsealError
 from sealedsession.serialization.limits import SET_CODES, Limits
 
 
-def _length_prefixed(max_length: int) -> bytes:
-    """Return a pattern of a one-byte length, up to `max_length`, and as many bytes.
+def _length_prefixed_pattern(max_length: int) -> bytes:
+    """Return a regular expression for a one-byte length, up to `max_length`, followed by that many bytes.
 
-    A regular expression cannot count, so the pattern has one alternative for each length.
+    A regular expression cannot count, so there is one alternative for each length.
     """
     return b"(?:" + b"|".join(re.escape(bytes((n,))) + b".{%d}+" % n for n in range(max_length + 1)) + b")"
 
 
-def _compile_opcodes(int_bytes: int, max_count: bytes = b"") -> Callable[..., re.Match[bytes]]:
+def _compile_matcher(int_bytes: int, max_count: bytes = b"") -> Callable[..., re.Match[bytes]]:
     """Return a function that matches up to `max_count` opcodes with their arguments, from a position on.
 
-    Group 1 of its match is the end of the payload, if that was reached. The function never returns None, because zero
-    opcodes match too. All quantifiers are possessive, so matching is linear.
+    Group 1 of the match is STOP at the end of the payload, if the match reaches it. The function never returns None,
+    because zero opcodes match too. All quantifiers are possessive, so matching takes linear time.
 
-    :param int_bytes: the limit for LONG1.
+    :param int_bytes: the maximum length of the argument of LONG1.
+    :param max_count: a decimal number, or empty for any number of opcodes.
     """
     pattern = (
-        rb"(?:\x8c" + _length_prefixed(255)  # SHORT_BINUNICODE
+        rb"(?:\x8c" + _length_prefixed_pattern(255)  # SHORT_BINUNICODE
         + rb"|[NQ\x88\x89}\](us)eat\x85\x86\x87]"  # NONE BINPERSID NEWTRUE NEWFALSE, and the opcodes of containers
         + rb"|K.|M..|J.{4}|G.{8}"  # BININT1 BININT2 BININT BINFLOAT
-        + rb"|C" + _length_prefixed(255)  # SHORT_BINBYTES
-        + rb"|\x8a" + _length_prefixed(int_bytes)  # LONG1
+        + rb"|C" + _length_prefixed_pattern(255)  # SHORT_BINBYTES
+        + rb"|\x8a" + _length_prefixed_pattern(int_bytes)  # LONG1
         + rb"){0," + max_count + rb"}+(\.\Z)?+"
     )  # fmt: skip
     return cast("Callable[..., re.Match[bytes]]", re.compile(pattern, re.DOTALL).match)
@@ -50,7 +51,8 @@ def _compile_opcodes(int_bytes: int, max_count: bytes = b"") -> Callable[..., re
 _LONG_STRINGS = b"XB"  # BINUNICODE and BINBYTES, which have a four-byte length
 _STOP = ord(".")
 
-# The opcodes that open a level of nesting. The number of these bytes, inside arguments too, bounds the nesting.
+# The opcodes that open a level of nesting. The number of these bytes, including those in
+# arguments, is an upper bound for the nesting.
 _OPENERS = b"\x85\x86\x87t]})"
 _NOT_OPENERS = bytes(set(range(256)) - set(_OPENERS))
 # The opcodes that add to the weight of a value (see `Limits`). MARK is counted in place of TUPLE: each TUPLE has its
@@ -68,11 +70,11 @@ class Grammar:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._size = limits.size
-        # Each level, value and unit of weight takes at least one opcode. A typed value takes at least three more than
-        # its data. So many opcodes cannot exceed any of the four limits.
+        # Each level, value and unit of weight takes at least one opcode. A typed value takes at least three opcodes in
+        # addition to its data. Therefore, this number of opcodes cannot exceed any of the four limits.
         count = min(limits.depth, limits.nodes, 3 * limits.typed, limits.hashed)
-        self._match_within_limits = _compile_opcodes(limits.int_bytes, b"%d" % count)
-        self._match_all = _compile_opcodes(limits.int_bytes)
+        self._match_within_limits = _compile_matcher(limits.int_bytes, b"%d" % count)
+        self._match_all = _compile_matcher(limits.int_bytes)
 
     def check(self, payload: bytes) -> None:
         """Check everything that must hold before a payload is read: size, opcodes and limits.
@@ -91,7 +93,7 @@ class Grammar:
         limits = self._limits
         if len(payload) > self._size:
             raise UnsealError("forbidden_value", f"a payload of {len(payload)} bytes; the limit is {self._size}")
-        # A level and a value take at least one byte, a typed value at least four. Long strings contain none.
+        # A level and a value take at least one byte, a typed value at least four. The content of long strings has none.
         rest = self._remove_long_strings(payload, position)
         length = len(rest)
         counted = rest.translate(None, _NOT_COUNTED) if length > min(limits.depth, limits.hashed) else b""
@@ -104,7 +106,7 @@ class Grammar:
         if (
             len(counted) > limits.hashed
             and len(counted.translate(None, _NOT_WEIGHTY)) > limits.hashed
-            and _measure_hashed(payload, len) > limits.hashed  # bytes of flat lists, which are faster to count
+            and _measure_hashed(payload, len) > limits.hashed  # counts bytes in flat lists: faster, and never too low
         ):
             limits.check_hashed(_measure_hashed(payload))
 
@@ -138,7 +140,7 @@ _GLOBAL = re.compile(
 
 
 def _describe(payload: bytes, position: int) -> str:
-    """Return the opcode at a position, and the first global that the payload seems to name, for the log."""
+    """Describe a violation for the log: the opcode at a position, and the first global that the payload may name."""
     if position >= len(payload):
         return f"it ends at byte {len(payload)}"
     opcode = _OPCODE_NAMES.get(payload[position], f"byte {payload[position]:02x}")
@@ -158,7 +160,7 @@ _SETS_ITEMS = b"su"
 
 
 def _measure(payload: bytes) -> tuple[int, int, int]:
-    """Return the levels of nesting, the number of values and the number of typed values that a payload makes.
+    """Return the levels of nesting, the number of values and the number of typed values of a payload's value.
 
     The function runs the opcodes on a stack of depths: in place of each value, the stack has its depth.
 
@@ -195,11 +197,11 @@ def _measure(payload: bytes) -> tuple[int, int, int]:
 
 _FLAT = (
     rb"(?:\x8c"
-    + _length_prefixed(255)
+    + _length_prefixed_pattern(255)
     + rb"|C"
-    + _length_prefixed(255)
+    + _length_prefixed_pattern(255)
     + rb"|[NQ\x88\x89)\x85-\x87]|K.|M..|J.{4}|G.{8}|\x8a"
-    + _length_prefixed(32)
+    + _length_prefixed_pattern(32)
     + rb")"
 )
 # The members of a list, if no member is a container whose content is hashed.

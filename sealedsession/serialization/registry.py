@@ -30,7 +30,8 @@ T = TypeVar("T")
 _MAX_CODE_LENGTH = 32  # characters
 
 # The methods that pickle opcodes call on an instance while a payload is read. Instances of classes that have one are
-# made after the reading. This is a second line of defence: the grammar permits append, extend and __setitem__ only.
+# created after the payload has been read. This is a second line of defence: the grammar permits only opcodes that call
+# append, extend and __setitem__.
 _OPCODE_METHODS = ("append", "extend", "add", "__setitem__", "__setstate__", "__call__")
 _ATTRIBUTE_HOOKS = ("__getattr__", "__getattribute__")
 _OBJECT_LOOKUP = object.__getattribute__
@@ -47,7 +48,7 @@ DECODE_ERRORS: tuple[type[Exception], ...] = (
 class ValueType(NamedTuple):
     """A registered type.
 
-    :ivar deferred: True if instances may only be made after the whole payload has been read.
+    :ivar deferred: True if instances may only be created after the whole payload has been read.
     :ivar fetch: fetches values that are kept by reference. It gets a list of the references that `decode` returned for
         one payload, and returns a list of as many values. If a type has a ``fetch`` and is not deferred, its instances
         are replaced by whatever `decode` returns. See state/registry.py.
@@ -80,14 +81,14 @@ class Registry:
         self.by_code: dict[str, ValueType] = {}
         for cls, code, encode, decode in DEFAULT_TYPES:
             self._add(ValueType(cls, code, encode, decode, _has_opcode_methods(cls)))
-        # Sets and UUIDs must be usable as keys, so they are made at once, although they have an `add` or a
-        # `__setstate__`.
+        # Sets and UUIDs are created at once, because they can be parts of keys. They have an `add` or a `__setstate__`.
         for cls in (set, frozenset):
             self._add(self.by_type[cls]._replace(encode=self._encode_set, deferred=False))
         self._add(self.by_type[uuid.UUID]._replace(deferred=False))
         # SETITEM with a slice as the key would assign to a part of a list, and a range could then fill all memory.
         self._add(self.by_type[slice]._replace(deferred=True))
-        # A class can be a value. It is made after the reading, because opcodes could look up its methods.
+        # A class can be a value. It is created after the payload has been read, because opcodes could look
+        # up its methods.
         self._add(ValueType(type, "t", _encode_class, _decode_class, True))
         self.by_type[ABCMeta] = self.by_type[type]  # the type of some of these classes, such as Fraction
 
@@ -182,7 +183,7 @@ class Registry:
         return None
 
     def unhashable_during_load(self, key: Any) -> type | None:
-        """Look for a value that cannot be hashed while a payload is read, because it is made only afterwards.
+        """Look for a value that cannot be hashed while a payload is read, because it is created only afterwards.
 
         :param key: a dict key. Tuples and frozensets are searched.
         :returns: the type of the first such value, or None.
@@ -237,7 +238,7 @@ def _has_opcode_methods(cls: type) -> bool:
 
 
 class _SortKeys:
-    """Sort keys for values of any types. Each begins with a type's name, so that different types can be compared."""
+    """Sort keys for values of any types. Each begins with the name of the type, so any two can be compared."""
 
     def __init__(self, by_type: Mapping[type, ValueType]) -> None:
         self._by_type = by_type

@@ -5,11 +5,11 @@ Every other value is a BINPERSID of (code, data), by the entries of registry.py.
 
 These rules hold for every payload, including forged ones:
 
-1. The grammar (pickle_grammar.py) matches the whole payload before any of it is read. No opcode of the grammar names,
-   imports, calls or builds anything. There is no memo, so the size of a payload bounds the value that it makes.
-2. The C unpickler's `find_class` always refuses. An attacker would have to defeat both the grammar and `find_class`.
-3. Size, nesting and the length of ints are bounded before the reading starts.
-4. Instances of classes that opcodes could call into are made after the reading.
+1. The grammar (pickle_grammar.py) must match the whole payload before it is unpickled. No opcode of the grammar names,
+   imports, calls or builds anything. There is no memo, so the size of a payload bounds the size of its value.
+2. The unpickler's `find_class` always refuses. To run code, an attacker would have to defeat both this and the grammar.
+3. Size, nesting and the length of ints are checked before the payload is unpickled.
+4. Instances of classes that opcodes could call into are created after the payload has been unpickled.
 5. Every refusal is an `UnsealError` with the reason ``forbidden_value``.
 """
 
@@ -27,12 +27,12 @@ from sealedsession.serialization.pickle_grammar import Grammar
 from sealedsession.serialization.registry import DECODE_ERRORS, Registry, default_registry
 
 # The pickler's head, which is PROTO 4 and one FRAME around the whole payload, is not stored. This saves 15 characters
-# of a cookie. The reader adds a FRAME, whose length an attacker thus cannot choose: with a frame that ends inside an
-# argument, some versions of the unpickler run other opcodes than the grammar has seen (CPython gh-154848). The
+# of a cookie. The reader adds the FRAME, so an attacker cannot choose its length: with a frame that ends inside an
+# argument, some versions of the unpickler run other opcodes than the grammar has checked (CPython gh-154848). The
 # unpickler does not need PROTO.
 _FRAME_OPCODE = 0x95
-_frame = struct.Struct("<BQ").pack  # the opcode and the number of bytes that follow
-_FRAME_AT, _HEAD_LENGTH = 2, 11  # positions in the pickler's output; it writes no FRAME around less than 4 bytes
+_pack_frame = struct.Struct("<BQ").pack  # the opcode, and the number of bytes that follow
+_PROTO_LENGTH, _HEAD_LENGTH = 2, 11  # bytes; around less than 4 bytes, the pickler writes no FRAME
 
 _READ_ERRORS: tuple[type[Exception], ...] = (*DECODE_ERRORS, pickle.UnpicklingError)
 
@@ -62,8 +62,12 @@ class _Writer:
         self._max_length = size + _HEAD_LENGTH
 
     def write(self, data: bytes) -> None:
-        # A shared value is written wherever it occurs, so the output could grow without bound. The pickler writes in
-        # pieces of 64 KiB: a payload within the limit is a single piece.
+        """Receive the pickler's output.
+
+        :raises TooLarge: before the output exceeds the limit. A shared value is written wherever it occurs, so the
+            output could grow without bound.
+        """
+        # The pickler writes pieces of 64 KiB, so a payload within the limit is a single piece.
         if self._written or len(data) > self._max_length:
             raise TooLarge
         self._written = data
@@ -71,13 +75,13 @@ class _Writer:
     def take_payload(self) -> bytes:
         """Return the last dump without its head, and prepare for the next one."""
         written, self._written = self._written, b""
-        return written[_HEAD_LENGTH if written[_FRAME_AT] == _FRAME_OPCODE else _FRAME_AT :]
+        return written[_HEAD_LENGTH if written[_PROTO_LENGTH] == _FRAME_OPCODE else _PROTO_LENGTH :]
 
 
 class _Reader:
-    """A C unpickler without a memo, and the file that it reads from. Serializers keep them as they keep writers.
+    """A C unpickler without a memo, and the file that it reads from. Serializers reuse readers as they reuse writers.
 
-    An unpickler can read one pickle after another. It is discarded after an error, because it may have stopped in the
+    An unpickler can read one pickle after another. After an error it is discarded, because it may have stopped in the
     middle of a pickle.
 
     :ivar fill: replaces the content of the file by the bytes of one pickle, without a copy.
@@ -218,7 +222,7 @@ class PickleSerializer:
         """Parse a payload.
 
         :param fetch: if False, values that are kept by reference are checked but not fetched, and the values that
-            contain them are not made.
+            contain them are not created.
         :returns: the value.
         :raises UnsealError: ``forbidden_value``, for every payload that the grammar, the limits or a decoder refuses.
             Errors that a registered ``fetch`` raises are not wrapped.
@@ -228,7 +232,7 @@ class PickleSerializer:
             reader = self._readers.pop()
         except IndexError:
             reader = _Reader(self._unpickler_class)
-        reader.fill(_frame(_FRAME_OPCODE, len(payload)) + payload)
+        reader.fill(_pack_frame(_FRAME_OPCODE, len(payload)) + payload)
         try:
             value = reader.load()
             if reader.unpickler.has_deferred:

@@ -29,9 +29,9 @@ _MAX_PATH_LENGTH = 1024  # characters
 _MAX_NAME_LENGTH = 64  # characters of a time zone's name or of an address
 _MAX_DECIMAL_LENGTH = 64  # characters; IEEE 754 decimal128 has at most 34 digits
 _MAX_DECIMAL_EXPONENT = 1000  # int(Decimal("1E+1000000")) takes seconds
-# Keys of an OrderedDict other than str and bytes, whose hashes an attacker can make collide. An OrderedDict looks up
-# each key five times when it is made and written, a dict at most once. With this limit, the OrderedDicts of a payload
-# take no longer than one dict.
+# Keys of an OrderedDict other than str and bytes. An attacker can make their hashes collide. An OrderedDict looks up
+# each key five times when it is created and written, a dict at most once. With this limit, the OrderedDicts of a
+# payload take no longer than one dict.
 _MAX_ORDERED_KEYS = 128
 
 
@@ -262,7 +262,7 @@ def _decode_deque(data: object) -> "collections.deque[object]":
 
 
 def _text_decoder(cls: Callable[[str], T], max_length: int) -> Callable[[object], T]:
-    """Return a decoder for a class that is made from text and whose str() is that text."""
+    """Return a decoder for a class that is created from text and whose str() is that text."""
 
     def decode(data: object) -> T:
         text = _check_text(data, max_length)

@@ -32,7 +32,7 @@ _PLAIN_ELEMENTS = {type(None), bool, int, float, str, bytes}
 _HASHING_TAGS = (_DICT, *(_TYPED + code for code in SET_CODES))
 _QUOTED_HASHING_TAGS = tuple(f'"{tag}"' for tag in _HASHING_TAGS)
 
-# The tokens of a JSON text. A "{" includes a tag that follows, if the object only stands for a plain type.
+# The tokens of a JSON text. A "{" includes the tag that follows, if it is the tag of a plain type.
 _TOKENS = re.compile(r'\{(?:"(~[tdbf])":)?|[\[\]}]|"(?:[^"\\]|\\.)*+"(:)?|[^,:"\[\]{}]+')
 
 # A text without white space outside of strings. Each string is complete and has only the escapes that JSON requires, in
@@ -169,7 +169,7 @@ class JsonSerializer:
 
         The order of other elements is not checked. For sets in sets, that could take seconds.
 
-        :param count: the number of elements in the set that was made of them.
+        :param count: the number of elements in the set that was created from them.
         """
         is_plain = {*map(type, elements)} <= _PLAIN_ELEMENTS
         if len(elements) != count or (is_plain and self._registry.set_sorter()(elements) != elements):
@@ -178,9 +178,8 @@ class JsonSerializer:
     def _parse_int(self, digits: str) -> int:
         if digits == "-0":
             _refuse("an int that is not canonical")
-        if (
-            len(digits) > 3 * self._limits.int_bytes + 1
-        ):  # at most 2.41 digits a byte, and a sign; int() is slow for thousands of digits
+        # A byte takes at most 2.41 digits. int() is slow for thousands of digits.
+        if len(digits) > 3 * self._limits.int_bytes + 1:
             _refuse(f"an int of {len(digits)} digits")
         value = int(digits)
         if not self._limits.allows_int(value):
@@ -252,7 +251,7 @@ def _parse_float(text: str) -> float:
 
 
 def _measure(text: str) -> tuple[int, int, int]:
-    """Return the levels of nesting, the number of values and the number of typed values that a text makes.
+    """Return the levels of nesting, the number of values and the number of typed values of a text's value.
 
     :param text: must match `_CANONICAL`. If it is not JSON, the numbers have no meaning.
     """
@@ -283,7 +282,7 @@ _PAIRS_DECODER = json.JSONDecoder(object_pairs_hook=_Pairs, parse_int=lambda _: 
 
 
 def _measure_hashed(value: Any) -> tuple[int, int]:
-    """Return the weight of the value that a text makes, and the part of it that is hashed (see `Limits`).
+    """Return the weight of a text's value, and the part of it that is hashed (see `Limits`).
 
     :param value: the text, parsed as plain JSON, with its tags.
     """

@@ -484,9 +484,7 @@ def test_no_recipe_is_followed_alone(name: str, keys: dict[str, str], knowing: D
     forging.by_type[Access] = knowing.by_type[Access]
     forging.by_code["access"] = knowing.by_code["access"]
     token = StateSealer(**keys, registry=forging).seal(recipe(ALONE[name]), session_id="s")
-    with pytest.raises(
-        UnsealError, match=r"a value of type 'dj\.queryset', whose data contains a deferred value"
-    ):
+    with pytest.raises(UnsealError, match=r"a value of type 'dj\.queryset', whose data contains a deferred value"):
         StateSealer(**keys, registry=knowing).unseal(token, session_id="s")
 
 
