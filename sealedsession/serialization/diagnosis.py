@@ -149,7 +149,7 @@ class FaultFinder:
         return None
 
     def _find_deferred(self, data: Any) -> type | None:
-        """Return the type of the first value in an encoder's data that is created only after the payload has been read."""
+        """Return the type of the first deferred value in an encoder's data, or None."""
         entry = self._registry.by_type.get(type(data))
         if entry is not None and entry.deferred:
             return type(data)
