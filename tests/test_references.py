@@ -139,7 +139,7 @@ def test_the_closest_family_counts():
     assert form.loads(form.dumps(Square("a"))) == Square("a")
 
 
-def test_a_registry_adopts_its_own_types_only():
+def test_a_registry_finds_its_own_families_only():
     """A type that is of no family is refused, and the error names the registry's method."""
     form = serializer(family(StateRegistry()))
     with pytest.raises(
@@ -445,7 +445,7 @@ def test_sessions_do_not_take_it(keys):
         SessionConfig(**keys, registry=StateRegistry())
 
 
-def test_a_plain_registry_adopts_nothing():
+def test_a_plain_registry_has_no_families():
     """A plain registry means exactly the types that were registered."""
     assert not Registry().find_family(int)
 

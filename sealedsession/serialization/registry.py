@@ -52,7 +52,7 @@ class ValueType(NamedTuple):
     :ivar fetch: fetches values that are kept by reference. It gets a list of the references that `decode` returned for
         one payload, and returns a list of as many values. If a type has a ``fetch`` and is not deferred, its instances
         are replaced by whatever `decode` returns. See state/registry.py.
-    :ivar allow_nested: False if data that contains deferred values is refused. Such a reference would have to be
+    :ivar allow_nested: False to refuse data that contains deferred values, because such a reference would have to be
         fetched alone.
     """
 
