@@ -145,7 +145,7 @@ def _sealing(value: Any) -> dict[str, Case]:
 
     def pickle() -> None:
         writer.dump(value)
-        writer.written = b""
+        writer.take_payload()
 
     return {
         OURS: partial(ours[0], value),
@@ -165,14 +165,14 @@ def _unsealing(value: Any) -> dict[str, Case]:
     serializer, key = _serializer(), _key()
     payload = serializer.dumps(value)
     serializer.loads(payload)
-    source = serializer._sources[0]
+    reader = serializer._readers[0]
     nonce, body = bytes(16), bytes(28) + payload
     text = base64url.encode(body + bytes(32)).encode()
     framed = b"\x95" + len(payload).to_bytes(8, "little") + payload
 
     def unpickle() -> None:
-        source.fill(framed)
-        source.load()
+        reader.fill(framed)
+        reader.load()
 
     return {
         OURS: partial(ours[1], ours[0](value)),

@@ -68,7 +68,7 @@ def _guarded(read: Callable[[bytes], object], payload: bytes) -> object:
 
 def _behind_the_grammar(payload: bytes) -> object:
     framed = BytesIO(_HEAD + len(payload).to_bytes(8, "little") + payload)
-    return serializer._Reader(framed).load()
+    return serializer._unpickler_class(framed).load()
 
 
 def grammar_on(payload: bytes) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from hypothesis import strategies as st
 
-from sealedsession.serialization.standard_types import DEFAULT_TYPES, PLAIN
+from sealedsession.serialization.standard_types import DEFAULT_TYPES, PLAIN_TYPES
 
 HOUR = datetime.timedelta(hours=1)
 ZONE = datetime.timezone(-HOUR / 3)
@@ -61,7 +61,7 @@ OTHER_EXAMPLES = [
     slice(None), slice(1, -2, 3), bytearray(), bytearray(b"\0\xff"), OrderedDict(), OrderedDict(b=1, a=[2]), Counter(),
     Counter(b=2, a=-1, c=0), defaultdict(None, a=1), defaultdict(list, b=[1], a=[]), defaultdict(int), deque(),
     deque([1, "a"]), deque([1, 2], 2), deque(maxlen=0), set(), {1, "a", None, (2,)}, {frozenset([1]), frozenset([2])},
-    *PLAIN, *(row.cls for row in DEFAULT_TYPES),
+    *PLAIN_TYPES, *(row.cls for row in DEFAULT_TYPES),
 ]  # fmt: skip
 EXAMPLES = HASHABLE_EXAMPLES + OTHER_EXAMPLES
 
@@ -118,7 +118,7 @@ LEAVES = st.one_of(
     st.binary(max_size=50).map(bytearray),
     st.sets(HASHABLES, max_size=5),
     st.dictionaries(HASHABLES, st.integers(-5, 5), max_size=4).map(Counter),
-    st.sampled_from([*PLAIN, *(row.cls for row in DEFAULT_TYPES)]),
+    st.sampled_from([*PLAIN_TYPES, *(row.cls for row in DEFAULT_TYPES)]),
 )
 FACTORIES = st.sampled_from([None, list, dict, set, int, float, str, bool, tuple, bytes])
 VALUES = st.recursive(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sealedsession.errors import UnsealError
 from sealedsession.serialization.registry import Registry
 from sealedsession.serialization.safe_pickle import PickleSerializer
-from sealedsession.serialization.standard_types import PLAIN
+from sealedsession.serialization.standard_types import PLAIN_TYPES
 from tests.corpus import seeds
 from tests.differential_child import describe
 from tests.value_strategies import CONTAINERS, LEAVES, UNHASHABLE_LEAVES, values
@@ -75,7 +75,10 @@ def _assert_alike(stock: StockReader, payload: bytes, ours: object) -> None:
 def test_every_type_has_a_strategy() -> None:
     """The values that are tried are of every type that a session holds by default."""
     registry = Registry()
-    assert {*LEAVES, *UNHASHABLE_LEAVES, *CONTAINERS} == {*PLAIN, *(entry.cls for entry in registry.by_code.values())}
+    assert {*LEAVES, *UNHASHABLE_LEAVES, *CONTAINERS} == {
+        *PLAIN_TYPES,
+        *(entry.cls for entry in registry.by_code.values()),
+    }
 
 
 @_examples

@@ -28,7 +28,7 @@ from sealedsession.sealing.sealer import Sealer
 from sealedsession.serialization.limits import DEFAULT_LIMITS
 from sealedsession.serialization.pickle_grammar import Grammar
 from sealedsession.serialization.safe_pickle import PickleSerializer
-from sealedsession.serialization.standard_types import CLASSES, DEFAULT_TYPES
+from sealedsession.serialization.standard_types import CLASS_VALUES, DEFAULT_TYPES
 from sealedsession.serialization.tagged_json import JsonSerializer
 from sealedsession.wsgi import SessionMiddleware
 
@@ -345,8 +345,9 @@ def test_the_deferred_types_are_those_of_the_code() -> None:
     (named,) = re.findall(r"Of the default types these are (.+) and the classes themselves; (.+) are not", text)
     deferred, not_deferred = map(literals, named)
     by_type = Registry().by_type
-    assert {CLASSES[name] for name in deferred} | {type} == {entry.cls for entry in by_type.values() if entry.deferred}
-    assert not any(by_type[CLASSES[name]].deferred for name in not_deferred)
+    deferred_types = {entry.cls for entry in by_type.values() if entry.deferred}
+    assert {CLASS_VALUES[name] for name in deferred} | {type} == deferred_types
+    assert not any(by_type[CLASS_VALUES[name]].deferred for name in not_deferred)
 
 
 REGISTRATIONS = [code for code in blocks(PAGES["types"], "python") if re.search(r"^session = ", code, re.MULTILINE)]

@@ -1082,7 +1082,9 @@ def test_middlewares_with_different_registries(clock, keys, serializer):
     knowing.visit(methodcaller("update", price=Money(5, "EUR")))
     assert knowing.visit()[0]["price"] == Money(5, "EUR")
     assert type(knowing.visit()[0]["price"]) is Money
-    with pytest.raises(NotSerializableError, match=r"session\['price'\]: .*Money are not stored.*register_namedtuple"):
+    with pytest.raises(
+        NotSerializableError, match=r"session\['price'\]: .*Money cannot be stored.*register_namedtuple"
+    ):
         other.visit(methodcaller("update", price=Money(5, "EUR")))
     session, _ = other.visit(cookie=knowing.cookie)
     assert session.rejected == "forbidden_value"
@@ -1098,7 +1100,7 @@ def test_limits_of_one_middleware(clock, keys, serializer):
     free.visit(methodcaller("update", deep=[[[1]]]))
     assert free.visit()[0].rejected is None
     assert tight.visit(cookie=free.cookie)[0].rejected == "forbidden_value"
-    with pytest.raises(NotSerializableError, match="nested more than 3 deep"):
+    with pytest.raises(NotSerializableError, match="nested more than 3 levels deep"):
         tight.visit(methodcaller("update", deep=[[[1]]]))
 
 

@@ -139,15 +139,15 @@ def test_the_closest_family_counts():
     assert form.loads(form.dumps(Square("a"))) == Square("a")
 
 
-def test_a_registry_adopts_its_own_types_only():
+def test_a_registry_finds_its_own_families_only():
     """A type that is of no family is refused, and the error names the registry's method."""
     form = serializer(family(StateRegistry()))
     with pytest.raises(
-        NotSerializableError, match=r"Row are not stored in states.*: registry\.register_dataclass\(Row, 'row'"
+        NotSerializableError, match=r"Row cannot be stored in states.*: registry\.register_dataclass\(Row, 'row'"
     ):
         form.dumps([Shape("a"), Row(1)])
     with pytest.raises(
-        NotSerializableError, match=r"Shape are not stored in states.*: sealedsession\.default_registry\.reg"
+        NotSerializableError, match=r"Shape cannot be stored in states.*: sealedsession\.default_registry\.reg"
     ):
         serializer(Registry()).dumps([Shape("a")])
 
@@ -179,7 +179,7 @@ def test_what_cannot_be_read_back_is_not_written():
     registry = StateRegistry()
     registry.register_base(Shape, "shape", encode=lambda shape: shape.name, decode=lambda data: data)
     with pytest.raises(
-        NotSerializableError, match=r"state\[0\]: this .*Disc is beyond what a state takes: .*'shape' made a str"
+        NotSerializableError, match=r"state\[0\]: a state cannot hold this .*Disc: .*'shape' made a str"
     ):
         serializer(registry).dumps([Disc("a")])
 
@@ -367,9 +367,7 @@ def test_sealing_checks_references(table):
     """A reference that could not be read back is found when it is written, and nothing is fetched for that."""
     registry = StateRegistry()
     registry.register_base(Row, "row", encode=lambda row: str(row.number), decode=is_int, fetch=table.fetch)
-    with pytest.raises(
-        NotSerializableError, match=r"state\['a'\]: this .*Row is beyond what a state takes: a number is an int"
-    ):
+    with pytest.raises(NotSerializableError, match=r"state\['a'\]: a state cannot hold this .*Row: a number is an int"):
         serializer(registry).dumps({"a": Row(1)})
     assert table.asked == []
 
@@ -415,7 +413,7 @@ def test_references_nest_to_the_limit_of_depth(rows, table):
     for _ in range(StateLimits().depth - 1):
         value = [value]
     assert rows.loads(rows.dumps(value)) == value
-    with pytest.raises(NotSerializableError, match="nested more than 256 deep"):
+    with pytest.raises(NotSerializableError, match="nested more than 256 levels deep"):
         rows.dumps([[[value]]])
 
 
@@ -427,13 +425,13 @@ def test_registration_is_checked():
     registry = family(StateRegistry())
     ok = {"encode": vars, "decode": vars}
     for args, options, message in [
-        ((Shape, "other"), ok, "hold Shape already"),
-        ((Row, "shape"), ok, "code 'shape' is that of Shape"),
+        ((Shape, "other"), ok, "Shape: sessions can hold this type already"),
+        ((Row, "shape"), ok, "the code 'shape' belongs to Shape"),
         ((Row, ""), ok, "1 to 32 characters"),
         ((Row, 5), ok, "1 to 32 characters"),
-        (("Row", "row"), ok, "takes a class"),
-        ((dict, "row"), ok, "hold dict already"),
-        ((Row, "row"), {**ok, "encode": None}, "have to be functions"),
+        (("Row", "row"), ok, "must be a class"),
+        ((dict, "row"), ok, "dict: sessions can hold this type already"),
+        ((Row, "row"), {**ok, "encode": None}, "must be functions"),
         ((Row, "row"), {**ok, "fetch": "fetch"}, "fetch of the code 'row' has to be a function"),
     ]:
         with pytest.raises(ConfigError, match=message):
@@ -447,9 +445,9 @@ def test_sessions_do_not_take_it(keys):
         SessionConfig(**keys, registry=StateRegistry())
 
 
-def test_a_plain_registry_adopts_nothing():
+def test_a_plain_registry_has_no_families():
     """A plain registry means exactly the types that were registered."""
-    assert not Registry().adopt(int)
+    assert not Registry().find_family(int)
 
 
 @pytest.mark.parametrize("note", [slice(3), [("x", {"y": slice(3)})], Shape("a")], ids=["late", "deeper", "family"])
@@ -464,15 +462,13 @@ def test_plain_data_only(note):
     assert form.loads(form.dumps([Row(1, [{"a": (1, b"b")}])])) == [Row(1, [{"a": (1, b"b")}])]
     late = Shape if type(note) is Shape else slice
     with pytest.raises(
-        NotSerializableError, match=f"with a value of type {late.__name__} in it: take plain data"
+        NotSerializableError, match=f"its data contains a value of type {late.__name__}. Encode it as plain data"
     ) as caught:
         form.dumps([Row(1, note)])
     assert caught.value.path == "state[0]"
     forger = family(StateRegistry())
     forger.register_base(Row, "row", encode=lambda row: (row.number, row.note), decode=tuple, fetch=table.fetch)
     payload = serializer(forger).dumps([Row(1, note)])
-    with pytest.raises(
-        UnsealError, match="a value of the type 'row', in whose data there is one that is made afterwards"
-    ):
+    with pytest.raises(UnsealError, match="a value of type 'row', whose data contains a deferred value"):
         form.loads(payload)
     assert len(table.asked) == 1

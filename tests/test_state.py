@@ -1037,7 +1037,7 @@ def test_a_registry(keys, clock):
     back = sealer.resume(token, **ANN)
     assert [gone.args for gone in (back.shop, back.text, *back.more)] == [("a",), ("b",), ("c",)]
     assert fetched == [["a", "b", "c"]]
-    with pytest.raises(NotSerializableError, match=r"Gone are not stored in states"):
+    with pytest.raises(NotSerializableError, match=r"Gone cannot be stored in states"):
         StateSealer(**keys, registry=Registry()).seal(Gone("a"), **ANN)
 
 

@@ -325,5 +325,5 @@ def test_stock_pickles(keys: dict[str, str], forge: Callable[[bytes], str]) -> N
     states = StateSealer(**keys)
     for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
         for value in ([None, 1], Thing(), marker.OnInit.__new__(marker.OnInit), {"a": {1, 2}}):
-            with pytest.raises(UnsealError, match="a payload that is not ours"):
+            with pytest.raises(UnsealError, match="a payload that this library does not write"):
                 states.unseal(forge(pickle.dumps(value, protocol)), **OWNER)

@@ -13,7 +13,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from sealedsession.serialization.standard_types import CLASSES
+from sealedsession.serialization.standard_types import CLASS_VALUES
 
 _texts = st.text(st.characters(), max_size=20)  # lone surrogates included
 _int64 = st.integers(-(2**63), 2**63 - 1)
@@ -76,7 +76,7 @@ LEAVES: dict[type, st.SearchStrategy[Any]] = {
 UNHASHABLE_LEAVES: dict[type, st.SearchStrategy[Any]] = {
     slice: st.builds(slice, *[st.none() | _int64] * 3),
     bytearray: st.binary(max_size=20).map(bytearray),
-    type: st.sampled_from(sorted(CLASSES.values(), key=lambda cls: cls.__name__)),
+    type: st.sampled_from(sorted(CLASS_VALUES.values(), key=lambda cls: cls.__name__)),
 }
 _FACTORIES = st.sampled_from([None, list, dict, set, int, float, str, bool, tuple, bytes])
 

@@ -1,4 +1,4 @@
-"""Values to bytes and back, by an allow-list."""
+"""Serialize values to bytes and parse them again; only allow-listed types are accepted."""
 
 from sealedsession.serialization.limits import Limits as Limits
 from sealedsession.serialization.registry import Registry as Registry

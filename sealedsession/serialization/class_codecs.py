@@ -1,10 +1,11 @@
-"""Ready encoders and decoders for the usual kinds of classes: enums, dataclasses, named tuples, subclasses, time zones.
+"""Encoders and decoders for common kinds of classes: enums, dataclasses, named tuples, subclasses and time zones.
 
 Rules:
 
-1. A decoder checks all of the data before it calls the class: the exact types, and as many as there are.
-2. What a decoder can give is fixed when the class is registered: members of an enum and time zones are in tables.
-3. What cannot be checked exactly is refused at registration, by a `ConfigError`, and not when a session is read.
+1. A decoder checks all of its data, the exact types and the number of values, before it calls the class.
+2. The possible members of an enum and the possible time zones are fixed at registration. A decoder finds them in a
+   table, never by a look-up in the class or on disk.
+3. Registration raises `ConfigError` for a class whose data cannot be checked exactly.
 """
 
 import dataclasses
@@ -22,50 +23,69 @@ Check = Callable[[Any], bool]
 
 
 class Codec(NamedTuple):
-    """How values of a class become data, and data values."""
+    """The functions that convert the values of one class to data and back."""
 
     encode: Callable[[Any], object]
     decode: Callable[[Any], Any]
 
 
 def enum_codec(cls: type[enum.Enum]) -> Codec:
-    """Members by value, looked up in a table and never through the class, which may have a `_missing_` hook."""
+    """Return the codec of an enum: each member is encoded as its value.
+
+    Decoding never calls the class, which may define a ``_missing_`` hook.
+
+    :raises ConfigError: if the class is not an enum, is a Flag, or has a member with an unhashable value.
+    """
     _require(cls, isinstance(cls, enum.EnumMeta), "an Enum")
     if issubclass(cls, enum.Flag):
-        raise ConfigError(f"{cls.__qualname__} is a Flag, whose combinations are no members: store its int value")
+        raise ConfigError(f"{cls.__qualname__}: a Flag has values that are not members. Store its int value instead")
     try:
         members = {(type(member.value), member.value): member for member in cls}
     except TypeError:
-        raise ConfigError(f"{cls.__qualname__} has a member whose value is not hashable") from None
+        raise ConfigError(
+            f"{cls.__qualname__}: a member has an unhashable value. Register the class with encode and decode"
+        ) from None
     return Codec(lambda member: member.value, lambda data: members[type(data), data])
 
 
 def dataclass_codec(cls: type[Any]) -> Codec:
-    """The values of the fields, in order, each of exactly the annotated types."""
+    """Return the codec of a dataclass: the tuple of its fields' values, each of exactly the annotated type.
+
+    :raises ConfigError: if the class is not a dataclass, cannot be created from its fields alone, or has an annotation
+        that cannot be checked.
+    """
     _require(cls, isinstance(cls, type) and dataclasses.is_dataclass(cls), "a dataclass")
+    names = [field.name for field in dataclasses.fields(cls)]
     for field in dataclasses.fields(cls):
         if not field.init:
             raise ConfigError(
-                f"{cls.__qualname__}.{field.name} is no argument of __init__: register the class with encode and decode"
+                f"{cls.__qualname__}.{field.name}: the field is not an argument of __init__. Register the class with "
+                "encode and decode"
             )
-    names = [field.name for field in dataclasses.fields(cls)]
     for name, parameter in inspect.signature(cls).parameters.items():
         if name not in names and parameter.default is parameter.empty:
             raise ConfigError(
-                f"{cls.__qualname__} needs {name}, which is no field: register the class with encode and decode"
+                f"{cls.__qualname__}: __init__ requires {name}, which is not a field. Register the class with encode "
+                "and decode"
             )
     return _fields_codec(cls, names, lambda values: cls(**dict(zip(names, values, strict=True))))
 
 
 def namedtuple_codec(cls: type[Any]) -> Codec:
-    """The members, in order, each of exactly the annotated type where there are annotations."""
-    names: list[str] = list(getattr(cls, "_fields", ()))
+    """Return the codec of a named tuple: the tuple of its members, each of exactly the annotated type, if there is one.
+
+    :raises ConfigError: if the class is not a named tuple, or has an annotation that cannot be checked.
+    """
     _require(cls, isinstance(cls, type) and issubclass(cls, tuple) and hasattr(cls, "_fields"), "a named tuple")
+    names: list[str] = list(getattr(cls, "_fields", ()))
     return _fields_codec(cls, names, lambda values: cls(*values))
 
 
 def subclass_codec(cls: type[Any]) -> Codec:
-    """The plain str, int, float or bytes that an instance is."""
+    """Return the codec of a subclass of str, int, float or bytes: the plain value.
+
+    :raises ConfigError: if the class is not such a subclass.
+    """
     to_plain: dict[type, Callable[[Any], object]] = {
         str: str.__str__,
         int: int.__int__,
@@ -77,70 +97,78 @@ def subclass_codec(cls: type[Any]) -> Codec:
 
     def encode(value: Any) -> object:
         slots = (name for kind in cls.__mro__ for name in getattr(kind, "__slots__", ()) if hasattr(value, name))
-        own = [*getattr(value, "__dict__", ()), *slots]
-        if own:
-            raise TypeError(f"it has attributes of its own ({', '.join(own)})")
+        attributes = [*getattr(value, "__dict__", ()), *slots]
+        if attributes:
+            raise TypeError(f"it has attributes of its own ({', '.join(attributes)}), which would be lost")
         return to_plain[base](value)
 
     def decode(data: object) -> Any:
         if type(data) is not base:
-            raise TypeError(f"a {type(data).__name__} for a {cls.__qualname__}")
+            raise TypeError(f"{cls.__qualname__}: expected {base.__name__}, got {type(data).__name__}")
         return cls(data)
 
     return Codec(encode, decode)
 
 
 def zoneinfo_codec(names: Iterable[str]) -> Codec:
-    """Time zones by name, loaded now: reading a session opens no file."""
+    """Return the codec of time zones: their IANA names. The zones are loaded now, and decoding opens no file.
+
+    :param names: the names of the zones that a payload may contain.
+    :raises ConfigError: if a zone does not exist on this machine.
+    """
     zones: dict[str, zoneinfo.ZoneInfo] = {}
     for name in [names] if isinstance(names, str) else names:
         try:
             zones[name] = zoneinfo.ZoneInfo(name)
         except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-            raise ConfigError(f"there is no time zone {name!r} on this machine; the package tzdata has them") from None
+            raise ConfigError(
+                f"register_zoneinfo: there is no time zone {name!r} on this machine. Correct the name, or install the "
+                "package tzdata"
+            ) from None
 
     def encode(zone: zoneinfo.ZoneInfo) -> object:
         if zone.key not in zones:
-            raise TypeError(f"the zone {zone.key} is none of those registered")
+            raise TypeError(f"the zone {zone.key} is not registered")
         return zone.key
 
     return Codec(encode, lambda data: zones[data])
 
 
-def _fields_codec(cls: type[Any], names: list[str], make: Callable[[tuple[Any, ...]], Any]) -> Codec:
+def _fields_codec(cls: type[Any], names: list[str], create: Callable[[tuple[Any, ...]], Any]) -> Codec:
     try:
         hints = typing.get_type_hints(cls)
     except NameError as error:
-        raise ConfigError(f"the annotations of {cls.__qualname__} cannot be resolved: {error}") from None
-    checks = [check_for(hints.get(name, Any), f"{cls.__qualname__}.{name}") for name in names]
+        raise ConfigError(
+            f"{cls.__qualname__}: its annotations cannot be resolved: {error}. Define or import that name in the "
+            "module of the class"
+        ) from None
+    checks = [checker_for_annotation(hints.get(name, Any), f"{cls.__qualname__}.{name}") for name in names]
 
     def decode(data: Any) -> Any:
         if type(data) is not tuple or len(data) != len(checks):
-            raise TypeError(f"not the {len(checks)} fields of a {cls.__qualname__}")
+            raise TypeError(f"{cls.__qualname__}: expected a tuple of {len(checks)} fields, got {type(data).__name__}")
         for name, check, value in zip(names, checks, data, strict=True):
             if not check(value):
-                raise TypeError(f"a {type(value).__name__} for the field {name}")
-        return make(data)
+                raise TypeError(f"{cls.__qualname__}.{name}: a {type(value).__name__} does not fit the annotation")
+        return create(data)
 
     return Codec(lambda value: tuple(getattr(value, name) for name in names), decode)
 
 
-def _require(cls: Any, fits: bool, expected: str) -> None:
-    if not fits:
-        raise ConfigError(f"{getattr(cls, '__qualname__', type(cls).__name__)} is not {expected}")
+def _require(cls: Any, condition: bool, expected: str) -> None:
+    if not condition:
+        name = getattr(cls, "__qualname__", type(cls).__name__)
+        raise ConfigError(f"{name}: it must be {expected}. Use register() for other classes")
 
 
-# ------------------------------------------------------------------------------------------ annotations as checks
+def checker_for_annotation(hint: Any, field: str) -> Check:
+    """Return a function that checks whether a value is of exactly the annotated type.
 
+    Supported are classes, None, unions, Literal and Any, and list, set, frozenset, dict and tuple of these. A class
+    means exactly that class, except that an int is also a float (PEP 484).
 
-def check_for(hint: Any, field: str) -> Check:
-    """Make the check of one annotation.
-
-    Classes (exactly that class; an int also for a float, as in PEP 484), None, unions, Literal, Any, and list, set,
-    frozenset, dict and tuple of these.
-
-    :param field: for the error: what is annotated.
-    :raises ConfigError: for an annotation that cannot be checked.
+    :param field: the name of the annotated field, for the error.
+    :raises ConfigError: if the annotation cannot be checked.
     """
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
@@ -151,43 +179,31 @@ def check_for(hint: Any, field: str) -> Check:
         return lambda value: type(value) in (float, int)
     if isinstance(hint, type) and origin is None:
         return lambda value: type(value) is hint
-    if origin is Union or origin is types.UnionType:
-        return _any_of([check_for(argument, field) for argument in arguments])
     if origin is Literal:
         return lambda value: any(type(value) is type(choice) and value == choice for choice in arguments)
-    if not arguments and hint != tuple[()]:
-        origin = None  # an alias without arguments, typing.List
-    if origin in (list, set, frozenset) or (origin is tuple and arguments[1:] == (...,)):
-        return _all_members(origin, check_for(arguments[0], field))
-    if origin is tuple:
-        return _each_member([check_for(argument, field) for argument in arguments])
-    if origin is dict:
-        return _all_items(check_for(arguments[0], field), check_for(arguments[1], field))
+    if origin is Union or origin is types.UnionType:
+        choices = [checker_for_annotation(argument, field) for argument in arguments]
+        return lambda value: any(check(value) for check in choices)
+    if origin in (list, set, frozenset, tuple, dict) and (arguments or hint == tuple[()]):
+        return _checker_for_container(origin, arguments, field)
     raise ConfigError(
-        f"{field} is annotated {hint!r}, which cannot be checked: use a class, None, a union, Literal, "
-        "or list, dict, tuple, set or frozenset of these"
+        f"{field}: the annotation {hint!r} cannot be checked. Use a class, None, a union, Literal, or list, dict, "
+        "tuple, set or frozenset of these"
     )
 
 
-def _any_of(checks: list[Check]) -> Check:
-    return lambda value: any(check(value) for check in checks)
-
-
-def _all_members(kind: Any, check: Check) -> Check:
+def _checker_for_container(kind: Any, arguments: tuple[Any, ...], field: str) -> Check:
+    if kind is tuple and arguments[1:] != (...,):
+        checks = [checker_for_annotation(argument, field) for argument in arguments]
+        return lambda value: (
+            type(value) is tuple
+            and len(value) == len(checks)
+            and all(check(member) for check, member in zip(checks, value, strict=True))
+        )
+    check = checker_for_annotation(arguments[0], field)
+    if kind is dict:
+        check_member = checker_for_annotation(arguments[1], field)
+        return lambda value: (
+            type(value) is dict and all(check(key) and check_member(member) for key, member in value.items())
+        )
     return lambda value: type(value) is kind and all(map(check, value))
-
-
-def _each_member(checks: list[Check]) -> Check:
-    def each(value: Any) -> bool:
-        if type(value) is not tuple or len(value) != len(checks):
-            return False
-        return all(check(member) for check, member in zip(checks, value, strict=True))
-
-    return each
-
-
-def _all_items(check_key: Check, check_value: Check) -> Check:
-    def items(value: Any) -> bool:
-        return type(value) is dict and all(check_key(key) and check_value(value[key]) for key in value)
-
-    return items

@@ -1,7 +1,13 @@
-"""Values that a serializer makes only after the whole payload has been read: why, see values.py and references.py.
+"""Values that the pickle serializer creates only after it has read the whole payload.
 
-While the reading goes on, each has a `Deferred` in its place. `make` then puts the values there, from the inside out,
-and before that fetches those that are kept by reference, together. Nesting is bounded, and so is the recursion here.
+While a payload is read, each such value is represented by a `Deferred`. `resolve_deferred` then replaces these by the
+values, innermost first. Before that, it fetches the values that are kept by reference, in one call for each `fetch`.
+
+Rules:
+
+1. A `Deferred` cannot be a key, and no opcode finds a method on it. registry.py decides which types need this.
+2. Exceptions from a `fetch` are not treated as tampering. `FetchError` carries them past the handlers of the reader.
+3. The recursion is safe, because the grammar has bounded the nesting.
 """
 
 from collections.abc import Callable
@@ -9,29 +15,31 @@ from typing import Any
 
 from sealedsession.serialization.registry import ValueType
 
+_Fetch = Callable[[list[Any]], list[Any]]
 
-class NotFetched(Exception):
-    """Carries what a `fetch` raised: whose error that is, is not for a reader of payloads to say."""
+
+class FetchError(Exception):
+    """Wraps the exception that a `fetch` raised, so that it is not handled as an error of the payload."""
 
 
 class Deferred:
-    """Stands for a value. It cannot be a key, and no opcode finds a method on it.
+    """Represents a value that has not been created yet.
 
-    :ivar made: holds the value, once that is fetched.
+    :ivar fetched: a tuple of the value, once it has been fetched; otherwise empty.
     """
 
-    __slots__ = ("data", "decode", "fetch", "made")
+    __slots__ = ("data", "decode", "fetch", "fetched")
     __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, entry: ValueType, data: object) -> None:
         self.decode = entry.decode
         self.fetch = entry.fetch
         self.data = data
-        self.made: tuple[object, ...] = ()
+        self.fetched: tuple[object, ...] = ()
 
 
 def contains_deferred(data: Any) -> bool:
-    """Whether a value is deferred, or anything in it."""
+    """Return whether a value is a `Deferred` or contains one."""
     kind = type(data)
     if kind is Deferred:
         return True
@@ -40,75 +48,76 @@ def contains_deferred(data: Any) -> bool:
     return (kind is list or kind is tuple) and any(map(contains_deferred, data))
 
 
-def make(value: Any, fetching: bool) -> object:
-    """Make the values that are deferred.
+def resolve_deferred(value: Any, *, fetch: bool) -> object:
+    """Replace each `Deferred` in a value by the value that it represents.
 
-    :param fetching: without it, what is kept by reference is only checked, and what holds it is not made.
-    :raises NotFetched: when a `fetch` has failed. What decoders raise passes.
+    :param fetch: if False, references are decoded, which checks them, but not fetched. They and the values that contain
+        them remain a `Deferred`.
+    :raises FetchError: if a `fetch` fails. Errors of decoders are not wrapped.
     """
-    if fetching:
-        references: dict[Callable[[list[Any]], list[Any]], list[Deferred]] = {}
-        _find_references(value, references)
-        for fetch, deferred in references.items():
-            _fetch_together(fetch, deferred)
-    return _release(value, fetching)
+    if fetch:
+        references: dict[_Fetch, list[Deferred]] = {}
+        _collect_references(value, references)
+        for function, deferred in references.items():
+            _fetch_together(function, deferred)
+    return _resolve(value, fetch)
 
 
-def _find_references(value: Any, found: dict[Callable[[list[Any]], list[Any]], list[Deferred]]) -> None:
-    """Collect references by their `fetch`, but for those whose data holds what has to be made first."""
+def _collect_references(value: Any, found: dict[_Fetch, list[Deferred]]) -> None:
+    """Collect references by their `fetch`, except for those whose data contains values that must be created first."""
     kind = type(value)
     if kind is Deferred:
         if value.fetch is not None and not contains_deferred(value.data):
             found.setdefault(value.fetch, []).append(value)
         else:
-            _find_references(value.data, found)
+            _collect_references(value.data, found)
     elif kind is dict:
         for member in value.values():
-            _find_references(member, found)
+            _collect_references(member, found)
     elif kind is list or kind is tuple:
         for member in value:
-            _find_references(member, found)
+            _collect_references(member, found)
 
 
-def _fetch_together(fetch: Callable[[list[Any]], list[Any]], deferred: list[Deferred]) -> None:
+def _fetch_together(fetch: _Fetch, deferred: list[Deferred]) -> None:
     references = [each.decode(each.data) for each in deferred]
     try:
         values = list(fetch(references))
         if len(values) != len(references):
-            raise TypeError(f"{fetch!r} gave {len(values)} values for {len(references)} references")
-    except Exception as error:  # noqa: BLE001  # the application's own, which it gets as it is
-        raise NotFetched(error) from None
+            raise TypeError(f"{fetch!r} returned {len(values)} values for {len(references)} references")
+    except Exception as error:  # noqa: BLE001  # the caller raises it again, unchanged
+        raise FetchError(error) from None
     for each, value in zip(deferred, values, strict=True):
-        each.made = (value,)
+        each.fetched = (value,)
 
 
-def _release(value: Any, fetching: bool) -> object:
+def _resolve(value: Any, fetch: bool) -> object:
     kind = type(value)
     if kind is Deferred:
-        return _released(value, fetching)
+        return _resolve_one(value, fetch)
     if kind is list:
-        # Not map, which a decoder's StopIteration would end.
-        value[:] = [_release(member, fetching) for member in value]
+        # Not map(): it would end silently at a StopIteration that a decoder raises.
+        value[:] = [_resolve(member, fetch) for member in value]
     elif kind is tuple:
-        return tuple([_release(member, fetching) for member in value])
+        return tuple([_resolve(member, fetch) for member in value])
     elif kind is dict:
-        released = [(key, member, _release(member, fetching)) for key, member in value.items()]
-        for key, member, made in released:
-            if made is not member:  # setting a key costs time if keys collide
-                value[key] = made
+        resolved = [(key, member, _resolve(member, fetch)) for key, member in value.items()]
+        for key, member, new in resolved:
+            if new is not member:  # assigning is slow if the hashes of keys collide
+                value[key] = new
     return value
 
 
-def _released(deferred: Deferred, fetching: bool) -> object:
-    if deferred.made:
-        return deferred.made[0]
-    deferred.data = _release(deferred.data, fetching)
-    if not fetching and contains_deferred(deferred.data):
+def _resolve_one(deferred: Deferred, fetch: bool) -> object:
+    if deferred.fetched:
+        return deferred.fetched[0]
+    deferred.data = _resolve(deferred.data, fetch)
+    if not fetch and contains_deferred(deferred.data):
         return deferred
     if deferred.fetch is None:
         return deferred.decode(deferred.data)
-    if not fetching:
+    if not fetch:
         deferred.decode(deferred.data)
         return deferred
     _fetch_together(deferred.fetch, [deferred])
-    return deferred.made[0]
+    return deferred.fetched[0]

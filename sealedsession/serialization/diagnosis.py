@@ -1,4 +1,13 @@
-"""Explain why a value cannot be serialized."""
+"""Explains why a value cannot be serialized.
+
+A serializer calls `FaultFinder` after it has failed. The search is slow: it visits the value in the order of writing,
+encodes and decodes each value again, and stops at the first one that fails.
+
+Rules:
+
+1. The error names the path of the value as Python would write it, the problem and what to do.
+2. The search stops at the limits of payloads. Otherwise a value with shared parts could make it endless.
+"""
 
 import collections
 import dataclasses
@@ -13,17 +22,17 @@ from sealedsession.errors import NotSerializableError
 from sealedsession.serialization.limits import Limits, TooManyValues
 from sealedsession.serialization.registry import Registry
 
-# Where in their data these types have what can be at fault; the rest is no part of its path.
-_INSIDE: dict[type, int] = {
+# The index, in the encoded tuple of these types, of the part that the application supplied. Only that part can be at
+# fault, and its path is that of the whole value.
+_CONTENT_INDEX: dict[type, int] = {
     collections.deque: 0,
     collections.defaultdict: 1,
     datetime.datetime: 2,  # the time zone
     datetime.time: 2,
 }
 
-
-# What is code, or stands for it: to register it would let a payload choose what runs.
-_LIVING = (
+# Types that are code or refer to it. If they were registered, a payload could choose which code runs.
+_CODE_TYPES = (
     type,
     types.ModuleType,
     types.FunctionType,
@@ -33,70 +42,81 @@ _LIVING = (
     functools.partial,
 )
 
-
-_SCALAR = (type(None), bool, float, str, bytes)
+_SCALARS = (type(None), bool, float, str, bytes)
+_MAX_PATH_LENGTH = 60  # characters of the path of a deeply nested value, and of a key in a path
 
 
 class FaultFinder:
-    """Finds the first value that cannot be stored, for an error that names its path.
+    """Finds the first value that cannot be serialized.
 
-    Slow, and made only when a serializer has failed.
+    :param registry: the types that the serializer accepts.
+    :param limits: the limits of the payload.
     """
 
     def __init__(self, registry: Registry, limits: Limits) -> None:
         self._registry = registry
         self._limits = limits
-        self._left = limits.nodes
+        self._nodes_left = limits.nodes
         self._typed_left = limits.typed
 
     def find(self, value: object, error: Exception) -> NotSerializableError:
-        """The fault of a value that a serializer could not store.
+        """Return the error for a value that a serializer could not write.
 
-        :param error: what the serializer said, for want of a better answer.
-        :raises TooLarge: when the search comes upon more values than a session can have.
+        :param error: the serializer's error, which is quoted if the search finds nothing.
+        :raises TooManyValues: if the search visits more values than a payload can have.
         """
         try:
-            fault = self._find(value, self._limits.what, ())
-        except RecursionError:  # called from deep within the application
+            fault = self._search(value, self._limits.object_name, ())
+        except RecursionError:  # the application's own calls have used up most of the stack
             fault = None
-        return fault or NotSerializableError(self._limits.what, None, f"it cannot be stored: {error}")
+        return fault or NotSerializableError(self._limits.object_name, None, f"it cannot be stored: {error}")
 
-    def _find(self, value: Any, path: str, parents: tuple[int, ...]) -> NotSerializableError | None:
-        """:param parents: the ids of the values around it."""
-        self._left -= 1
-        if self._left < 0:
-            raise TooManyValues  # what is shared is met wherever it occurs
+    def _search(self, value: Any, path: str, parents: tuple[int, ...]) -> NotSerializableError | None:
+        """Return the first fault in a value, or None.
+
+        :param parents: the ids of the values that contain this one.
+        """
+        self._nodes_left -= 1
+        if self._nodes_left < 0:
+            raise TooManyValues  # a shared value is visited wherever it occurs
         if id(value) in parents:
-            return NotSerializableError(path, type(value), "it contains itself. Store a value without the circle")
-        inside = (*parents, id(value))
+            return NotSerializableError(path, type(value), "it contains itself. Remove the circular reference")
+        parents = (*parents, id(value))
         kind = type(value)
         if kind is int:
-            return self._in_int(value, path)
-        if kind in _SCALAR:
+            return self._check_int(value, path)
+        if kind in _SCALARS:
             return None
-        if len(inside) > self._limits.depth:
-            return NotSerializableError(path[:60] + "...", kind, f"it is nested more than {self._limits.depth} deep")
+        if len(parents) > self._limits.depth:
+            problem = f"it is nested more than {self._limits.depth} levels deep. Store a flatter value"
+            return NotSerializableError(path[:_MAX_PATH_LENGTH] + "...", kind, problem)
         if kind is dict:
-            return self._in_dict(value, path, inside)
+            return self._search_dict(value, path, parents)
         if kind is list or kind is tuple:
-            found = (self._find(member, f"{path}[{index}]", inside) for index, member in enumerate(value))
-            return next(filter(None, found), None)
-        return self._in_typed(value, path, inside)
+            faults = (self._search(member, f"{path}[{index}]", parents) for index, member in enumerate(value))
+            return next(filter(None, faults), None)
+        return self._search_typed(value, path, parents)
 
-    def _in_dict(self, value: dict[Any, Any], path: str, inside: tuple[int, ...]) -> NotSerializableError | None:
+    def _check_int(self, value: int, path: str) -> NotSerializableError | None:
+        if self._limits.allows_int(value):
+            return None
+        most = 8 * self._limits.int_bytes - 1
+        problem = f"it has {value.bit_length()} bits; the limit is {most}. Store it as bytes or str"
+        return NotSerializableError(path, int, problem)
+
+    def _search_dict(self, value: dict[Any, Any], path: str, parents: tuple[int, ...]) -> NotSerializableError | None:
         for key, member in value.items():
-            member_path = f"{path}[{_short(key)}]"
+            member_path = f"{path}[{_short_repr(key)}]"
             key_path = f"{member_path} (the key)"
-            if late := self._registry.unhashable_during_load(key):
-                return NotSerializableError(
-                    key_path, late, f"a value of type {late.__qualname__} cannot be a key, nor in one"
-                )
-            fault = self._find(key, key_path, inside) or self._find(member, member_path, inside)
+            if unhashable := self._registry.unhashable_during_load(key):
+                problem = f"a value of type {unhashable.__qualname__} cannot be a key or part of a key. Use a str"
+                return NotSerializableError(key_path, unhashable, problem)
+            fault = self._search(key, key_path, parents) or self._search(member, member_path, parents)
             if fault:
                 return fault
         return None
 
-    def _in_typed(self, value: Any, path: str, inside: tuple[int, ...]) -> NotSerializableError | None:
+    def _search_typed(self, value: Any, path: str, parents: tuple[int, ...]) -> NotSerializableError | None:
         kind = type(value)
         name = f"{kind.__module__}.{kind.__qualname__}"
         self._typed_left -= 1
@@ -104,64 +124,56 @@ class FaultFinder:
             raise TooManyValues
         entry = self._registry.by_type.get(kind)
         if entry is None:
-            cure = (
-                self._registry.advice_for(kind)
-                or _instead_of(kind)
-                or "Store plain values (str, int, list, dict, datetime ...), or register the type: "
-                f"{self._registry.import_path}.{_call_to_add(kind)}"
-            )
-            return NotSerializableError(
-                path, kind, f"values of type {name} are not stored in {self._limits.what}s. {cure}"
-            )
+            problem = f"values of type {name} cannot be stored in {self._limits.object_name}s. {self._advice_for(kind)}"
+            return NotSerializableError(path, kind, problem)
         try:
             data: Any = entry.encode(value)
-        except Exception as error:  # noqa: BLE001  # an encoder is anybody's code, and its complaint is the message
+        except Exception as error:  # noqa: BLE001  # an application's encoder may raise anything
             return NotSerializableError(path, kind, f"this {name} cannot be stored: {error}")
-        if entry.plain and (late := self._unhashable_within(data)):
-            problem = f"this {name} cannot be stored with a value of type {late.__qualname__} in it: take plain data"
+        if not entry.allow_nested and (nested := self._find_deferred(data)):
+            problem = (
+                f"this {name} cannot be stored: its data contains a value of type {nested.__qualname__}. Encode it as "
+                "plain data"
+            )
             return NotSerializableError(path, kind, problem)
-        if kind in _INSIDE and type(data) is tuple:
-            inside = (*inside, id(data))
-            data_inside = data[_INSIDE[kind]]
-        else:
-            data_inside = data
-        if fault := self._find(data_inside, path, inside):
+        content = data
+        if kind in _CONTENT_INDEX and type(data) is tuple:
+            parents = (*parents, id(data))
+            content = data[_CONTENT_INDEX[kind]]
+        if fault := self._search(content, path, parents):
             return fault
         try:
             entry.decode(data)
-        except Exception as error:  # noqa: BLE001  # likewise
-            return NotSerializableError(path, kind, f"this {name} is beyond what a {self._limits.what} takes: {error}")
+        except Exception as error:  # noqa: BLE001  # an application's decoder may raise anything
+            return NotSerializableError(path, kind, f"a {self._limits.object_name} cannot hold this {name}: {error}")
         return None
 
-    def _unhashable_within(self, data: Any) -> type | None:
-        """The type of the first value, in what `plain` speaks of, that is made after the reading."""
-        members = data.values() if type(data) is dict else data if type(data) in (list, tuple) else ()
+    def _find_deferred(self, data: Any) -> type | None:
+        """Return the type of the first deferred value in an encoder's data, or None."""
         entry = self._registry.by_type.get(type(data))
         if entry is not None and entry.deferred:
             return type(data)
-        return next(filter(None, map(self._unhashable_within, members)), None)
+        members = data.values() if type(data) is dict else data if type(data) in (list, tuple) else ()
+        return next(filter(None, map(self._find_deferred, members)), None)
 
-    def _in_int(self, value: int, path: str) -> NotSerializableError | None:
-        if self._limits.takes_int(value):
-            return None
-        most = 8 * self._limits.int_bytes - 1
-        problem = f"it has {value.bit_length()} bits, and {most} is the most. Store it as bytes or str"
-        return NotSerializableError(path, int, problem)
-
-
-def _instead_of(kind: type) -> str:
-    """What to do with a value whose type is better not registered, or nothing."""
-    if advice := getattr(kind, "_sealedsession_advice", ""):  # of `Resumable`
-        return str(advice)
-    if issubclass(kind, enum.Flag):
-        return "Store its value, an int, and make the flag of that again"
-    if issubclass(kind, _LIVING) or kind.__module__.startswith("sealedsession."):
-        return "Store what names it, such as its name or id, and find it by that"
-    return ""
+    def _advice_for(self, kind: type) -> str:
+        """Return what to do about a value of a type that is not registered."""
+        if advice := self._registry.advice_for(kind):
+            return advice
+        if advice := getattr(kind, "_sealedsession_advice", ""):  # set by `Resumable`
+            return str(advice)
+        if issubclass(kind, enum.Flag):
+            return "Store its int value, and create the flag from that value"
+        if issubclass(kind, _CODE_TYPES) or kind.__module__.startswith("sealedsession."):
+            return "Store its name or id, and use that to find it again"
+        return (
+            "Store plain values (str, int, list, dict, datetime ...), or register the type: "
+            f"{self._registry.import_path}.{_registration_call(kind)}"
+        )
 
 
-def _call_to_add(kind: type) -> str:
-    """The registration that the type probably needs."""
+def _registration_call(kind: type) -> str:
+    """Return the call that probably registers a type."""
     name, code = kind.__qualname__, repr(kind.__name__.lower())
     if issubclass(kind, zoneinfo.ZoneInfo):
         return "register_zoneinfo([...])"
@@ -176,9 +188,9 @@ def _call_to_add(kind: type) -> str:
     return f"register({name}, {code}, encode=..., decode=...)"
 
 
-def _short(key: object) -> str:
+def _short_repr(key: object) -> str:
     try:
         text = repr(key)
-    except Exception:  # noqa: BLE001  # anybody's code, and huge ints
+    except Exception:  # noqa: BLE001  # an application's __repr__ may raise anything; so does an int of many digits
         text = f"a {type(key).__qualname__}"
-    return text if len(text) <= 60 else text[:57] + "..."
+    return text if len(text) <= _MAX_PATH_LENGTH else text[: _MAX_PATH_LENGTH - 3] + "..."

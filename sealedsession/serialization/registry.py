@@ -1,14 +1,15 @@
-"""The types of values a session or a state can hold, besides the plain ones: type <-> (code, data).
+"""The registry: the types that a session or a sealed state can hold, and how each is encoded.
 
 Rules:
 
-1. Plain types are None, bool, int, float, str, bytes, list, tuple and dict. Serializers write them as they are.
-2. Every other type is registered: a short code for the wire, `encode` from the value to data, and `decode` back.
-3. A type means exactly that type. A subclass is another type and has to be registered itself.
-4. `decode` gets data that may be hostile. It checks exact types, shape and size, builds the value by the public,
-   checking constructor, and never calls, imports or opens what the data names. It refuses data by one of `REFUSALS`.
-5. `encode` is canonical: equal state gives equal data in every process, whatever its hash seed, because changes
-   are found by comparing serialized sessions.
+1. Serializers write plain types (None, bool, int, float, str, bytes, list, tuple and dict) as they are.
+2. Every other type must be registered with a code for the wire, and with functions that convert a value to data and
+   back, `encode` and `decode`.
+3. A type means exactly that type. A subclass is another type and must be registered itself.
+4. `decode` may get hostile data. It checks exact types, lengths and ranges, then calls the class's public constructor.
+   It never calls, imports or opens what the data names. To refuse data, it raises one of `DECODE_ERRORS`.
+5. `encode` is canonical: equal values give equal data in every process, regardless of hash seeds. Changes to a session
+   are found by comparing payloads.
 """
 
 import enum
@@ -21,25 +22,24 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from sealedsession.errors import ConfigError, SealedSessionError, got
-from sealedsession.serialization import class_codecs as shapes
-from sealedsession.serialization.standard_types import CLASSES, DEFAULT_TYPES, PLAIN
+from sealedsession.serialization import class_codecs
+from sealedsession.serialization.standard_types import CLASS_VALUES, DEFAULT_TYPES, PLAIN_TYPES
 
 T = TypeVar("T")
 
-_CODE = 32  # characters of a code
+_MAX_CODE_LENGTH = 32  # characters
 
-# Methods that pickle's opcodes call on an instance while a payload is being read. Instances of classes that have one
-# are made after the reading is over. The grammar lets only append, extend and __setitem__ be reached; this does not
-# rely on it.
-_REACHABLE = ("append", "extend", "add", "__setitem__", "__setstate__", "__call__")
+# The methods that pickle opcodes call on an instance while a payload is read. Instances of classes that have one are
+# created after the payload has been read. This is a second line of defence: the grammar permits only opcodes that call
+# append, extend and __setitem__.
+_OPCODE_METHODS = ("append", "extend", "add", "__setitem__", "__setstate__", "__call__")
 _ATTRIBUTE_HOOKS = ("__getattr__", "__getattribute__")
 _OBJECT_LOOKUP = object.__getattribute__
 
 
-# What parsers and decoders raise for data that they do not accept: the payload is refused. Any other error, such as an
-# OSError or a signal handler's timeout, is not the payload's fault. It reaches the application, and the browser keeps
-# its cookie.
-REFUSALS: tuple[type[Exception], ...] = (
+# The errors by which parsers and decoders refuse a payload. Any other error, such as an OSError or a timeout raised by
+# a signal handler, is not the payload's fault: it reaches the application, and the browser keeps its cookie.
+DECODE_ERRORS: tuple[type[Exception], ...] = (
     ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError, RuntimeError,
     SealedSessionError, StopIteration, TypeError, ValueError,
 )  # fmt: skip
@@ -48,10 +48,12 @@ REFUSALS: tuple[type[Exception], ...] = (
 class ValueType(NamedTuple):
     """A registered type.
 
-    :param deferred: whether instances may only be made after the whole payload has been read.
-    :param fetch: given what `decode` made for all instances in a payload, gets the values; see references.py. A type
-        that has one and is not deferred becomes its data: that is what `decode` gives back, whatever is in it.
-    :param plain: whether data is refused that holds what is made after the reading, and so would be fetched alone.
+    :ivar deferred: True if instances may only be created after the whole payload has been read.
+    :ivar fetch: fetches values that are kept by reference. It gets a list of the references that `decode` returned for
+        one payload, and returns a list of as many values. If a type has a ``fetch`` and is not deferred, its instances
+        are replaced by whatever `decode` returns. See state/registry.py.
+    :ivar allow_nested: False to refuse data that contains deferred values, because such a reference would have to be
+        fetched alone.
     """
 
     cls: type
@@ -60,111 +62,131 @@ class ValueType(NamedTuple):
     decode: Callable[[Any], object]
     deferred: bool
     fetch: Callable[[list[Any]], list[Any]] | None = None
-    plain: bool = False
+    allow_nested: bool = True
 
 
 class Registry:
-    """The value types that one middleware's sessions can hold: the default ones, and those registered."""
+    """The types that the sessions of one middleware can hold: the default types and those that are registered.
+
+    :ivar by_type: the entry of each type.
+    :ivar by_code: the entry of each code.
+    """
 
     __slots__ = ("by_code", "by_type")
 
-    import_path: ClassVar[str] = "sealedsession.default_registry"  # in the code of an application, for errors
+    import_path: ClassVar[str] = "sealedsession.default_registry"  # what applications import, for error messages
 
     def __init__(self) -> None:
         self.by_type: dict[type, ValueType] = {}
         self.by_code: dict[str, ValueType] = {}
         for cls, code, encode, decode in DEFAULT_TYPES:
-            self._add(ValueType(cls, code, encode, decode, _is_reachable(cls)))
+            self._add(ValueType(cls, code, encode, decode, _has_opcode_methods(cls)))
+        # Sets and UUIDs are created at once, because they can be parts of keys. They have an `add` or a `__setstate__`.
         for cls in (set, frozenset):
-            self._add(self.by_type[cls]._replace(encode=self._in_order, deferred=False))
-        # Sets, and UUIDs, which have a __setstate__, can be keys and so have to be made at once.
+            self._add(self.by_type[cls]._replace(encode=self._encode_set, deferred=False))
         self._add(self.by_type[uuid.UUID]._replace(deferred=False))
-        # A slice as the key of SETITEM would assign to a part of a list, and so let a range fill all memory.
+        # SETITEM with a slice as the key would assign to a part of a list, and a range could then fill all memory.
         self._add(self.by_type[slice]._replace(deferred=True))
-        # A class as a value. Its methods could be looked up during the reading, so it is made afterwards.
+        # A class can be a value. It is created after the payload has been read, because opcodes could look
+        # up its methods.
         self._add(ValueType(type, "t", _encode_class, _decode_class, True))
-        self.by_type[ABCMeta] = self.by_type[type]  # the class of the class Fraction, for one
+        self.by_type[ABCMeta] = self.by_type[type]  # the type of some of these classes, such as Fraction
 
     def register(self, cls: type[T], code: str, *, encode: Callable[[T], object], decode: Callable[[Any], T]) -> None:
         """Let sessions hold instances of exactly this class.
 
-        :param code: 1 to 32 characters, the type's name on the wire. It may never be given to another type.
-        :param encode: makes plain data, or values of registered types, of an instance.
-        :param decode: makes an instance from such data. The data may be hostile: see the rules of this module. It
-            refuses data by raising a ValueError, TypeError, LookupError, AttributeError, ArithmeticError,
-            AssertionError, EOFError or RuntimeError: the cookie is then rejected. Any other exception reaches the
-            application.
-        :raises ConfigError: when the type or the code is taken, or the code is not a short string.
+        :param code: the type's name on the wire, 1 to 32 characters. Never use it for another type later.
+        :param encode: converts an instance to plain data or to values of registered types.
+        :param decode: converts such data to an instance. The data may be hostile: check it before you use it. To
+            refuse it, raise a ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError,
+            EOFError or RuntimeError: the cookie is then rejected. Any other exception reaches the application.
+        :raises ConfigError: if the type or the code is registered already, or an argument is invalid.
         """
         if not isinstance(cls, type):
-            raise ConfigError(f"register() takes a class{got(cls)}")
-        if type(code) is not str or not 1 <= len(code) <= _CODE:
-            raise ConfigError(f"the code of {cls.__qualname__} has to be a str of 1 to {_CODE} characters")
-        if cls in PLAIN or cls in self.by_type:
-            raise ConfigError(f"sessions hold {cls.__qualname__} already: it cannot be registered again")
+            raise ConfigError(f"register: cls must be a class{got(cls)}")
+        name = cls.__qualname__
+        if type(code) is not str or not 1 <= len(code) <= _MAX_CODE_LENGTH:
+            actual = f", got {len(code)} characters" if type(code) is str else got(code)
+            raise ConfigError(f"{name}: the code must be a str of 1 to {_MAX_CODE_LENGTH} characters{actual}")
+        if cls in PLAIN_TYPES or cls in self.by_type:
+            raise ConfigError(f"{name}: sessions can hold this type already. Do not register it again")
         if not callable(encode) or not callable(decode):
-            raise ConfigError(f"encode and decode of {cls.__qualname__} have to be functions")
-        if code in self.by_code:
             raise ConfigError(
-                f"code {code!r} is that of {self.by_code[code].cls.__qualname__}: {cls.__qualname__} needs another"
+                f"{name}: encode and decode must be functions{got(decode if callable(encode) else encode)}"
             )
+        if code in self.by_code:
+            other = self.by_code[code].cls.__qualname__
+            raise ConfigError(f"{name}: the code {code!r} belongs to {other}. Choose another code")
 
-        def checked(data: Any) -> T:
+        def decode_exactly(data: Any) -> T:
             value = decode(data)
             if type(value) is not cls:
-                raise TypeError(f"the decoder of {code!r} made a {type(value).__name__}")
+                raise TypeError(f"the decoder of {code!r} must return a {name}{got(value)}")
             return value
 
-        self._add(ValueType(cls, code, encode, checked, _is_reachable(cls)))
+        self._add(ValueType(cls, code, encode, decode_exactly, _has_opcode_methods(cls)))
 
     def register_enum(self, cls: type[enum.Enum], code: str) -> None:
-        """Let sessions hold the members of an enum, by value.
+        """Let sessions hold the members of an enum. They are stored by value.
 
-        :raises ConfigError: as `register`, and for a Flag, or values that are not hashable.
+        :param code: as in `register`.
+        :raises ConfigError: as `register`, and if the enum is a Flag or a member has an unhashable value.
         """
-        self._register(cls, code, shapes.enum_codec(cls))
+        self._register(cls, code, class_codecs.enum_codec(cls))
 
     def register_dataclass(self, cls: type[Any], code: str) -> None:
-        """Let sessions hold a dataclass: the values of its fields, each of exactly the annotated types, in order.
+        """Let sessions hold a dataclass. The values of its fields are stored in order, each of exactly the annotated
+        type.
 
-        Reading one calls the class with possibly hostile values of these types: its ``__init__`` and ``__post_init__``
-        have to expect any of them. When the fields change, stored sessions do not fit any more: change the code too.
+        Reading an instance calls the class with values that may be hostile. They are of the annotated types, and
+        ``__init__`` and ``__post_init__`` must expect every such value. Change the code whenever the fields change,
+        because stored sessions then do not fit the class.
 
-        :raises ConfigError: as `register`, and for annotations that cannot be checked.
+        :param code: as in `register`.
+        :raises ConfigError: as `register`, and if an annotation cannot be checked.
         """
-        self._register(cls, code, shapes.dataclass_codec(cls))
+        self._register(cls, code, class_codecs.dataclass_codec(cls))
 
     def register_namedtuple(self, cls: type[Any], code: str) -> None:
-        """Let sessions hold a named tuple; where it has annotations, with members of exactly these types.
+        """Let sessions hold a named tuple. If it has annotations, its members must be of exactly these types.
 
-        :raises ConfigError: as `register`, and for annotations that cannot be checked.
+        :param code: as in `register`.
+        :raises ConfigError: as `register`, and if an annotation cannot be checked.
         """
-        self._register(cls, code, shapes.namedtuple_codec(cls))
+        self._register(cls, code, class_codecs.namedtuple_codec(cls))
 
     def register_subclass(self, cls: type[Any], code: str) -> None:
-        """Let sessions hold a subclass of str, int, float or bytes, made by calling it with the plain value.
+        """Let sessions hold a subclass of str, int, float or bytes. Reading calls the class with the plain value.
 
-        :raises ConfigError: as `register`.
+        :param code: as in `register`.
+        :raises ConfigError: as `register`, and if the class is not such a subclass.
         """
-        self._register(cls, code, shapes.subclass_codec(cls))
+        self._register(cls, code, class_codecs.subclass_codec(cls))
 
     def register_zoneinfo(self, names: Iterable[str], code: str = "zone") -> None:
-        """Let sessions hold these IANA time zones, alone and in a datetime or time. They are loaded here and now.
+        """Let sessions hold these time zones, as values and in a datetime or time. The zones are loaded immediately.
 
-        :raises ConfigError: as `register`, and for a zone that this machine does not have.
+        :param names: IANA names, such as ``Europe/Berlin``.
+        :param code: as in `register`.
+        :raises ConfigError: as `register`, and if a zone does not exist on this machine.
         """
-        self._register(zoneinfo.ZoneInfo, code, shapes.zoneinfo_codec(names))
+        self._register(zoneinfo.ZoneInfo, code, class_codecs.zoneinfo_codec(names))
 
-    def begin(self) -> None:
-        """Prepare for one payload, that is read or written. Types that share a budget renew it here."""
+    def begin_payload(self) -> None:
+        """Prepare for reading or writing one payload. Types that share a budget renew it here."""
 
-    def adopt(self, _: type, /) -> bool:
-        """Whether a type that is not registered has become so now, as one of a family: see references.py."""
-        return False
+    def find_family(self, _: type, /) -> ValueType | None:
+        """Look for a family that an unregistered type belongs to, and register the type with it.
+
+        :returns: the family's entry, or None. A plain `Registry` has no families: see state/registry.py.
+        """
+        return None
 
     def unhashable_during_load(self, key: Any) -> type | None:
-        """The type of the first value in a key, itself or within tuples and frozensets, that is made only after a
-        payload has been read, and so cannot be in what is hashed meanwhile.
+        """Look for a value that cannot be hashed while a payload is read, because it is created only afterwards.
+
+        :param key: a dict key. Tuples and frozensets are searched.
+        :returns: the type of the first such value, or None.
         """
         kind = type(key)
         if kind is tuple or kind is frozenset:
@@ -173,87 +195,89 @@ class Registry:
         return kind if entry is not None and entry.deferred else None
 
     def advice_for(self, _: type, /) -> str | None:
-        """What to do about a value of a type that is not registered, for errors; None where that is to register it."""
+        """Return what to do about a value of an unregistered type, for an error message.
+
+        :returns: None if the advice is to register the type.
+        """
         return None
 
-    def _register(self, cls: type[Any], code: str, codec: shapes.Codec) -> None:
+    def set_sorter(self) -> Callable[[Iterable[object]], list[object]]:
+        """Return a function that sorts the elements of a set, in an order that depends on the elements only.
+
+        Use one function for all sets of one payload: it caches what it needs for sets in sets.
+        """
+        sort_key = _SortKeys(self.by_type).sort_key
+
+        def sort_set(elements: Iterable[object]) -> list[object]:
+            members: list[Any] = list(elements)
+            kinds = {type(member) for member in members}
+            if len(kinds) <= 1 and kinds <= {str, int, bytes}:
+                return sorted(members)
+            return sorted(members, key=sort_key)
+
+        return sort_set
+
+    def _encode_set(self, elements: Iterable[object]) -> list[object]:
+        return self.set_sorter()(elements)
+
+    def _register(self, cls: type[Any], code: str, codec: class_codecs.Codec) -> None:
         self.register(cls, code, encode=codec.encode, decode=codec.decode)
 
     def _add(self, entry: ValueType) -> None:
         self.by_type[entry.cls] = self.by_code[entry.code] = entry
 
-    def ordering(self) -> Callable[[Iterable[object]], list[object]]:
-        """A function that puts a set's elements in an order that depends on nothing but them.
 
-        It is for the sets of one session, while that is written: a set within a set is looked at once.
-        """
-        spell = _Speller(self.by_type).spell
-
-        def in_order(elements: Iterable[object]) -> list[object]:
-            members: list[Any] = list(elements)
-            kinds = {type(member) for member in members}
-            if len(kinds) <= 1 and kinds <= {str, int, bytes}:
-                return sorted(members)
-            return sorted(members, key=spell)
-
-        return in_order
-
-    def _in_order(self, elements: Iterable[object]) -> list[object]:
-        return self.ordering()(elements)
-
-
-def _is_reachable(cls: type) -> bool:
-    """Whether an opcode could call into the class. The attribute look-up that builtins have is no such call."""
+def _has_opcode_methods(cls: type) -> bool:
+    """Return whether an opcode could call into the class. The built-in attribute look-up is not such a call."""
     bases = cls.__mro__[:-1]
-    return any(name in vars(base) for base in bases for name in _REACHABLE) or any(
+    return any(name in vars(base) for base in bases for name in _OPCODE_METHODS) or any(
         not isinstance(vars(base).get(name, _OBJECT_LOOKUP), types.WrapperDescriptorType)
         for base in bases
         for name in _ATTRIBUTE_HOOKS
     )
 
 
-class _Speller:
-    """Gives sort keys for values of any types: with equal first members, the second ones can be compared."""
+class _SortKeys:
+    """Sort keys for values of any types. Each begins with the name of the type, so any two can be compared."""
 
     def __init__(self, by_type: Mapping[type, ValueType]) -> None:
         self._by_type = by_type
-        # What is shared is spelled once. The value is kept too, so that no other one gets its id.
-        self._spelled: dict[int, tuple[Any, tuple[str, object]]] = {}
+        # By id, so that a shared value is converted once. The value is stored too, so that its id is not reused.
+        self._cache: dict[int, tuple[Any, tuple[str, object]]] = {}
 
-    def spell(self, value: Any) -> tuple[str, object]:
-        """The sort key of a value."""
-        if id(value) not in self._spelled:
-            self._spelled[id(value)] = (value, self._spell(value))
-        return self._spelled[id(value)][1]
+    def sort_key(self, value: Any) -> tuple[str, object]:
+        """Return the sort key of a value."""
+        if id(value) not in self._cache:
+            self._cache[id(value)] = (value, self._make(value))
+        return self._cache[id(value)][1]
 
-    def _spell(self, value: Any) -> tuple[str, object]:
+    def _make(self, value: Any) -> tuple[str, object]:
         kind = type(value)
         if kind is tuple or kind is list:
-            return (kind.__name__, [self.spell(member) for member in value])
+            return (kind.__name__, [self.sort_key(member) for member in value])
         if kind is set or kind is frozenset:
-            return (kind.__name__, sorted(self.spell(member) for member in value))
+            return (kind.__name__, sorted(self.sort_key(member) for member in value))
         if kind is dict:
-            return ("dict", [(self.spell(key), self.spell(member)) for key, member in value.items()])
+            return ("dict", [(self.sort_key(key), self.sort_key(member)) for key, member in value.items()])
         entry = self._by_type.get(kind)
         if kind is float:
-            return ("float", struct.pack(">d", value))  # nan and -nan look alike
+            return ("float", struct.pack(">d", value))  # repr() is the same for nan and -nan
         if entry is None:
             return (kind.__name__, repr(value))
-        return ("~" + entry.code, self.spell(entry.encode(value)))
+        return ("~" + entry.code, self.sort_key(entry.encode(value)))
 
 
 def _encode_class(value: type) -> object:
-    if CLASSES.get(value.__name__) is not value:
+    if CLASS_VALUES.get(value.__name__) is not value:
         name = f"{value.__module__}.{value.__qualname__}"
-        raise TypeError(f"{name} is a class, and only the classes of default types can be values")
+        raise TypeError(f"{name} is a class, and only the classes of plain and default types can be values")
     return value.__name__
 
 
 def _decode_class(data: object) -> type:
     if type(data) is not str:
-        raise TypeError(f"a {type(data).__name__} for the name of a class")
-    return CLASSES[data]
+        raise TypeError(f"expected the name of a class, got {type(data).__name__}")
+    return CLASS_VALUES[data]
 
 
-# What a SessionConfig without a registry of its own uses.
-default_registry = Registry()
+default_registry = Registry()  # the registry of every SessionConfig for which none is given

@@ -57,16 +57,19 @@ class StateRegistry(Registry):
         self.register(base, code, encode=encode, decode=decode)
         # `register` demands exactly one type of what is decoded, which a family is not, and a reference even less.
         made = decode if fetch is not None else _of_family(base, code, decode)
-        self._families[base] = ValueType(base, code, encode, made, True, fetch, plain)
+        self._families[base] = ValueType(base, code, encode, made, True, fetch, not plain)
         self._add(self._families[base])
 
-    def adopt(self, cls: type, /) -> bool:
-        """Whether a type belongs to a family. From then on it is looked up like any other."""
+    def find_family(self, cls: type, /) -> ValueType | None:
+        """Look for a family that an unregistered type belongs to, and register the type with it.
+
+        :returns: the family's entry, or None.
+        """
         for base in cls.__mro__:
             if base in self._families:
                 self.by_type[cls] = self._families[base]
-                return True
-        return False
+                return self._families[base]
+        return None
 
 
 def _of_family(base: type, code: str, decode: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -484,9 +484,7 @@ def test_no_recipe_is_followed_alone(name: str, keys: dict[str, str], knowing: D
     forging.by_type[Access] = knowing.by_type[Access]
     forging.by_code["access"] = knowing.by_code["access"]
     token = StateSealer(**keys, registry=forging).seal(recipe(ALONE[name]), session_id="s")
-    with pytest.raises(
-        UnsealError, match=r"a value of the type 'dj\.queryset', in whose data there is one that is made"
-    ):
+    with pytest.raises(UnsealError, match=r"a value of type 'dj\.queryset', whose data contains a deferred value"):
         StateSealer(**keys, registry=knowing).unseal(token, session_id="s")
 
 
@@ -499,7 +497,9 @@ def test_what_would_be_followed_alone_is_not_sealed(
     monkeypatch.setattr(field, "get_prep_value", lambda value: value)
     monkeypatch.setattr(field, "get_db_prep_value", lambda value, *_, **__: value.value)
     queryset = Book.objects.filter(title=Access.READ)
-    with pytest.raises(NotSerializableError, match=r"with a value of type Access in it: take plain data") as caught:
+    with pytest.raises(
+        NotSerializableError, match=r"its data contains a value of type Access. Encode it as plain data"
+    ) as caught:
         StateSealer(**keys, registry=knowing).seal([queryset], session_id="s")
     assert (caught.value.path, caught.value.type) == ("state[0]", type(queryset))
 

@@ -60,16 +60,16 @@ class DjangoRegistry(StateRegistry):
         # Its module cannot be imported before applications are loaded, nor without django.contrib.auth.
         self.by_code["dj.anonymous"] = _ANONYMOUS_USER
 
-    def begin(self) -> None:
+    def begin_payload(self) -> None:
         """Give the next payload a budget of its own."""
         budget.begin()
 
-    def adopt(self, cls: type, /) -> bool:
-        """Whether a type belongs to a family, or is AnonymousUser."""
+    def find_family(self, cls: type, /) -> ValueType | None:
+        """Look for a family that an unregistered type belongs to; AnonymousUser is one too."""
         if (cls.__module__, cls.__qualname__) != _ANONYMOUS:
-            return super().adopt(cls)
+            return super().find_family(cls)
         self.by_type[cls] = _ANONYMOUS_USER
-        return True
+        return _ANONYMOUS_USER
 
     def advice_for(self, cls: type, /) -> str | None:
         """What to do about a form of another class, or a manager."""
