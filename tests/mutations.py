@@ -441,12 +441,12 @@ MUTATIONS = [
             (
                 "kept tokens: the keyring they are kept for",
                 "            young[key] = unsealed",
-                "            self._kept[0][key] = unsealed",
+                "            self._generations[0][key] = unsealed",
             ),
             (
                 "kept tokens: the keyring of a generation",
-                "                self._kept = young, old, keyring",
-                "                self._kept = young, old, self._kept[2]",
+                "                self._generations = young, old, keyring",
+                "                self._generations = young, old, self._generations[2]",
             ),
             ("kept tokens: the binding", "key = token, binding and sha256(binding).digest()", 'key = token, b""'),
             (
@@ -462,9 +462,9 @@ MUTATIONS = [
             ("kept tokens: one look a second", "self._source.current(int(now))", "self._source.current(now)"),
             ("kept tokens: times", "        self._check_times(now, created, sealed_at, lifetime)", "        pass"),
             ("kept tokens: how many", "if len(young) >= self._half:", "if False:"),
-            ("kept tokens: half of them each", "self._half = most // 2", "self._half = most"),
+            ("kept tokens: half of them each", "self._half = max_tokens // 2", "self._half = max_tokens"),
             ("kept tokens: the used ones stay", "old.get(key) or ", ""),
-            ("kept tokens: large payloads", " and len(payload) <= self._largest:", ":"),
+            ("kept tokens: large payloads", " and len(payload) <= self._max_payload:", ":"),
         ]
     ),
     Mutation("kept tokens: the option", "incoming.py", "if config.token_cache:", "if True:", TOKEN_CACHE),
@@ -853,7 +853,7 @@ MUTATIONS = [
             ),
             ("words of one case are not keys", " or _ONE_CASE.fullmatch(text))", ")"),
             ("white space is not part of a key", "if text != text.strip():", "if False:"),
-            ("one key in a text", "if len(parts) > 1 and all(map(is_key_text, parts)):", "if False:"),
+            ("one key in a text", "if len(parts) > 1 and all(map(looks_like_key, parts)):", "if False:"),
             ("examples are refused", "decoded in _decoded_examples()", "False"),
             ("placeholders are refused", "if _PLACEHOLDER.search(text):", "if False:"),
             ("hashes of words are refused", " or decoded in _hashes_of_words():", ":"),

@@ -98,7 +98,7 @@ def test_rotation_as_commands(tmp_path):
         (["add", path, "--id", "second"], 0, "second is staged"),
         (["promote", path], 1, "may not be on every server yet"),
         (["promote", path, "--reload-interval", "0"], 0, "second is primary"),
-        (["retire", path], 1, "sessions that first sealed may be left"),
+        (["retire", path], 1, "key first: sessions that it sealed may be left"),
         (["retire", path, "--force"], 0, "first is removed"),
         (["list", path], 0, "second"),
     ]
@@ -145,7 +145,7 @@ def test_waits(keyring, clock):
     clock.advance(119)
     status, output, errors = keyring("promote")
     assert (status, output) == (1, "")
-    assert errors.startswith("error: b may not be on every server yet: promote it from 20")
+    assert errors.startswith("error: key b: it may not be on every server yet. Promote it from 20")
     assert errors.endswith("in 1 seconds, or with --force\n")
     assert keyring("promote", "b", "--reload-interval", "119")[0] == 0
     clock.advance(2_591_999)
@@ -164,7 +164,7 @@ def test_force(keyring):
     assert keyring("promote", "c", "--force")[0] == 0
     assert keyring("retire", "a", "--force")[0] == 0
     assert keyring("retire", "c", "--force") == (
-        1, "", "error: c is primary, and nothing would seal without it; 'promote' another one first\n"
+        1, "", "error: key c: it is primary, and nothing would seal without it. 'promote' another key first\n"
     )  # fmt: skip
     assert states(keyring.path) == {"b": "staged", "c": "primary"}
 

@@ -20,7 +20,7 @@ from sealedsession.errors import ConfigError
 from sealedsession.sealing.key_rules import KEY_LIMIT
 from sealedsession.sealing.keyring_file import (
     SIZE_LIMIT,
-    BeingWritten,
+    KeyringBeingWrittenError,
     KeyringFile,
     StoredKey,
     keyring_from_source,
@@ -150,48 +150,48 @@ def test_utc():
         (b"", "empty"),
         (" \n", "empty"),
         ("no JSON", "line 1 column 1"),
-        (document(entry(1))[:-20], "write the whole of it again"),
-        (b'{"version": 1, "keys": ["\xff"]}', "no UTF-8 from byte 25"),
-        ("[" * 100_000, "nested too deep"),
+        (document(entry(1))[:-20], "Write the complete file again"),
+        (b'{"version": 1, "keys": ["\xff"]}', "not UTF-8 at byte 25"),
+        ("[" * 100_000, "nested too deeply"),
         ('{"version": ' + "1" * 5000 + "}", "Exceeds the limit"),
         ('{"version": 1, "version": 1, "keys": []}', "twice"),
         ('{"version": 1, "keys": [{"state": "primary", "state": "staged"}]}', "state is given twice"),
         (document(entry(1)) + " " * SIZE_LIMIT, "larger than 1048576 bytes"),
-        ("[]", "has to be an object"),
-        ("null", "has to be an object"),
-        ("{}", "has no version"),
-        ('{"keys": []}', "has no version"),
-        ('{"version": 1}', "has no keys"),
-        ('{"version": 2, "other": []}', "version has to be 1"),
-        (document(version="1"), "version has to be 1"),
-        (document(version=True), "version has to be 1"),
-        (document(version=1.0), "version has to be 1"),
-        (document(entry(1), comment="ours"), "has 'comment', and known are only version, keys"),
-        (document(keys={}), "keys has to be a list"),
-        (document(), "has 0 primary keys"),
-        (document("k1"), "keys[0] has to be an object"),
-        (document(entry(1), []), "keys[1] has to be an object"),
-        (document(entry(1), entry(2, None)), "keys[1] has no state"),
-        (document(entry(1, validate_key=None)), "keys[0] has no validate_key"),
-        (document(entry(1, secret="x")), "keys[0] has 'secret', and known are only id, state, validate_key"),
-        (document(entry(1, "current")), "state has to be one of staged, primary, fallback"),
-        (document(entry(1, ["primary"])), "state has to be a string"),
-        (document(entry(1, encrypt_key=5)), "encrypt_key has to be a string"),
-        (document(entry(1, encrypt_key=False)), "encrypt_key has to be a string"),
-        (document(entry(1, primary_at=1795262400)), "primary_at has to be a string"),
-        (document(entry(1), entry(2)), "(k1 primary, k2 primary) has 2 primary keys"),
-        (document(entry(1, "staged")), "has 0 primary keys"),
-        (document(entry(1), entry(2, "staged", encrypt_key=None)), "keys with an encrypt_key and keys without"),
-        (document(entry(1), entry(2, "staged", id="k1")), "keys[1] has the id 'k1' of another key"),
+        ("[]", "must be an object"),
+        ("null", "must be an object"),
+        ("{}", "version is missing"),
+        ('{"keys": []}', "version is missing"),
+        ('{"version": 1}', "keys is missing"),
+        ('{"version": 2, "other": []}', "version must be 1"),
+        (document(version="1"), "version must be 1"),
+        (document(version=True), "version must be 1"),
+        (document(version=1.0), "version must be 1"),
+        (document(entry(1), comment="ours"), "unknown member 'comment'. The members are version, keys"),
+        (document(keys={}), "keys must be a list"),
+        (document(), "got 0 primary keys"),
+        (document("k1"), "keys[0]: it must be an object"),
+        (document(entry(1), []), "keys[1]: it must be an object"),
+        (document(entry(1), entry(2, None)), "keys[1]: state is missing"),
+        (document(entry(1, validate_key=None)), "keys[0]: validate_key is missing"),
+        (document(entry(1, secret="x")), "keys[0]: unknown member 'secret'. The members are id, state, validate_key"),
+        (document(entry(1, "current")), "state must be one of staged, primary, fallback"),
+        (document(entry(1, ["primary"])), "state must be a string"),
+        (document(entry(1, encrypt_key=5)), "encrypt_key must be a string"),
+        (document(entry(1, encrypt_key=False)), "encrypt_key must be a string"),
+        (document(entry(1, primary_at=1795262400)), "primary_at must be a string"),
+        (document(entry(1), entry(2)), "(k1 primary, k2 primary): exactly one key"),
+        (document(entry(1, "staged")), "got 0 primary keys"),
+        (document(entry(1), entry(2, "staged", encrypt_key=None)), "some keys have an encrypt_key and some have none"),
+        (document(entry(1), entry(2, "staged", id="k1")), "keys[1]: the id 'k1' is that of another key"),
         (document(entry(1), entry(1, "staged", id="k2")), "one key is given twice"),
         (document(entry(1, encrypt_key=key_text(2))), "one key is given twice"),
-        (document(entry(1, validate_key="")), "'k1': validate_key: 0 characters are too few"),
-        (document(entry(1, encrypt_key="0" * 64)), "'k1': encrypt_key: only 1 different bytes"),
-        (document(entry(1, validate_key=key_text(1) + "\ud800")), "'k1': validate_key: not hexadecimal, base64"),
+        (document(entry(1, validate_key="")), "'k1': validate_key: a key of 32 bytes has at least 43 char"),
+        (document(entry(1, encrypt_key="0" * 64)), "'k1': encrypt_key: it has only 1 different bytes"),
+        (document(entry(1, validate_key=key_text(1) + "\ud800")), "'k1': validate_key: it is not hexadecimal, base64"),
         (document(entry(1, validate_key="env:SESSION_VALIDATE_KEY_OF_THE_SHOP")), "contains the keys themselves"),
         (document(entry(1, validate_key="/run/secrets/session_validate_key_of_the_shop")), "the keys themselves"),
         (document(entry(1, encrypt_key="file:/run/secrets/session_encrypt_key")), "contains the keys themselves"),
-        (document(entry(1, validate_key=key_text(1) * 25)), "'k1': validate_key: more than 1024 characters"),
+        (document(entry(1, validate_key=key_text(1) * 25)), "'k1': validate_key: it is longer than 1024 characters"),
         (document(entry(1, staged_at="2026-11-21T12:00:00Z", fallback_at="2026-11-21T12:00:00Z")), "later state"),
         (document(entry(1), entry(2, "staged", primary_at="2026-11-21T12:00:00Z")), "later state"),
     ],
@@ -204,7 +204,7 @@ def test_refused(content, part):
 @pytest.mark.parametrize("name", ["", "a b", "ä", "a/b", "a\n", "a" * 32, "k\0"])
 def test_bad_id(name):
     """An id is 1 to 31 letters, digits, dots, underscores and hyphens."""
-    assert "keys[0]: an id has to be" in refusal(document(entry(1, id=name)))
+    assert "keys[0]: an id must be" in refusal(document(entry(1, id=name)))
 
 
 def test_longest_id_and_key():
@@ -229,13 +229,15 @@ def test_largest_keyring():
 )  # fmt: skip
 def test_bad_date(date):
     """A date has one spelling, and exists."""
-    assert "'k1': primary_at has to be a time in UTC such as" in refusal(document(entry(1, primary_at=date)))
+    assert "'k1': primary_at must be a time in UTC, such as" in refusal(document(entry(1, primary_at=date)))
 
 
 def test_derived_ids_that_are_equal():
     """An id that is given may not be the one that another key gets."""
     derived = parse(document(entry(1, id=None)), SOURCE)[0].id
-    assert f"the id '{derived}' of another key" in refusal(document(entry(1, id=None), entry(2, "staged", id=derived)))
+    assert f"the id '{derived}' is that of another key" in refusal(
+        document(entry(1, id=None), entry(2, "staged", id=derived))
+    )
 
 
 SECRET = "correct-horse-battery-staple-correct-horse"
@@ -373,7 +375,7 @@ def test_option_env(monkeypatch, reports):
 def test_option_env_without_the_variable(monkeypatch, reports, name):
     """A variable that is not set, or cannot be, is an error that names option and variable."""
     monkeypatch.delenv("SESSION_KEYRING", raising=False)
-    with pytest.raises(ConfigError, match=r"^keyring is 'env:.*not set"):
+    with pytest.raises(ConfigError, match=r"^keyring 'env:.*not set"):
         keyring_from_source(f"env:{name}", reports)
 
 
@@ -389,7 +391,9 @@ def test_broken_variable(monkeypatch, reports, content):
 @pytest.mark.parametrize("source", [SECRET, "", "FILE:x", document(entry(1)), None, 5, SECRET.encode(), [SECRET]])
 def test_option_of_another_form(reports, source):
     """What is neither is an error that names the option and both forms, and does not show what may be a key."""
-    with pytest.raises(ConfigError, match=r"^keyring has to be 'file:PATH' or 'env:NAME'.*keyring init FILE") as caught:
+    with pytest.raises(
+        ConfigError, match=r"^keyring: it must be 'file:PATH' or 'env:NAME'.*keyring init FILE"
+    ) as caught:
         keyring_from_source(source, reports)
     assert "horse" not in str(caught.value)
     assert key_text(2) not in str(caught.value)
@@ -402,7 +406,7 @@ def test_unreadable_at_start(tmp_path, reports):
     os.mkfifo(tmp_path / "pipe")
     causes = {
         "missing": "No such file", ".": "directory", "plain/key": "Not a directory", "circle": "symbolic links",
-        "pipe": "a pipe or a device", "a\0b": "ValueError", "plain": "no JSON",
+        "pipe": "a pipe or a device", "a\0b": "ValueError", "plain": "not a keyring in JSON",
     }  # fmt: skip
     for name, cause in causes.items():
         with pytest.raises(ConfigError) as caught:
@@ -438,7 +442,7 @@ def written_while_read(patched, path):
 def test_changed_while_it_is_read(path, reports, monkeypatch):
     """A file that changes between two looks at the open file is being written, and is refused at start."""
     written_while_read(monkeypatch, path)
-    with pytest.raises(BeingWritten, match="renaming a whole file"):
+    with pytest.raises(KeyringBeingWrittenError, match="renaming a complete file"):
         KeyringFile(str(path), reports)
 
 
@@ -518,7 +522,7 @@ def test_written_in_place(path, reports):
         file.flush()
         assert [keyring.current(second) for second in (2, 3, 4)] == [old] * 3
         (problem,) = reports.take()
-        assert "no JSON keyring" in problem
+        assert "not a keyring in JSON" in problem
         file.write(whole[50:])
     assert primary(keyring.current(5)) == 2
     assert reports.take() == [None]
@@ -543,7 +547,7 @@ def test_distinct_problems(path, reports):
         write(path, content)
         assert primary(keyring.current(second)) == 1
         keyring.current(second + 100)
-    found = [problem and problem.rpartition(" ")[0].partition(": ")[0] for problem in reports.take()]
+    found = reports.take()
     assert len(found) == 4
     assert found[2] is None
     assert found[0] == found[3] != found[1]
@@ -610,7 +614,7 @@ def test_kind_changes(tmp_path, reports, encrypted):
     write(path, document(entry(2, **encrypt_keys[1])))
     assert [primary(keyring.current(second)) for second in (1, 2)] == [1, 1]
     (problem,) = reports.take()
-    assert "restart" in problem
+    assert "Restart" in problem
     write(path, document(entry(3, **encrypt_keys[0])))
     assert primary(keyring.current(3)) == 3
 

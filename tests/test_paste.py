@@ -138,7 +138,7 @@ def test_coercion(load, line, option, value):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ("encrypt_key = none", "validate_key is missing"),
+        ("encrypt_key = none", "validate_key: the key is missing"),
         (FILES + "idle_timeuot = 5", r"unknown option 'idle_timeuot'; did you mean idle_timeout\?"),
         (FILES + "session.colour = red", r"unknown option 'session\.colour'; there are"),
         (FILES + "session.secret_key = x", r"unknown option 'session\.secret_key'; did you mean validate_key and"),
@@ -151,7 +151,7 @@ def test_coercion(load, line, option, value):
         (FILES + "leeway = 5\nsession.leeway = 6", "'leeway' is given twice"),
         ("validate_key = file:%(here)s/absent.key", r"absent\.key.* cannot be read"),
         ("validate_key = env:SESSION_TEST_ABSENT", "'SESSION_TEST_ABSENT' is not set"),
-        ("validate_key = short", "validate_key: 5 characters are too few"),
+        ("validate_key = short", "validate_key: a key of 32 bytes has at least 43 characters, got 5"),
     ],
 )
 def test_mistakes(load, lines, message):
@@ -176,9 +176,9 @@ def test_a_mistake_in_a_file_that_cannot_be_read(tmp_path, content):
     path = tmp_path / "app.ini"
     if content is not None:
         path.write_bytes(content.encode("latin-1"))
-    with pytest.raises(ConfigError, match=r"validate_key is missing"):
+    with pytest.raises(ConfigError, match=r"validate_key: the key is missing"):
         filter_factory({"__file__": str(path)}, leeway="5")
-    with pytest.raises(ConfigError, match=r"^validate_key is missing"):
+    with pytest.raises(ConfigError, match=r"^validate_key: the key is missing"):
         filter_factory({}, leeway="5")
 
 

@@ -16,7 +16,7 @@ from sealedsession.errors import ConfigError
 from sealedsession.sealing import rotation
 from sealedsession.sealing.keyring_file import StoredKey, parse, render
 from sealedsession.sealing.keys import KeyPair
-from sealedsession.sealing.rotation import ABSOLUTE_TIMEOUT, RELOAD_INTERVAL, RotationRefused
+from sealedsession.sealing.rotation import ABSOLUTE_TIMEOUT, RELOAD_INTERVAL, RotationRefusedError
 
 NOON = 1_795_262_400  # 2026-11-21T12:00:00Z
 
@@ -90,7 +90,7 @@ def test_add_makes_keys_until_the_id_is_free():
 @pytest.mark.parametrize("name", ["old", "", "a b", "a" * 65])
 def test_add_under_a_bad_id(name):
     """An id that is taken, or none, is refused."""
-    with pytest.raises(ConfigError, match=r"already|an id has to be"):
+    with pytest.raises(ConfigError, match=r"the id of another key|an id must be"):
         rotation.add([stored("old")], name, NOON, texts())
 
 
@@ -117,7 +117,9 @@ def test_promote():
 def test_promote_too_early(age, interval):
     """Before every server has the key it is refused, and the error says why, from when on, and what overrides it."""
     ring = [stored("old"), stored("new", "staged", staged_at=NOON - age)]
-    with pytest.raises(RotationRefused, match=r"may not be on every server.* in 1 seconds, or with --force") as caught:
+    with pytest.raises(
+        RotationRefusedError, match=r"may not be on every server.* in 1 seconds, or with --force"
+    ) as caught:
         rotation.promote(ring, None, NOON, interval, force=False)
     assert "from 2026-11-21T12:00:01Z on" in str(caught.value)
     assert states(rotation.promote(ring, None, NOON, interval, force=True)[0])["new"] == "primary"
@@ -128,9 +130,9 @@ def test_default_intervals():
     """By default a key is staged for two minutes, and a fallback for thirty days."""
     assert (RELOAD_INTERVAL, ABSOLUTE_TIMEOUT) == (120, 2_592_000)
     ring = [stored("old"), stored("new", "staged", staged_at=NOON - 119), stored("last", "fallback", fallback_at=NOON)]
-    with pytest.raises(RotationRefused):
+    with pytest.raises(RotationRefusedError):
         rotation.promote(ring, None, NOON, force=False)
-    with pytest.raises(RotationRefused):
+    with pytest.raises(RotationRefusedError):
         rotation.retire(ring, None, NOON + 2_591_999, force=False)
     assert states(rotation.retire(ring, None, NOON + 2_592_000, force=False)[0]) == {"old": "primary", "new": "staged"}
 
@@ -139,7 +141,7 @@ def test_default_intervals():
 def test_promote_at_an_unknown_age(staged_at, found):
     """A date that is missing or in the future tells no age: refused unless forced, however short the wait."""
     ring = [stored("old"), stored("new", "staged", staged_at=staged_at)]
-    with pytest.raises(RotationRefused, match=found) as caught:
+    with pytest.raises(RotationRefusedError, match=found) as caught:
         rotation.promote(ring, None, NOON, 0, force=False)
     assert "--force" in str(caught.value)
     assert states(rotation.promote(ring, None, NOON, 0, force=True)[0]) == {"old": "fallback", "new": "primary"}
@@ -148,7 +150,7 @@ def test_promote_at_an_unknown_age(staged_at, found):
 def test_promote_one_of_several():
     """With several staged keys the id is needed, and the one of that id is promoted."""
     ring = [stored("old"), stored("a", "staged", staged_at=0), stored("b", "staged", staged_at=0)]
-    with pytest.raises(ConfigError, match=r"2 staged keys: name the one.*a \(staged\), b \(staged\)"):
+    with pytest.raises(ConfigError, match=r"2 staged keys. Name the key.*a \(staged\), b \(staged\)"):
         rotation.promote(ring, None, NOON, force=True)
     keys, _ = rotation.promote(ring, "b", NOON, force=False)
     assert states(keys) == {"old": "fallback", "a": "staged", "b": "primary"}
@@ -156,7 +158,7 @@ def test_promote_one_of_several():
 
 @pytest.mark.parametrize(
     ("name", "part"),
-    [(None, "no staged key to promote"), ("old", "old is primary"), ("x", "of that id")],
+    [(None, "no staged key to promote"), ("old", "key old: it is primary"), ("x", "of this id")],
 )
 def test_promote_what_is_not_staged(name, part):
     """The primary key cannot be promoted, and by itself only a staged one is, forced or not."""
@@ -174,7 +176,7 @@ def test_promotion_taken_back():
     assert states(back) == {"old": "primary", "new": "fallback"}
     assert (back[0].primary_at, back[0].fallback_at, back[1].fallback_at) == (NOON + 1, None, NOON + 1)
     assert "'retire' new" in sentence
-    with pytest.raises(RotationRefused, match="sessions that new sealed may be left"):
+    with pytest.raises(RotationRefusedError, match="key new: sessions that it sealed may be left"):
         rotation.retire(back, "new", NOON + ABSOLUTE_TIMEOUT, force=False)
     assert states(rotation.retire(back, "new", NOON + 1 + ABSOLUTE_TIMEOUT, force=False)[0]) == {"old": "primary"}
     assert states(rotation.promote(back, "new", NOON + 2, force=False)[0]) == {"old": "fallback", "new": "primary"}
@@ -183,7 +185,9 @@ def test_promotion_taken_back():
 def test_promote_a_fallback_of_unknown_age():
     """A fallback that no promotion has made may not be on every server."""
     ring = [stored("old"), stored("last", "fallback")]
-    with pytest.raises(RotationRefused, match=r"last may not be on every server yet.*fallback_at is missing"):
+    with pytest.raises(
+        RotationRefusedError, match=r"key last: it may not be on every server yet.*fallback_at is missing"
+    ):
         rotation.promote(ring, "last", NOON, force=False)
     assert states(rotation.promote(ring, "last", NOON, force=True)[0]) == {"old": "fallback", "last": "primary"}
 
@@ -194,7 +198,9 @@ def test_promote_a_fallback_of_unknown_age():
 def test_retire_too_early():
     """While its sessions may live a fallback stays, and the error says why, from when on, and what overrides it."""
     ring = [stored("new"), stored("old", "fallback", fallback_at=NOON)]
-    with pytest.raises(RotationRefused, match=r"sessions that old sealed.* in 59 seconds, or with --force") as caught:
+    with pytest.raises(
+        RotationRefusedError, match=r"key old: sessions that it sealed.* in 59 seconds, or with --force"
+    ) as caught:
         rotation.retire(ring, None, NOON + 1, 60, force=False)
     assert "from 2026-11-21T12:01:00Z on" in str(caught.value)
     assert states(rotation.retire(ring, "old", NOON + 1, 60, force=True)[0]) == {"new": "primary"}
@@ -207,7 +213,7 @@ def test_retire_too_early():
 def test_retire_at_an_unknown_age(fallback_at, found):
     """A date that is missing or in the future tells no age: refused unless forced."""
     ring = [stored("new"), stored("old", "fallback", fallback_at=fallback_at)]
-    with pytest.raises(RotationRefused, match=found):
+    with pytest.raises(RotationRefusedError, match=found):
         rotation.retire(ring, None, NOON, 0, force=False)
     assert states(rotation.retire(ring, None, NOON, 0, force=True)[0]) == {"new": "primary"}
 
@@ -231,22 +237,22 @@ def test_retire_the_primary_key():
 def test_retire_one_of_several():
     """With several fallbacks the id is needed."""
     ring = [stored("new"), stored("a", "fallback", fallback_at=0), stored("b", "fallback", fallback_at=0)]
-    with pytest.raises(ConfigError, match="2 fallback keys: name the one to retire"):
+    with pytest.raises(ConfigError, match="2 fallback keys"):
         rotation.retire(ring, None, NOON, force=True)
     assert states(rotation.retire(ring, "a", NOON, force=False)[0]) == {"new": "primary", "b": "fallback"}
 
 
-def test_outlook():
-    """What may be done with a key depends on its state, and is what the steps allow."""
+def test_next_step():
+    """The next step for a key depends on its state, and is the step that is allowed then."""
     cases = {
         stored("a"): "seals; to replace it, add and promote another",
         stored("b", "staged", staged_at=NOON - 60): "promote now",
         stored("c", "staged", staged_at=NOON - 50): "promote from 2026-11-21T12:00:10Z on, in 10 seconds",
         stored("d", "fallback", fallback_at=NOON - 600): "retire now",
         stored("e", "fallback", fallback_at=NOON - 599): "retire from 2026-11-21T12:00:01Z on, in 1 seconds",
-        stored("f", "fallback"): "retire when you know that it is time (fallback_at is missing)",
+        stored("f", "fallback"): "retire when you know that it is safe (fallback_at is missing)",
     }
-    assert {key: rotation.outlook(key, NOON, 60, 600) for key in cases} == cases
+    assert {key: rotation.next_step(key, NOON, 60, 600) for key in cases} == cases
 
 
 # ---------------------------------------------------------------------------------------------------------- the file
@@ -393,7 +399,9 @@ def test_failing_write(path, monkeypatch):
 
     before = path.read_bytes()
     monkeypatch.setattr("sealedsession.sealing.rotation.os.fsync", full)
-    with pytest.raises(ConfigError, match=r"keys.json' cannot be written: No space left on device; see"):
+    with pytest.raises(
+        ConfigError, match=r"keys.json': the file cannot be written: No space left on device. Check that"
+    ):
         rotation.edit(str(path), add("new"))
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == [path.name]
@@ -407,14 +415,16 @@ def test_not_permitted(path, monkeypatch, number):
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr("sealedsession.sealing.rotation.os.open", refuse)
-    with pytest.raises(ConfigError, match=rf"cannot be written: {os.strerror(number)}; run this as its owner$"):
+    with pytest.raises(
+        ConfigError, match=rf"cannot be written: {os.strerror(number)}. Run this as the owner of the file$"
+    ):
         rotation.edit(str(path), add("new"))
 
 
 def test_broken_file(path):
     """A file that is broken or missing is refused, and is not changed."""
     path.write_text("{}")
-    with pytest.raises(ConfigError, match="has no version"):
+    with pytest.raises(ConfigError, match="version is missing"):
         rotation.edit(str(path), add("new"))
     assert path.read_text() == "{}"
     with pytest.raises(ConfigError, match=r"cannot be read: No such file"):
@@ -424,10 +434,10 @@ def test_broken_file(path):
 @pytest.mark.parametrize(
     ("error", "cure"),
     [
-        (FileNotFoundError(2, "No such file or directory"), "make its directory first"),
-        (NotADirectoryError(20, "Not a directory"), "make its directory first"),
-        (PermissionError(13, "Permission denied"), "run this as its owner"),
-        (OSError(28, "No space left on device"), "see that a file can be made in its directory"),
+        (FileNotFoundError(2, "No such file or directory"), "Make its directory first"),
+        (NotADirectoryError(20, "Not a directory"), "Make its directory first"),
+        (PermissionError(13, "Permission denied"), "Run this as the owner of the file"),
+        (OSError(28, "No space left on device"), "Check that a file can be made in its directory"),
     ],
 )
 def test_a_file_that_cannot_be_written(path, monkeypatch, error, cure):
@@ -437,14 +447,14 @@ def test_a_file_that_cannot_be_written(path, monkeypatch, error, cure):
         raise error
 
     monkeypatch.setattr("sealedsession.sealing.rotation.tempfile.mkstemp", refuse)
-    with pytest.raises(ConfigError, match=rf"keys.json' cannot be written: {error.strerror}; {cure}$"):
+    with pytest.raises(ConfigError, match=rf"keys.json': the file cannot be written: {error.strerror}. {cure}$"):
         rotation.edit(str(path), add("new"))
 
 
 def test_a_directory_that_does_not_exist(path):
     """A new file in a directory that is not there is refused, with the cure."""
     for directory, cause in (("missing", "No such file"), ("keys.json", "Not a directory")):
-        with pytest.raises(ConfigError, match=rf"cannot be written: {cause}.*; make its directory first"):
+        with pytest.raises(ConfigError, match=rf"cannot be written: {cause}.* Make its directory first"):
             rotation.create(str(path.parent / directory / "new.json"), [stored("new")])
 
 

@@ -72,7 +72,7 @@ def outcome(unseal, token, binding=b""):
 
 def kept_by(cache):
     """How many tokens a cache keeps."""
-    young, old, _ = cache._kept
+    young, old, _ = cache._generations
     return len(young) + len(old)
 
 
@@ -263,7 +263,7 @@ def test_a_new_keyring():
 
 def test_a_keyring_that_changes_between_two_questions():
     """The sealer may know a newer keyring than the cache, which asked before it: what is retired opens nothing."""
-    keyrings = [OLD]  # the sealer's first question
+    keyrings = [OLD, OLD]  # for the sealer and the cache, when they are made
 
     class Changing(Source):
         def current(self, second):
