@@ -171,7 +171,7 @@ def test_samesite_none_needs_secure(samesite):
 
 def test_partitioned_needs_secure():
     """Partitioned without Secure is refused."""
-    assert "partitioned=True needs secure=True" in refusal(partitioned=True, secure=False)
+    assert "partitioned=True: it needs secure=True" in refusal(partitioned=True, secure=False)
 
 
 @pytest.mark.parametrize("samesite", ["Lax", "Strict"])
@@ -349,12 +349,12 @@ def test_not_loopback(host):
 def test_options_of_another_type(options):
     """An option of another type is a ConfigError that names it."""
     [option] = options
-    with pytest.raises(ConfigError, match=f"{option} cannot be a"):
+    with pytest.raises(ConfigError, match=f"^{option}: it must be"):
         CookiePolicy(**options)
 
 
 def test_a_name_that_leaves_no_room():
     """A name of more than 256 bytes is refused: it counts towards what a browser keeps."""
     assert CookiePolicy(name="a" * 256).name == "a" * 256
-    with pytest.raises(ConfigError, match="257 bytes"):
+    with pytest.raises(ConfigError, match="got 257"):
         CookiePolicy(name="a" * 257)

@@ -1043,7 +1043,7 @@ def test_the_options_have_the_defaults_of_sessions():
         ({"encrypt_key": None}, "encrypt_key is missing: these tokens are always encrypted"),
         ({"name": None}, "name has to be str, and a NoneType was given"),
         ({"name": ["session"]}, "name has to be str, and a list was given"),
-        ({"name": "a b"}, "name='a b' is no cookie name"),
+        ({"name": "a b"}, "name='a b': it is not a cookie's name"),
         ({"max_size": 255}, "max_size has to be an int of characters, 256 to 65536"),
         ({"max_size": 65_537}, "max_size has to be an int of characters, 256 to 65536"),
         ({"max_size": True}, "max_size has to be an int"),
