@@ -2,7 +2,8 @@
 
 Rules, from RFC 6265bis (draft-ietf-httpbis-rfc6265bis) and CHIPS. Rules 1 to 3 are checked at start:
 
-1. Name and value have at most 4096 bytes together, an attribute's value at most 1024 (5.7). Max-Age is at most 400 days.
+1. Name and value have at most 4096 bytes together, and an attribute's value at most 1024 (5.7). Max-Age is at most 400
+   days.
 2. Browsers enforce the prefixes __Secure-, __Host-, __Http- and __Host-Http-, in upper and lower case.
 3. SameSite is always set. SameSite=None and Partitioned need Secure.
 4. A cookie is deleted by the name, path, domain and Partitioned with which it was set.
@@ -102,8 +103,8 @@ class CookiePolicy:
         prefix = str(self.name).lower()
         if prefix.startswith(("__secure-", "__host-", "__http-")) and not self.secure:
             raise ConfigError(
-                f"name={self.name!r}: this prefix needs secure=True (RFC 6265bis, 4.1.3). Otherwise browsers drop the "
-                "cookie: set secure=True, or leave out name"
+                f"name={self.name!r}: this prefix needs secure=True (RFC 6265bis, 4.1.3). Otherwise browsers drop "
+                "the cookie: set secure=True, or leave out name"
             )
         if prefix.startswith("__host-") and (self.domain is not None or self.path != "/"):
             raise ConfigError(
@@ -112,8 +113,8 @@ class CookiePolicy:
             )
         if prefix.startswith(("__http-", "__host-http-")) and not self.httponly:
             raise ConfigError(
-                f"name={self.name!r}: this prefix needs httponly=True (RFC 6265bis, 4.1.3). Otherwise browsers drop the "
-                "cookie: set httponly=True, or leave out name"
+                f"name={self.name!r}: this prefix needs httponly=True (RFC 6265bis, 4.1.3). Otherwise browsers drop "
+                "the cookie: set httponly=True, or leave out name"
             )
         if self.samesite == "None" and not self.secure:
             raise ConfigError(
@@ -122,13 +123,13 @@ class CookiePolicy:
             )
         if self.partitioned and not self.secure:
             raise ConfigError(
-                "partitioned=True: it needs secure=True (CHIPS). Otherwise browsers drop the cookie: set secure=True, or "
-                "leave out partitioned"
+                "partitioned=True: it needs secure=True (CHIPS). Otherwise browsers drop the cookie: set secure=True, "
+                "or leave out partitioned"
             )
         if self.partitioned and self.samesite != "None":
             warnings.warn(
-                f"partitioned=True: a partitioned cookie is for embedded pages, which get it only with samesite='None', "
-                f"got samesite={self.samesite!r}. Set samesite='None', or leave out partitioned",
+                "partitioned=True: a partitioned cookie is for embedded pages, which get it only with samesite='None', got "
+                f"samesite={self.samesite!r}. Set samesite='None', or leave out partitioned",
                 stacklevel=2,
             )
 

@@ -1034,7 +1034,7 @@ def test_sqlite_missing_directory(tmp_path):
     """A directory that does not exist is refused at start, by name, with the cure: also where the option names it."""
     path = tmp_path / "missing" / "revoked.db"
     for make in (lambda: SQLiteStore(path), lambda: store_from_url(f"sqlite:{path}")):
-        with pytest.raises(ConfigError, match=r"^revocation .*revoked\.db'.*missing' does not exist: make it"):
+        with pytest.raises(ConfigError, match=r"^revocation .*revoked\.db'.*missing' does not exist. Make it"):
             make()
 
 
@@ -1052,7 +1052,7 @@ def test_sqlite_directory_that_goes(tmp_path, call):
 
 def test_sqlite_directory_as_path(tmp_path):
     """A path that is a directory's is refused at start."""
-    with pytest.raises(ConfigError, match=r"^revocation .*that is no file"):
+    with pytest.raises(ConfigError, match=r"^revocation store .*it is not a file"):
         SQLiteStore(tmp_path)
 
 
@@ -1082,7 +1082,7 @@ def test_sqlite_read_only(call, existing):
         for mode in (0o555, 0o777) if existing else (0o555,):
             directory.chmod(mode)
             found = path if mode == 0o777 else directory
-            with without_root(), pytest.raises(ConfigError, match=f"'{found}' cannot be written: make the file and"):
+            with without_root(), pytest.raises(ConfigError, match=f"'{found}' cannot be written. Make the file and"):
                 SQLiteStore(path)
         directory.chmod(0o777)
         path.chmod(0o666) if existing else None
@@ -1610,7 +1610,7 @@ def test_redis_that_is_slow_at_every_step(call, request):
         with fails(within=6 * 2) as caught:
             call(store, "find", [KEY])
     if request.node.callspec.params["call"] == "async":  # where a busy machine ends it sooner, and never later
-        assert "none to MGET" not in str(caught.value)
+        assert "that of MGET" not in str(caught.value)
 
 
 def test_redis_after_fork(redis_url):
@@ -1634,7 +1634,7 @@ def test_redis_connections_end_with_their_loop(own_redis):
         return len(client.client_list())
 
     assert [asyncio.run(work()) > 1 for _ in range(3)] == [True] * 3
-    assert len(store._of_loops) == 1
+    assert len(store._loop_clients) == 1
     assert count_settles(client) == 1
 
 
