@@ -128,8 +128,8 @@ class CookiePolicy:
             )
         if self.partitioned and self.samesite != "None":
             warnings.warn(
-                "partitioned=True: a partitioned cookie is for embedded pages, which get it only with samesite='None', got "
-                f"samesite={self.samesite!r}. Set samesite='None', or leave out partitioned",
+                "partitioned=True: a partitioned cookie is for embedded pages, which get it only with samesite='None', "
+                f"and samesite is {self.samesite!r}. Set samesite='None', or leave out partitioned",
                 stacklevel=2,
             )
 

@@ -110,8 +110,8 @@ class RedisStore(RevocationStore):
             given = {*redis.connection.parse_url(url), *(client_options or {})}
         except ValueError:  # the cause is dropped: it contains a part of a password with a "/"
             raise ConfigError(
-                "url: it must begin with redis://, rediss:// or unix://, and be percent-encoded. Write '/', '#' and '@' "
-                "in credentials as %2F, %23 and %40"
+                "url: it must begin with redis://, rediss:// or unix://, and be percent-encoded. In credentials, "
+                "write '/', '#' and '@' as %2F, %23 and %40"
             ) from None
         if reserved := sorted(given & RESERVED):
             raise ConfigError(

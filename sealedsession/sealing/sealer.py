@@ -318,7 +318,7 @@ def _explain_unverified(keys: _Keys, envelope: bytes) -> UnsealError:
         return UnsealError("bad_signature", "the token was tampered with, or made for another purpose")
     if head[:1] in (SEALED, SIGNED):
         kind = "sealed" if head[:1] == SEALED else "signed only"
-        return UnsealError("unknown_key", f"the token is {kind}, by the key {head[1:].hex()}, which is not configured")
+        return UnsealError("unknown_key", f"the token is {kind}, with key {head[1:].hex()}, which is not configured")
     return UnsealError("malformed", f"the token has an unknown version, {head[0]}")
 
 
