@@ -19,6 +19,7 @@ import warnings
 from dataclasses import dataclass, fields
 from itertools import islice
 from types import NoneType
+from typing import Any
 
 from sealedsession.errors import ConfigError, got
 
@@ -62,10 +63,11 @@ class CookiePolicy:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            kinds = typing.get_args(field.type) or (field.type,)
-            if type(getattr(self, field.name)) not in kinds:
+            value = getattr(self, field.name)
+            kinds: tuple[Any, ...] = typing.get_args(field.type) or (field.type,)
+            if type(value) not in kinds:
                 expected = " or ".join("None" if kind is NoneType else kind.__name__ for kind in kinds)
-                raise ConfigError(f"{field.name}: it must be {expected}{got(getattr(self, field.name))}")
+                raise ConfigError(f"{field.name}: it must be {expected}{got(value)}")
         if self.name is None:
             host_only = self.secure and self.domain is None and self.path == "/"
             object.__setattr__(self, "name", "__Host-session" if host_only else "session")
