@@ -27,7 +27,9 @@ from sealedsession.sealing.keys import UNSET, KeyPair, Keyring, State, warn_if_w
 
 SIZE_LIMIT = 1 << 20  # bytes: enough for thousands of keys, and a wrong path does not fill the memory
 STATES: tuple[State, ...] = ("staged", "primary", "fallback")  # in the order in which a key has them
-MEMBERS = ("id", "state", "validate_key", "encrypt_key", *(f"{state}_at" for state in STATES))
+DATES = tuple(f"{state}_at" for state in STATES)
+MEMBERS = ("id", "state", "validate_key", "encrypt_key", *DATES)
+Report = Callable[[Exception | None], object]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _KEY_ADVICE = f"{KEYGEN}. A keyring contains the keys themselves, and no 'env:' or 'file:'"
 _INIT_ADVICE = "Make a file of keys with: python -m sealedsession keyring init FILE"
@@ -60,17 +62,18 @@ class StoredKey:
 def parse(content: bytes | str, source: str) -> list[StoredKey]:
     """Parse a keyring.
 
+    :param content: the JSON, in UTF-8 or as str.
     :param source: the option or path of the keyring, for errors.
     :raises ConfigError: if the content does not follow the schema, or a key is refused.
     """
-    document = _decode(content, source)
+    document = _parse_json(content, source)
     version = document.get("version", 1) if isinstance(document, dict) else 1
     if type(version) is not int or version != 1:
         raise ConfigError(f"{source}: version must be 1. This release reads no other version")
     entries = _check_members(source, document, ("version", "keys"), required=("version", "keys"))["keys"]
     if not isinstance(entries, list):
         raise ConfigError(f"{source}: keys must be a list of objects{got(entries)}")
-    keys = [_stored_key(f"{source}, keys[{index}]", entry) for index, entry in enumerate(entries)]
+    keys = [_parse_key(f"{source}, keys[{index}]", entry) for index, entry in enumerate(entries)]
     for index, name in enumerate(ids := [key.id for key in keys]):
         if name in ids[:index]:
             raise ConfigError(f"{source}, keys[{index}]: the id {name!r} is that of another key. Give it another id")
@@ -114,6 +117,7 @@ class KeyringBeingWrittenError(ConfigError):
 def read_file(path: str, source: str) -> tuple[bytes, os.stat_result]:
     """Read the file of a keyring.
 
+    :param path: the file.
     :param source: the option or path of the keyring, for errors.
     :returns: the content, cut after `SIZE_LIMIT` + 1 bytes, and the status of the file.
     :raises ConfigError: if the file cannot be read, or is a directory, a pipe or a device.
@@ -141,28 +145,20 @@ class KeyringFile:
     """A keyring that is read again when its file changes.
 
     :param path: the file. Symbolic links are resolved on every check, because Kubernetes swaps them.
-    :param report: a function that is called with an error, once, when the file becomes invalid or unreadable. It is
-        called with None when the keys change, and when the file is valid again.
+    :param report: a function. It is called once with the error when the file becomes invalid or unreadable, and with
+        None when the keys change or the file is valid again.
     :raises ConfigError: if the file cannot be read now, or is not a keyring.
     """
 
     __slots__ = (
-        "_checked",
-        "_checking",
-        "_fingerprint",
-        "_keyring",
-        "_path",
-        "_problem",
-        "_report",
-        "_source",
-        "_warned",
-    )
+        "_checked", "_checking", "_fingerprint", "_keyring", "_path", "_problem", "_report", "_source", "_warned",
+    )  # fmt: skip
 
-    def __init__(self, path: str, report: Callable[[Exception | None], object]) -> None:
+    def __init__(self, path: str, report: Report) -> None:
         self._source = f"keyring {'file:' + path!r}"
         self._path = os.path.abspath(path)  # the working directory may change
         self._report = report
-        # A mark of the check that runs, by process id: the check of another thread does not go on in a forked child.
+        # Marks the running check, by process id: in a forked child, the check of another thread never ends.
         self._checking: dict[int, object] = {}
         self._warned = False
         self._problem: str | None = None
@@ -172,8 +168,8 @@ class KeyringFile:
     def current(self, second: int) -> Keyring:
         """Return the current keyring: the same object until the keys change.
 
-        :param second: the current time, in whole seconds since 1970. The file is checked if this is another second than
-            at the last check, also after a clock was set back.
+        :param second: the current time, in whole seconds since 1970. The file is checked unless the last check was in
+            this second.
         """
         if second != self._checked and self._checking.setdefault(os.getpid(), me := object()) is me:
             try:
@@ -191,8 +187,8 @@ class KeyringFile:
             keyring, fingerprint = self._read()
             if (keyring.pairs[0].encrypt is None) != (self._keyring.pairs[0].encrypt is None):
                 raise ConfigError(
-                    f"{self._source}: the keys have changed between encrypted and signed only. Restart every process, "
-                    "or restore the previous keys"
+                    f"{self._source}: encrypt_key was added to the keys, or removed from them. Restart every process "
+                    "to use these keys, or restore the previous ones"
                 )
         except KeyringBeingWrittenError:
             return
@@ -218,14 +214,14 @@ class KeyringFile:
         return keyring, _take_fingerprint(status)
 
 
-def keyring_from_source(source: object, report: Callable[[Exception | None], object]) -> Keyring | KeyringFile:
+def keyring_from_source(source: object, report: Report) -> Keyring | KeyringFile:
     """Load the keyring that the option ``keyring`` names.
 
     :param source: ``file:PATH``, a file that is read again when it changes; or ``env:NAME``, an environment variable
-        that contains JSON and is read once.
+        that contains the JSON and is read once.
     :param report: see `KeyringFile`.
-    :raises ConfigError: if the source has another form, is missing or contains no keyring. An error does not show a
-        source of another form, because it may be a key.
+    :raises ConfigError: if the source is missing, contains no keyring or has another form. In the last case the error
+        does not show the source, because it may be a key.
     """
     if isinstance(source, str) and source.startswith("file:"):
         return KeyringFile(source[5:], report)
@@ -247,7 +243,7 @@ def _take_fingerprint(status: os.stat_result) -> tuple[int, ...]:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-def _decode(content: bytes | str, source: str) -> object:
+def _parse_json(content: bytes | str, source: str) -> object:
     if len(content) > SIZE_LIMIT:
         raise ConfigError(
             f"{source}: it is larger than {SIZE_LIMIT} bytes, the limit for a keyring. Give the path of a keyring"
@@ -255,7 +251,7 @@ def _decode(content: bytes | str, source: str) -> object:
     if not content.strip():
         raise ConfigError(f"{source}: it is empty. {_INIT_ADVICE}")
     try:
-        return json.loads(content if isinstance(content, str) else content.decode(), object_pairs_hook=_object)
+        return json.loads(content if isinstance(content, str) else content.decode(), object_pairs_hook=_make_object)
     except UnicodeDecodeError as error:
         problem = f"not UTF-8 at byte {error.start}"
     except RecursionError:
@@ -265,7 +261,7 @@ def _decode(content: bytes | str, source: str) -> object:
     raise ConfigError(f"{source}: it is not a keyring in JSON: {problem}. Write the complete file again")
 
 
-def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def _make_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members: dict[str, object] = {}
     for name, value in pairs:
         if name in members:
@@ -287,7 +283,7 @@ def _check_members(where: str, value: object, known: Sequence[str], required: Se
     return value
 
 
-def _stored_key(where: str, entry: object) -> StoredKey:
+def _parse_key(where: str, entry: object) -> StoredKey:
     members = _check_members(where, entry, MEMBERS, ("state", "validate_key"))
     values = {name: value for name, value in members.items() if isinstance(value, str)}
     for name, value in members.items():
@@ -296,10 +292,10 @@ def _stored_key(where: str, entry: object) -> StoredKey:
     if "id" in values:
         where += f" with the id {check_id(where, values['id'])!r}"
     validate = check_text(f"{where}: validate_key", values["validate_key"], _KEY_ADVICE)
-    encrypt = (
-        check_text(f"{where}: encrypt_key", values["encrypt_key"], _KEY_ADVICE) if "encrypt_key" in values else None
-    )
-    dates = [_parse_date(f"{where}: {name}", values[name]) if name in values else None for name in MEMBERS[4:]]
+    encrypt = None
+    if "encrypt_key" in values:
+        encrypt = check_text(f"{where}: encrypt_key", values["encrypt_key"], _KEY_ADVICE)
+    dates = [_parse_date(f"{where}: {name}", values[name]) if name in values else None for name in DATES]
     pair = KeyPair(validate, encrypt, _check_state(where, values))
     return StoredKey(values.get("id") or pair.key_id.hex(), pair, *dates)
 
@@ -325,9 +321,7 @@ def _parse_date(where: str, text: str) -> int:
     raise ConfigError(f"{where} must be a time in UTC, such as 2026-11-21T12:00:00Z")
 
 
-def find_keys(
-    validate_key: Any, encrypt_key: Any, keyring: str | None, report: Callable[[Exception | None], object]
-) -> Keyring | KeyringFile:
+def find_keys(validate_key: Any, encrypt_key: Any, keyring: str | None, report: Report) -> Keyring | KeyringFile:
     """Load the keys that the options name. Log a warning if ``encrypt_key`` is missing.
 
     :param validate_key: the option of this name, or a `Keyring` that was made of both options before.

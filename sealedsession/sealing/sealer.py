@@ -18,12 +18,13 @@ since 1970. Numbers in parentheses are widths in bytes::
 
 Rules:
 
-1. The order of the checks never changes: length, alphabet, head and key id, MAC in constant time, decrypt, flags and
-   lengths, times, inflate. Nothing is decrypted or parsed before the MAC has verified.
-2. The whole plaintext has passed the MAC. An inconsistency in it is a bug of this package or the work of a stolen key.
-   Its reason is ``forbidden_value``.
-3. A sealed token is never treated as signed only, or the other way round: the first byte is part of the key's head.
-4. All parts are read whatever the options are. Inflating stops at `INFLATED_MAX` bytes.
+1. `Sealer.unseal` always works in this order: length, alphabet, head and key id, MAC in constant time, decryption,
+   flags and lengths, times, inflation. It decrypts and parses nothing before the MAC has verified.
+2. Every plaintext has passed the MAC. An inconsistency in it is therefore a bug of this package or the work of a stolen
+   key. The reason is ``forbidden_value``.
+3. A signed-only token is never accepted in place of a sealed one, or the other way round: the first byte is compared
+   along with the key id.
+4. Every optional part is read, whatever the options of the sealer are. Inflation stops at `INFLATED_MAX` bytes.
 """
 
 import math
@@ -51,18 +52,18 @@ DEFLATED, LIFETIME, SID, PADDED, _RESERVED = 4, 8, 16, 32, 0xC0  # flags, bits 2
 
 TIMES = struct.Struct(">BII")  # flags, created, sealed_at
 U32 = struct.Struct(">I")
-SID_BYTES = 16  # OWASP ASVS 5.0, 7.2.3, requires 128 bits of session tokens; this id alone gives no access
+SID_BYTES = 16  # OWASP ASVS 5.0, 7.2.3, requires 128 bits of session tokens; knowing this id gives no access
 INFLATED_MAX = 64 * 1024  # bytes; no serializer accepts a larger payload
 
 _HEAD, _NONCE, _TAG = 3, 16, 32  # bytes; the head is the first byte and the key id
 _NO_BINDING = U32.pack(0)
-# Slices of the envelope, and of a plaintext whose only optional part is the sid. Made once, for speed.
+# Slices of an envelope, and of a plaintext without optional parts except for the sid. Made once, for speed.
 _HEAD_PART, _UNTAGGED_PART, _TAG_PART = slice(_HEAD), slice(-_TAG), slice(-_TAG, None)
 _SID_END = TIMES.size + SID_BYTES
 _AFTER_TIMES, _SID_PART, _AFTER_SID = slice(TIMES.size, None), slice(TIMES.size, _SID_END), slice(_SID_END, None)
 
 _RAW_DEFLATE = -zlib.MAX_WBITS  # without zlib's header and checksum, which the MAC makes unnecessary
-_MIN_LOOKAHEAD = 262  # bytes; zlib's constant of this name: matches reach back by the window's size minus this
+_MIN_LOOKAHEAD = 262  # bytes; a constant of zlib: a match reaches back at most by the window minus this
 
 
 class Unsealed(NamedTuple):
@@ -344,7 +345,7 @@ def unpack_optional(flags: int, plaintext: bytes) -> tuple[bytes, int | None, by
         start += SID_BYTES
     if flags & PADDED:
         if not 1 <= plaintext[-1] <= end - start:
-            raise UnsealError("forbidden_value", "the padding is longer than the plaintext, or of 0 bytes")
+            raise UnsealError("forbidden_value", "the padding has 0 bytes, or more than the plaintext")
         end -= plaintext[-1]
     return plaintext[start:end], lifetime, sid
 
@@ -352,8 +353,8 @@ def unpack_optional(flags: int, plaintext: bytes) -> tuple[bytes, int | None, by
 def deflate(payload: bytes, level: int) -> bytes:
     """Compress a payload with raw deflate (RFC 1951).
 
-    The window and the memory level are the smallest that lose no match. The largest take 256 KiB: the allocator often
-    returns that to the system and requests it again, which takes longer than compressing a kilobyte.
+    The window and the memory level are the smallest that lose no match. The largest need 256 KiB, which the allocator
+    often returns to the system and requests again. That takes longer than compressing a kilobyte.
 
     :param level: zlib's level, 1 to 9.
     """
@@ -372,7 +373,7 @@ def inflate(payload: bytes) -> bytes:
     try:
         inflated = inflator.decompress(payload, INFLATED_MAX)
     except zlib.error:
-        raise UnsealError("forbidden_value", "the payload is not deflated") from None
+        raise UnsealError("forbidden_value", "the payload is not valid deflate data") from None
     if not inflator.eof or inflator.unused_data:
         raise UnsealError("forbidden_value", f"the payload does not inflate to at most {INFLATED_MAX} bytes")
     return inflated
