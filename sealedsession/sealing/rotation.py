@@ -48,15 +48,16 @@ def init(name: str | None, now: int, random_text: RandomText, *, signed_only: bo
     """
     staged = _new_key([], name, random_text, signed_only)
     key = replace(staged, pair=replace(staged.pair, state="primary"), primary_at=now)
-    return [
-        key
-    ], f"{key.id} is primary: it seals. Next: set the option keyring to this file. To replace the key, 'add' another."
+    return [key], (
+        f"{key.id} is primary: it seals. Next: set the option keyring to this file. To replace the key, 'add' another."
+    )
 
 
 def add(keys: Sequence[StoredKey], name: str | None, now: int, random_text: RandomText) -> Step:
     """Add a staged key, whose tokens are accepted and which does not seal yet.
 
     :param name: the id of the key, or None for its key id.
+    :param random_text: see `init`.
     :raises ConfigError: if the id is invalid or taken.
     """
     key = replace(_new_key(keys, name, random_text, signed_only=keys[0].pair.encrypt is None), staged_at=now)
@@ -80,7 +81,7 @@ def promote(
     chosen = _choose(keys, name, "staged", "promote")
     if chosen.pair.state == "primary":
         raise ConfigError(f"key {chosen.id}: it is primary already. 'add' another key, and promote that")
-    has_sealed = chosen.fallback_at is not None  # then every server has it
+    has_sealed = chosen.fallback_at is not None  # so that every server has it
     if not (force or has_sealed) and (obstacle := _obstacle(chosen, now, reload_interval)):
         raise RotationRefusedError(
             f"key {chosen.id}: it may not be on every server yet. Promote it {obstacle}, or with --force"
@@ -156,7 +157,7 @@ def edit(path: str, step: Callable[[list[StoredKey]], Step]) -> str:
 
 def _new_key(keys: Sequence[StoredKey], name: str | None, random_text: RandomText, signed_only: bool) -> StoredKey:
     taken = [key.id for key in keys]
-    if name is not None and check_id("the new key", name) in taken:
+    if name is not None and check_id("new key", name) in taken:
         raise ConfigError(f"key {name}: this is the id of another key. Choose another id for the new key")
     taken += [key.pair.key_id.hex() for key in keys]
     while True:  # a key id has only two bytes: another key may have the same
@@ -177,6 +178,10 @@ def _choose(keys: Sequence[StoredKey], name: str | None, state: State, verb: str
 
 
 def _obstacle(key: StoredKey, now: int, wait: int) -> str | None:
+    """Describe when the next step for a key is safe. Return None if it is safe now.
+
+    :param wait: seconds that the key must have been in its state.
+    """
     state, since = key.pair.state, key.since
     if since is None or since > now:
         found = "missing" if since is None else f"{utc(since)}, which is in the future: a clock was wrong"
@@ -188,10 +193,14 @@ def _obstacle(key: StoredKey, now: int, wait: int) -> str | None:
 
 @contextmanager
 def _editing(path: str) -> Iterator[str]:
+    """Lock the directory of a file, and yield the path of the file without symbolic links.
+
+    :raises ConfigError: for any OSError, with advice.
+    """
     real, directory = os.path.realpath(path), None  # a symbolic link stays, and its target is replaced
     try:
         if sys.platform != "win32":
-            directory = os.open(os.path.dirname(real), os.O_RDONLY)  # every edit replaces the file, and not this
+            directory = os.open(os.path.dirname(real), os.O_RDONLY)  # not the file itself, which every edit replaces
             with suppress(OSError):  # some network file systems have no locks
                 fcntl.flock(directory, fcntl.LOCK_EX)
         yield real

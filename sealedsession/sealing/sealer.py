@@ -133,7 +133,7 @@ class Sealer:
         self._purpose = purpose
         current = keyring.current(int(clock()))
         self._keys = _Keys(current, purpose)
-        # A plain keyring returns itself and never changes: no token needs to check.
+        # A plain keyring returns itself and never changes, so that no call needs to check it.
         self._source = None if current is keyring else keyring
         self._idle_timeout = math.inf if idle_timeout is None else idle_timeout
         self._absolute_timeout = math.inf if absolute_timeout is None else absolute_timeout

@@ -42,7 +42,7 @@ class TokenCache:
     ) -> None:
         self._unseal = sealer.unseal
         self._check_times = sealer.check_times
-        # A plain keyring returns itself and never changes: no token needs to check.
+        # A plain keyring returns itself and never changes, so that no call needs to check it.
         self._source = None if keyring.current(int(clock())) is keyring else keyring
         self._clock = clock
         self._half = max_tokens // 2
