@@ -1133,7 +1133,7 @@ def test_sqlite_says_full(path):
             store.revoke(b"%d" % number * 50, ENTRY, TTL)
     with store._connection() as connection:
         connection.execute("PRAGMA max_page_count=1")
-    with fails("full", "free some space"):
+    with fails("full", "Free some space"):
         store.revoke(KEY * 50, ENTRY, TTL)
     store.revoke(KEY, ENTRY, TTL)
     assert store.find([KEY]) == [ENTRY]
@@ -1160,7 +1160,7 @@ def test_sqlite_corrupt(path, call):
     path.write_bytes(content[:4096] + b"\xa5" * (len(content) - 4096))
     store = SQLiteStore(path)
     for _ in range(2):
-        with fails(str(path), "malformed", "move it away"):
+        with fails(str(path), "malformed", "Move the file away"):
             call(store, "find", [KEY])
     path.unlink()
     assert call(store, "find", [KEY]) == [None]

@@ -181,7 +181,7 @@ class RedisStore(RevocationStore):
     def _make_error(self, error: Exception) -> StoreError:
         found = str(error).partition(", with args")[0].rstrip(".")  # the arguments of AUTH are a password
         found = found or f"no answer in {2 * self._timeout} seconds"
-        return StoreError(f"revocation store, Redis at {self._place}: {found}. Check that Redis runs, and the url")
+        return StoreError(f"revocation store, Redis at {self._place}: {found}. Is the url right, and Redis up?")
 
 
 def _make_pool(package: str, url: str, options: Mapping[str, Any]) -> Any:

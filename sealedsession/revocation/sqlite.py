@@ -8,7 +8,8 @@ Rules:
    inherit file locks, but SQLite in the child would assume that it holds them (sqlite.org/howtocorrupt.html, 2.6).
    Logouts in the child could be lost, or always fail with "database is locked".
 3. If rule 2 cannot be kept, the child does not use SQLite at all: every call in it raises `StoreError`.
-4. A logout is on the disk before `revoke` returns. With WAL, only synchronous=FULL ensures this after a power cut.
+4. A logout is on the disk before `revoke` returns: synchronous=FULL. Otherwise, in WAL mode, a power cut could undo the
+   last commits.
 """
 
 import os
@@ -34,11 +35,11 @@ FIND = "SELECT not_before, spared, expires FROM revocations WHERE key = ? AND ex
 SWEEP = "DELETE FROM revocations WHERE key IN (SELECT key FROM revocations WHERE expires <= ? LIMIT 1000)"
 WRITE = "INSERT OR REPLACE INTO revocations (key, not_before, spared, expires) VALUES (?, ?, ?, ?)"
 ADVICE = {
-    sqlite3.SQLITE_BUSY: "Another process writes for longer than timeout=: look for a backup or an open transaction",
+    sqlite3.SQLITE_BUSY: "It is being written for longer than timeout=: look for a backup, or an open transaction in a shell",
     sqlite3.SQLITE_READONLY: "Make the file and its directory writable for this process",
     sqlite3.SQLITE_CANTOPEN: "Make its directory, writable for this process",
-    sqlite3.SQLITE_FULL: "Delete other files: free some space",
-    sqlite3.SQLITE_CORRUPT: "Stop the processes and move it away: a new file is made, without the previous revocations",
+    sqlite3.SQLITE_FULL: "Free some space on the disk",
+    sqlite3.SQLITE_CORRUPT: "Move the file away: a new one is made, and all previous revocations are forgotten",
     sqlite3.SQLITE_NOTADB: "Give the path of a file that only the store uses",
 }
 
