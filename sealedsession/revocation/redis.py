@@ -150,7 +150,7 @@ class RedisStore(RevocationStore):
     async def arevoke(self, key: bytes, entry: Entry, ttl: int, caller: Caller | None = None) -> bool:
         try:
             async with asyncio.timeout(2 * self._timeout):
-                client = await self._client_of_this_loop()
+                client = await self._get_loop_client()
                 return _parse_answer(await client.eval(*self._script_call(key, entry, ttl, caller)))
         except Exception as error:  # noqa: BLE001
             raise self._make_error(error) from None
@@ -158,18 +158,18 @@ class RedisStore(RevocationStore):
     async def afind(self, keys: Sequence[bytes]) -> list[Entry | None]:
         try:
             async with asyncio.timeout(2 * self._timeout):
-                client = await self._client_of_this_loop()
+                client = await self._get_loop_client()
                 return _decode(await client.mget([self._prefix + key for key in keys]), len(keys))
         except Exception as error:  # noqa: BLE001
             raise self._make_error(error) from None
 
-    async def _client_of_this_loop(self) -> Any:
+    async def _get_loop_client(self) -> Any:
         loop = asyncio.get_running_loop()
         if loop not in self._loop_clients:
             for closed in [other for other in list(self._loop_clients) if other.is_closed()]:
                 self._loop_clients.pop(closed, None)
-            lease = _lease(self._url, self._options)
-            self._loop_clients[loop] = await anext(lease), lease
+            generator = _open_client(self._url, self._options)
+            self._loop_clients[loop] = await anext(generator), generator
         return self._loop_clients[loop][0]
 
     def _script_call(self, key: bytes, entry: Entry, ttl: int, caller: Caller | None) -> tuple[Any, ...]:
@@ -192,7 +192,7 @@ def _make_pool(package: str, url: str, options: Mapping[str, Any]) -> Any:
     return chosen.BlockingConnectionPool.from_url(url, retry=retry, **options)
 
 
-async def _lease(url: str, options: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
+async def _open_client(url: str, options: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
     """Yield a client, and close it with its event loop: a loop closes the generators that began in it (PEP 525)."""
     client = import_module("redis.asyncio").Redis.from_pool(_make_pool("redis.asyncio", url, options))
     try:

@@ -35,7 +35,7 @@ FIND = "SELECT not_before, spared, expires FROM revocations WHERE key = ? AND ex
 SWEEP = "DELETE FROM revocations WHERE key IN (SELECT key FROM revocations WHERE expires <= ? LIMIT 1000)"
 WRITE = "INSERT OR REPLACE INTO revocations (key, not_before, spared, expires) VALUES (?, ?, ?, ?)"
 ADVICE = {
-    sqlite3.SQLITE_BUSY: "It is being written for longer than timeout=: look for a backup, or an open transaction in a shell",
+    sqlite3.SQLITE_BUSY: "Look for what writes to it for longer than timeout=: a backup, or a shell in a transaction",
     sqlite3.SQLITE_READONLY: "Make the file and its directory writable for this process",
     sqlite3.SQLITE_CANTOPEN: "Make its directory, writable for this process",
     sqlite3.SQLITE_FULL: "Free some space on the disk",
