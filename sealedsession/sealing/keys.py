@@ -85,7 +85,7 @@ class KeyPair:
 class Subkeys:
     """The subkeys of one key pair for one purpose.
 
-    :param key_id: two bytes that name the pair in a token: see `KeyPair.key_id`.
+    :param key_id: two bytes that name the pair in a token.
     :param mac: the key of HMAC-SHA256, 32 bytes.
     :param encrypt: the key of AES-256, 32 bytes, or None if tokens are signed only.
     :param state: whether the pair is staged, primary or fallback.
