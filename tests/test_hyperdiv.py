@@ -1049,7 +1049,7 @@ def test_the_options_have_the_defaults_of_sessions():
         ({"max_size": True}, "max_size has to be an int"),
         ({"idle_timeout": 0}, "idle_timeout=0 has to be more than 0 seconds"),
         ({"registry": {}}, "registry has to be a Registry, and a dict was given"),
-        ({"revocation": "nothing"}, "revocation has to be 'memory'"),
+        ({"revocation": "nothing"}, "revocation: it must be 'memory'"),
         ({"clock": 5}, "clock has to be a function"),
     ],
 )
