@@ -29,10 +29,10 @@ def main(
 
     :param arguments: the arguments after the program's name, or None for those of the process.
     :param clock: returns the time in seconds since 1970.
-    :param random_text: a function that encodes so many random bytes as text.
+    :param random_text: a function that returns so many random bytes, encoded as text.
     :returns: the exit status.
     """
-    options = _parser().parse_args(arguments)
+    options = _make_parser().parse_args(arguments)
     try:
         print(_run(options, int(clock()), random_text))
     except ConfigError as error:
@@ -45,7 +45,7 @@ def _run(options: argparse.Namespace, now: int, random_text: Callable[[int], str
     if options.command == "keygen":
         return random_text(KEY_BYTES)
     if options.step == "list":
-        return _table(options.file, now, options.reload_interval, options.absolute_timeout)
+        return _render_table(options.file, now, options.reload_interval, options.absolute_timeout)
     if options.step == "init":
         keys, message = rotation.init(options.id, now, random_text, signed_only=options.signed_only)
         rotation.create(options.file, keys)
@@ -58,7 +58,7 @@ def _run(options: argparse.Namespace, now: int, random_text: Callable[[int], str
     return rotation.edit(options.file, steps[options.step])
 
 
-def _table(path: str, now: int, reload_interval: int, absolute_timeout: int) -> str:
+def _render_table(path: str, now: int, reload_interval: int, absolute_timeout: int) -> str:
     content, _ = read_file(path, f"keyring {path!r}")
     rows = [("ID", "KEY ID", "STATE", "SINCE", "NEXT")]
     for key in parse(content, f"keyring {path!r}"):
@@ -70,7 +70,7 @@ def _table(path: str, now: int, reload_interval: int, absolute_timeout: int) -> 
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m sealedsession", description="Tools for sealed sessions.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("keygen", help="print one new key, for validate_key or encrypt_key")

@@ -2,7 +2,7 @@
 
 1. Text is a key if it is hexadecimal, base64 or base64url of at least 32 bytes. The key is the text itself, not the
    bytes that it encodes. All other text is refused: it is a password, a path, an error page or a damaged key.
-2. Bytes are accepted as they are.
+2. Bytes are a key in any form, from 32 bytes on.
 3. Patterns, published keys and hashes of common words are refused, in the key itself and in the bytes that it encodes.
 4. A random key of 32 bytes passes in every encoding: fewer than one in 10**8 is refused. A key that passes may still
    be weak, because no check can prove that it is random.
@@ -74,6 +74,7 @@ def check_text(where: str, text: str, advice: str = KEYGEN) -> bytes:
     """Check a key that is given as text, and return it as bytes.
 
     :param where: the option or path of the key, for errors.
+    :param text: the key, at most `KEY_LIMIT` characters.
     :param advice: the last sentence of the error.
     :raises ConfigError: if the text is not a key, or the key is short, long, patterned or publicly known.
     """

@@ -43,7 +43,7 @@ def init(name: str | None, now: int, random_text: RandomText, *, signed_only: bo
 
     :param name: the id of the key, or None for its key id.
     :param now: the current time in seconds since 1970, as for all steps.
-    :param random_text: a function that encodes so many random bytes as text, such as `secrets.token_urlsafe`.
+    :param random_text: a function that returns so many random bytes, encoded as text, such as `secrets.token_urlsafe`.
     :param signed_only: whether to make no encrypt_key.
     """
     staged = _new_key([], name, random_text, signed_only)
