@@ -20,7 +20,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sealedsession.errors import UnsealError
-from sealedsession.sealing import sealer as plaintext
+from sealedsession.sealing import sealer as wire_format
 from sealedsession.sealing.keys import KeyPair, Keyring
 from sealedsession.sealing.sealer import INFLATED_MAX, JSON, PICKLE, Sealer, Unsealed
 
@@ -272,8 +272,8 @@ def test_compression_reaches_back(length):
     """Deflating with a small window finds every repetition that the largest window finds."""
     once = random.Random(1).randbytes(100)
     payload = once + random.Random(2).randbytes(length - 200) + once
-    assert len(plaintext.deflate(payload, 9)) <= len(deflate(payload)) < length - 40
-    assert plaintext.inflate(plaintext.deflate(payload, 9)) == payload
+    assert len(wire_format.deflate(payload, 9)) <= len(deflate(payload)) < length - 40
+    assert wire_format.inflate(wire_format.deflate(payload, 9)) == payload
 
 
 def test_signed_only_can_be_read():
