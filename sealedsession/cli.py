@@ -1,7 +1,7 @@
 """The command line: ``python -m sealedsession``.
 
-No key is ever among the words of a command, which everybody on the machine can see. Keys are printed by keygen alone.
-The exit status is 0, 1 for what is refused, or 2 for words that are no command.
+No key is passed on the command line, which every user of the machine can see. Only keygen prints keys. The exit status
+is 0, 1 for a step that was refused or failed, or 2 for wrong usage.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from sealedsession.sealing import rotation
 from sealedsession.sealing.key_rules import KEY_BYTES
 from sealedsession.sealing.keyring_file import StoredKey, parse, read_file, utc
 
-_MOST_SECONDS = 10**10  # three centuries: times stay in what a date can tell
+_MAX_SECONDS = 10**10  # about 300 years, so that all resulting times are valid dates
 
 
 @without_own_frames
@@ -27,12 +27,12 @@ def main(
 ) -> int:
     """Run a command.
 
-    :param arguments: the words after the program's name; None means those of the process.
-    :param clock: gives the time in seconds since 1970.
-    :param random_text: gives text of that many random bytes.
+    :param arguments: the arguments after the program's name, or None for those of the process.
+    :param clock: returns the time in seconds since 1970.
+    :param random_text: a function that returns so many random bytes, encoded as text.
     :returns: the exit status.
     """
-    options = _parser().parse_args(arguments)
+    options = _make_parser().parse_args(arguments)
     try:
         print(_run(options, int(clock()), random_text))
     except ConfigError as error:
@@ -45,11 +45,11 @@ def _run(options: argparse.Namespace, now: int, random_text: Callable[[int], str
     if options.command == "keygen":
         return random_text(KEY_BYTES)
     if options.step == "list":
-        return _table(options.file, now, options.reload_interval, options.absolute_timeout)
+        return _render_table(options.file, now, options.reload_interval, options.absolute_timeout)
     if options.step == "init":
-        keys, sentence = rotation.init(options.id, now, random_text, signed_only=options.signed_only)
+        keys, message = rotation.init(options.id, now, random_text, signed_only=options.signed_only)
         rotation.create(options.file, keys)
-        return sentence
+        return message
     steps: dict[str, Callable[[list[StoredKey]], rotation.Step]] = {
         "add": lambda keys: rotation.add(keys, options.id, now, random_text),
         "promote": lambda keys: rotation.promote(keys, options.id, now, options.reload_interval, force=options.force),
@@ -58,55 +58,55 @@ def _run(options: argparse.Namespace, now: int, random_text: Callable[[int], str
     return rotation.edit(options.file, steps[options.step])
 
 
-def _table(path: str, now: int, reload_interval: int, absolute_timeout: int) -> str:
+def _render_table(path: str, now: int, reload_interval: int, absolute_timeout: int) -> str:
     content, _ = read_file(path, f"keyring {path!r}")
     rows = [("ID", "KEY ID", "STATE", "SINCE", "NEXT")]
     for key in parse(content, f"keyring {path!r}"):
         since = "unknown" if key.since is None else utc(key.since)
-        then = rotation.outlook(key, now, reload_interval, absolute_timeout)
-        rows.append((key.id, key.pair.key_id.hex(), key.pair.state, since, then))
+        step = rotation.next_step(key, now, reload_interval, absolute_timeout)
+        rows.append((key.id, key.pair.key_id.hex(), key.pair.state, since, step))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m sealedsession", description="Tools for sealed sessions.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("keygen", help="print one new key, for validate_key or encrypt_key")
-    keyring = commands.add_parser("keyring", help="make a keyring, and rotate its keys: add, promote, retire")
+    keyring = commands.add_parser("keyring", help="make a keyring, and rotate its keys")
     steps = keyring.add_subparsers(dest="step", required=True)
 
     init = steps.add_parser("init", help="make a keyring of one primary key")
     init.add_argument("--signed-only", action="store_true", help="make no encrypt_key: clients can read sessions")
-    add = steps.add_parser("add", help="add a staged key, which is accepted and does not seal yet")
-    promote = steps.add_parser("promote", help="make a staged key primary, and that one a fallback; or take it back")
-    retire = steps.add_parser("retire", help="remove a fallback key whose sessions are over, or a staged key")
-    listing = steps.add_parser("list", help="show states and what may be done next, and no keys")
+    add = steps.add_parser("add", help="add a staged key, whose tokens are accepted and which does not seal yet")
+    promote = steps.add_parser("promote", help="make a staged key primary and the primary key a fallback, or undo that")
+    retire = steps.add_parser("retire", help="remove a fallback key whose sessions have ended, or a staged key")
+    listing = steps.add_parser("list", help="show the state and the next step of each key, but not the keys")
 
     for step in (init, add, promote, retire, listing):
         step.add_argument("file", metavar="FILE", help="the keyring's file")
     for step in (init, add):
-        step.add_argument("--id", metavar="NAME", help="name the key; without it, the key id that logs show")
+        step.add_argument("--id", metavar="NAME", help="the id of the new key (default: the key id that logs show)")
     for step in (promote, retire):
-        step.add_argument("id", metavar="ID", nargs="?", help="the key; needed where there are several")
-        step.add_argument("--force", action="store_true", help="do it even if sessions may be lost")
+        step.add_argument("id", metavar="ID", nargs="?", help="the id of the key; required if there are several")
+        step.add_argument("--force", action="store_true", help="do this even if sessions may be lost")
     for step in (promote, listing):
         step.add_argument(
             "--reload-interval", metavar="SECONDS", type=_seconds, default=rotation.RELOAD_INTERVAL,
-            help="how long until every server has read a changed file (default: %(default)s)",
+            help="the time until every server has read a changed file (default: %(default)s)",
         )  # fmt: skip
     for step in (retire, listing):
         step.add_argument(
             "--absolute-timeout", metavar="SECONDS", type=_seconds, default=rotation.ABSOLUTE_TIMEOUT,
-            help="how long a session lives at most (default: %(default)s)",
+            help="the longest life of a session (default: %(default)s)",
         )  # fmt: skip
     return parser
 
 
 def _seconds(text: str) -> int:
     number = int(text)
-    if not 0 <= number <= _MOST_SECONDS:
+    if not 0 <= number <= _MAX_SECONDS:
         raise ValueError
     return number
 

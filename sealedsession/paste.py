@@ -1,12 +1,12 @@
-"""The Paste door: factories for PasteDeploy's ini files, over the WSGI door::
+"""Factories for PasteDeploy's ini files, which return the WSGI middleware::
 
     [filter:session]
     use = egg:sealedsession
     validate_key = file:%(here)s/validate.key
     encrypt_key = file:%(here)s/encrypt.key
 
-Options are those of `SessionConfig`, with or without the prefix ``session.``; options with the prefix are taken from
-``[DEFAULT]`` too. An unknown option is an error.
+The options are those of `SessionConfig`, with or without the prefix ``session.``. Options with the prefix are also read
+from ``[DEFAULT]``. An unknown option is an error.
 """
 
 import configparser
@@ -27,11 +27,12 @@ PREFIX = "session."
 def filter_factory(
     global_conf: Mapping[str, str], **local_conf: str
 ) -> "Callable[[WSGIApplication], SessionMiddleware]":
-    """Make a filter of an ini section, for ``paste.filter_factory``.
+    """Make a filter from an ini section, for the entry point ``paste.filter_factory``.
 
-    :param global_conf: the ``[DEFAULT]`` section, of which only options with the prefix are ours.
+    :param global_conf: the ``[DEFAULT]`` section. Only options with the prefix are read.
     :param local_conf: the filter's own section.
-    :raises ConfigError: for every mistake in them.
+    :returns: a function that wraps an application in the middleware.
+    :raises ConfigError: for an unknown option or a wrong value. The message names the file and, if known, the section.
     """
     local = {key.removeprefix(PREFIX) for key in local_conf}
     defaults = {
@@ -42,21 +43,27 @@ def filter_factory(
     try:
         config = SessionConfig.from_mapping({**defaults, **local_conf}, PREFIX)
     except ConfigError as error:
-        raise ConfigError(f"{_place(global_conf, local_conf)}{error}") from error.__cause__
+        raise ConfigError(f"{_describe_place(global_conf, local_conf)}{error}") from error.__cause__
     return lambda app: SessionMiddleware(app, config)
 
 
 @without_own_frames
 def filter_app_factory(app: "WSGIApplication", global_conf: Mapping[str, str], **local_conf: str) -> SessionMiddleware:
-    """Wrap an application by an ini section, for ``paste.filter_app_factory``.
+    """Wrap an application in the middleware, for the entry point ``paste.filter_app_factory``.
 
-    :raises ConfigError: as `filter_factory`.
+    :param app: the application.
+    :param global_conf: see `filter_factory`.
+    :param local_conf: see `filter_factory`.
+    :raises ConfigError: see `filter_factory`.
     """
     return filter_factory(global_conf, **local_conf)(app)
 
 
-def _place(global_conf: Mapping[str, str], local_conf: Mapping[str, str]) -> str:
-    """Return the ini file and the section of a mistake, as far as they are known: PasteDeploy passes the file only."""
+def _describe_place(global_conf: Mapping[str, str], local_conf: Mapping[str, str]) -> str:
+    """Return the beginning of an error: the ini file, and the section if only one section has all these options.
+
+    PasteDeploy passes the path of the file, but not the name of the section.
+    """
     path = global_conf.get("__file__")
     if not path:
         return ""

@@ -411,11 +411,11 @@ MUTATIONS = [
     ),
     # ------------------------------------------------------------------------------------------------------------ seal
     *(
-        Mutation(name, "seal.py", old, new, SEAL)
+        Mutation(name, "sealing/sealer.py", old, new, SEAL)
         for name, old, new in [
             ("length of a token", "if len(token) > self._max_length:", "if False:"),
             ("the shortest token", "if len(envelope) < _HEAD + TIMES.size + _TAG:", "if False:"),
-            ("the shortest sealed token", "if len(envelope) < key.least:", "if False:"),
+            ("the shortest sealed token", "if len(envelope) < key.min_length:", "if False:"),
             ("the MAC", "if compare_digest(mac.finalize(), tag):", "if True:"),
             ("sealed in the future", "sealed_at > now + self._leeway or", ""),
             ("begun after it was sealed", "or created > sealed_at + self._leeway", ""),
@@ -435,18 +435,18 @@ MUTATIONS = [
         ]
     ),
     *(
-        Mutation(name, "token_cache.py", old, new, TOKEN_CACHE)
+        Mutation(name, "sealing/token_cache.py", old, new, TOKEN_CACHE)
         for name, old, new in [
             ("kept tokens: another keyring", "if keyring is not unsealed_by:", "if False:"),
             (
                 "kept tokens: the keyring they are kept for",
                 "            young[key] = unsealed",
-                "            self._kept[0][key] = unsealed",
+                "            self._generations[0][key] = unsealed",
             ),
             (
                 "kept tokens: the keyring of a generation",
-                "                self._kept = young, old, keyring",
-                "                self._kept = young, old, self._kept[2]",
+                "                self._generations = young, old, keyring",
+                "                self._generations = young, old, self._generations[2]",
             ),
             ("kept tokens: the binding", "key = token, binding and sha256(binding).digest()", 'key = token, b""'),
             (
@@ -462,9 +462,9 @@ MUTATIONS = [
             ("kept tokens: one look a second", "self._source.current(int(now))", "self._source.current(now)"),
             ("kept tokens: times", "        self._check_times(now, created, sealed_at, lifetime)", "        pass"),
             ("kept tokens: how many", "if len(young) >= self._half:", "if False:"),
-            ("kept tokens: half of them each", "self._half = most // 2", "self._half = most"),
+            ("kept tokens: half of them each", "self._half = max_tokens // 2", "self._half = max_tokens"),
             ("kept tokens: the used ones stay", "old.get(key) or ", ""),
-            ("kept tokens: large payloads", " and len(payload) <= self._largest:", ":"),
+            ("kept tokens: large payloads", " and len(payload) <= self._max_payload:", ":"),
         ]
     ),
     Mutation("kept tokens: the option", "incoming.py", "if config.token_cache:", "if True:", TOKEN_CACHE),
@@ -483,7 +483,7 @@ MUTATIONS = [
         CONFIG,
     ),
     *(
-        Mutation(name, "base64url.py", old, new, "tests/test_base64url.py")
+        Mutation(name, "sealing/base64url.py", old, new, "tests/test_base64url.py")
         for name, old, new in [
             ("base64: strict", "strict_mode=True", "strict_mode=False"),
             ("base64: strict, pybase64", '(padded, b"-_", True)', '(padded, b"-_", False)'),
@@ -495,7 +495,7 @@ MUTATIONS = [
         ]
     ),
     *(
-        Mutation(name, "plaintext.py", old, new, SEAL)
+        Mutation(name, "sealing/sealer.py", old, new, SEAL)
         for name, old, new in [
             ("flags that are reserved", "flags & _RESERVED or", ""),
             ("flags of other serializers", "or flags & 3 > JSON:", ":"),
@@ -773,7 +773,7 @@ MUTATIONS = [
         ]
     ),
     *(
-        Mutation(name, "keys.py", old, new, KEYS)
+        Mutation(name, "sealing/keys.py", old, new, KEYS)
         for name, old, new in [
             ("one primary key", "if primaries != 1:", "if False:"),
             ("all encrypt, or none", "if len({pair.encrypt is None for pair in pairs}) != 1:", "if False:"),
@@ -783,7 +783,7 @@ MUTATIONS = [
         ]
     ),
     *(
-        Mutation(name, "seal.py", old, new, SEAL)
+        Mutation(name, "sealing/sealer.py", old, new, SEAL)
         for name, old, new in [
             ("a new keyring unseals", "current(int(now))) is not keys.keyring:", "current(int(now))) is None:"),
             ("a new keyring seals", "current(now)) is not keys.keyring:", "current(now)) is None:"),
@@ -801,7 +801,7 @@ MUTATIONS = [
         ]
     ),
     *(
-        Mutation(name, "rotation.py", old, new, ROTATION)
+        Mutation(name, "sealing/rotation.py", old, new, ROTATION)
         for name, old, new in [
             ("promotions are taken back", "if not (force or has_sealed) and (", "if not force and ("),
             ("unknown fallbacks wait", "has_sealed = chosen.fallback_at is not None", "has_sealed = True"),
@@ -809,7 +809,11 @@ MUTATIONS = [
         ]
     ),
     Mutation(
-        "a fork looks for itself", "keyring_file.py", "setdefault(os.getpid(), me", "setdefault(0, me", KEYRING_FILE
+        "a fork looks for itself",
+        "sealing/keyring_file.py",
+        "setdefault(os.getpid(), me",
+        "setdefault(0, me",
+        KEYRING_FILE,
     ),
     Mutation(
         "a fork has locks of its own",
@@ -825,7 +829,9 @@ MUTATIONS = [
         "if False:",
         CONFIG,
     ),
-    Mutation("keys are no ids", "keyring_file.py", "[A-Za-z0-9._-]{1,31}", "[A-Za-z0-9._-]{1,64}", KEYRING_FILE),
+    Mutation(
+        "keys are no ids", "sealing/keyring_file.py", "[A-Za-z0-9._-]{1,31}", "[A-Za-z0-9._-]{1,64}", KEYRING_FILE
+    ),
     Mutation(
         "no url in a repr",
         "config.py",
@@ -837,14 +843,14 @@ MUTATIONS = [
     Mutation("a config keeps no encrypt_key", "config.py", 'self._set("encrypt_key", self.keys)', "pass", CONFIG),
     Mutation(
         "a copy is not signed only by mistake",
-        "options.py",
+        "sealing/keyring_file.py",
         "if isinstance(validate_key, Keyring) or isinstance(encrypt_key, Keyring):",
         "if False:",
         CONFIG,
     ),
-    Mutation("keys do not show", "key_rules.py", "    __str__ = __repr__\n", "", KEYS),
+    Mutation("keys do not show", "sealing/key_rules.py", "    __str__ = __repr__\n", "", KEYS),
     *(
-        Mutation(name, "key_rules.py", old, new, "tests/test_key_rules.py")
+        Mutation(name, "sealing/key_rules.py", old, new, "tests/test_key_rules.py")
         for name, old, new in [
             (
                 "sentences are not keys",
@@ -853,11 +859,11 @@ MUTATIONS = [
             ),
             ("words of one case are not keys", " or _ONE_CASE.fullmatch(text))", ")"),
             ("white space is not part of a key", "if text != text.strip():", "if False:"),
-            ("one key in a text", "if len(parts) > 1 and all(map(is_key_text, parts)):", "if False:"),
+            ("one key in a text", "if len(parts) > 1 and all(map(looks_like_key, parts)):", "if False:"),
             ("examples are refused", "decoded in _decoded_examples()", "False"),
             ("placeholders are refused", "if _PLACEHOLDER.search(text):", "if False:"),
             ("hashes of words are refused", " or decoded in _hashes_of_words():", ":"),
-            ("patterns in what is encoded", " or (_pattern_in(decoded) if decoded else None)", ""),
+            ("patterns in what is encoded", " or (_find_pattern(decoded) if decoded else None)", ""),
             ("counters of several bytes", "_COUNTER_WIDTHS = (1, 2, 4, 8)", "_COUNTER_WIDTHS = (1,)"),
             ("files of text", "if len(content) <= FILE_LIMIT and _is_text(content):", "if content.isascii():"),
             ("long files", "if len(content) <= FILE_LIMIT and _is_text(content):", "if _is_text(content):"),
@@ -866,8 +872,10 @@ MUTATIONS = [
     Mutation(
         "errors without our frames", "errors.py", "            drop_own_frames(error)\n", "            pass\n", FRAMES
     ),
-    Mutation("reloads without our frames", "keyring_file.py", "                drop_own_frames(error)\n", "", FRAMES),
-    Mutation("subkeys do not show", "keys.py", "return SecretBytes(HKDF(", "return bytes(HKDF(", KEYS),
+    Mutation(
+        "reloads without our frames", "sealing/keyring_file.py", "                drop_own_frames(error)\n", "", FRAMES
+    ),
+    Mutation("subkeys do not show", "sealing/keys.py", "return SecretBytes(HKDF(", "return bytes(HKDF(", KEYS),
     Mutation("what is sealed can be read", "config.py", "if self.serializer not in accepted:", "if False:", CONFIG),
     Mutation("serializers that exist", "config.py", "if self.serializer not in SERIALIZERS:", "if False:", CONFIG),
     *(
@@ -881,8 +889,8 @@ MUTATIONS = [
     ),
     Mutation(
         "the window is wide enough",
-        "plaintext.py",
-        "(len(payload) + _BEYOND).bit_length()",
+        "sealing/sealer.py",
+        "(len(payload) + _MIN_LOOKAHEAD).bit_length()",
         "len(payload).bit_length()",
         SEAL,
     ),
@@ -1032,7 +1040,7 @@ MUTATIONS = [
     ),
     Mutation("a dataclass is not loaded", "state_classes.py", "        check_resumable(cls)\n", "", STATE),
     Mutation("a code is no class", "state_classes.py", "if isinstance(cls, str):", "if False:", STATE),
-    Mutation("owners are any text", "keys.py", '.encode("utf-8", "surrogatepass")', ".encode()", STATE),
+    Mutation("owners are any text", "sealing/keys.py", '.encode("utf-8", "surrogatepass")', ".encode()", STATE),
     Mutation("the purpose of a value", "state.py", "if sealed_for != purpose:", "if False:", STATE),
     Mutation(
         "an object is no value",

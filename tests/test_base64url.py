@@ -1,4 +1,4 @@
-"""base64url: strict, and the same with pybase64 and without it."""
+"""base64url: strict, and the same with and without pybase64."""
 
 import importlib.util
 import sys
@@ -16,7 +16,7 @@ ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
 def without_pybase64() -> ModuleType:
-    """The module as it is where pybase64 is not installed."""
+    """Return the module as it is without pybase64."""
     spec = importlib.util.spec_from_file_location("base64url_of_the_standard_library", Path(base64url.__file__))
     assert spec is not None
     assert spec.loader is not None
@@ -40,7 +40,7 @@ def value_of(module: ModuleType, text: bytes) -> bytes | None:
 
 
 def test_both_are_tested():
-    """One of the modules decodes by pybase64, and the other one by the standard library."""
+    """One of the modules uses pybase64, and the other one uses the standard library."""
     assert MODULES["pybase64"]._b64decode is not None
     assert MODULES["standard library"]._b64decode is None
 
@@ -49,7 +49,7 @@ def test_both_are_tested():
 @given(data=st.binary(max_size=300))
 @example(data=b"\xff\xef\xfe" * 40)
 def test_round_trip(module, data):
-    """What is encoded is base64url without padding, and is decoded to the same bytes."""
+    """Encoding returns base64url without padding. Decoding returns the same bytes."""
     text = module.encode(data)
     assert text == urlsafe_b64encode(data).rstrip(b"=").decode()
     assert module.decode(text.encode()) == data
@@ -58,7 +58,7 @@ def test_round_trip(module, data):
 @each_module
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 30, 31, 32, 100])
 def test_one_text_for_one_value(module, size):
-    """Whatever byte stands in the place of another, the text is refused, or says another value and is its encoding."""
+    """A text with one byte replaced is refused, or is the encoding of another value."""
     data = bytes(range(251 - size, 251))
     text = module.encode(data).encode()
     for position in range(len(text)):
@@ -75,7 +75,7 @@ def test_one_text_for_one_value(module, size):
     "foreign", [b"=", b"==", b"===", b"+", b"/", b" ", b"\n", b"\r\n", b"\0", b".", b"%3D", b"\xff"]
 )
 def test_nothing_is_skipped(module, foreign):
-    """What is not of the alphabet is refused wherever it is put in."""
+    """A text with an inserted character outside of the alphabet is refused."""
     for size in range(7):
         text = module.encode(bytes(size)).encode()
         for position in range(len(text) + 1):
@@ -85,11 +85,11 @@ def test_nothing_is_skipped(module, foreign):
 @each_module
 @pytest.mark.parametrize("length", [1, 5, 9, 121])
 def test_no_text_is_that_long(module, length):
-    """A text of one character more than a multiple of four stands for no bytes."""
+    """A text of one character more than a multiple of four is refused."""
     assert value_of(module, b"A" * length) is None
 
 
 @given(text=st.one_of(st.binary(max_size=60), st.text(ALPHABET.decode() + "+/=", max_size=60).map(str.encode)))
 def test_both_say_the_same(text):
-    """A text has the same value with pybase64 as without it, or is refused by both."""
+    """With and without pybase64, a text decodes to the same value or is refused."""
     assert value_of(MODULES["pybase64"], text) == value_of(MODULES["standard library"], text)

@@ -1,4 +1,4 @@
-"""The command line, as users call it."""
+"""The command line."""
 
 import json
 import subprocess
@@ -17,7 +17,7 @@ def run(*arguments):
 
 
 def test_keygen_as_a_command():
-    """python -m sealedsession keygen prints one key and nothing else, and the key passes the rules."""
+    """`python -m sealedsession keygen` prints one key that passes the rules, and nothing else."""
     finished = run("keygen")
     assert (finished.returncode, finished.stderr) == (0, "")
     (key,) = finished.stdout.splitlines()
@@ -25,7 +25,7 @@ def test_keygen_as_a_command():
 
 
 def test_no_command():
-    """Without a command it ends with a usage error that names the commands."""
+    """Without a command, the program ends with a usage error that names the commands."""
     finished = run()
     assert (finished.returncode, finished.stdout) == (2, "")
     assert "usage: python -m sealedsession" in finished.stderr
@@ -33,7 +33,7 @@ def test_no_command():
 
 
 def test_keys_differ(capsys):
-    """Two keys are two keys, which make a pair that the rules accept, in a file's and an ini file's alphabet."""
+    """Two keys differ and make an accepted pair. Their characters are safe in ini files."""
     assert main(["keygen"]) == main(["keygen"]) == 0
     one, other = capsys.readouterr().out.splitlines()
     assert one != other
@@ -59,7 +59,7 @@ def test_keys_differ(capsys):
     ],
 )
 def test_usage_errors(arguments, capsys):
-    """What is no command is a usage error, status 2, and prints no key."""
+    """An unknown command is a usage error with status 2, and prints no key."""
     with pytest.raises(SystemExit, match="2"):
         main(arguments)
     assert capsys.readouterr().out == ""
@@ -70,7 +70,7 @@ def test_usage_errors(arguments, capsys):
 
 @pytest.fixture
 def keyring(tmp_path, clock, capsys):
-    """Run a step on one keyring: gives the status, the output and the errors, which hold none of its keys."""
+    """Return a function that runs a step, and checks that its output contains no key."""
     path = tmp_path / "keys.json"
 
     def step(name, *arguments):
@@ -90,7 +90,7 @@ def states(path):
 
 
 def test_rotation_as_commands(tmp_path):
-    """From init to list, the commands make and rotate a keyring that a server can use, by the process's own clock."""
+    """The commands make and rotate a keyring that a server can use, by the system's clock."""
     path = tmp_path / "keys.json"
     story = [
         (["init", path, "--id", "first"], 0, "first is primary"),
@@ -98,7 +98,7 @@ def test_rotation_as_commands(tmp_path):
         (["add", path, "--id", "second"], 0, "second is staged"),
         (["promote", path], 1, "may not be on every server yet"),
         (["promote", path, "--reload-interval", "0"], 0, "second is primary"),
-        (["retire", path], 1, "sessions that first sealed may be left"),
+        (["retire", path], 1, "key first: sessions that it sealed may be left"),
         (["retire", path, "--force"], 0, "first is removed"),
         (["list", path], 0, "second"),
     ]
@@ -114,7 +114,7 @@ def test_rotation_as_commands(tmp_path):
 
 
 def test_init_signed_only(keyring):
-    """--signed-only makes a keyring without encrypt_key, and add follows it."""
+    """--signed-only makes a keyring without encrypt_key. `add` then adds none either."""
     assert keyring("init", "--signed-only")[0] == 0
     assert keyring("add")[0] == 0
     entries = json.loads(keyring.path.read_text())["keys"]
@@ -123,7 +123,7 @@ def test_init_signed_only(keyring):
 
 
 def test_ids(keyring):
-    """Keys are named by --id, and otherwise by their key id."""
+    """The id of a key is that of --id, or else the key id."""
     keyring("init", "--id", "may-2026")
     keyring("add")
     first, second = parse(keyring.path.read_bytes(), "keyring")
@@ -131,7 +131,7 @@ def test_ids(keyring):
 
 
 def test_every_step_says_what_is_next(keyring, clock):
-    """Each step that changes the keyring says what it did and what comes next, in one line, and ends with status 0."""
+    """Each step that changes the keyring prints one line with its result and the next step, with status 0."""
     for step, *arguments in (["init"], ["add"], ["promote", "--force"], ["retire", "--force"]):
         status, output, errors = keyring(step, *arguments)
         assert (status, errors, output.count("\n")) == (0, "", 1)
@@ -139,13 +139,13 @@ def test_every_step_says_what_is_next(keyring, clock):
 
 
 def test_waits(keyring, clock):
-    """Promote waits for the reload interval and retire for the absolute timeout, by default and as told."""
+    """`promote` waits for the reload interval and `retire` for the absolute timeout. Both have options."""
     keyring("init", "--id", "a")
     keyring("add", "--id", "b")
     clock.advance(119)
     status, output, errors = keyring("promote")
     assert (status, output) == (1, "")
-    assert errors.startswith("error: b may not be on every server yet: promote it from 20")
+    assert errors.startswith("error: key b: it may not be on every server yet. Promote it from 20")
     assert errors.endswith("in 1 seconds, or with --force\n")
     assert keyring("promote", "b", "--reload-interval", "119")[0] == 0
     clock.advance(2_591_999)
@@ -157,20 +157,20 @@ def test_waits(keyring, clock):
 
 
 def test_force(keyring):
-    """--force takes a step early, and removes no primary key."""
+    """--force skips the wait, but does not remove the primary key."""
     keyring("init", "--id", "a")
     keyring("add", "--id", "b")
     keyring("add", "--id", "c")
     assert keyring("promote", "c", "--force")[0] == 0
     assert keyring("retire", "a", "--force")[0] == 0
     assert keyring("retire", "c", "--force") == (
-        1, "", "error: c is primary, and nothing would seal without it; 'promote' another one first\n"
+        1, "", "error: key c: it is primary, and nothing would seal without it. 'promote' another key first\n"
     )  # fmt: skip
     assert states(keyring.path) == {"b": "staged", "c": "primary"}
 
 
 def test_fractions_of_a_second(keyring, clock):
-    """A time within a second counts as that second, and dates are whole."""
+    """Dates are in whole seconds, rounded down."""
     clock.advance(0.75)
     keyring("init")
     (key,) = parse(keyring.path.read_bytes(), "keyring")
@@ -178,7 +178,7 @@ def test_fractions_of_a_second(keyring, clock):
 
 
 def test_list(keyring, clock):
-    """list shows every key with its id, its key id, its state and since when, and what may be done next."""
+    """`list` shows the id, key id, state, date and next step of every key."""
     keyring("init", "--id", "a")
     keyring("add", "--id", "b")
     clock.advance(120)
@@ -200,7 +200,7 @@ def test_list(keyring, clock):
 
 
 def test_list_without_dates(keyring):
-    """A key whose dates nobody wrote down is listed as one of unknown age."""
+    """`list` shows a key without dates as one of unknown age."""
     key = {"state": "primary", "validate_key": "L2Y0Z3fREApcKqjQ1-5im1yDuPovUzVKx5plVATACO4"}
     keyring.path.write_text(json.dumps({"version": 1, "keys": [key]}))
     assert "primary  unknown  seals" in keyring("list")[1]
@@ -209,7 +209,7 @@ def test_list_without_dates(keyring):
 @pytest.mark.parametrize("step", ["add", "promote", "retire", "list"])
 @pytest.mark.parametrize("content", [None, "", "{}", '{"version": 1, "keys": [{"validate_key": "correct horse"}]}'])
 def test_broken_keyring(tmp_path, capsys, step, content):
-    """A file that is missing or broken ends with status 1 and one line of error, which names it and shows no key."""
+    """A missing or broken file gives status 1 and one line of error, with its path and without keys."""
     path = tmp_path / "keys.json"
     if content is not None:
         path.write_text(content)
@@ -222,6 +222,6 @@ def test_broken_keyring(tmp_path, capsys, step, content):
 
 
 def test_path_of_several_lines(tmp_path, capsys):
-    """An error is one line, whatever the file's name is."""
+    """An error is one line, even if the path contains line ends."""
     assert main(["keyring", "list", f"{tmp_path}/two\nlines"]) == 1
     assert capsys.readouterr().err.count("\n") == 1

@@ -351,7 +351,7 @@ def test_the_keyring_tells(tmp_path, clock, keys):
     path.write_text("{")
     clock.advance(1)
     assert watched.tells(fill, cookie="") == ["keyring_error", "sealed"]
-    assert "no JSON" in watched.told[0].detail
+    assert "not a keyring in JSON" in watched.told[0].detail
     clock.advance(1)
     assert watched.tells() == ["opened"]
 

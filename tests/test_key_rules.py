@@ -1,4 +1,4 @@
-"""Which keys are accepted: the encodings of text, patterns, keys that others know, files, and frameworks' secrets."""
+"""The rules for keys: encodings, patterns, published keys, files, and the secrets of frameworks."""
 
 import secrets
 from base64 import b32encode, b64encode, b85encode, urlsafe_b64encode
@@ -76,7 +76,7 @@ def test_random_keys_are_accepted(names):
 @settings(deadline=None)
 @given(st.integers(32, 100), st.binary(min_size=8))
 def test_every_length_is_accepted(length, seed):
-    """Text of 32 bytes or more is accepted in every encoding, whatever its length."""
+    """Text that encodes 32 bytes or more is accepted in every encoding."""
     key = b"".join(sha256(seed + bytes([number])).digest() for number in range(4))[:length]
     for encode in ENCODINGS.values():
         assert check_text("key", encode(key)) == encode(key).encode()
@@ -85,7 +85,7 @@ def test_every_length_is_accepted(length, seed):
 @every_encoding
 @pytest.mark.parametrize("length", [1, 16, 24, 31])
 def test_too_few_bytes(encode, length):
-    """Text that encodes fewer than 32 bytes is refused, however many characters it has, with the cure."""
+    """Text that encodes fewer than 32 bytes is refused with advice."""
     assert "python -m sealedsession keygen" in refusal(check_text, encode(KEY[:length]))
 
 
@@ -143,7 +143,7 @@ def test_two_keys_in_one_text(encode, between):
 
 
 def test_longest_text():
-    """A text has at most 1024 characters: more is refused in no time."""
+    """Text of more than 1024 characters is refused quickly."""
     text = "".join(sha256(b"%d" % number).hexdigest() for number in range(1_000_000 // 64))
     check_text("key", text[:KEY_LIMIT])
     refusal(check_text, text[: KEY_LIMIT + 2])
@@ -159,25 +159,25 @@ def test_longest_text():
 @settings(deadline=None)
 @given(st.integers(32, 200), st.binary(min_size=8))
 def test_random_bytes_are_accepted(length, seed):
-    """Bytes of 32 or more are accepted as they are, also in any encoding and around text."""
+    """32 bytes or more are accepted as they are, including any encoding and surrounding text."""
     key = b"".join(sha256(seed + bytes([number])).digest() for number in range(7))[:length]
     for spelling in (key, b85encode(key), b32encode(key), key.hex().encode(), b"\n " + key + b" \n"):
         assert check_bytes("key", spelling) == spelling
 
 
 def test_sentences_are_bytes():
-    """Text that is refused as a key is accepted as bytes: the caller has decided."""
+    """Text that is refused as str is accepted as bytes."""
     check_bytes("key", b"correct horse battery staple, and some more words")
 
 
 @pytest.mark.parametrize("key", [b"", b"k", KEY[:31], KEY.hex()[:62].encode(), KEY.hex()[:63].upper().encode()])
 def test_short_bytes(key):
-    """Bytes under 32, or hexadecimal digits of fewer, are refused."""
+    """Fewer than 32 bytes are refused, and so are hexadecimal digits of fewer than 32 bytes."""
     assert "32" in refusal(check_bytes, key)
 
 
 def test_longest_bytes():
-    """Bytes may be 1024, and no more."""
+    """1024 bytes are accepted, and one more is refused."""
     key = b"".join(sha256(b"%d" % number).digest() for number in range(33))
     check_bytes("key", key[:KEY_LIMIT])
     refusal(check_bytes, key[: KEY_LIMIT + 1])
@@ -187,7 +187,7 @@ def test_longest_bytes():
 
 
 def spellings(key):
-    """Bytes as they are, and as text in every encoding; bytes that spell text are checked as text is."""
+    """Return the bytes themselves, and their text in every encoding, each with its check."""
     texts = [encode(key) for encode in ENCODINGS.values()]
     return [
         (check_bytes, key),
@@ -199,7 +199,7 @@ def spellings(key):
 @settings(deadline=None)
 @given(st.binary(min_size=1, max_size=40), st.integers(32, 100))
 def test_repeated_block(block, length):
-    """A block that is written at least twice is refused in every spelling, also if the last one is not whole."""
+    """A block that is repeated is refused in every encoding, even if the last repetition is incomplete."""
     length = max(length, 2 * len(block))
     for check, key in spellings((block * length)[:length]):
         refusal(check, key)
@@ -207,7 +207,7 @@ def test_repeated_block(block, length):
 
 @pytest.mark.parametrize("length", [16, 20, 32])
 def test_block_written_twice(length):
-    """A random block written exactly twice is refused: its second half adds nothing."""
+    """A random block that is written twice is refused: the second half adds no randomness."""
     for check, key in spellings(KEY[:length] * 2):
         refusal(check, key)
 
@@ -221,7 +221,7 @@ def test_block_written_twice(length):
     st.integers(32, 100),
 )
 def test_counter(start, step, width, order, length):
-    """A counter of numbers of 1 to 8 bytes, in either order, up or down, is refused in every spelling."""
+    """Counters of numbers of 1 to 8 bytes, in either byte order, up or down, are refused in every encoding."""
     numbers = ((start + step * index) % 256**width for index in range(length))
     counter = b"".join(number.to_bytes(width, order) for number in numbers)[:length]
     for check, key in spellings(counter):
@@ -230,7 +230,7 @@ def test_counter(start, step, width, order, length):
 
 @pytest.mark.parametrize("steps", [(1, 2), (1, 1, 5), (10, 250), (1, 2, 3, 4), (1, 1, 1, 1, 1, 1, 1, 3)])
 def test_counted_up_by_a_pattern(steps):
-    """Bytes whose steps repeat are refused, though no block of them does."""
+    """Bytes with repeated differences are refused, even if no block is repeated."""
     counter = bytes((33 + sum((steps * 48)[:index])) % 256 for index in range(48))
     for check, key in spellings(counter):
         refusal(check, key)
@@ -270,22 +270,21 @@ EXAMPLES = [
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_published_examples(example):
-    """A key from the documentation of a framework or a standard is refused by every route."""
+    """A key from the documentation of a framework or standard is refused as text, bytes, file and secret."""
     for check, key in ((check_text, example), (check_bytes, example.encode()), (check_file, example.encode() + b"\n")):
         refusal(check, key)
     refusal(check_framework_secret, example)
 
 
 def test_published_examples_in_another_encoding():
-    """An example is refused in the other case of its digits, as bytes, and in base64."""
+    """A published key is refused in the other case, as bytes, and in base64."""
     key = bytes.fromhex(EXAMPLES[0])
     for check, spelling in spellings(key):
         assert "example" in refusal(check, spelling)
 
 
 def test_the_secret_that_django_makes_for_a_new_project():
-    """The random SECRET_KEY of startproject is accepted as a framework's secret, and a placeholder behind its prefix
-    is not."""
+    """The random SECRET_KEY of startproject is accepted. A placeholder after its prefix is refused."""
     assert check_framework_secret("SECRET_KEY", "django-insecure-o$&x2f!8(zq@6w^k1t=9_r4n#m7y*c5v3b0j-l2h%p+d8s6ga")
     refusal(check_framework_secret, "django-insecure-change-me-please-or-be-sorry-soon")
 
@@ -304,7 +303,7 @@ def test_the_secret_that_django_makes_for_a_new_project():
     ],
 )
 def test_placeholders(placeholder):
-    """A placeholder is refused by every route, and so is one within random text."""
+    """A placeholder is refused as text, bytes, file and secret, even inside random text."""
     for text in (placeholder, f"{TEXT.rstrip('=')}-{placeholder}"):
         refusal(check_text, text)
         refusal(check_bytes, text.encode())
@@ -316,7 +315,7 @@ def test_placeholders(placeholder):
 @pytest.mark.parametrize("word", ["secret", "password", "changeme", "Secret", "PASSWORD", "secret\n", "", "123456"])
 @pytest.mark.parametrize("function", [sha256, sha384, sha512])
 def test_hashes_of_words(word, function):
-    """The hash of a common word is refused in every spelling, with and without a line end in the word."""
+    """The hash of a common word is refused in every encoding, with and without a line end in the word."""
     for check, key in spellings(function(word.encode()).digest()):
         assert "common word" in refusal(check, key)
 
@@ -336,12 +335,12 @@ def test_short_hashes_of_words(function):
 @pytest.mark.parametrize("end", [b"", b"\n", b"\r\n", b"\n\n"])
 @every_encoding
 def test_file_of_text(encode, end):
-    """The key in a file of text is the text without its line end."""
+    """The key in a text file is the text without the line end."""
     assert check_file("key", encode(KEY).encode() + end) == encode(KEY).encode()
 
 
 def test_file_of_random_bytes():
-    """Random bytes in a file are the key, down to the last line end: none of 10,000 files is taken for text."""
+    """The key in a file of random bytes is all of them. None of 10,000 random files is mistaken for text."""
     for _ in range(10_000):
         content = secrets.token_bytes(32)
         assert check_file("key", content) == content
@@ -379,12 +378,12 @@ FILES = {
 
 @pytest.mark.parametrize("content", FILES.values(), ids=FILES)
 def test_files_that_are_not_keys(content):
-    """A file of other text, of several lines, or in another encoding than ASCII is refused."""
+    """A file of other text, of several lines, or in an encoding other than ASCII is refused."""
     refusal(check_file, content if isinstance(content, bytes) else content.encode())
 
 
 def test_encodings_are_named():
-    """The errors for a byte order mark and for UTF-16 say what is wrong, because editors do not show it."""
+    """The errors for a byte order mark and for UTF-16 name these, because editors do not show them."""
     assert "byte order mark" in refusal(check_file, FILES["byte order mark"].encode())
     assert "UTF-16" in refusal(check_file, FILES["UTF-16"])
 
@@ -404,12 +403,12 @@ def test_encodings_are_named():
     ],
 )
 def test_framework_secret(secret):
-    """The secret of a framework has 32 characters or more, and need not be hexadecimal or base64."""
+    """The secret of a framework needs 32 characters, in any encoding."""
     assert check_framework_secret("SECRET_KEY", secret) == (secret if isinstance(secret, bytes) else secret.encode())
 
 
 def test_long_framework_secret():
-    """A framework's secret may be longer than a key, such as a PEM file."""
+    """The secret of a framework may be longer than a key, such as a PEM file."""
     secret = "".join(sha512(b"%d" % number).hexdigest() for number in range(100))
     assert check_framework_secret("SECRET_KEY", secret) == secret.encode()
 
@@ -418,5 +417,5 @@ def test_long_framework_secret():
     "secret", ["", "x", "kq8m(2vRz!0tYc7nWb5s#d1hGf4pQ&9", "ab" * 30, "0123456789" * 4, b"\0" * KEY_BYTES]
 )
 def test_weak_framework_secret(secret):
-    """A framework's secret under 32 characters, and one that is a pattern, is refused."""
+    """The secret of a framework is refused if it has fewer than 32 characters or a pattern."""
     refusal(check_framework_secret, secret)

@@ -1,4 +1,4 @@
-"""The JSON keyring: what it may hold, what is refused, and how a file is read again while an application runs."""
+"""The JSON keyring: its schema, the refusals, and how the file is read again."""
 
 import json
 import logging
@@ -20,7 +20,7 @@ from sealedsession.errors import ConfigError
 from sealedsession.sealing.key_rules import KEY_LIMIT
 from sealedsession.sealing.keyring_file import (
     SIZE_LIMIT,
-    BeingWritten,
+    KeyringBeingWrittenError,
     KeyringFile,
     StoredKey,
     keyring_from_source,
@@ -40,7 +40,7 @@ def key_text(number):
 
 
 def entry(number, state="primary", **members):
-    """A key of a keyring, where None removes a member."""
+    """Return a key of a keyring as a dict. None removes a member."""
     keys = {"validate_key": key_text(2 * number), "encrypt_key": key_text(2 * number + 1)}
     found = {"id": f"k{number}", "state": state, **keys, **members}
     return {name: value for name, value in found.items() if value is not None}
@@ -51,7 +51,7 @@ def document(*entries, **members):
 
 
 def refusal(content):
-    """Refuse the keyring, naming the source, and give what a log would show of it, with the causes."""
+    """Check that a keyring is refused with its source. Return what a log would show of the error and its causes."""
     with pytest.raises(ConfigError) as caught:
         parse(content, SOURCE)
     assert str(caught.value).startswith(SOURCE)
@@ -59,7 +59,7 @@ def refusal(content):
 
 
 def parsed(content):
-    """The keys, or the problem."""
+    """Return the keys, or the error."""
     try:
         return parse(content, SOURCE), None
     except ConfigError as error:
@@ -70,7 +70,7 @@ def parsed(content):
 
 
 def test_every_member():
-    """A keyring gives ids, keys, states and dates, in the order of the file."""
+    """A keyring has ids, keys, states and dates, in the order of the file."""
     dates = {"staged_at": "2026-11-21T11:00:00Z", "primary_at": "2026-11-21T12:00:00Z"}
     keys = parse(document(entry(1, **dates), entry(2, "fallback"), entry(3, "staged")), SOURCE)
     assert keys == [
@@ -81,21 +81,21 @@ def test_every_member():
 
 
 def test_smallest_keyring():
-    """A hand-written key needs a state and a validate_key; its id is the key id then, and it signs only."""
+    """Only state and validate_key are required. The default id is the key id, and tokens are signed only."""
     (key,) = parse(json.dumps({"version": 1, "keys": [{"state": "primary", "validate_key": key_text(1)}]}), SOURCE)
     pair = KeyPair(key_text(1).encode(), None, "primary")
     assert key == StoredKey(pair.key_id.hex(), pair, None, None, None)
 
 
 def test_null_is_absent():
-    """null in an optional member is the same as no such member."""
+    """An optional member that is null counts as missing."""
     text = json.dumps({"version": 1, "keys": [{**entry(1), "id": None, "staged_at": None, "encrypt_key": None}]})
     assert parse(text, SOURCE) == parse(document(entry(1, id=None, encrypt_key=None)), SOURCE)
 
 
 @pytest.mark.parametrize("state", ["staged", "primary", "fallback"])
 def test_since(state):
-    """A key tells when its present state began, and None where that is unknown."""
+    """`since` is the time when the current state began, or None if that is unknown."""
     dates = {"staged": "2026-11-21T12:00:01Z", "primary": "2026-11-21T12:00:02Z", "fallback": "2026-11-21T12:00:03Z"}
     reached = {f"{each}_at": dates[each] for each in list(dates)[: list(dates).index(state) + 1]}
     others = [] if state == "primary" else [entry(2)]
@@ -104,7 +104,7 @@ def test_since(state):
 
 
 def test_bytes_and_str():
-    """A keyring can be read from bytes in UTF-8 and from str."""
+    """A keyring can be parsed from bytes in UTF-8 and from str."""
     text = json.dumps({"version": 1, "keys": [entry(1)]})
     (key,) = parse(text.encode(), SOURCE)
     assert [key] == parse(text, SOURCE)
@@ -131,13 +131,13 @@ def keyrings(draw):
 
 @given(keyrings())
 def test_round_trip(keys):
-    """What render writes, parse reads: the same keys, in ASCII."""
+    """`parse` returns the keys that `render` has written, in ASCII."""
     assert render(keys).isascii()
     assert parse(render(keys), SOURCE) == keys
 
 
 def test_utc():
-    """Times are written as the schema has them."""
+    """Times are formatted as in the schema."""
     assert [utc(NOON), utc(0), utc(-1)] == ["2026-11-21T12:00:00Z", "1970-01-01T00:00:00Z", "1969-12-31T23:59:59Z"]
 
 
@@ -150,72 +150,72 @@ def test_utc():
         (b"", "empty"),
         (" \n", "empty"),
         ("no JSON", "line 1 column 1"),
-        (document(entry(1))[:-20], "write the whole of it again"),
-        (b'{"version": 1, "keys": ["\xff"]}', "no UTF-8 from byte 25"),
-        ("[" * 100_000, "nested too deep"),
+        (document(entry(1))[:-20], "Write the complete file again"),
+        (b'{"version": 1, "keys": ["\xff"]}', "not UTF-8 at byte 25"),
+        ("[" * 100_000, "nested too deeply"),
         ('{"version": ' + "1" * 5000 + "}", "Exceeds the limit"),
         ('{"version": 1, "version": 1, "keys": []}', "twice"),
         ('{"version": 1, "keys": [{"state": "primary", "state": "staged"}]}', "state is given twice"),
         (document(entry(1)) + " " * SIZE_LIMIT, "larger than 1048576 bytes"),
-        ("[]", "has to be an object"),
-        ("null", "has to be an object"),
-        ("{}", "has no version"),
-        ('{"keys": []}', "has no version"),
-        ('{"version": 1}', "has no keys"),
-        ('{"version": 2, "other": []}', "version has to be 1"),
-        (document(version="1"), "version has to be 1"),
-        (document(version=True), "version has to be 1"),
-        (document(version=1.0), "version has to be 1"),
-        (document(entry(1), comment="ours"), "has 'comment', and known are only version, keys"),
-        (document(keys={}), "keys has to be a list"),
-        (document(), "has 0 primary keys"),
-        (document("k1"), "keys[0] has to be an object"),
-        (document(entry(1), []), "keys[1] has to be an object"),
-        (document(entry(1), entry(2, None)), "keys[1] has no state"),
-        (document(entry(1, validate_key=None)), "keys[0] has no validate_key"),
-        (document(entry(1, secret="x")), "keys[0] has 'secret', and known are only id, state, validate_key"),
-        (document(entry(1, "current")), "state has to be one of staged, primary, fallback"),
-        (document(entry(1, ["primary"])), "state has to be a string"),
-        (document(entry(1, encrypt_key=5)), "encrypt_key has to be a string"),
-        (document(entry(1, encrypt_key=False)), "encrypt_key has to be a string"),
-        (document(entry(1, primary_at=1795262400)), "primary_at has to be a string"),
-        (document(entry(1), entry(2)), "(k1 primary, k2 primary) has 2 primary keys"),
-        (document(entry(1, "staged")), "has 0 primary keys"),
-        (document(entry(1), entry(2, "staged", encrypt_key=None)), "keys with an encrypt_key and keys without"),
-        (document(entry(1), entry(2, "staged", id="k1")), "keys[1] has the id 'k1' of another key"),
+        ("[]", "must be an object"),
+        ("null", "must be an object"),
+        ("{}", "version is missing"),
+        ('{"keys": []}', "version is missing"),
+        ('{"version": 1}', "keys is missing"),
+        ('{"version": 2, "other": []}', "version must be 1"),
+        (document(version="1"), "version must be 1"),
+        (document(version=True), "version must be 1"),
+        (document(version=1.0), "version must be 1"),
+        (document(entry(1), comment="ours"), "unknown member 'comment'. The members are version, keys"),
+        (document(keys={}), "keys must be a list"),
+        (document(), "got 0 primary keys"),
+        (document("k1"), "keys[0]: it must be an object"),
+        (document(entry(1), []), "keys[1]: it must be an object"),
+        (document(entry(1), entry(2, None)), "keys[1]: state is missing"),
+        (document(entry(1, validate_key=None)), "keys[0]: validate_key is missing"),
+        (document(entry(1, secret="x")), "keys[0]: unknown member 'secret'. The members are id, state, validate_key"),
+        (document(entry(1, "current")), "state must be one of staged, primary, fallback"),
+        (document(entry(1, ["primary"])), "state must be a string"),
+        (document(entry(1, encrypt_key=5)), "encrypt_key must be a string"),
+        (document(entry(1, encrypt_key=False)), "encrypt_key must be a string"),
+        (document(entry(1, primary_at=1795262400)), "primary_at must be a string"),
+        (document(entry(1), entry(2)), "(k1 primary, k2 primary): exactly one key"),
+        (document(entry(1, "staged")), "got 0 primary keys"),
+        (document(entry(1), entry(2, "staged", encrypt_key=None)), "some keys have an encrypt_key and some have none"),
+        (document(entry(1), entry(2, "staged", id="k1")), "keys[1]: the id 'k1' is that of another key"),
         (document(entry(1), entry(1, "staged", id="k2")), "one key is given twice"),
         (document(entry(1, encrypt_key=key_text(2))), "one key is given twice"),
-        (document(entry(1, validate_key="")), "'k1': validate_key: 0 characters are too few"),
-        (document(entry(1, encrypt_key="0" * 64)), "'k1': encrypt_key: only 1 different bytes"),
-        (document(entry(1, validate_key=key_text(1) + "\ud800")), "'k1': validate_key: not hexadecimal, base64"),
+        (document(entry(1, validate_key="")), "'k1': validate_key: a key of 32 bytes has at least 43 char"),
+        (document(entry(1, encrypt_key="0" * 64)), "'k1': encrypt_key: it has only 1 different bytes"),
+        (document(entry(1, validate_key=key_text(1) + "\ud800")), "'k1': validate_key: it is not hexadecimal, base64"),
         (document(entry(1, validate_key="env:SESSION_VALIDATE_KEY_OF_THE_SHOP")), "contains the keys themselves"),
         (document(entry(1, validate_key="/run/secrets/session_validate_key_of_the_shop")), "the keys themselves"),
         (document(entry(1, encrypt_key="file:/run/secrets/session_encrypt_key")), "contains the keys themselves"),
-        (document(entry(1, validate_key=key_text(1) * 25)), "'k1': validate_key: more than 1024 characters"),
+        (document(entry(1, validate_key=key_text(1) * 25)), "'k1': validate_key: it is longer than 1024 characters"),
         (document(entry(1, staged_at="2026-11-21T12:00:00Z", fallback_at="2026-11-21T12:00:00Z")), "later state"),
         (document(entry(1), entry(2, "staged", primary_at="2026-11-21T12:00:00Z")), "later state"),
     ],
 )  # fmt: skip
 def test_refused(content, part):
-    """What the schema does not allow is a ConfigError that names the source, the place and the fault."""
+    """A violation of the schema is a ConfigError that names the source, the place and the problem."""
     assert part in refusal(content)
 
 
 @pytest.mark.parametrize("name", ["", "a b", "ä", "a/b", "a\n", "a" * 32, "k\0"])
 def test_bad_id(name):
     """An id is 1 to 31 letters, digits, dots, underscores and hyphens."""
-    assert "keys[0]: an id has to be" in refusal(document(entry(1, id=name)))
+    assert "keys[0]: an id must be" in refusal(document(entry(1, id=name)))
 
 
 def test_longest_id_and_key():
-    """An id of 31 characters and a key of the longest length are accepted."""
+    """An id of 31 characters and a key of the greatest length are accepted."""
     long_key = "".join(key_text(n) for n in range(100, 130))[:KEY_LIMIT]
     (key,) = parse(document(entry(1, id="a" * 31, validate_key=long_key)), SOURCE)
     assert (key.id, len(key.pair.validate)) == ("a" * 31, KEY_LIMIT)
 
 
 def test_largest_keyring():
-    """A keyring of exactly the limit is accepted."""
+    """A keyring of exactly the size limit is accepted."""
     assert len(parse(document(entry(1)).ljust(SIZE_LIMIT), SOURCE)) == 1
 
 
@@ -228,14 +228,16 @@ def test_largest_keyring():
     ],
 )  # fmt: skip
 def test_bad_date(date):
-    """A date has one spelling, and exists."""
-    assert "'k1': primary_at has to be a time in UTC such as" in refusal(document(entry(1, primary_at=date)))
+    """A date that does not exist, or in another format, is refused."""
+    assert "'k1': primary_at must be a time in UTC, such as" in refusal(document(entry(1, primary_at=date)))
 
 
 def test_derived_ids_that_are_equal():
-    """An id that is given may not be the one that another key gets."""
+    """An id may not be the key id of a key without an id."""
     derived = parse(document(entry(1, id=None)), SOURCE)[0].id
-    assert f"the id '{derived}' of another key" in refusal(document(entry(1, id=None), entry(2, "staged", id=derived)))
+    assert f"the id '{derived}' is that of another key" in refusal(
+        document(entry(1, id=None), entry(2, "staged", id=derived))
+    )
 
 
 SECRET = "correct-horse-battery-staple-correct-horse"
@@ -264,12 +266,12 @@ SECRET = "correct-horse-battery-staple-correct-horse"
     ],
 )
 def test_no_key_in_an_error(content):
-    """No error shows a key, wherever in the keyring it was put by mistake."""
+    """No error shows a key, even if it is in the wrong place."""
     assert "horse" not in refusal(content)
 
 
 def test_no_key_in_a_repr():
-    """A stored key shows its id and dates, and neither of its keys."""
+    """repr() of a stored key shows its id and dates, and not its keys."""
     shown = repr(parse(document(entry(1, primary_at="2026-11-21T12:00:00Z")), SOURCE))
     assert "k1" in shown
     assert str(NOON) in shown
@@ -297,7 +299,7 @@ documents = st.fixed_dictionaries({"version": st.just(1) | json_values, "keys": 
 
 @given(st.one_of(st.binary(), st.text(), json_values.map(json.dumps), documents.map(json.dumps)))
 def test_anything(content):
-    """Whatever is given, parse gives keys that make a keyring, or refuses it by ConfigError."""
+    """For any content, `parse` returns keys that make a keyring, or raises a ConfigError."""
     keys, problem = parsed(content)
     assert keys is None or parse(render(keys), SOURCE) == keys
     assert problem is None or problem.startswith(SOURCE)
@@ -305,7 +307,7 @@ def test_anything(content):
 
 @given(st.integers(0, 2000), st.binary(max_size=4))
 def test_damaged(position, damage):
-    """A keyring with some bytes replaced is read, or refused by ConfigError."""
+    """A keyring with some bytes replaced is parsed, or refused with a ConfigError."""
     whole = document(entry(1, primary_at="2026-11-21T12:00:00Z"), entry(2, "staged")).encode()
     position %= len(whole)
     keys, problem = parsed(whole[:position] + damage + whole[position + len(damage) :])
@@ -317,7 +319,7 @@ def test_damaged(position, damage):
 
 
 class Reports(list):
-    """Takes reports, and forgets them when they are taken."""
+    """Collects reports, and clears them when they are taken."""
 
     def __call__(self, error):
         self.append(error)
@@ -334,7 +336,7 @@ def reports():
 
 
 def write(path, text):
-    """Replace a file as a whole, open to its owner alone."""
+    """Replace a file by one that only its owner can open."""
     temporary = path.with_name("temporary")
     temporary.touch(mode=0o600)
     temporary.write_text(text)
@@ -342,7 +344,7 @@ def write(path, text):
 
 
 def primary(keyring):
-    """The number of the entry that seals."""
+    """Return the number of the primary entry."""
     texts = {key_text(2 * number).encode(): number for number in range(10)}
     return texts[keyring.pairs[0].validate]
 
@@ -355,14 +357,14 @@ def path(tmp_path):
 
 
 def test_option_file(path, reports):
-    """file:PATH gives a keyring that is read again."""
+    """file:PATH is a keyring that is read again."""
     keyring = keyring_from_source(f"file:{path}", reports)
     assert isinstance(keyring, KeyringFile)
     assert primary(keyring.current(1)) == 1
 
 
 def test_option_env(monkeypatch, reports):
-    """env:NAME gives the keyring in the variable."""
+    """env:NAME is the keyring in the variable."""
     monkeypatch.setenv("SESSION_KEYRING", document(entry(1), entry(2, "staged")))
     keyring = keyring_from_source("env:SESSION_KEYRING", reports)
     assert isinstance(keyring, Keyring)
@@ -371,15 +373,15 @@ def test_option_env(monkeypatch, reports):
 
 @pytest.mark.parametrize("name", ["SESSION_KEYRING", "", "A\0B", "\ud800"])
 def test_option_env_without_the_variable(monkeypatch, reports, name):
-    """A variable that is not set, or cannot be, is an error that names option and variable."""
+    """The error for a missing or impossible variable names the option and the variable."""
     monkeypatch.delenv("SESSION_KEYRING", raising=False)
-    with pytest.raises(ConfigError, match=r"^keyring is 'env:.*not set"):
+    with pytest.raises(ConfigError, match=r"^keyring 'env:.*not set"):
         keyring_from_source(f"env:{name}", reports)
 
 
 @pytest.mark.parametrize("content", [b"\xff", b"{}", SECRET.encode()])
 def test_broken_variable(monkeypatch, reports, content):
-    """A variable that holds no keyring is an error that names it, and not its value."""
+    """The error for a variable without a keyring names the variable, and does not show its value."""
     monkeypatch.setenv("SESSION_KEYRING", os.fsdecode(content))
     with pytest.raises(ConfigError, match=r"^keyring 'env:SESSION_KEYRING'") as caught:
         keyring_from_source("env:SESSION_KEYRING", reports)
@@ -388,21 +390,23 @@ def test_broken_variable(monkeypatch, reports, content):
 
 @pytest.mark.parametrize("source", [SECRET, "", "FILE:x", document(entry(1)), None, 5, SECRET.encode(), [SECRET]])
 def test_option_of_another_form(reports, source):
-    """What is neither is an error that names the option and both forms, and does not show what may be a key."""
-    with pytest.raises(ConfigError, match=r"^keyring has to be 'file:PATH' or 'env:NAME'.*keyring init FILE") as caught:
+    """The error for another form names the option and both forms. It does not show the value."""
+    with pytest.raises(
+        ConfigError, match=r"^keyring: it must be 'file:PATH' or 'env:NAME'.*keyring init FILE"
+    ) as caught:
         keyring_from_source(source, reports)
     assert "horse" not in str(caught.value)
     assert key_text(2) not in str(caught.value)
 
 
 def test_unreadable_at_start(tmp_path, reports):
-    """A path that is missing, a directory, below a file, a circle of links or a pipe is named, with the cause."""
+    """The error for a file that cannot be read names the path and the cause."""
     (tmp_path / "circle").symlink_to(tmp_path / "circle")
     (tmp_path / "plain").write_text("no directory")
     os.mkfifo(tmp_path / "pipe")
     causes = {
         "missing": "No such file", ".": "directory", "plain/key": "Not a directory", "circle": "symbolic links",
-        "pipe": "a pipe or a device", "a\0b": "ValueError", "plain": "no JSON",
+        "pipe": "a pipe or a device", "a\0b": "ValueError", "plain": "not a keyring in JSON",
     }  # fmt: skip
     for name, cause in causes.items():
         with pytest.raises(ConfigError) as caught:
@@ -415,7 +419,7 @@ def test_unreadable_at_start(tmp_path, reports):
 
 
 def test_size_limit_of_the_file(path, reports):
-    """A file over the limit is refused, and no more of it is read."""
+    """A file over the size limit is refused after the limit and one byte were read."""
     path.write_bytes(b" " * (SIZE_LIMIT + 10))
     assert len(read_file(str(path), SOURCE)[0]) == SIZE_LIMIT + 1
     with pytest.raises(ConfigError, match="larger"):
@@ -423,7 +427,7 @@ def test_size_limit_of_the_file(path, reports):
 
 
 def written_while_read(patched, path):
-    """From now on the file grows, in its place, whenever the system is asked about an open one."""
+    """Make the file grow in place on every fstat."""
     ask = os.fstat
 
     def fstat(handle):
@@ -436,9 +440,9 @@ def written_while_read(patched, path):
 
 
 def test_changed_while_it_is_read(path, reports, monkeypatch):
-    """A file that changes between two looks at the open file is being written, and is refused at start."""
+    """A file that changes while it is read is refused at start."""
     written_while_read(monkeypatch, path)
-    with pytest.raises(BeingWritten, match="renaming a whole file"):
+    with pytest.raises(KeyringBeingWrittenError, match="renaming a complete file"):
         KeyringFile(str(path), reports)
 
 
@@ -446,14 +450,14 @@ def test_changed_while_it_is_read(path, reports, monkeypatch):
 
 
 def test_unchanged(path, reports):
-    """Without a change the keyring stays the same object, and nothing is reported."""
+    """While the file does not change, the keyring is the same object, and nothing is reported."""
     keyring = KeyringFile(str(path), reports)
     assert len({id(keyring.current(second)) for second in range(5)}) == 1
     assert reports == []
 
 
 def test_replaced(path, reports):
-    """A file that is replaced is in use from the next second on, and is reported once."""
+    """A replaced file is in use from the next second, and is reported once."""
     keyring = KeyringFile(str(path), reports)
     old = keyring.current(1)
     write(path, document(entry(2), entry(1, "fallback")))
@@ -475,7 +479,7 @@ def test_state_alone_changes(path, reports):
 
 
 def test_clock_that_goes_back(path, reports):
-    """A clock that is set back does not stop the looking."""
+    """The file is also checked after the clock was set back."""
     keyring = KeyringFile(str(path), reports)
     keyring.current(1_000_000)
     write(path, document(entry(2)))
@@ -483,7 +487,7 @@ def test_clock_that_goes_back(path, reports):
 
 
 def test_one_look_a_second(path, reports, monkeypatch):
-    """Many calls within a second look at the file once."""
+    """The file is checked once a second, for any number of calls."""
     keyring = KeyringFile(str(path), reports)
     looks = []
     monkeypatch.setattr("sealedsession.sealing.keyring_file.os.stat", lambda path: looks.append(path) or os.lstat(path))
@@ -493,7 +497,7 @@ def test_one_look_a_second(path, reports, monkeypatch):
 
 
 def test_kubernetes_swaps_a_link(tmp_path, reports):
-    """A mounted secret changes by swapping the link ..data to another directory, and is read again then."""
+    """A mounted secret is read again after Kubernetes has swapped the link ..data."""
     for number in (1, 2):
         (tmp_path / f"..{number}").mkdir()
         write(tmp_path / f"..{number}" / "keys.json", document(entry(number)))
@@ -509,7 +513,7 @@ def test_kubernetes_swaps_a_link(tmp_path, reports):
 
 
 def test_written_in_place(path, reports):
-    """A half written file keeps the old keys and is reported once; written to its end, it is in use."""
+    """An incomplete file is reported once, and the keys stay. The complete file is in use."""
     keyring = KeyringFile(str(path), reports)
     old = keyring.current(1)
     whole = document(entry(2), entry(1, "fallback"))
@@ -518,14 +522,14 @@ def test_written_in_place(path, reports):
         file.flush()
         assert [keyring.current(second) for second in (2, 3, 4)] == [old] * 3
         (problem,) = reports.take()
-        assert "no JSON keyring" in problem
+        assert "not a keyring in JSON" in problem
         file.write(whole[50:])
     assert primary(keyring.current(5)) == 2
     assert reports.take() == [None]
 
 
 def test_being_written(path, reports, monkeypatch):
-    """A file caught while it changes is no problem to report: it is read at the next second."""
+    """A file that changes while it is read is not reported. It is read in the next second."""
     keyring = KeyringFile(str(path), reports)
     write(path, document(entry(2)))
     with monkeypatch.context() as patched:
@@ -537,20 +541,20 @@ def test_being_written(path, reports, monkeypatch):
 
 
 def test_distinct_problems(path, reports):
-    """Each new problem is reported once, and the same one again after it was gone."""
+    """Each new problem is reported once. A problem that returns is reported again."""
     keyring = KeyringFile(str(path), reports)
     for second, content in enumerate(["{}", "{}", "[]", "[]", document(entry(1)), "{}"]):
         write(path, content)
         assert primary(keyring.current(second)) == 1
         keyring.current(second + 100)
-    found = [problem and problem.rpartition(" ")[0].partition(": ")[0] for problem in reports.take()]
+    found = reports.take()
     assert len(found) == 4
     assert found[2] is None
     assert found[0] == found[3] != found[1]
 
 
 def test_deleted_and_back(path, reports):
-    """A file that goes is reported once; when the very same one comes back, that is reported, and read from then on."""
+    """A deleted file is reported once. The same file is reported and read when it is restored."""
     keyring = KeyringFile(str(path), reports)
     old = keyring.current(1)
     hidden = path.rename(path.with_name("hidden"))
@@ -566,7 +570,7 @@ def test_deleted_and_back(path, reports):
 
 @pytest.mark.parametrize("wrong", ["missing", "broken"])
 def test_link_that_goes_astray_and_back(tmp_path, path, reports, wrong):
-    """A link that comes back to the very file that was read, which has not changed, ends the problem too."""
+    """A link that returns to the unchanged file ends the problem."""
     (tmp_path / "broken").write_text("{}")
     (tmp_path / "link").symlink_to(path)
     keyring = KeyringFile(str(tmp_path / "link"), reports)
@@ -580,7 +584,7 @@ def test_link_that_goes_astray_and_back(tmp_path, path, reports, wrong):
 
 
 def test_unreadable_later(path, reports):
-    """A directory in the file's place keeps the old keys."""
+    """If a directory replaces the file, the keys stay."""
     keyring = KeyringFile(str(path), reports)
     path.unlink()
     path.mkdir()
@@ -590,7 +594,7 @@ def test_unreadable_later(path, reports):
 
 
 def test_touched(path, reports):
-    """A file that changed in its dates, its spelling or its place alone gives the same keyring and no report."""
+    """A file with other dates, formatting or place gives the same keyring and no report."""
     keyring = KeyringFile(str(path), reports)
     old = keyring.current(1)
     os.utime(path, (1, 1))
@@ -602,7 +606,7 @@ def test_touched(path, reports):
 
 @pytest.mark.parametrize("encrypted", [True, False])
 def test_kind_changes(tmp_path, reports, encrypted):
-    """A running application goes from encrypted to signed only by no change of the file, nor back."""
+    """A running application does not change between encrypted and signed-only tokens."""
     path = tmp_path / "keys.json"
     encrypt_keys = [{}, {"encrypt_key": None}] if encrypted else [{"encrypt_key": None}, {}]
     write(path, document(entry(1, **encrypt_keys[0])))
@@ -610,13 +614,13 @@ def test_kind_changes(tmp_path, reports, encrypted):
     write(path, document(entry(2, **encrypt_keys[1])))
     assert [primary(keyring.current(second)) for second in (1, 2)] == [1, 1]
     (problem,) = reports.take()
-    assert "restart" in problem
+    assert "Restart" in problem
     write(path, document(entry(3, **encrypt_keys[0])))
     assert primary(keyring.current(3)) == 3
 
 
 def test_relative_path(path, reports, monkeypatch):
-    """A relative path is the one of the start, though the process changes its directory."""
+    """A relative path is resolved at start, and not again when the working directory changes."""
     monkeypatch.chdir(path.parent)
     keyring = KeyringFile("keys.json", reports)
     monkeypatch.chdir("/")
@@ -625,7 +629,7 @@ def test_relative_path(path, reports, monkeypatch):
 
 
 def test_a_report_that_fails(path):
-    """What the report raises stops neither the keyring nor the next look."""
+    """An exception from `report` does not affect the keyring or the next check."""
 
     def report(error):
         raise RuntimeError
@@ -642,7 +646,7 @@ def test_a_report_that_fails(path):
 
 
 def test_nobody_waits_for_the_look(path):
-    """While one thread looks at the file, others get the keyring there is, at once."""
+    """While one thread checks the file, other threads get the current keyring at once."""
     looking, done, waited = threading.Event(), threading.Event(), []
 
     def report(error):
@@ -664,7 +668,7 @@ def test_nobody_waits_for_the_look(path):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
 def test_fork_during_a_look(path):
-    """A fork, made while another thread looks at the file, reads it again when it changes."""
+    """A child that is forked during a check reads the file again when it changes."""
     looking, done = threading.Event(), threading.Event()
 
     def report(error):
@@ -691,7 +695,7 @@ def test_fork_during_a_look(path):
 
 
 def test_threads(path, reports):
-    """Threads that ask while the file is replaced get the old keyring or the new one, and the last one in the end."""
+    """While the file is replaced, threads get the old or the new keyring. At last they get the last one."""
     keyring = KeyringFile(str(path), reports)
     seconds = count()
     stop = threading.Event()
@@ -728,7 +732,7 @@ def test_threads(path, reports):
 
 @pytest.mark.parametrize("mode", [0o604, 0o644, 0o602])
 def test_open_to_everybody(path, reports, caplog, mode):
-    """A file that others may open is warned about once, with path and cure."""
+    """A file that other users can open is logged once as a warning, with path and advice."""
     path.chmod(mode)
     keyring = KeyringFile(str(path), reports)
     os.utime(path, (1, 1))
@@ -740,14 +744,14 @@ def test_open_to_everybody(path, reports, caplog, mode):
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o400])
 def test_open_to_few(path, reports, caplog, mode):
-    """A file for its owner and group brings no warning."""
+    """A file for its owner and group is not logged."""
     path.chmod(mode)
     KeyringFile(str(path), reports)
     assert caplog.records == []
 
 
 def test_opened_to_everybody_later(path, reports, caplog):
-    """A file that is opened to others while the application runs is warned about."""
+    """A file that becomes readable to other users while the application runs is logged."""
     keyring = KeyringFile(str(path), reports)
     assert caplog.records == []
     path.chmod(0o644)

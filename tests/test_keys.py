@@ -1,4 +1,4 @@
-"""Keys: where they are read from, what is refused there, and the subkeys derived from them."""
+"""Keys: their sources, the refusals, and the derived subkeys."""
 
 import hmac
 import os
@@ -24,7 +24,7 @@ untimed = settings(deadline=None)
 
 
 def refusal(*keys):
-    """Refuse the keys, and give what a log would show of it, with the causes."""
+    """Check that keys are refused. Return what a log would show of the error and its causes."""
     with pytest.raises(ConfigError) as caught:
         Keyring(*keys)
     return "".join(traceback.format_exception(caught.value, limit=0)) + repr(caught.value)
@@ -40,7 +40,7 @@ def hkdf(key, salt, info):
 
 
 def test_a_text_is_its_own_key():
-    """The key of a text is the text, not the bytes that it encodes."""
+    """The key is the text itself, not the bytes that it encodes."""
     for text in (KEY_TEXT, KEY.hex(), KEY.hex().upper(), b64encode(KEY).decode()):
         assert Keyring(text).derive(PURPOSE) == Keyring(text.encode()).derive(PURPOSE)
 
@@ -75,7 +75,7 @@ SETTINGS = [
 
 @pytest.mark.parametrize("text", SETTINGS)
 def test_text_that_is_not_a_key(text):
-    """A path, a variable's name, a command and a placeholder are refused and not shown, with advice for code."""
+    """A path, the name of a variable, a command and a placeholder are refused and not shown, with advice."""
     for keys in ((text,), ([KEY, text],)):
         message = refusal(*keys)
         assert text not in message
@@ -85,7 +85,7 @@ def test_text_that_is_not_a_key(text):
 
 @pytest.mark.parametrize("text", [*SETTINGS, f"env:{KEY_TEXT}", f"file:{KEY_TEXT}"])
 def test_no_key_in_a_variable_or_a_file(text, tmp_path, monkeypatch):
-    """A variable or a file with such text, or with the name of another source, is refused, with advice for a file."""
+    """Such text in a variable or a file, and the name of another source, is refused with advice."""
     monkeypatch.setenv("SESSION_KEY", text)
     (tmp_path / "key").write_text(text + "\n")
     (tmp_path / "key").chmod(0o600)
@@ -100,12 +100,12 @@ def test_no_key_in_a_variable_or_a_file(text, tmp_path, monkeypatch):
 @pytest.mark.parametrize("kind", ["env:", "file:"])
 @pytest.mark.parametrize("key", [KEY_TEXT, KEY.hex()])
 def test_a_key_after_a_prefix(kind, key):
-    """A key that follows 'env:' or 'file:' is refused and not shown: it is not the name of a source."""
+    """A key after 'env:' or 'file:' is refused and not shown."""
     assert key not in refusal(kind + key)
 
 
 def test_no_key_reaches_the_file_system(monkeypatch):
-    """A key in text is not passed to the file system as a path, whether it is accepted or refused."""
+    """A key is never used as a path, whether it is accepted or refused."""
     paths = []
     for name in ("stat", "lstat", "access", "open"):
         monkeypatch.setattr(os, name, paths.append)
@@ -120,13 +120,13 @@ def test_no_key_reaches_the_file_system(monkeypatch):
 
 @pytest.mark.parametrize(("mode", "count"), [(0o600, 0), (0o640, 0), (0o644, 1), (0o604, 1)])
 def test_a_key_file_that_is_open_to_everybody(tmp_path, caplog, mode, count):
-    """A key file that others on the machine can read is a warning with the cure, as a keyring's is."""
+    """A key file that other users of the machine can open is logged as a warning, with advice."""
     path = tmp_path / "key"
     path.write_text(KEY_TEXT)
     path.chmod(mode)
     Keyring(f"file:{path}")
     assert [record.getMessage() for record in caplog.records] == [
-        f"everybody here can open the keys: chmod o-rwx {path}"
+        f"{path}: every user of this machine can open this file of keys. Run: chmod o-rwx {path}"
     ] * count
 
 
@@ -142,12 +142,12 @@ def test_a_key_file_that_is_open_to_everybody(tmp_path, caplog, mode, count):
     ],
 )
 def test_equal_keys(keys):
-    """One key in two places is refused, across options, positions, str and bytes."""
+    """The same key in two places is refused, across options, positions, str and bytes."""
     assert "twice" in refusal(*keys)
 
 
 def test_equal_keys_from_two_sources(tmp_path, monkeypatch):
-    """One key is found in two places when it comes by file and by environment too."""
+    """The same key from a file and from the environment is refused."""
     monkeypatch.setenv("SESSION_KEY", KEY_TEXT)
     (tmp_path / "key").write_text(KEY_TEXT)
     assert "twice" in refusal("env:SESSION_KEY", f"file:{tmp_path / 'key'}")
@@ -157,15 +157,14 @@ def test_equal_keys_from_two_sources(tmp_path, monkeypatch):
     "keys", [([KEY, KEY_2], KEY_3), (KEY, [KEY_2, KEY_3]), ([KEY, KEY_2], [KEY_3]), ([KEY], [KEY_2, KEY_3])]
 )
 def test_count_mismatch(keys):
-    """Both options need the same number of keys, and the error tells both numbers."""
-    message = refusal(*keys)
-    assert "validate_key has" in message
-    assert "encrypt_key has" in message
+    """Both options need the same number of keys, and the error names both numbers."""
+    counts = [1 if isinstance(key, bytes) else len(key) for key in keys]
+    assert f"got {counts[0]} validate and {counts[1]} encrypt keys" in refusal(*keys)
 
 
 @pytest.mark.parametrize("keys", [([],), ((),), (KEY, []), (KEY, ())])
 def test_empty_list(keys):
-    """A list of no keys is refused: an empty encrypt_key does not switch encryption off."""
+    """An empty list is refused. An empty list for encrypt_key does not switch encryption off."""
     assert "empty" in refusal(*keys)
 
 
@@ -175,29 +174,29 @@ def test_empty_list(keys):
     ids=lambda wrong: type(wrong).__name__,
 )
 def test_wrong_type(wrong):
-    """What is no str, bytes, list or tuple is refused by its type, alone and in a list, for either option."""
+    """A key or list of another type is refused with the name of its type, for both options."""
     for keys in ((wrong,), ([KEY_2, wrong],), (KEY_2, wrong), ([KEY_2, KEY_3], [KEY_4, wrong])):
         assert type(wrong).__name__ in refusal(*keys)
 
 
 def test_none():
-    """validate_key may not be None, and no member of a list may."""
+    """None is refused for validate_key, and in any list."""
     for keys in ((None,), ([None],), (KEY, [None]), ([[KEY]],)):
-        assert "has to be" in refusal(*keys)
+        assert "must be" in refusal(*keys)
 
 
 def test_position_in_a_list():
-    """The error for one key of several names its position."""
+    """The error for a key in a list names its position."""
     assert "encrypt_key[1]" in refusal([KEY, KEY_2], [KEY_3, b"short"])
 
 
 def test_str_with_lone_surrogate():
-    """A str that UTF-8 cannot encode is a ConfigError."""
+    """A str that UTF-8 cannot encode is refused with a ConfigError."""
     assert KEY_TEXT not in refusal(KEY_TEXT + "\ud800")
 
 
 def test_str_is_one_key():
-    """A str is one key and is not iterated."""
+    """A str is one key, and not a sequence of keys."""
     assert len(Keyring(KEY_TEXT).derive(PURPOSE)) == 1
 
 
@@ -205,13 +204,13 @@ def test_str_is_one_key():
 
 
 def test_environment(monkeypatch):
-    """env:NAME is the variable's value."""
+    """env:NAME is the value of the variable."""
     monkeypatch.setenv("SESSION_KEY", KEY_TEXT)
     assert Keyring("env:SESSION_KEY").derive(PURPOSE) == Keyring(KEY_TEXT).derive(PURPOSE)
 
 
 def test_environment_without_the_variable(monkeypatch):
-    """A variable that is not set is an error that names option and variable."""
+    """The error for a missing variable names the option and the variable."""
     monkeypatch.delenv("SESSION_KEY", raising=False)
     message = refusal(KEY, "env:SESSION_KEY")
     assert "encrypt_key" in message
@@ -219,7 +218,7 @@ def test_environment_without_the_variable(monkeypatch):
 
 
 def test_weak_key_in_the_environment(monkeypatch):
-    """The rules hold for a key from the environment, and the error names its source."""
+    """A weak key from the environment is refused, and the error names its source."""
     monkeypatch.setenv("SESSION_KEY", "hunter2")
     message = refusal("env:SESSION_KEY")
     assert "env:SESSION_KEY" in message
@@ -227,40 +226,40 @@ def test_weak_key_in_the_environment(monkeypatch):
 
 
 def test_environment_that_is_not_text(monkeypatch):
-    """A variable that is not ASCII is refused: it contains text."""
+    """A variable with characters outside of ASCII is refused."""
     monkeypatch.setenv("SESSION_KEY", os.fsdecode(b"\xff" + KEY_TEXT.encode()))
     assert "env:SESSION_KEY" in refusal("env:SESSION_KEY")
 
 
 @pytest.mark.parametrize("source", ["env:", "env:SESSION_KEY ", "file:/no/such/file "])
 def test_a_source_is_quoted(source):
-    """The error for a source that does not exist shows it in quotes, with the blank that is the cause."""
+    """The error for a missing source quotes it, so that a space in the name shows."""
     assert f"validate_key (from '{source}')" in refusal(source)
 
 
 @pytest.mark.parametrize("source", ["env:", "env:\ud800", "env:A\0B", "env:A=B", "file:\ud800", "file:\0", "file:"])
 def test_impossible_source(source):
-    """A name that no variable or file can have is a ConfigError."""
+    """A name that no variable or file can have is refused with a ConfigError."""
     assert "validate_key" in refusal(source)
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n\n"])
 def test_file(tmp_path, end):
-    """file:PATH is the file's content, without the end of its line."""
+    """file:PATH is the content of the file without the line end."""
     path = tmp_path / "key"
     path.write_bytes((KEY_TEXT + end).encode())
     assert Keyring(f"file:{path}").derive(PURPOSE) == Keyring(KEY_TEXT).derive(PURPOSE)
 
 
 def test_file_of_bytes(tmp_path):
-    """A key file may hold bytes that are no text, and every one of them counts, at the end too."""
+    """A key file may contain bytes that are not text. All of them belong to the key."""
     path = tmp_path / "key"
     path.write_bytes(b" \xff" + KEY + b" \n")
     assert Keyring(f"file:{path}").derive(PURPOSE) == Keyring(b" \xff" + KEY + b" \n").derive(PURPOSE)
 
 
 def test_a_large_file_is_not_read(tmp_path):
-    """Of a file that is larger than any key, only the beginning is read, and it is refused."""
+    """A file that is larger than any key is refused after only its beginning was read."""
     path = tmp_path / "key"
     with path.open("wb") as file:
         file.truncate(1 << 40)
@@ -270,7 +269,7 @@ def test_a_large_file_is_not_read(tmp_path):
 
 
 def test_unreadable_file(tmp_path):
-    """A path that is missing, a directory, below a file or a circle of links is named, with the cause."""
+    """The error for a file that cannot be read names the path and the cause."""
     (tmp_path / "circle").symlink_to(tmp_path / "circle")
     (tmp_path / "plain").write_text("no directory")
     causes = {"missing": "No such file", ".": "directory", "plain/key": "Not a directory", "circle": "symbolic links"}
@@ -281,7 +280,7 @@ def test_unreadable_file(tmp_path):
 
 
 def test_weak_key_in_a_file(tmp_path):
-    """The rules hold for a key from a file: an empty one is short, and so is one of line ends."""
+    """A weak key from a file is refused, and so is an empty file or one of line ends."""
     path = tmp_path / "key"
     for content in (b"", b"\n" * 40, b"hunter2"):
         path.write_bytes(content)
@@ -291,7 +290,7 @@ def test_weak_key_in_a_file(tmp_path):
 
 
 def test_bytes_are_no_source(monkeypatch):
-    """Bytes that begin like a source are a key themselves: random bytes may."""
+    """Bytes are a key even if they begin with env: or file:, as random bytes may."""
     monkeypatch.setenv("SESSION_KEY", KEY_TEXT)
     literal = b"env:" + KEY
     assert Keyring(literal).derive(PURPOSE)[0].mac == hkdf(literal, b"", b"sealedsession v1 validate\0cookie:session")
@@ -315,19 +314,19 @@ def test_bytes_are_no_source(monkeypatch):
     ],
 )
 def test_no_key_in_an_error(keys):
-    """No error shows a key, nor a part of one."""
+    """No error shows a key or a part of one."""
     message = refusal(*keys)
     assert "horse" not in message
     assert KEY_TEXT not in message
 
 
 def test_a_keyring_that_was_refused_has_a_repr():
-    """repr() of a keyring whose keys were refused does not raise: tracebacks show it."""
+    """repr() of a keyring whose keys were refused does not raise an error: tracebacks show it."""
     assert repr(Keyring.__new__(Keyring)) == "<Keyring of 0>"
 
 
 def test_no_key_in_a_repr():
-    """repr() of a keyring and of subkeys shows no byte of a key, configured or derived."""
+    """repr() of a keyring and of subkeys shows no byte of a configured or derived key."""
     keyring = Keyring([KEY_TEXT, KEY_2], [KEY_3, KEY_4])
     subkeys = keyring.derive(PURPOSE)
     shown = repr(keyring) + repr(subkeys) + str(keyring) + str(subkeys[0])
@@ -340,7 +339,7 @@ def test_no_key_in_a_repr():
 
 
 def test_hkdf_reference():
-    """The HKDF of this file gives the RFC's own value (RFC 5869, A.1, the first 32 bytes)."""
+    """The HKDF of this file returns the RFC's test value (RFC 5869, A.1, the first 32 bytes)."""
     derived = hkdf(b"\x0b" * 22, bytes(range(13)), bytes(range(0xF0, 0xFA)))
     assert derived.hex() == "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf"
 
@@ -348,7 +347,7 @@ def test_hkdf_reference():
 @untimed
 @given(st.binary(min_size=32, max_size=100), st.binary(min_size=32, max_size=100), st.text(max_size=40))
 def test_derived_values(validate_seed, encrypt_seed, purpose):
-    """Subkeys and key id are HKDF-SHA256 of the pair, by the labels of the format."""
+    """Subkeys and key ids are HKDF-SHA256 of the pair, with the labels of the format."""
     assume(validate_seed != encrypt_seed)
     validate_key, encrypt_key = sha256(validate_seed).digest(), sha256(encrypt_seed).digest()
     (subkeys,) = Keyring(validate_key, encrypt_key).derive(purpose)
@@ -359,7 +358,7 @@ def test_derived_values(validate_seed, encrypt_seed, purpose):
 
 
 def test_derived_values_of_a_signing_key():
-    """Without encrypt_key there is no salt and no encryption subkey."""
+    """Without an encrypt_key, there is no salt and no encryption subkey."""
     (subkeys,) = Keyring(KEY).derive(PURPOSE)
     assert subkeys.key_id == hkdf(KEY, b"", b"sealedsession v1 id")[:2]
     assert subkeys.mac == hkdf(KEY, b"", b"sealedsession v1 validate\0cookie:session")
@@ -367,14 +366,14 @@ def test_derived_values_of_a_signing_key():
 
 
 def test_primary_first():
-    """Pairs are derived in the order given, the primary one first, a list's members by position."""
+    """Pairs are derived in the configured order. The keys of the two lists form pairs by position."""
     both = Keyring([KEY, KEY_2], (KEY_3, KEY_4)).derive(PURPOSE)
     alone = [Keyring(KEY, KEY_3).derive(PURPOSE)[0], Keyring(KEY_2, KEY_4).derive(PURPOSE)[0]]
     assert both == [alone[0], replace(alone[1], state="fallback")]
 
 
 def test_purpose_separates_subkeys():
-    """Another purpose gives other subkeys and the same key id, which names the pair."""
+    """Another purpose has other subkeys and the same key id."""
     (one,), (other,) = Keyring(KEY, KEY_2).derive("cookie:a"), Keyring(KEY, KEY_2).derive("cookie:b")
     assert one.mac != other.mac
     assert one.encrypt != other.encrypt
@@ -382,7 +381,7 @@ def test_purpose_separates_subkeys():
 
 
 def test_mac_depends_on_encrypt_key():
-    """Another encrypt_key gives another MAC subkey and key id, and so does none."""
+    """Another encrypt_key, or none, gives another MAC subkey and key id."""
     found = [Keyring(KEY, encrypt_key).derive(PURPOSE)[0] for encrypt_key in (KEY_2, KEY_3, None)]
     assert len({subkeys.mac for subkeys in found}) == 3
     assert len({subkeys.key_id for subkeys in found}) == 3
@@ -399,14 +398,20 @@ PRIMARY, STAGED, FALLBACK = (
 
 @pytest.mark.parametrize("pairs", list(permutations([PRIMARY, STAGED, FALLBACK])))
 def test_the_primary_pair_comes_first(pairs):
-    """Whatever the order of a keyring's pairs, the primary one comes first; the others stay in theirs."""
+    """The primary pair comes first. The other pairs keep their order."""
     keyring = Keyring.from_pairs(pairs, "keyring 'x'")
     assert keyring.pairs == [PRIMARY, *(pair for pair in pairs if pair is not PRIMARY)]
     assert [subkeys.state for subkeys in keyring.derive(PURPOSE)] == [pair.state for pair in keyring.pairs]
 
 
+def test_a_plain_keyring_never_changes():
+    """A plain keyring returns itself as the current keyring, at any time."""
+    keyring = Keyring(KEY, KEY_2)
+    assert all(keyring.current(second) is keyring for second in (0, 1, 2**32))
+
+
 def test_pairs_derive_as_keys_do():
-    """A pair gives the same subkeys whether it comes from the options or from a keyring; the state changes none."""
+    """A pair has the same subkeys in a keyring as in the options. Its state does not affect them."""
     of_options = Keyring([KEY, FALLBACK.validate], [KEY_2, FALLBACK.encrypt])
     assert Keyring.from_pairs([PRIMARY, FALLBACK], "k").derive(PURPOSE) == of_options.derive(PURPOSE)
     assert of_options.pairs == [PRIMARY, FALLBACK]
@@ -417,12 +422,12 @@ def test_pairs_derive_as_keys_do():
 @pytest.mark.parametrize(
     ("pairs", "message"),
     [
-        ([], "has 0 primary keys"),
-        ([STAGED], "has 0 primary keys"),
-        ([STAGED, FALLBACK], "has 0 primary keys"),
-        ([PRIMARY, replace(STAGED, state="primary")], "has 2 primary keys"),
-        ([PRIMARY, replace(STAGED, encrypt=None)], "keys with an encrypt_key and keys without"),
-        ([replace(PRIMARY, encrypt=None), STAGED], "keys with an encrypt_key and keys without"),
+        ([], "got 0 primary keys"),
+        ([STAGED], "got 0 primary keys"),
+        ([STAGED, FALLBACK], "got 0 primary keys"),
+        ([PRIMARY, replace(STAGED, state="primary")], "got 2 primary keys"),
+        ([PRIMARY, replace(STAGED, encrypt=None)], "some keys have an encrypt_key and some have none"),
+        ([replace(PRIMARY, encrypt=None), STAGED], "some keys have an encrypt_key and some have none"),
         ([PRIMARY, replace(PRIMARY, state="staged")], "one key is given twice"),
         ([PRIMARY, replace(STAGED, validate=KEY)], "one key is given twice"),
         ([PRIMARY, replace(STAGED, encrypt=KEY)], "one key is given twice"),
@@ -430,38 +435,38 @@ def test_pairs_derive_as_keys_do():
     ],
 )
 def test_refused_pairs(pairs, message):
-    """A keyring has exactly one primary key, encrypts with all or none, and has every key once; it is named."""
+    """A keyring needs exactly one primary key, all or no encrypt keys, and distinct keys. The error names it."""
     with pytest.raises(ConfigError, match=f"^keyring 'x'.*{message}"):
         Keyring.from_pairs(pairs, "keyring 'x'")
 
 
 def test_pairs_that_sign_only():
-    """A keyring can do without encryption, if all its keys do."""
+    """A keyring whose keys all have no encrypt_key is accepted."""
     keyring = Keyring.from_pairs([replace(pair, encrypt=None) for pair in (STAGED, PRIMARY)], "k")
     assert [subkeys.encrypt for subkeys in keyring.derive(PURPOSE)] == [None, None]
 
 
 def test_the_pairs_given_out_are_a_copy():
-    """Who changes the list of pairs changes no keyring."""
+    """Changing the returned list of pairs does not change the keyring."""
     keyring = Keyring.from_pairs([PRIMARY], "k")
     keyring.pairs.clear()
     assert keyring.pairs == [PRIMARY]
 
 
 def test_key_id_tells_nothing_of_the_state():
-    """A pair keeps its id through its life, and another encrypt key makes another pair."""
+    """The key id does not depend on the state, but on both keys of the pair."""
     assert replace(PRIMARY, state="staged").key_id == PRIMARY.key_id == PRIMARY.derive(b"any").key_id
     assert replace(PRIMARY, encrypt=KEY_3).key_id != PRIMARY.key_id
 
 
 def test_no_key_in_the_repr_of_a_pair():
-    """Neither a pair nor its subkeys nor a keyring of them shows a key."""
+    """repr() of a pair, of its subkeys and of a keyring shows no key."""
     shown = repr([PRIMARY, PRIMARY.derive(b""), Keyring.from_pairs([PRIMARY, STAGED], "k")])
     assert not [key for key in (KEY, KEY_2, KEY_3, KEY_4) if repr(key)[2:-1] in shown or key.hex() in shown]
 
 
 def test_no_key_in_a_list_of_fields():
-    """What dataclasses makes of pairs and subkeys, and str() and format() of their keys, shows no key."""
+    """asdict() and astuple() of pairs and subkeys, and str() and format() of their keys, show no key."""
     (pair,) = Keyring(KEY, KEY_2).pairs
     subkeys = pair.derive(b"")
     shown = str([asdict(pair), astuple(subkeys), str(pair.validate), f"{subkeys.mac}"])

@@ -1,4 +1,4 @@
-"""The Paste door: ini sections become middlewares, and every mistake in them is told at start."""
+"""PasteDeploy: ini sections as middleware, and mistakes in them as errors at start."""
 
 from importlib.metadata import entry_points
 from textwrap import dedent, indent
@@ -24,7 +24,7 @@ use = egg:sealedsession
 
 
 def app_factory(global_conf):
-    """What the ini files of these tests serve."""
+    """Make the application of the ini files of these tests."""
 
     def app(environ, start_response):
         session = environ["sealedsession.session"]
@@ -37,7 +37,7 @@ def app_factory(global_conf):
 
 @pytest.fixture
 def load(tmp_path, keys):
-    """Load an application from an ini file whose session section ends in some lines, beside two files of keys."""
+    """Return a function that loads an application from an ini file, next to two files of keys."""
     for option, key in keys.items():
         (tmp_path / f"{option}.txt").write_text(key + "\n")
 
@@ -56,7 +56,7 @@ encrypt_key = file:%(here)s/encrypt_key.txt
 
 
 def visit(app, cookie=""):
-    """One request: its body, and the Cookie header of the next one."""
+    """Make one request. Return the body, and the Cookie header of the next request."""
     response = Request.blank("/", headers={"Cookie": cookie}).get_response(app)
     return response.text, response.headers["Set-Cookie"].partition(";")[0]
 
@@ -67,13 +67,13 @@ def visit(app, cookie=""):
     [("paste.filter_factory", filter_factory), ("paste.filter_app_factory", filter_app_factory)],
 )
 def test_entry_points(group, factory, name):
-    """PasteDeploy finds both factories by both names, as egg:sealedsession and egg:sealedsession#session."""
+    """PasteDeploy finds both factories under both names: egg:sealedsession and egg:sealedsession#session."""
     [entry] = [entry for entry in entry_points(group=group, name=name) if entry.value.startswith("sealedsession")]
     assert entry.load() is factory
 
 
 def test_session_over_two_requests(load):
-    """An application behind the filter has a session; keys come from files beside the ini file."""
+    """An application behind the filter has a session. Keys are read from files next to the ini file."""
     app = load(FILES)
     assert isinstance(app, SessionMiddleware)
     body, cookie = visit(app)
@@ -82,7 +82,7 @@ def test_session_over_two_requests(load):
 
 
 def test_filter_app_factory(tmp_path, keys, load):
-    """As a filter-app the section wraps the application that it names in next."""
+    """A filter-app section wraps the application that it names in next."""
     lines = "".join(f"{option} = {key}\n" for option, key in keys.items())
     (tmp_path / "filter-app.ini").write_text(
         f"[filter-app:main]\nuse = egg:sealedsession#session\nnext = counter\n{lines}"
@@ -94,13 +94,13 @@ def test_filter_app_factory(tmp_path, keys, load):
 
 
 def test_bare_and_prefixed_keys(load):
-    """Options are written with or without the prefix, also next to each other."""
+    """Options with and without the prefix can be mixed."""
     app = load(FILES + "session.name = one\nidle_timeout = 500\nsession.absolute_timeout = none\n")
     assert (app.config.name, app.config.idle_timeout, app.config.absolute_timeout) == ("one", 500, None)
 
 
 def test_default_section(load):
-    """Options with the prefix are taken from [DEFAULT], where other keys are nobody's business of ours."""
+    """Options with the prefix are read from [DEFAULT]. Other keys there are ignored."""
     default = "session.name = shared\nsession.idle_timeout = 500\nname = not-ours\ndebug = true\n"
     app = load(FILES + "idle_timeout = 700\n", default)
     assert app.config.name == "shared"
@@ -129,7 +129,7 @@ def test_default_section(load):
     ],
 )
 def test_coercion(load, line, option, value):
-    """Every value of an ini file is a string, and becomes what the option takes."""
+    """The strings of an ini file are converted to the types of the options."""
     config = load(FILES + line).config
     given = config.cookie if option == "samesite" else config
     assert getattr(given, option) == value
@@ -138,7 +138,7 @@ def test_coercion(load, line, option, value):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ("encrypt_key = none", "validate_key is missing"),
+        ("encrypt_key = none", "validate_key: the key is missing"),
         (FILES + "idle_timeuot = 5", r"unknown option 'idle_timeuot'; did you mean idle_timeout\?"),
         (FILES + "session.colour = red", r"unknown option 'session\.colour'; there are"),
         (FILES + "session.secret_key = x", r"unknown option 'session\.secret_key'; did you mean validate_key and"),
@@ -151,17 +151,17 @@ def test_coercion(load, line, option, value):
         (FILES + "leeway = 5\nsession.leeway = 6", "'leeway' is given twice"),
         ("validate_key = file:%(here)s/absent.key", r"absent\.key.* cannot be read"),
         ("validate_key = env:SESSION_TEST_ABSENT", "'SESSION_TEST_ABSENT' is not set"),
-        ("validate_key = short", "validate_key: 5 characters are too few"),
+        ("validate_key = short", "validate_key: a key of 32 bytes has at least 43 characters, got 5"),
     ],
 )
 def test_mistakes(load, lines, message):
-    """A mistake in the ini file is a ConfigError when the application is loaded, and says which option it is."""
+    """A mistake in the ini file is a ConfigError that names the option, when the application is loaded."""
     with pytest.raises(ConfigError, match=message):
         load(lines)
 
 
 def test_a_mistake_names_the_file_and_the_section(load, tmp_path):
-    """The error begins with the ini file and, where it is the only one with these options, the section."""
+    """The error begins with the ini file and, if only one section has these options, the section."""
     with pytest.raises(ConfigError) as caught:
         load(FILES + "idle_timeuot = 5")
     assert str(caught.value).startswith(f"{tmp_path / 'app.ini'}, section [filter:session]: ")
@@ -172,24 +172,24 @@ def test_a_mistake_names_the_file_and_the_section(load, tmp_path):
 
 @pytest.mark.parametrize("content", [None, "", "no section", "\xff\xfe["])
 def test_a_mistake_in_a_file_that_cannot_be_read(tmp_path, content):
-    """Where the file says nothing of the section, the error is the same without it."""
+    """If the ini file cannot be parsed, the error is the same without the section."""
     path = tmp_path / "app.ini"
     if content is not None:
         path.write_bytes(content.encode("latin-1"))
-    with pytest.raises(ConfigError, match=r"validate_key is missing"):
+    with pytest.raises(ConfigError, match=r"validate_key: the key is missing"):
         filter_factory({"__file__": str(path)}, leeway="5")
-    with pytest.raises(ConfigError, match=r"^validate_key is missing"):
+    with pytest.raises(ConfigError, match=r"^validate_key: the key is missing"):
         filter_factory({}, leeway="5")
 
 
 def test_unknown_option_in_the_default_section(load):
-    """A misspelt option is refused in [DEFAULT] too."""
+    """An unknown option with the prefix in [DEFAULT] is refused."""
     with pytest.raises(ConfigError, match=r"unknown option 'session\.idle_timeuot'"):
         load(FILES, "session.idle_timeuot = 5")
 
 
 def test_keys_from_the_environment(load, keys, monkeypatch):
-    """Keys by env: are the same keys as those by file:."""
+    """Keys from env: are the same as keys from file:."""
     for option, key in keys.items():
         monkeypatch.setenv(f"TEST_{option.upper()}", key)
     _, cookie = visit(load(FILES))
@@ -198,7 +198,7 @@ def test_keys_from_the_environment(load, keys, monkeypatch):
 
 
 def test_key_lists(load, keys, other_keys):
-    """Several keys stand one to a line: the first seals, and the others still open what they sealed."""
+    """A list of keys has one key on each line: the primary key first, then fallbacks."""
     _, old_cookie = visit(load(FILES))
     lists = "".join(
         f"{option} =\n" + indent(f"{other_keys[option]}\n\nfile:%(here)s/{option}.txt\n", "    ") for option in keys
@@ -211,7 +211,7 @@ def test_key_lists(load, keys, other_keys):
 
 
 def test_one_factory_makes_many_filters(keys):
-    """A filter made of a section can wrap several applications, which share its options."""
+    """A filter can wrap several applications, which share its options."""
     make = filter_factory({}, **keys)
     first, second = make(app_factory({})), make(app_factory({}))
     assert first.config is second.config

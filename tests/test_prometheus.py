@@ -1,4 +1,4 @@
-"""The adapter for prometheus_client: what it counts, under which labels, in a real registry."""
+"""The counter for prometheus_client: its labels and values in a real registry."""
 
 import inspect
 from operator import methodcaller
@@ -35,7 +35,7 @@ def test_every_kind_is_counted(registry, kind):
 
 
 def test_rejections_are_counted_by_reason(registry):
-    """A rejected cookie is counted under its reason code."""
+    """A rejected cookie is counted under its reason."""
     counter = EventCounter(registry)
     for reason in ("revoked", "revoked", "bad_signature"):
         counter(Event("rejected", "sid", reason=reason))
@@ -44,7 +44,7 @@ def test_rejections_are_counted_by_reason(registry):
 
 
 def test_as_the_option(registry, clock, keys):
-    """Given as on_event it counts the life of sessions; one counter serves middlewares with cookies of other names."""
+    """As on_event, one counter serves several middlewares with different cookies."""
     counter = EventCounter(registry)
     first, second = (Browser(clock, **keys, on_event=counter, name=name) for name in ("first", "second"))
     first.visit(fill)
@@ -59,7 +59,7 @@ def test_as_the_option(registry, clock, keys):
 
 
 def test_labels_have_few_values(registry, clock, keys):
-    """No id, size or detail becomes a label: thousands of sessions are a handful of series."""
+    """No id, size or detail is a label: thousands of sessions make only a few series."""
     browser = Browser(clock, **keys, on_event=EventCounter(registry), revocation="memory")
     for _ in range(20):
         browser.visit(fill)
@@ -71,12 +71,12 @@ def test_labels_have_few_values(registry, clock, keys):
 
 
 def test_two_counters_in_one_registry(registry):
-    """A second counter in one registry is prometheus_client's own error, and not a second series."""
+    """A second counter in the same registry is an error of prometheus_client."""
     EventCounter(registry)
     with pytest.raises(ValueError, match="Duplicated"):
         EventCounter(registry)
 
 
 def test_the_default_registry():
-    """Without a registry it counts in the process's own, which exporters show."""
+    """By default, the counter is in the global registry, which exporters use."""
     assert inspect.signature(EventCounter).parameters["registry"].default is REGISTRY

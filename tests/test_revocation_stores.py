@@ -1,4 +1,4 @@
-"""Revocation stores: one contract for all four, and what each does when what it stands on fails."""
+"""Revocation stores: the contract of all stores, and the behaviour of each when its file or server fails."""
 
 import asyncio
 import ctypes
@@ -64,14 +64,14 @@ def redis_server() -> Iterator[RedisServer]:
 
 @pytest.fixture
 def redis_url(redis_server) -> str:
-    """Of a server that is up and empty."""
+    """Return the URL of a running, empty server."""
     pytest.importorskip("redis").Redis.from_url(redis_server.url).flushall()
     return redis_server.url
 
 
 @pytest.fixture(params=["memory", "sqlite", "redis", "cached", "documented"])
 def make_store(request, tmp_path, clock) -> Callable[[], RevocationStore]:
-    """Make a store of each kind, that of Redis with Redis' own clock."""
+    """Return a function that makes a store of each kind. The Redis store uses the clock of Redis."""
     if request.param == "redis":
         url = request.getfixturevalue("redis_url")
         return lambda: RedisStore(url, timeout=PATIENT)
@@ -85,7 +85,7 @@ def make_store(request, tmp_path, clock) -> Callable[[], RevocationStore]:
 
 
 def documented_store(path: Path, clock: Callable[[], float] = time.time) -> RevocationStore:
-    """The store of one's own that docs/revocation.rst shows, with the table that it wants."""
+    """Make the store that docs/revocation.rst shows as an example, with its table."""
     namespace = run(block_with(PAGES["revocation"], "class TableStore"))
     namespace["time"] = SimpleNamespace(time=clock)
     kind = namespace["TableStore"]
@@ -97,7 +97,7 @@ def documented_store(path: Path, clock: Callable[[], float] = time.time) -> Revo
 
 @pytest.fixture
 def two_stores(make_store, clock) -> tuple[RevocationStore, RevocationStore]:
-    """A store and one of another process. Caches have one memory behind them; what is in memory, one process has."""
+    """Return a store and the same store in another process. Stores in memory are one object."""
     store = make_store()
     if isinstance(store, CachedStore):
         return store, store._store
@@ -106,7 +106,7 @@ def two_stores(make_store, clock) -> tuple[RevocationStore, RevocationStore]:
 
 @pytest.fixture(params=["sync", "async"])
 def call(request):
-    """Call a method of a store, or the one with ``a`` in an event loop of its own."""
+    """Return a function that calls a method of a store, or its async variant in a new event loop."""
 
     def call(store, name, *arguments):
         if request.param == "sync":
@@ -118,7 +118,7 @@ def call(request):
 
 @contextmanager
 def fails(*words: str, within: float = TIMEOUT) -> Iterator[pytest.ExceptionInfo[StoreError]]:
-    """What is inside fails with a `StoreError` that has the words in it, and in time."""
+    """Check that the block raises a `StoreError` that contains the words, in time."""
     begun = time.monotonic()
     with pytest.raises(StoreError) as caught:
         yield caught
@@ -131,13 +131,13 @@ def fails(*words: str, within: float = TIMEOUT) -> Iterator[pytest.ExceptionInfo
 
 
 def test_nothing_is_revoked_at_first(make_store, call):
-    """An empty store finds nothing, under as many keys as are asked for."""
+    """An empty store finds nothing, for any number of keys."""
     assert call(make_store(), "find", [KEY, KEY_2]) == [None, None]
 
 
 @pytest.mark.parametrize("entry", [ENTRY, SPARING, Entry(0), Entry(0, bytes(16))])
 def test_entry_comes_back(make_store, call, entry):
-    """An entry comes back as it was given, in its place among the keys."""
+    """`find` returns the entry of each key, in the order of the keys."""
     store = make_store()
     call(store, "revoke", KEY, entry, TTL)
     assert call(store, "find", [KEY_2, KEY]) == [None, entry]
@@ -146,7 +146,7 @@ def test_entry_comes_back(make_store, call, entry):
 
 
 def test_keys_are_any_bytes(make_store, call):
-    """Keys with zero bytes and invalid UTF-8 are told apart."""
+    """Keys may contain zero bytes and invalid UTF-8."""
     store = make_store()
     call(store, "revoke", b"s\x00\xff", ENTRY, TTL)
     assert call(store, "find", [b"s\x00", b"s\x00\xff", b"s\x00\xfe"]) == [None, ENTRY, None]
@@ -199,7 +199,7 @@ MERGES = {  # as in the docstring of `merge`: the old entry, the new entry, the 
 
 @pytest.mark.parametrize(("old", "entry", "caller", "merged"), MERGES.values(), ids=MERGES)
 def test_merge(make_store, call, old, entry, caller, merged):
-    """Every store merges two entries as `merge` does, and knows the result at once although it was asked before."""
+    """Every store merges entries as `merge` does. `find` returns the result at once, even after earlier calls."""
     assert merge(old, entry, caller) == merged
     store = make_store()
     if old is not None:
@@ -226,7 +226,7 @@ REFUSALS = {  # the entry under one of the caller's keys, the caller's created a
 @pytest.mark.parametrize(("found", "created", "lineage", "refused"), REFUSALS.values(), ids=REFUSALS)
 @pytest.mark.parametrize("key", [KEY, b"u of somebody else"], ids=["its own key", "another key"])
 def test_revoked_caller_writes_nothing(two_stores, call, key, found, created, lineage, refused):
-    """A session that is revoked under any of its keys writes no entry, under its own keys or under others."""
+    """A session that is revoked under any of its keys writes no entry under any key."""
     assert found.refuses(created, lineage) is refused
     store, other = two_stores
     call(store, "find", [KEY])  # so that a cache knows something that is no longer true
@@ -240,7 +240,7 @@ def test_revoked_caller_writes_nothing(two_stores, call, key, found, created, li
 
 @pytest.fixture
 def frequent_switches() -> Iterator[None]:
-    """Threads that run in turn for a moment each."""
+    """Make threads switch very often."""
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
@@ -249,7 +249,7 @@ def frequent_switches() -> Iterator[None]:
 
 @pytest.mark.usefixtures("frequent_switches")
 def test_one_of_many_callers_revokes_the_others(make_store):
-    """Of sessions that revoke each other at the same time exactly one succeeds, and the entry spares that one."""
+    """Of sessions that revoke each other at the same time, exactly one succeeds. The entry spares it."""
     store = make_store()
     stores = [store if isinstance(store, MemoryStore | CachedStore) else make_store() for _ in range(6)]
     together = threading.Barrier(len(stores), timeout=60)
@@ -270,7 +270,7 @@ def test_one_of_many_callers_revokes_the_others(make_store):
 
 
 def test_ask_then_revoke(make_store, call):
-    """A store that was asked, and found nothing, finds what is revoked after."""
+    """An entry is found even if the key was looked up before."""
     store = make_store()
     assert call(store, "find", [KEY]) == [None]
     call(store, "revoke", KEY, ENTRY, TTL)
@@ -278,7 +278,7 @@ def test_ask_then_revoke(make_store, call):
 
 
 def test_subject_by_name(make_store):
-    """All sessions of a subject are revoked from outside a request by its name, as of now."""
+    """revoke_subject revokes all sessions of a subject that exist now."""
     store = make_store()
     store.revoke_subject("user:42", ttl=TTL)
     (entry,) = store.find([subject_key("user:42")])
@@ -287,7 +287,7 @@ def test_subject_by_name(make_store):
 
 
 def test_many_threads(make_store):
-    """Threads revoke and ask at the same time, and each finds what it has revoked."""
+    """Each of many concurrent threads finds its own entries."""
     store = make_store()
 
     def work(number):
@@ -303,7 +303,7 @@ def test_many_threads(make_store):
 
 
 def test_many_tasks_in_two_loops(make_store):
-    """Tasks ask at the same time, more than Redis' pool has connections, in one event loop and then in another."""
+    """More tasks than the pool has connections can call a store, in one event loop and then in another."""
     store = make_store()
     store.revoke(KEY, ENTRY, TTL)
 
@@ -316,7 +316,7 @@ def test_many_tasks_in_two_loops(make_store):
 
 @pytest.mark.parametrize("make_store", ["memory", "sqlite", "cached", "documented"], indirect=True)
 def test_entry_expires(make_store, clock, call):
-    """An entry is found until its time, and not from then on. (Redis counts for itself: see there.)"""
+    """An entry is found until it expires, and not afterwards. (Redis has tests of its own.)"""
     store = make_store()
     call(store, "revoke", KEY, ENTRY, TTL)
     clock.advance(TTL - 1)
@@ -327,7 +327,7 @@ def test_entry_expires(make_store, clock, call):
 
 @pytest.mark.parametrize("make_store", ["memory", "sqlite", "cached", "documented"], indirect=True)
 def test_life_of_a_merged_entry(make_store, clock, call):
-    """A merged entry lives as long as the longer one of both; an expired entry counts for nothing."""
+    """A merged entry expires at the later time of both. An expired entry is not merged."""
     store = make_store()
     for old, new in (TTL, 1), (1, TTL):
         call(store, "revoke", KEY, Entry(1001, SID), old)
@@ -376,13 +376,13 @@ def test_life_of_a_merged_entry(make_store, clock, call):
     ],
 )
 def test_wrong_options(make, option):
-    """An option of the wrong type or out of range is refused at start, by its name."""
+    """An option that has the wrong type or is out of range is refused by its name."""
     with pytest.raises(ConfigError, match=option):
         make()
 
 
 def test_documented_store_fails_as_it_says(tmp_path, call):
-    """The store that the docs show raises `StoreError` when its database cannot be used, and writes nothing then."""
+    """The documented example raises `StoreError` if its database cannot be used, and writes nothing."""
     store = documented_store(tmp_path / "table.db")
     store.connect = lambda: sqlite3.connect(tmp_path / "table.db", timeout=TIMEOUT, isolation_level=None)
     other = sqlite3.connect(tmp_path / "table.db", isolation_level=None)
@@ -397,13 +397,13 @@ def test_documented_store_fails_as_it_says(tmp_path, call):
 
 
 def old_revoke(self, key, entry, ttl):
-    """A method with the signature of before callers."""
+    """A method without the argument caller."""
 
 
 @pytest.mark.parametrize("name", ["revoke", "arevoke"])
 @pytest.mark.parametrize("bases", [(RevocationStore,), (MemoryStore,), (type("Mixin", (), {}), CachedStore)])
 def test_store_without_the_argument_caller(name, bases):
-    """A class of a store whose methods do not accept a caller is refused when it is defined, with the method's name."""
+    """A store class whose methods do not accept a caller is refused when it is defined."""
     with pytest.raises(TypeError, match=rf"Mine\.{name}: .*caller=None"):
         type("Mine", bases, {name: old_revoke})
     with pytest.raises(TypeError, match=rf"Mine\.{name}: .*caller=None"):
@@ -420,7 +420,7 @@ def test_store_without_the_argument_caller(name, bases):
     ],
 )
 def test_store_with_the_argument_caller(revoke):
-    """A class of a store whose methods accept a caller, under whatever name, can be defined."""
+    """A store class whose methods accept a caller, under any name, can be defined."""
     type("Mine", (RevocationStore,), {"revoke": revoke, "arevoke": revoke})
 
 
@@ -433,8 +433,10 @@ revocations = st.lists(st.tuples(keys, st.builds(Entry, times, lineages), caller
 
 @given(st.builds(Entry, times, lineages), st.builds(Entry, times, lineages), callers, times, lineages)
 def test_merge_takes_nothing_back(old, entry, caller, created, lineage):
-    """A merged entry revokes what either of both revokes; but for the session that the new one spares, and that only
-    where the old one does not concern the caller. It revokes nothing else, except for the sessions that were spared.
+    """A merged entry revokes exactly the sessions that either entry revokes, with two exceptions.
+
+    It does not revoke the session that the new entry spares, if the old entry does not refuse the caller. It may revoke
+    sessions that one of the entries spares.
     """
     merged = merge(old, entry, caller)
     revoked, exempt = merged.refuses(created, lineage), lineage != b"" and lineage == entry.spared
@@ -482,7 +484,7 @@ def test_stores_agree(redis_url, tmp_path_factory, revocations):
 
 
 def test_memory_is_bounded_by_the_window(clock):
-    """Of revocations that keep coming, those in memory are at most twice those that are alive, and a few."""
+    """The memory store has at most twice as many entries as are unexpired, and a constant."""
     store = MemoryStore(clock=clock)
     for number in range(3000):
         store.revoke(b"%d" % number, ENTRY, 200)
@@ -492,7 +494,7 @@ def test_memory_is_bounded_by_the_window(clock):
 
 
 def test_memory_of_one_key_is_one_entry(clock):
-    """A subject who logs out again and again takes the memory of one entry."""
+    """Repeated revocations of one subject need the memory of one entry."""
     store = MemoryStore(clock=clock)
     for number in range(1000):
         store.revoke(KEY, Entry(number), TTL)
@@ -520,7 +522,7 @@ def path(tmp_path) -> Path:
 
 @contextmanager
 def child_process(path: Path) -> Iterator[Callable[[str], str]]:
-    """Another process with a store at the same path, that does what it is told."""
+    """Run another process with a store at the same path, which executes commands."""
     command = [sys.executable, "-W", "error", "-c", CHILD, str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
 
@@ -535,7 +537,7 @@ def child_process(path: Path) -> Iterator[Callable[[str], str]]:
 
 
 def test_sqlite_two_processes(path):
-    """What one process revokes, another that has asked before finds, and the other way round."""
+    """Each of two processes finds the entries of the other, even after earlier look-ups."""
     store = SQLiteStore(path)
     with child_process(path) as tell:
         assert tell("find a") == "[None]"
@@ -546,7 +548,7 @@ def test_sqlite_two_processes(path):
 
 
 def test_sqlite_processes_that_start_together(path):
-    """Processes that make the file at the same moment all revoke, and lose nothing."""
+    """Processes that make the file at the same time all write their entries."""
     command = [sys.executable, "-W", "error", "-c", CHILD, str(path)]
     processes = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(6)]
     for number, process in enumerate(processes):
@@ -559,7 +561,7 @@ def test_sqlite_processes_that_start_together(path):
 
 
 def test_sqlite_survives_kill(path):
-    """A revocation that was answered survives the SIGKILL of its process."""
+    """An entry survives a SIGKILL of its process as soon as `revoke` has returned."""
     killed = "import os; store.revoke(b'a', Entry(7), 100); os.kill(os.getpid(), 9)"
     code = CHILD.split("for line")[0] + killed
     assert subprocess.run([sys.executable, "-c", code, str(path)], check=False).returncode == -9
@@ -567,7 +569,7 @@ def test_sqlite_survives_kill(path):
 
 
 def test_sqlite_writes_through_to_the_disk(path):
-    """A commit waits for the disk: WAL, and synchronous=FULL, which is 2."""
+    """The database is in WAL mode with synchronous=FULL (2), so that a commit waits for the disk."""
     store = SQLiteStore(path)
     store.find([KEY])
     with store._connection() as connection:
@@ -576,7 +578,7 @@ def test_sqlite_writes_through_to_the_disk(path):
 
 
 def test_sqlite_after_fork(path):
-    """A fork revokes and asks, what it revokes its parent finds, and neither uses a connection of the other."""
+    """A child can use the store, its parent finds its entries, and they share no connection."""
     store = SQLiteStore(path)
     store.revoke(b"a", ENTRY, TTL)
     assert store._idle
@@ -591,7 +593,7 @@ def test_sqlite_after_fork(path):
 
 
 def test_sqlite_parent_closes_after_fork(path):
-    """A fork's revocations reach the file when its parent closes its own connections in the meantime."""
+    """Entries of a child are not lost if the parent closes its connections meanwhile."""
     store = SQLiteStore(path)
     store.revoke(b"a", ENTRY, TTL)
     forked, closed = os.pipe(), os.pipe()
@@ -616,14 +618,14 @@ def test_sqlite_parent_closes_after_fork(path):
 
 @pytest.fixture
 def fork_wait(monkeypatch) -> float:
-    """A short time for which forks wait for calls."""
+    """Make FORK_WAIT short."""
     monkeypatch.setattr("sealedsession.revocation.sqlite.FORK_WAIT", TIMEOUT)
     return TIMEOUT
 
 
 @contextmanager
 def call_inside(store: SQLiteStore) -> Iterator[Callable[[], None]]:
-    """Another thread that is in the middle of writing `KEY` until the function given here is called, or the end."""
+    """Keep another thread inside a call that writes `KEY`, until the returned function is called."""
     begun, may_end, failed = threading.Event(), threading.Event(), []
 
     def work():
@@ -650,7 +652,7 @@ def call_inside(store: SQLiteStore) -> Iterator[Callable[[], None]]:
 
 
 def test_sqlite_fork_waits_for_a_call(path, tmp_path, monkeypatch):
-    """A fork waits until the call of another thread has ended, and no longer; the child finds what the call wrote."""
+    """A fork waits for the call of another thread, and no longer. The child finds the entry of that call."""
     monkeypatch.setattr("sealedsession.revocation.sqlite.FORK_WAIT", 2 * PATIENT)
     store, other = SQLiteStore(path), SQLiteStore(tmp_path / "other.db")
     other.revoke(KEY, ENTRY, TTL)
@@ -672,7 +674,7 @@ def test_sqlite_fork_waits_for_a_call(path, tmp_path, monkeypatch):
 
 
 def test_sqlite_forks_do_not_wait_for_nothing(path):
-    """Forks that follow one another while no thread is inside a call do not wait."""
+    """Consecutive forks do not wait if no call is running."""
     store, begun = SQLiteStore(path), time.monotonic()
     for number in range(20):
         store.revoke(b"%d" % number, ENTRY, TTL)
@@ -681,8 +683,9 @@ def test_sqlite_forks_do_not_wait_for_nothing(path):
 
 
 def test_sqlite_fork_while_a_call_is_stuck(path, tmp_path, fork_wait):
-    """A fork does not wait for a stuck call for ever. Its child and grandchild fail and never use SQLite; the parent,
-    and the call, go on.
+    """A fork waits for a stuck call only for `FORK_WAIT`. Its child and grandchild then fail and do not use SQLite.
+
+    The parent and the call continue.
     """
     store, begun = SQLiteStore(path), time.monotonic()
 
@@ -703,7 +706,7 @@ def test_sqlite_fork_while_a_call_is_stuck(path, tmp_path, fork_wait):
 
 
 def test_sqlite_call_that_a_fork_keeps_out(path, tmp_path):
-    """A call that begins while a fork waits for another one fails in time, and works after the fork."""
+    """A call that begins while a fork waits fails in time, and works after the fork."""
     store, other = SQLiteStore(path), SQLiteStore(tmp_path / "other.db", timeout=TIMEOUT)
     patient, forked, forker = SQLiteStore(path, timeout=PATIENT), [], None
     found = []
@@ -729,7 +732,7 @@ def test_sqlite_call_that_a_fork_keeps_out(path, tmp_path):
 
 
 def test_sqlite_store_that_goes_while_a_thread_forks(path, tmp_path):
-    """A store that is dropped while a fork waits is not waited for, and its connections are closed before the fork."""
+    """Dropping a store while a fork waits does not block. The fork closes its connections."""
     store, other, forked = SQLiteStore(path), SQLiteStore(tmp_path / "other.db"), []
     other.find([KEY])
     idle = other._idle
@@ -749,7 +752,7 @@ def test_sqlite_store_that_goes_while_a_thread_forks(path, tmp_path):
 
 
 def test_sqlite_dropped_stores_leave_nothing(path):
-    """Stores that are made and dropped leave nothing in the memory of a process, and no open connection."""
+    """Dropped stores leave no memory and no open connections."""
     before = len(sqlite._forks._idle)
     for _ in range(5):
         SQLiteStore(path).find([KEY])
@@ -760,8 +763,9 @@ def test_sqlite_dropped_stores_leave_nothing(path):
 
 @pytest.mark.parametrize("committed", [False, True])
 def test_sqlite_fork_in_the_middle_of_its_own_call(path, committed):
-    """A thread that forks inside a call, as a signal handler does, does not go on with it on either side: what was not
-    written fails. Then both sides can revoke.
+    """A call whose thread forks, as in a signal handler, fails in parent and child unless it was committed.
+
+    Afterwards both can revoke.
     """
     store, parent, begun = SQLiteStore(path, timeout=PATIENT), os.getpid(), time.monotonic()
     with nullcontext() if committed else fails("forked", within=PATIENT), store._connection() as connection:
@@ -785,7 +789,7 @@ def test_sqlite_fork_in_the_middle_of_its_own_call(path, committed):
 
 
 def test_sqlite_fork_by_c_code(path):
-    """If C code forks without Python's hooks, the child works if no connection was open, whatever other threads did."""
+    """If C code forks without hooks, the child works if no connection was open."""
     store, c_fork = SQLiteStore(path), ctypes.PyDLL(None).fork
     begun, may_end = threading.Event(), threading.Event()
 
@@ -805,7 +809,7 @@ def test_sqlite_fork_by_c_code(path):
 
 @pytest.mark.parametrize("dropped_first", [True, False])
 def test_sqlite_fork_by_c_code_with_an_open_connection(path, dropped_first):
-    """If C code forks while a connection is open, the child fails, and neither uses the connection nor closes it."""
+    """If C code forks while a connection is open, the child fails and does not touch the connection."""
     stores = [SQLiteStore(path)]
     stores[0].find([KEY])
     connection = stores[0]._idle[0][0]
@@ -828,7 +832,7 @@ def test_sqlite_fork_by_c_code_with_an_open_connection(path, dropped_first):
 
 
 class FakeConnection:
-    """A connection that notes the thread that closes it, and calls something first."""
+    """A connection that records the thread that closes it, and calls a function first."""
 
     def __init__(self, act=lambda: None):
         self.act, self.closed_by = act, []
@@ -839,7 +843,7 @@ class FakeConnection:
 
 
 def test_sqlite_store_that_goes_while_a_fork_closes_connections(path, tmp_path):
-    """A thread that drops a store at the last moment before a fork does not enter SQLite then."""
+    """A thread that drops a store just before a fork does not enter SQLite."""
     stores = [SQLiteStore(path), SQLiteStore(tmp_path / "other.db")]
 
     def drop():
@@ -859,7 +863,7 @@ def test_sqlite_store_that_goes_while_a_fork_closes_connections(path, tmp_path):
 
 
 def test_sqlite_fork_waits_for_connections_that_are_closed(path):
-    """A fork waits while another thread drops a store, and its connections are being closed."""
+    """A fork waits until another thread has closed the connections of a dropped store."""
     stores, begun = [SQLiteStore(path)], threading.Event()
     slow = FakeConnection(lambda: (begun.set(), time.sleep(0.3)))
     stores[0]._idle.append((slow, None))
@@ -876,7 +880,7 @@ def test_sqlite_fork_waits_for_connections_that_are_closed(path):
 
 
 def test_sqlite_call_goes_on_as_soon_as_the_process_has_forked(path, tmp_path):
-    """A call that a fork has kept out goes on when the parent has forked, and not when its timeout is over."""
+    """A blocked call continues as soon as the fork is over."""
     store, other = SQLiteStore(path), SQLiteStore(tmp_path / "other.db", timeout=2 * PATIENT)
     found = []
     # Not an executor: concurrent.futures does not start threads during a fork.
@@ -909,7 +913,7 @@ print(os.waitpid(child, 0)[1], found == [[Entry(7)]] * 2, store.find([b"b"]))
 
 
 def test_sqlite_hooks_of_other_libraries(path):
-    """Hooks that other libraries run at a fork can use a store, in the parent and in the child."""
+    """Fork hooks of other libraries can use a store, in parent and child."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", HOOKS, path], capture_output=True, text=True, check=True
     )
@@ -948,14 +952,14 @@ may_end.set()
 
 
 def test_sqlite_fork_whose_wait_is_interrupted(path):
-    """A fork that an exception of a signal handler keeps from waiting gives a child that does not use SQLite."""
+    """If an exception of a signal handler ends the wait of a fork, the child does not use SQLite."""
     done = subprocess.run([sys.executable, "-c", INTERRUPTED, path], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "0 True"
     assert "TimeoutError" in done.stderr  # as Python reports exceptions of hooks
 
 
 def test_sqlite_uses_a_connection_again(path):
-    """Calls one after another, of whatever threads, share one connection."""
+    """Consecutive calls of any threads share one connection."""
     store = SQLiteStore(path)
     for _ in range(5):
         thread = threading.Thread(target=store.find, args=([KEY],))
@@ -965,7 +969,7 @@ def test_sqlite_uses_a_connection_again(path):
 
 
 def test_sqlite_sweeps(path, clock):
-    """Expired entries are deleted when something is revoked, and only they."""
+    """A revocation deletes expired entries, and no others."""
     store = SQLiteStore(path, clock=clock)
     for number in range(5):
         store.revoke(b"%d" % number, ENTRY, TTL + number)
@@ -979,7 +983,7 @@ def test_sqlite_sweeps(path, clock):
 
 
 def test_sqlite_locked(path, call):
-    """While another process writes, a revocation fails in time, finding goes on, and all is well after."""
+    """While another process writes, `revoke` fails in time and `find` works. Later both work."""
     store = SQLiteStore(path, timeout=TIMEOUT)
     store.revoke(KEY, ENTRY, TTL)
     other = sqlite3.connect(path, isolation_level=None)
@@ -993,7 +997,7 @@ def test_sqlite_locked(path, call):
 
 
 def test_sqlite_waits_for_a_short_lock(path):
-    """A lock that is released within the timeout is waited for."""
+    """A call waits for a lock that is released within the timeout."""
     store = SQLiteStore(path, timeout=PATIENT)
     store.find([KEY])
     other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -1006,7 +1010,7 @@ def test_sqlite_waits_for_a_short_lock(path):
 
 
 def test_sqlite_waits_to_switch_to_wal(path):
-    """A file that another process, which has just made it, is writing in the old mode is waited for."""
+    """A new store waits while another process writes to a file that is not yet in WAL mode."""
     other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     other.execute("CREATE TABLE theirs (a)")
     other.execute("BEGIN IMMEDIATE")
@@ -1017,7 +1021,7 @@ def test_sqlite_waits_to_switch_to_wal(path):
 
 
 def test_sqlite_locked_exclusively(path, call):
-    """A file that another process has to itself is neither read nor written, and an error comes in time."""
+    """If another process has locked the file exclusively, all calls fail in time."""
     store = SQLiteStore(path, timeout=TIMEOUT)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("PRAGMA locking_mode=EXCLUSIVE")
@@ -1031,15 +1035,15 @@ def test_sqlite_locked_exclusively(path, call):
 
 
 def test_sqlite_missing_directory(tmp_path):
-    """A directory that does not exist is refused at start, by name, with the cure: also where the option names it."""
+    """A missing directory is refused at start with advice, also if the option names the path."""
     path = tmp_path / "missing" / "revoked.db"
     for make in (lambda: SQLiteStore(path), lambda: store_from_url(f"sqlite:{path}")):
-        with pytest.raises(ConfigError, match=r"^revocation .*revoked\.db'.*missing' does not exist: make it"):
+        with pytest.raises(ConfigError, match=r"^revocation .*revoked\.db'.*missing' does not exist. Make it"):
             make()
 
 
 def test_sqlite_directory_that_goes(tmp_path, call):
-    """A directory that is removed stops no process; when it is made again, the store works."""
+    """If the directory is removed, calls fail. If it is made again, they work."""
     directory = tmp_path / "missing"
     directory.mkdir()
     store = SQLiteStore(directory / "revoked.db")
@@ -1051,14 +1055,14 @@ def test_sqlite_directory_that_goes(tmp_path, call):
 
 
 def test_sqlite_directory_as_path(tmp_path):
-    """A path that is a directory's is refused at start."""
-    with pytest.raises(ConfigError, match=r"^revocation .*that is no file"):
+    """The path of a directory is refused at start."""
+    with pytest.raises(ConfigError, match=r"^revocation store .*it is not a file"):
         SQLiteStore(tmp_path)
 
 
 @pytest.mark.parametrize("linked", [True, False])
 def test_sqlite_link(tmp_path, linked):
-    """Of a symbolic link, the directory of its target counts."""
+    """For a symbolic link, the directory of its target must exist."""
     (tmp_path / "target").mkdir() if linked else None
     (tmp_path / "revoked.db").symlink_to(tmp_path / "target" / "revoked.db")
     with nullcontext() if linked else pytest.raises(ConfigError, match="target' does not exist"):
@@ -1067,7 +1071,7 @@ def test_sqlite_link(tmp_path, linked):
 
 @pytest.mark.parametrize("existing", [True, False])
 def test_sqlite_read_only(call, existing):
-    """A file, or directory, that may not be written is refused at start, and later an error, until it may be."""
+    """A read-only file or directory is refused at start. Later it is an error until it is writable."""
     directory = Path(tempfile.mkdtemp())  # one that others than root may look into
     directory.chmod(0o755)
     path = directory / "revoked.db"
@@ -1082,7 +1086,7 @@ def test_sqlite_read_only(call, existing):
         for mode in (0o555, 0o777) if existing else (0o555,):
             directory.chmod(mode)
             found = path if mode == 0o777 else directory
-            with without_root(), pytest.raises(ConfigError, match=f"'{found}' cannot be written: make the file and"):
+            with without_root(), pytest.raises(ConfigError, match=f"'{found}' cannot be written. Make the file and"):
                 SQLiteStore(path)
         directory.chmod(0o777)
         path.chmod(0o666) if existing else None
@@ -1096,7 +1100,7 @@ def test_sqlite_read_only(call, existing):
 
 @contextmanager
 def without_root() -> Iterator[None]:
-    """As a user to whom permissions apply."""
+    """Run as a user to whom file permissions apply."""
     user = os.geteuid()
     if user == 0:
         os.seteuid(65534)
@@ -1107,7 +1111,7 @@ def without_root() -> Iterator[None]:
 
 
 def test_sqlite_disk_full(path, call):
-    """A disk that is full, as this process's limit for the size of a file has it, is an error, until there is space."""
+    """A full disk, simulated by a limit of the process, is an error until there is space."""
     store = SQLiteStore(path)
     store.revoke(KEY, ENTRY, TTL)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -1123,7 +1127,7 @@ def test_sqlite_disk_full(path, call):
 
 
 def test_sqlite_says_full(path):
-    """SQLite's own word for a database that may not grow, with the cure."""
+    """SQLite's own error for a full database has advice."""
     store = SQLiteStore(path)
     store.find([KEY])
     with store._connection() as connection:
@@ -1133,14 +1137,14 @@ def test_sqlite_says_full(path):
             store.revoke(b"%d" % number * 50, ENTRY, TTL)
     with store._connection() as connection:
         connection.execute("PRAGMA max_page_count=1")
-    with fails("full", "free some space"):
+    with fails("full", "Free some space"):
         store.revoke(KEY * 50, ENTRY, TTL)
     store.revoke(KEY, ENTRY, TTL)
     assert store.find([KEY]) == [ENTRY]
 
 
 def test_sqlite_not_a_database(path, call):
-    """A file of something else is an error and is left as it is; when it is moved away, the store works."""
+    """A file of another kind is an error, and is not changed. If it is moved away, the store works."""
     path.write_bytes(b"Dear diary, " * 500)
     store = SQLiteStore(path)
     for name, arguments in ("find", ([KEY],)), ("revoke", (KEY, ENTRY, TTL)):
@@ -1153,21 +1157,21 @@ def test_sqlite_not_a_database(path, call):
 
 
 def test_sqlite_corrupt(path, call):
-    """A file whose pages were overwritten is an error, never "not revoked"; when it is moved away, the store works."""
+    """A damaged file is an error, and never means "not revoked". If it is moved away, the store works."""
     SQLiteStore(path).revoke(KEY, ENTRY, TTL)
     gc.collect()  # which closes the connection, and puts the log into the file
     content = path.read_bytes()
     path.write_bytes(content[:4096] + b"\xa5" * (len(content) - 4096))
     store = SQLiteStore(path)
     for _ in range(2):
-        with fails(str(path), "malformed", "move it away"):
+        with fails(str(path), "malformed", "Move the file away"):
             call(store, "find", [KEY])
     path.unlink()
     assert call(store, "find", [KEY]) == [None]
 
 
 def test_sqlite_replaced_file(path, tmp_path, call):
-    """A file that another one replaces is not used any longer, by whatever connection."""
+    """No connection continues to use a file that was replaced."""
     store, other = SQLiteStore(path), SQLiteStore(tmp_path / "other.db")
     call(store, "revoke", KEY, ENTRY, TTL)
     call(other, "revoke", KEY_2, ENTRY, TTL)
@@ -1178,7 +1182,7 @@ def test_sqlite_replaced_file(path, tmp_path, call):
 
 
 def test_sqlite_missing_table(path, call):
-    """A table that somebody drops is an error once, and made again."""
+    """A dropped table is an error once, and is then made again."""
     store = SQLiteStore(path)
     call(store, "revoke", KEY, ENTRY, TTL)
     with store._connection() as connection:
@@ -1190,7 +1194,7 @@ def test_sqlite_missing_table(path, call):
 
 
 def test_sqlite_interrupted(path, clock):
-    """A connection that is left in the middle of something is not used again."""
+    """A connection that was interrupted in a transaction is not used again."""
     store = SQLiteStore(path, clock=clock)
     store.find([KEY])
     with suppress(KeyboardInterrupt), store._connection() as connection:
@@ -1201,7 +1205,7 @@ def test_sqlite_interrupted(path, clock):
 
 
 def test_sqlite_path_is_kept(path, tmp_path, monkeypatch):
-    """A relative path is that of the time when the store was made, wherever the server goes after."""
+    """A relative path is resolved when the store is made."""
     monkeypatch.chdir(tmp_path)
     store = SQLiteStore("revoked.db")
     monkeypatch.chdir("/")
@@ -1214,23 +1218,23 @@ def test_sqlite_path_is_kept(path, tmp_path, monkeypatch):
 
 @pytest.fixture
 def own_redis() -> Iterator[RedisServer]:
-    """A server that a test may kill."""
+    """Run a server that a test may kill."""
     with RedisServer() as server:
         yield server
 
 
 def raw_client(url):
-    """A client that waits for as long as it takes."""
+    """Make a client without timeouts."""
     return pytest.importorskip("redis").Redis.from_url(url)
 
 
 def patient(url, **options):
-    """A store that waits for as long as a busy machine takes."""
+    """Make a store with a long timeout, for a busy machine."""
     return RedisStore(url, timeout=PATIENT, **options)
 
 
 async def eventually(call, *arguments):
-    """What a coroutine function gives at last: on a busy machine a short timeout can be over with nothing wrong."""
+    """Retry a coroutine function: on a busy machine, a short timeout may pass without a fault."""
     deadline = time.monotonic() + 60
     while True:
         with suppress(StoreError):
@@ -1240,7 +1244,7 @@ async def eventually(call, *arguments):
 
 @pytest.fixture
 def call_eventually(call):
-    """`call` until it succeeds, for stores with a short timeout."""
+    """Retry `call` until it succeeds, for stores with a short timeout."""
 
     async def coroutine(*arguments):
         return await asyncio.to_thread(call, *arguments)
@@ -1249,7 +1253,7 @@ def call_eventually(call):
 
 
 def test_redis_expires_by_itself(redis_url, call):
-    """Redis has the time to live of each entry, and forgets it then."""
+    """Each entry has a time to live, after which Redis deletes it."""
     store = patient(redis_url, prefix="test:")
     call(store, "revoke", KEY, ENTRY, TTL)
     client = raw_client(redis_url)
@@ -1261,14 +1265,14 @@ def test_redis_expires_by_itself(redis_url, call):
 
 
 def test_redis_bytes_of_a_value(redis_url, call):
-    """The value of an entry is four bytes of not_before and the id that is spared."""
+    """A value is four bytes of not_before, and the lineage id of the spared session."""
     call(patient(redis_url), "revoke", KEY, SPARING, TTL)
     assert raw_client(redis_url).get(b"sealedsession:" + KEY) == bytes.fromhex("6b49d200") + SID_2
 
 
 @pytest.mark.parametrize("garbage", [b"", b"1", b"12345", b"x" * 19, b"x" * 21, b"x" * 100_000])
 def test_redis_garbage_in_a_value(redis_url, call, garbage):
-    """A value that this package has not written is an error, never "not revoked", and revoking replaces it."""
+    """A foreign value is an error, and never means "not revoked". A revocation replaces it."""
     store = patient(redis_url)
     raw_client(redis_url).set(b"sealedsession:" + KEY, garbage)
     with fails("prefix="):
@@ -1279,7 +1283,7 @@ def test_redis_garbage_in_a_value(redis_url, call, garbage):
 
 @pytest.mark.parametrize("garbage", [b"", b"12345", b"x" * 21])
 def test_redis_garbage_under_a_key_of_the_caller(redis_url, call, garbage):
-    """A caller is not taken for valid where a value that this package has not written hides whether it is revoked."""
+    """A foreign value under a key of the caller is an error, because the caller may be revoked."""
     store = patient(redis_url)
     raw_client(redis_url).set(b"sealedsession:" + KEY, garbage)
     with fails("prefix=", within=PATIENT):
@@ -1288,7 +1292,7 @@ def test_redis_garbage_under_a_key_of_the_caller(redis_url, call, garbage):
 
 
 def test_redis_other_types(redis_url, call):
-    """A list under a key is no entry, for a revocation as for a look-up, and an entry replaces it."""
+    """A list under a key counts as no entry in `find` and `revoke`. A revocation replaces it."""
     store = patient(redis_url)
     raw_client(redis_url).lpush(b"sealedsession:" + KEY, "a")
     assert call(store, "find", [KEY]) == [None]
@@ -1298,7 +1302,7 @@ def test_redis_other_types(redis_url, call):
 
 @pytest.mark.parametrize(("old", "new"), [(TTL, 1), (1, TTL)])
 def test_redis_life_of_a_merged_entry(redis_url, call, old, new):
-    """A merged entry lives as long as the longer one of both."""
+    """A merged entry expires at the later time of both."""
     store = patient(redis_url)
     call(store, "revoke", KEY, Entry(1001), old * 1000)
     call(store, "revoke", KEY, Entry(1000), new * 1000)
@@ -1306,7 +1310,7 @@ def test_redis_life_of_a_merged_entry(redis_url, call, old, new):
 
 
 def test_redis_entry_that_somebody_made_persistent(redis_url, call):
-    """An entry without a time to live, as after PERSIST, is not given one: that would shorten its life."""
+    """An entry without a time to live, as after PERSIST, gets none: this would shorten its life."""
     store = patient(redis_url)
     call(store, "revoke", KEY, ENTRY, TTL)
     raw_client(redis_url).persist(b"sealedsession:" + KEY)
@@ -1315,7 +1319,7 @@ def test_redis_entry_that_somebody_made_persistent(redis_url, call):
 
 
 def test_redis_many_keys_and_large_numbers(redis_url, call):
-    """A caller may have many keys and no limit to its times; a time to live has no limit but Redis' own."""
+    """A caller may have many keys and any times. Only Redis limits the time to live."""
     store, keys = patient(redis_url), tuple(b"s%d" % number for number in range(100))
     assert call(store, "revoke", KEY, Entry(ALWAYS, SID), 2**40, Caller(keys, 2**40, SID, 2**40)) is True
     assert call(store, "revoke", KEY, Entry(ALWAYS, SID_2), 1, Caller((*keys, KEY), 2**40, SID_2, ALWAYS)) is True
@@ -1325,7 +1329,7 @@ def test_redis_many_keys_and_large_numbers(redis_url, call):
 
 
 def test_redis_flushed(redis_url, call):
-    """What somebody flushes is forgotten, and the store goes on."""
+    """After FLUSHALL the entries are gone, and the store works."""
     store = patient(redis_url)
     call(store, "revoke", KEY, ENTRY, TTL)
     raw_client(redis_url).flushall()
@@ -1335,7 +1339,7 @@ def test_redis_flushed(redis_url, call):
 
 
 def test_redis_error_reply(own_redis, call):
-    """A Redis that may use no more memory refuses to revoke, with its own words, and still answers."""
+    """If Redis may use no more memory, `revoke` fails with the error of Redis, and `find` works."""
     store = patient(own_redis.url)
     raw_client(own_redis.url).config_set("maxmemory", 1)
     with fails("maxmemory"):
@@ -1344,7 +1348,7 @@ def test_redis_error_reply(own_redis, call):
 
 
 def test_redis_hangs(own_redis, call, call_eventually):
-    """A Redis that hangs is an error in time, whether or not a connection was open, for as long as it hangs."""
+    """If Redis hangs, every call fails in time, with or without an open connection."""
     store, unconnected = RedisStore(own_redis.url, timeout=TIMEOUT), RedisStore(own_redis.url, timeout=TIMEOUT)
     call_eventually(store, "revoke", KEY, ENTRY, TTL)
     own_redis.stop()
@@ -1359,7 +1363,7 @@ def test_redis_hangs(own_redis, call, call_eventually):
 
 
 def test_redis_hangs_for_many(own_redis):
-    """More threads than connections, and more tasks, wait for no longer than twice the timeout while Redis hangs."""
+    """If Redis hangs, many threads and tasks wait for at most twice the timeout."""
     store = RedisStore(own_redis.url, timeout=TIMEOUT, client_options={"max_connections": 2})
     own_redis.stop()
 
@@ -1383,7 +1387,7 @@ def test_redis_hangs_for_many(own_redis):
 
 
 def test_redis_late_answer_is_nobody_elses(own_redis):
-    """The answer that comes after its timeout is not taken for that to the next question."""
+    """An answer after the timeout is not used as the answer of the next call."""
     store = RedisStore(own_redis.url, timeout=TIMEOUT)
 
     async def work():
@@ -1402,7 +1406,7 @@ def test_redis_late_answer_is_nobody_elses(own_redis):
 
 
 def test_redis_cancelled_task(redis_url):
-    """Wherever a task is cancelled, the next one gets its own answer."""
+    """After a task was cancelled at any point, the next task gets its own answer."""
     store = patient(redis_url, client_options={"max_connections": 1})
     store.revoke(KEY, ENTRY, TTL)
 
@@ -1421,7 +1425,7 @@ def test_redis_cancelled_task(redis_url):
 
 
 def test_redis_killed(own_redis):
-    """A Redis that is killed is an error, and the first call after its restart works, in the same event loop too."""
+    """A killed Redis is an error. The first call after its restart works, also in the same event loop."""
     store = patient(own_redis.url)
 
     async def work():
@@ -1441,7 +1445,7 @@ def test_redis_killed(own_redis):
 
 
 def test_redis_restarted_between_calls(own_redis):
-    """A restart that fell between two calls goes unnoticed: connections from before it are replaced."""
+    """After a restart between two calls, connections are replaced without an error."""
     store = patient(own_redis.url)
 
     async def work():
@@ -1456,13 +1460,13 @@ def test_redis_restarted_between_calls(own_redis):
 
 
 def test_redis_refuses_connections(call, free_port):
-    """A port where nobody listens is an error that names it."""
+    """The error for a closed port names it."""
     with fails(f"127.0.0.1:{free_port}", "Error 111"):
         call(patient(f"redis://127.0.0.1:{free_port}/0"), "find", [KEY])
 
 
 def test_redis_password(call):
-    """The password opens, another one is an error, and neither shows in the error, its causes or the store."""
+    """A wrong password is an error. No password appears in errors, their causes or the store."""
     with RedisServer("--requirepass", "correct horse") as server:
         store = patient(f"{server.url}?password=correct%20horse")
         call(store, "revoke", KEY, ENTRY, TTL)
@@ -1478,7 +1482,7 @@ def test_redis_password(call):
 
 
 def test_redis_that_repeats_the_password(call):
-    """What a server that knows no AUTH says of it has the password, which neither the error nor its causes show."""
+    """If a server without AUTH repeats the password, the error and its causes do not show it."""
     with garbage_server(b"-ERR unknown command 'AUTH', with args beginning with: 'bob' 'hunter2' \r\n") as port:
         store = RedisStore(f"redis://bob:hunter2@127.0.0.1:{port}/0", timeout=TIMEOUT)
         for name, arguments in ("find", ([KEY],)), ("revoke", (KEY, ENTRY, TTL)):
@@ -1490,7 +1494,7 @@ def test_redis_that_repeats_the_password(call):
 
 @pytest.fixture
 def failover(tmp_path_factory) -> Iterator[tuple[str, Callable[[], None]]]:
-    """The url of a server, by a name of its own, and a function that makes it a replica and gives another the name."""
+    """Return the URL of a server, and a function that makes it a replica and redirects the URL to another one."""
     with RedisServer() as old, RedisServer() as new:
         name = Path(old.directory, "primary")
         name.symlink_to(old.socket)
@@ -1504,7 +1508,7 @@ def failover(tmp_path_factory) -> Iterator[tuple[str, Callable[[], None]]]:
 
 
 def test_redis_fails_over(failover):
-    """A connection to what has become a replica is replaced by one to the new primary, which is told."""
+    """A connection to a server that has become a replica is replaced by one to the new primary server."""
     url, fail_over = failover
     store = patient(url)
 
@@ -1521,7 +1525,7 @@ def test_redis_fails_over(failover):
 
 
 def test_redis_is_a_replica(own_redis, call):
-    """A replica that nothing has taken the place of is an error with Redis' own words, and can be asked."""
+    """A replica without a new primary server refuses `revoke` with the error of Redis. `find` works."""
     store = patient(own_redis.url)
     call(store, "revoke", KEY, ENTRY, TTL)
     raw_client(own_redis.url).replicaof("127.0.0.1", 1)
@@ -1535,7 +1539,7 @@ def test_redis_is_a_replica(own_redis, call):
 
 @pytest.mark.parametrize("url", ["redis://:pa/ss@localhost:6379/0", "redis://:pa#ss@localhost", "redis//:pa@localhost"])
 def test_redis_password_in_a_broken_url(url):
-    """A url that is no url is refused, and the password in it does not show in the error or its causes."""
+    """A malformed URL is refused. The error and its causes do not show the password in it."""
     with pytest.raises(ConfigError, match="percent-encoded") as caught:
         RedisStore(url)
     assert "pa" not in "".join(traceback.format_exception(caught.value, limit=0)).replace("percent", "")
@@ -1564,7 +1568,7 @@ GARBAGE = [
 
 @contextmanager
 def garbage_server(answer: bytes, pause: float = 0) -> Iterator[int]:
-    """A server that gives one answer to whatever is sent, or hangs up for an empty one. Each takes a pause."""
+    """Run a server that sends one answer to every request after a pause, or closes the connection."""
 
     def serve(connection):
         with connection, suppress(OSError):
@@ -1590,7 +1594,7 @@ def garbage_server(answer: bytes, pause: float = 0) -> Iterator[int]:
 
 @pytest.mark.parametrize("answer", GARBAGE, ids=lambda answer: ascii(answer[:20]))
 def test_redis_that_is_none(call, answer):
-    """Whatever a server answers that is not Redis, asking is an error, in time, never "not revoked"."""
+    """Any answer of a server that is not Redis is an error in time, and never means "not revoked"."""
     with garbage_server(answer) as port:
         store = RedisStore(f"redis://127.0.0.1:{port}/0", timeout=TIMEOUT)
         for _ in range(2):
@@ -1602,19 +1606,17 @@ def test_redis_that_is_none(call, answer):
 
 
 def test_redis_that_is_slow_at_every_step(call, request):
-    """All steps of a call, which are six here, have twice the timeout together in an event loop; elsewhere each has
-    the timeout.
-    """
+    """In an event loop, all six steps of a call have twice the timeout together. In a thread, each has the timeout."""
     with garbage_server(b"+OK\r\n", pause=0.9) as port:
         store = RedisStore(f"redis://:secret@127.0.0.1:{port}/1", timeout=2, client_options={"client_name": "test"})
         with fails(within=6 * 2) as caught:
             call(store, "find", [KEY])
     if request.node.callspec.params["call"] == "async":  # where a busy machine ends it sooner, and never later
-        assert "none to MGET" not in str(caught.value)
+        assert "that of MGET" not in str(caught.value)
 
 
 def test_redis_after_fork(redis_url):
-    """A fork and its parent ask at the same time, each by a connection of its own."""
+    """A parent and its child can call a store at the same time, with separate connections."""
     store = patient(redis_url)
     store.revoke(KEY, ENTRY, TTL)
     for _ in range(3):
@@ -1624,7 +1626,7 @@ def test_redis_after_fork(redis_url):
 
 
 def test_redis_connections_end_with_their_loop(own_redis):
-    """A loop's connections are closed with it, and a store that is dropped leaves none."""
+    """The connections of an event loop are closed with it. A dropped store leaves none."""
     store = patient(own_redis.url)
     client = raw_client(own_redis.url)
     client.ping()
@@ -1634,12 +1636,12 @@ def test_redis_connections_end_with_their_loop(own_redis):
         return len(client.client_list())
 
     assert [asyncio.run(work()) > 1 for _ in range(3)] == [True] * 3
-    assert len(store._of_loops) == 1
+    assert len(store._loop_clients) == 1
     assert count_settles(client) == 1
 
 
 def test_redis_dropped_store(own_redis):
-    """A store that is dropped leaves no connections of threads."""
+    """A dropped store leaves no connections of threads."""
     client = raw_client(own_redis.url)
     store = patient(own_redis.url)
     store.find([KEY])
@@ -1650,7 +1652,7 @@ def test_redis_dropped_store(own_redis):
 
 
 def count_settles(client) -> int:
-    """The number of clients, as soon as it is one, or after a minute."""
+    """Return the number of clients when it is one, or after a minute."""
     deadline = time.monotonic() + 60
     while (count := len(client.client_list())) > 1 and time.monotonic() < deadline:
         time.sleep(0.005)
@@ -1658,7 +1660,7 @@ def count_settles(client) -> int:
 
 
 def test_redis_py_not_installed():
-    """Without redis-py the package is imported, and only a store of Redis is refused, with the cure."""
+    """Without redis-py, the package can be imported. Only RedisStore is refused, with advice."""
     code = """
 import sys
 sys.modules["redis"] = None
@@ -1675,7 +1677,7 @@ except ConfigError as error:
 
 
 def test_redis_py_is_not_imported_early():
-    """Who uses another store does not pay for the import of redis-py."""
+    """redis-py is imported only for RedisStore."""
     code = "import sys, sealedsession.revocation; print('redis' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"False\n"
 
@@ -1684,7 +1686,7 @@ def test_redis_py_is_not_imported_early():
 
 
 class Counted(RevocationStore):
-    """A store that counts its questions, may fail, and lets something happen before it answers."""
+    """A store that counts its calls, may fail, and calls a function before it answers."""
 
     def __init__(self):
         self.kept, self.asked, self.callers, self.error, self.answer = {}, [], [], None, True
@@ -1708,7 +1710,7 @@ class Counted(RevocationStore):
 
 @pytest.mark.parametrize("entry", [ENTRY, None])
 def test_cached_answer_is_used_until_stale(clock, call, entry):
-    """An answer, "revoked" and "not revoked", is used again for the staleness, and then the store is asked again."""
+    """Both answers are reused for the staleness. Then the store is called again."""
     inner = Counted()
     inner.kept = {KEY: entry}
     store = CachedStore(inner, staleness=2, clock=clock)
@@ -1719,7 +1721,7 @@ def test_cached_answer_is_used_until_stale(clock, call, entry):
 
 
 def test_cached_asks_for_what_it_does_not_know(clock, call):
-    """Of several keys only those are asked for that are not known, each once, and each answer is in its place."""
+    """Only unknown keys are looked up, each once, and the answers are in the order of the keys."""
     inner = Counted()
     inner.kept = {b"b": ENTRY, b"c": SPARING}
     store = CachedStore(inner, clock=clock)
@@ -1729,7 +1731,7 @@ def test_cached_asks_for_what_it_does_not_know(clock, call):
 
 
 def test_cached_staleness_counts_from_the_question(clock, call):
-    """Of a store that takes its time, an answer is the older for it."""
+    """The age of an answer counts from the beginning of the look-up."""
     inner = Counted()
     inner.meanwhile = lambda: clock.advance(0.6)
     store = CachedStore(inner, staleness=1, clock=clock)
@@ -1740,7 +1742,7 @@ def test_cached_staleness_counts_from_the_question(clock, call):
 
 
 def test_cached_answer_from_before_a_revocation(clock, call):
-    """An answer that was on its way while this process revoked is not cached."""
+    """The answer of a look-up that began before a revocation of this process is not cached."""
     inner = Counted()
     store = CachedStore(inner, clock=clock)
     inner.meanwhile = lambda: store.revoke(KEY, ENTRY, TTL)
@@ -1749,7 +1751,7 @@ def test_cached_answer_from_before_a_revocation(clock, call):
 
 
 def test_cached_revocation_is_written_through(clock, call):
-    """A revocation reaches the store, and this process knows at once."""
+    """A revocation is written to the store, and this process applies it at once."""
     inner = Counted()
     store = CachedStore(inner, clock=clock)
     call(store, "find", [KEY])
@@ -1759,7 +1761,7 @@ def test_cached_revocation_is_written_through(clock, call):
 
 
 def test_cached_error_is_not_cached(clock, call):
-    """An error is passed on, the next call asks again, and what is known is still answered."""
+    """An error is raised and not cached. Cached answers are still used."""
     inner = Counted()
     store = CachedStore(inner, clock=clock)
     call(store, "find", [KEY_2])
@@ -1772,7 +1774,7 @@ def test_cached_error_is_not_cached(clock, call):
 
 
 def test_cached_failed_revocation_is_asked_for(clock, call):
-    """After a revocation that failed, and may have been written, the store is asked again."""
+    """After a revocation that failed, the store is called again: the entry may have been written."""
     inner = Counted()
     store = CachedStore(inner, clock=clock)
     call(store, "find", [KEY])
@@ -1784,7 +1786,7 @@ def test_cached_failed_revocation_is_asked_for(clock, call):
 
 
 def test_cached_size(clock, call):
-    """No more answers than the size are kept, and the oldest go first."""
+    """The cache has at most so many answers as its size, and drops the oldest first."""
     inner = Counted()
     store = CachedStore(inner, size=3, clock=clock)
     for key in b"a", b"b", b"c":
@@ -1799,7 +1801,7 @@ def test_cached_size(clock, call):
 
 @pytest.mark.parametrize("make_store", ["memory", "sqlite", "redis", "cached"], indirect=True)
 def test_fork_while_threads_call(make_store):
-    """Forks that are made while threads revoke and find can do both, and so can their own forks."""
+    """A child that is forked while threads use a store can use it, and so can its own children."""
     store, stopped = make_store(), threading.Event()
     store.revoke(KEY, ENTRY, TTL)
 
@@ -1834,7 +1836,7 @@ def test_fork_while_threads_call(make_store):
 
 @pytest.mark.parametrize("kind", [MemoryStore, lambda: CachedStore(MemoryStore())], ids=["memory", "cached"])
 def test_fork_while_a_thread_revokes(kind):
-    """A fork, made while another thread revokes, can revoke and does not wait for that thread, which it has not."""
+    """A child that is forked while a thread revokes can revoke, without waiting for that thread."""
     store = kind()
     with store._lock:  # as the other thread would hold it
         child = fork()
@@ -1849,13 +1851,13 @@ def test_fork_while_a_thread_revokes(kind):
 
 
 def test_staleness_of_a_cache_over_a_cache():
-    """What one cache does not know yet, the one before it may not know for as long again."""
+    """The staleness of a cache includes that of the store behind it."""
     assert CachedStore(CachedStore(MemoryStore(), staleness=5), staleness=1).staleness == 6
     assert MemoryStore().staleness == 0
 
 
 def test_a_cached_entry_that_spares_a_session_is_looked_up_again(clock):
-    """The session that an entry spares can change, so that such an entry is not answered from the cache."""
+    """An entry that spares a session is not used from the cache, because the spared session may change."""
     behind = MemoryStore(clock=clock)
     near, far = CachedStore(behind, clock=clock), CachedStore(behind, clock=clock)
     now = int(clock())

@@ -1,4 +1,4 @@
-"""Rotation of keys: what each step does, what it refuses, and how the file is changed."""
+"""Rotation of keys: the results of the steps, the refusals, and the replacement of the file."""
 
 import errno
 import os
@@ -16,13 +16,13 @@ from sealedsession.errors import ConfigError
 from sealedsession.sealing import rotation
 from sealedsession.sealing.keyring_file import StoredKey, parse, render
 from sealedsession.sealing.keys import KeyPair
-from sealedsession.sealing.rotation import ABSOLUTE_TIMEOUT, RELOAD_INTERVAL, RotationRefused
+from sealedsession.sealing.rotation import ABSOLUTE_TIMEOUT, RELOAD_INTERVAL, RotationRefusedError
 
 NOON = 1_795_262_400  # 2026-11-21T12:00:00Z
 
 
 def stored(name, state="primary", encrypted=True, **dates):
-    """A key of that id, whose keys are made of it."""
+    """Make a key with this id, from which its keys are derived."""
     encrypt = sha256(b"encrypt" + name.encode()).hexdigest().encode() if encrypted else None
     return StoredKey(name, KeyPair(sha256(name.encode()).hexdigest().encode(), encrypt, state), **dates)
 
@@ -36,7 +36,7 @@ def resolve_keys(stored_key):
 
 
 def texts(*numbers):
-    """A source of random text that is not random: text made of each number, then of new ones."""
+    """Return a deterministic source of random text: a text for each number, then new texts."""
     given = iter([*numbers, *range(1000, 2000)])
     return lambda size: sha256(b"%d" % next(given)).hexdigest()
 
@@ -45,7 +45,7 @@ def texts(*numbers):
 
 
 def test_init():
-    """A new keyring is one primary key with its date, and two different keys of its own."""
+    """A new keyring is one primary key with a date and two different keys."""
     keys, sentence = rotation.init(None, NOON, secrets.token_urlsafe, signed_only=False)
     (key,) = parse(render(keys), "keyring")
     assert keys == [key]
@@ -58,7 +58,7 @@ def test_init():
 
 
 def test_init_signed_only():
-    """A keyring may have no encrypt_key, and a key that is added to it has none."""
+    """A keyring may have no encrypt_key. Keys that are added to it have none either."""
     keys, _ = rotation.init("first", NOON, texts(), signed_only=True)
     keys, _ = rotation.add(keys, "second", NOON, texts(5))
     assert [(key.id, key.pair.encrypt) for key in keys] == [("first", None), ("second", None)]
@@ -66,7 +66,7 @@ def test_init_signed_only():
 
 
 def test_add():
-    """A new key is staged, comes last, has keys of its own, and changes nothing else."""
+    """A new key is staged, comes last, has new keys, and changes no other key."""
     before = [stored("old", primary_at=1)]
     keys, sentence = rotation.add(before, "new", NOON, secrets.token_urlsafe)
     assert keys[:1] == before
@@ -77,7 +77,7 @@ def test_add():
 
 
 def test_add_makes_keys_until_the_id_is_free():
-    """A derived id that another key has, as its id or as its key id, is not taken: other keys are made."""
+    """`add` makes new keys until the key id is not the id or key id of another key."""
     first, _ = rotation.init(None, NOON, texts(1, 2), signed_only=False)
     second, _ = rotation.init("other", NOON, texts(3, 4), signed_only=False)
     ring = [*first, *second]
@@ -89,8 +89,8 @@ def test_add_makes_keys_until_the_id_is_free():
 
 @pytest.mark.parametrize("name", ["old", "", "a b", "a" * 65])
 def test_add_under_a_bad_id(name):
-    """An id that is taken, or none, is refused."""
-    with pytest.raises(ConfigError, match=r"already|an id has to be"):
+    """An invalid id, and the id of another key, is refused."""
+    with pytest.raises(ConfigError, match=r"the id of another key|an id must be"):
         rotation.add([stored("old")], name, NOON, texts())
 
 
@@ -98,7 +98,7 @@ def test_add_under_a_bad_id(name):
 
 
 def test_promote():
-    """The staged key becomes primary, the primary one a fallback, both with the date, and others stay."""
+    """The staged key becomes primary and the primary key a fallback, with the date. Other keys do not change."""
     third = stored("third", "fallback", fallback_at=3)
     ring = [stored("old", primary_at=1), stored("new", "staged", staged_at=NOON - 120), third]
     keys, sentence = rotation.promote(ring, None, NOON, force=False)
@@ -115,9 +115,11 @@ def test_promote():
 
 @pytest.mark.parametrize(("age", "interval"), [(0, 1), (119, 120), (3599, 3600)])
 def test_promote_too_early(age, interval):
-    """Before every server has the key it is refused, and the error says why, from when on, and what overrides it."""
+    """Promotion before every server has the key is refused. The error names the time and --force."""
     ring = [stored("old"), stored("new", "staged", staged_at=NOON - age)]
-    with pytest.raises(RotationRefused, match=r"may not be on every server.* in 1 seconds, or with --force") as caught:
+    with pytest.raises(
+        RotationRefusedError, match=r"may not be on every server.* in 1 seconds, or with --force"
+    ) as caught:
         rotation.promote(ring, None, NOON, interval, force=False)
     assert "from 2026-11-21T12:00:01Z on" in str(caught.value)
     assert states(rotation.promote(ring, None, NOON, interval, force=True)[0])["new"] == "primary"
@@ -128,27 +130,27 @@ def test_default_intervals():
     """By default a key is staged for two minutes, and a fallback for thirty days."""
     assert (RELOAD_INTERVAL, ABSOLUTE_TIMEOUT) == (120, 2_592_000)
     ring = [stored("old"), stored("new", "staged", staged_at=NOON - 119), stored("last", "fallback", fallback_at=NOON)]
-    with pytest.raises(RotationRefused):
+    with pytest.raises(RotationRefusedError):
         rotation.promote(ring, None, NOON, force=False)
-    with pytest.raises(RotationRefused):
+    with pytest.raises(RotationRefusedError):
         rotation.retire(ring, None, NOON + 2_591_999, force=False)
     assert states(rotation.retire(ring, None, NOON + 2_592_000, force=False)[0]) == {"old": "primary", "new": "staged"}
 
 
 @pytest.mark.parametrize(("staged_at", "found"), [(None, "staged_at is missing"), (NOON + 1, "a clock was wrong")])
 def test_promote_at_an_unknown_age(staged_at, found):
-    """A date that is missing or in the future tells no age: refused unless forced, however short the wait."""
+    """Promotion of a key with a missing or future date is refused unless forced."""
     ring = [stored("old"), stored("new", "staged", staged_at=staged_at)]
-    with pytest.raises(RotationRefused, match=found) as caught:
+    with pytest.raises(RotationRefusedError, match=found) as caught:
         rotation.promote(ring, None, NOON, 0, force=False)
     assert "--force" in str(caught.value)
     assert states(rotation.promote(ring, None, NOON, 0, force=True)[0]) == {"old": "fallback", "new": "primary"}
 
 
 def test_promote_one_of_several():
-    """With several staged keys the id is needed, and the one of that id is promoted."""
+    """If there are several staged keys, the id is required."""
     ring = [stored("old"), stored("a", "staged", staged_at=0), stored("b", "staged", staged_at=0)]
-    with pytest.raises(ConfigError, match=r"2 staged keys: name the one.*a \(staged\), b \(staged\)"):
+    with pytest.raises(ConfigError, match=r"2 staged keys. Name the key.*a \(staged\), b \(staged\)"):
         rotation.promote(ring, None, NOON, force=True)
     keys, _ = rotation.promote(ring, "b", NOON, force=False)
     assert states(keys) == {"old": "fallback", "a": "staged", "b": "primary"}
@@ -156,17 +158,17 @@ def test_promote_one_of_several():
 
 @pytest.mark.parametrize(
     ("name", "part"),
-    [(None, "no staged key to promote"), ("old", "old is primary"), ("x", "of that id")],
+    [(None, "no staged key to promote"), ("old", "key old: it is primary"), ("x", "of this id")],
 )
 def test_promote_what_is_not_staged(name, part):
-    """The primary key cannot be promoted, and by itself only a staged one is, forced or not."""
+    """The primary key cannot be promoted. Without an id, only a staged key can."""
     for force in (False, True):
         with pytest.raises(ConfigError, match=part):
             rotation.promote([stored("old"), stored("last", "fallback")], name, NOON, force=force)
 
 
 def test_promotion_taken_back():
-    """The old key is promoted again at once; the new one is retired no sooner than any key that has sealed."""
+    """A promotion can be undone at once. The other key is then retired like every fallback."""
     before = [stored("old", primary_at=NOON - 500), stored("new", "staged", staged_at=NOON - 200)]
     promoted, _ = rotation.promote(before, None, NOON, force=False)
     back, sentence = rotation.promote(promoted, "old", NOON + 1, force=False)
@@ -174,16 +176,18 @@ def test_promotion_taken_back():
     assert states(back) == {"old": "primary", "new": "fallback"}
     assert (back[0].primary_at, back[0].fallback_at, back[1].fallback_at) == (NOON + 1, None, NOON + 1)
     assert "'retire' new" in sentence
-    with pytest.raises(RotationRefused, match="sessions that new sealed may be left"):
+    with pytest.raises(RotationRefusedError, match="key new: sessions that it sealed may be left"):
         rotation.retire(back, "new", NOON + ABSOLUTE_TIMEOUT, force=False)
     assert states(rotation.retire(back, "new", NOON + 1 + ABSOLUTE_TIMEOUT, force=False)[0]) == {"old": "primary"}
     assert states(rotation.promote(back, "new", NOON + 2, force=False)[0]) == {"old": "fallback", "new": "primary"}
 
 
 def test_promote_a_fallback_of_unknown_age():
-    """A fallback that no promotion has made may not be on every server."""
+    """A fallback without a date may not be on every server, and its promotion is refused."""
     ring = [stored("old"), stored("last", "fallback")]
-    with pytest.raises(RotationRefused, match=r"last may not be on every server yet.*fallback_at is missing"):
+    with pytest.raises(
+        RotationRefusedError, match=r"key last: it may not be on every server yet.*fallback_at is missing"
+    ):
         rotation.promote(ring, "last", NOON, force=False)
     assert states(rotation.promote(ring, "last", NOON, force=True)[0]) == {"old": "fallback", "last": "primary"}
 
@@ -192,9 +196,11 @@ def test_promote_a_fallback_of_unknown_age():
 
 
 def test_retire_too_early():
-    """While its sessions may live a fallback stays, and the error says why, from when on, and what overrides it."""
+    """Removal of a key whose sessions may not have ended is refused. The error names the time and --force."""
     ring = [stored("new"), stored("old", "fallback", fallback_at=NOON)]
-    with pytest.raises(RotationRefused, match=r"sessions that old sealed.* in 59 seconds, or with --force") as caught:
+    with pytest.raises(
+        RotationRefusedError, match=r"key old: sessions that it sealed.* in 59 seconds, or with --force"
+    ) as caught:
         rotation.retire(ring, None, NOON + 1, 60, force=False)
     assert "from 2026-11-21T12:01:00Z on" in str(caught.value)
     assert states(rotation.retire(ring, "old", NOON + 1, 60, force=True)[0]) == {"new": "primary"}
@@ -205,16 +211,16 @@ def test_retire_too_early():
 
 @pytest.mark.parametrize(("fallback_at", "found"), [(None, "fallback_at is missing"), (NOON + 1, "in the future")])
 def test_retire_at_an_unknown_age(fallback_at, found):
-    """A date that is missing or in the future tells no age: refused unless forced."""
+    """Removal of a fallback with a missing or future date is refused unless forced."""
     ring = [stored("new"), stored("old", "fallback", fallback_at=fallback_at)]
-    with pytest.raises(RotationRefused, match=found):
+    with pytest.raises(RotationRefusedError, match=found):
         rotation.retire(ring, None, NOON, 0, force=False)
     assert states(rotation.retire(ring, None, NOON, 0, force=True)[0]) == {"new": "primary"}
 
 
 @pytest.mark.parametrize("staged_at", [None, NOON, NOON + 999])
 def test_retire_a_staged_key(staged_at):
-    """A staged key never sealed anything: it goes at any time, by its id alone."""
+    """A staged key has sealed nothing, and can be removed at any time by its id."""
     ring = [stored("new"), stored("next", "staged", staged_at=staged_at)]
     assert states(rotation.retire(ring, "next", NOON, force=False)[0]) == {"new": "primary"}
     with pytest.raises(ConfigError, match="no fallback key to retire"):
@@ -222,31 +228,31 @@ def test_retire_a_staged_key(staged_at):
 
 
 def test_retire_the_primary_key():
-    """The primary key is never removed, forced or not."""
+    """The primary key cannot be removed, even if forced."""
     for force in (False, True):
         with pytest.raises(ConfigError, match="nothing would seal"):
             rotation.retire([stored("old", primary_at=0)], "old", NOON, force=force)
 
 
 def test_retire_one_of_several():
-    """With several fallbacks the id is needed."""
+    """If there are several fallbacks, the id is required."""
     ring = [stored("new"), stored("a", "fallback", fallback_at=0), stored("b", "fallback", fallback_at=0)]
-    with pytest.raises(ConfigError, match="2 fallback keys: name the one to retire"):
+    with pytest.raises(ConfigError, match="2 fallback keys"):
         rotation.retire(ring, None, NOON, force=True)
     assert states(rotation.retire(ring, "a", NOON, force=False)[0]) == {"new": "primary", "b": "fallback"}
 
 
-def test_outlook():
-    """What may be done with a key depends on its state, and is what the steps allow."""
+def test_next_step():
+    """The description of the next step agrees with what the steps allow."""
     cases = {
         stored("a"): "seals; to replace it, add and promote another",
         stored("b", "staged", staged_at=NOON - 60): "promote now",
         stored("c", "staged", staged_at=NOON - 50): "promote from 2026-11-21T12:00:10Z on, in 10 seconds",
         stored("d", "fallback", fallback_at=NOON - 600): "retire now",
         stored("e", "fallback", fallback_at=NOON - 599): "retire from 2026-11-21T12:00:01Z on, in 1 seconds",
-        stored("f", "fallback"): "retire when you know that it is time (fallback_at is missing)",
+        stored("f", "fallback"): "retire when you know that it is safe (fallback_at is missing)",
     }
-    assert {key: rotation.outlook(key, NOON, 60, 600) for key in cases} == cases
+    assert {key: rotation.next_step(key, NOON, 60, 600) for key in cases} == cases
 
 
 # ---------------------------------------------------------------------------------------------------------- the file
@@ -272,14 +278,14 @@ def mode_of(path):
 
 
 def test_create(path):
-    """A new file holds the keys, is for its owner alone, and nothing is left beside it."""
+    """A new file contains the keys, only its owner can open it, and no other file is left."""
     assert read(path) == {"old": "primary"}
     assert mode_of(path) == 0o600
     assert os.listdir(path.parent) == [path.name]
 
 
 def test_create_over_a_file(path):
-    """A file that exists is not overwritten, whatever it is."""
+    """An existing file of any kind is not overwritten."""
     before = path.read_bytes()
     (path.parent / "link").symlink_to(path)
     (path.parent / "circle").symlink_to("circle")
@@ -290,7 +296,7 @@ def test_create_over_a_file(path):
 
 
 def test_edit(path):
-    """A step changes the file as a whole, gives its sentence, and leaves nothing beside it."""
+    """A step replaces the file, returns its message, and leaves no other file."""
     inode = path.stat().st_ino
     assert "new is staged" in rotation.edit(str(path), add("new"))
     assert read(path) == {"old": "primary", "new": "staged"}
@@ -312,14 +318,14 @@ def test_mode_stays(path, mode):
 
 @pytest.mark.skipif(os.getuid() != 0, reason="root alone gives files away")
 def test_owner_stays(path):
-    """A file that root edits stays the application's."""
+    """The file keeps its owner if root edits it."""
     os.chown(path, 12345, 23456)
     rotation.edit(str(path), add("new"))
     assert (path.stat().st_uid, path.stat().st_gid) == (12345, 23456)
 
 
 def test_never_open_to_more(path, monkeypatch):
-    """The file beside it, in which the keys are written, is open to no more people than the old one, at any moment."""
+    """The temporary file is never readable to more users than the file."""
     modes = []
     write = os.fsync
 
@@ -342,7 +348,7 @@ def test_never_open_to_more(path, monkeypatch):
 
 
 def test_order_of_writing(path, monkeypatch):
-    """The new file is on the disk before it takes the name, and the directory afterwards: a power cut loses no keys."""
+    """The new file is synced before it is renamed, and the directory afterwards, against power cuts."""
     order = []
     sync, replace = os.fsync, os.replace
 
@@ -359,7 +365,7 @@ def test_order_of_writing(path, monkeypatch):
 
 
 def test_link_stays(path):
-    """A symbolic link stays one, and the file that it names is changed."""
+    """A symbolic link stays, and its target is replaced."""
     link = path.parent / "elsewhere" / "link.json"
     link.parent.mkdir()
     link.symlink_to("../keys.json")
@@ -370,14 +376,14 @@ def test_link_stays(path):
 
 
 def test_relative_path(path, monkeypatch):
-    """A name without a directory is in the present one."""
+    """A name without a directory is a file in the working directory."""
     monkeypatch.chdir(path.parent)
     rotation.edit(path.name, add("new"))
     assert len(read(path)) == 2
 
 
 def test_refused_step(path):
-    """A step that is refused leaves the file as it was, and nothing beside it."""
+    """A refused step leaves the file unchanged, and no other file."""
     before = path.stat()
     with pytest.raises(ConfigError, match="no staged key"):
         rotation.edit(str(path), lambda keys: rotation.promote(keys, None, NOON, force=True))
@@ -386,14 +392,16 @@ def test_refused_step(path):
 
 
 def test_failing_write(path, monkeypatch):
-    """A write that fails leaves the old file, and nothing beside it."""
+    """A write that fails leaves the file unchanged, and no other file."""
 
     def full(handle):
         raise OSError(28, "No space left on device")
 
     before = path.read_bytes()
     monkeypatch.setattr("sealedsession.sealing.rotation.os.fsync", full)
-    with pytest.raises(ConfigError, match=r"keys.json' cannot be written: No space left on device; see"):
+    with pytest.raises(
+        ConfigError, match=r"keys.json': the file cannot be written: No space left on device. Check that"
+    ):
         rotation.edit(str(path), add("new"))
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == [path.name]
@@ -401,20 +409,22 @@ def test_failing_write(path, monkeypatch):
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM])
 def test_not_permitted(path, monkeypatch, number):
-    """Whoever may not write the file is told who may."""
+    """The error for missing permissions advises running the command as the owner."""
 
     def refuse(name, flags):
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr("sealedsession.sealing.rotation.os.open", refuse)
-    with pytest.raises(ConfigError, match=rf"cannot be written: {os.strerror(number)}; run this as its owner$"):
+    with pytest.raises(
+        ConfigError, match=rf"cannot be written: {os.strerror(number)}. Run this as the owner of the file$"
+    ):
         rotation.edit(str(path), add("new"))
 
 
 def test_broken_file(path):
-    """A file that is broken or missing is refused, and is not changed."""
+    """A broken or missing file is refused and not changed."""
     path.write_text("{}")
-    with pytest.raises(ConfigError, match="has no version"):
+    with pytest.raises(ConfigError, match="version is missing"):
         rotation.edit(str(path), add("new"))
     assert path.read_text() == "{}"
     with pytest.raises(ConfigError, match=r"cannot be read: No such file"):
@@ -424,32 +434,32 @@ def test_broken_file(path):
 @pytest.mark.parametrize(
     ("error", "cure"),
     [
-        (FileNotFoundError(2, "No such file or directory"), "make its directory first"),
-        (NotADirectoryError(20, "Not a directory"), "make its directory first"),
-        (PermissionError(13, "Permission denied"), "run this as its owner"),
-        (OSError(28, "No space left on device"), "see that a file can be made in its directory"),
+        (FileNotFoundError(2, "No such file or directory"), "Make its directory first"),
+        (NotADirectoryError(20, "Not a directory"), "Make its directory first"),
+        (PermissionError(13, "Permission denied"), "Run this as the owner of the file"),
+        (OSError(28, "No space left on device"), "Check that a file can be made in its directory"),
     ],
 )
 def test_a_file_that_cannot_be_written(path, monkeypatch, error, cure):
-    """The error for a file that cannot be written tells the cause, and the cure for that one."""
+    """The error for a file that cannot be written names the cause, with advice for this cause."""
 
     def refuse(*_, **__):
         raise error
 
     monkeypatch.setattr("sealedsession.sealing.rotation.tempfile.mkstemp", refuse)
-    with pytest.raises(ConfigError, match=rf"keys.json' cannot be written: {error.strerror}; {cure}$"):
+    with pytest.raises(ConfigError, match=rf"keys.json': the file cannot be written: {error.strerror}. {cure}$"):
         rotation.edit(str(path), add("new"))
 
 
 def test_a_directory_that_does_not_exist(path):
-    """A new file in a directory that is not there is refused, with the cure."""
+    """A new file in a missing directory is refused with advice."""
     for directory, cause in (("missing", "No such file"), ("keys.json", "Not a directory")):
-        with pytest.raises(ConfigError, match=rf"cannot be written: {cause}.*; make its directory first"):
+        with pytest.raises(ConfigError, match=rf"cannot be written: {cause}.* Make its directory first"):
             rotation.create(str(path.parent / directory / "new.json"), [stored("new")])
 
 
 def test_editors_wait_for_each_other(path):
-    """A step that begins while another one is on its way sees what that one has changed."""
+    """A step that begins during another step sees the changes of the other one."""
     order = []
     second_is_there = threading.Event()
 
@@ -473,7 +483,7 @@ def test_editors_wait_for_each_other(path):
 
 
 def test_no_locks(path, monkeypatch):
-    """Where the file system has no locks, a step is taken without."""
+    """A step works on a file system without locks."""
 
     def flock(handle, operation):
         raise OSError(9, "Bad file descriptor")
@@ -484,7 +494,7 @@ def test_no_locks(path, monkeypatch):
 
 
 def test_no_promise_of_the_directory(path, monkeypatch):
-    """Where a directory cannot be synced, the step is taken all the same."""
+    """A step works if the directory cannot be synced."""
     sync = os.fsync
 
     def fsync(handle):
@@ -498,7 +508,7 @@ def test_no_promise_of_the_directory(path, monkeypatch):
 
 
 def test_processes_at_once(path):
-    """Of keys that several processes add at once none is lost."""
+    """No key is lost if several processes add keys at once."""
     command = [sys.executable, "-m", "sealedsession", "keyring", "add", str(path), "--id"]
     processes = [subprocess.Popen([*command, f"p{number}"], stdout=subprocess.DEVNULL) for number in range(4)]
     assert [process.wait(60) for process in processes] == [0] * 4
@@ -506,7 +516,7 @@ def test_processes_at_once(path):
 
 
 def test_a_life(path):
-    """Rotated again and again, the file always holds a keyring whose sealing key all servers had for long enough."""
+    """After any sequence of steps, every server has had the primary key for long enough."""
     seconds = count(NOON, 120)
     known = {"old"}
     for number in range(5):

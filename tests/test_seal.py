@@ -1,4 +1,4 @@
-"""The wire format: by vectors, by an independent reader, and by what is refused, with which code."""
+"""The wire format: vectors, an independent reader, and the reason for every refusal."""
 
 import hmac
 import json
@@ -20,7 +20,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sealedsession.errors import UnsealError
-from sealedsession.sealing import sealer as plaintext
+from sealedsession.sealing import sealer as wire_format
 from sealedsession.sealing.keys import KeyPair, Keyring
 from sealedsession.sealing.sealer import INFLATED_MAX, JSON, PICKLE, Sealer, Unsealed
 
@@ -69,7 +69,7 @@ def hkdf(key, salt, info):
 
 
 def subkeys_of(validate_key, encrypt_key, purpose=PURPOSE):
-    """Key id, MAC key and encryption key of a pair."""
+    """Return the key id, the MAC key and the encryption key of a pair."""
     salt = sha256(encrypt_key).digest() if encrypt_key else b""
     key_id = hkdf(validate_key, salt, b"sealedsession v1 id")[:2]
     mac_key = hkdf(validate_key, salt, b"sealedsession v1 validate\0" + purpose.encode())
@@ -81,7 +81,7 @@ def aes_ctr(key, nonce, data):
 
 
 def read(token, pair, purpose=PURPOSE, binding=b""):
-    """Open a token by nothing but the description of the format, as any other language would."""
+    """Open a token by the description of the format alone, as an implementation in another language would."""
     key_id, mac_key, encryption_key = subkeys_of(*pair, purpose)
     envelope = decode(token)
     body, tag = envelope[:-32], envelope[-32:]
@@ -124,7 +124,7 @@ def forge(plaintext, pair=SEALED):
 
 
 def expected_refusal(token, *pairs):
-    """The code for a token that was changed, by the order of the checks."""
+    """Return the reason for a changed token, by the order of the checks."""
     if not re.fullmatch(rb"[A-Za-z0-9_-]*", token) or len(token) % 4 == 1 or len(token) > 4096:
         return "malformed"
     envelope = decode(token)
@@ -158,7 +158,7 @@ each_vector = pytest.mark.parametrize("vector", DOCUMENT["vectors"], ids=lambda 
 
 @each_vector
 def test_vector_is_unsealed(vector):
-    """A vector's token gives exactly the vector's fields."""
+    """Unsealing a vector's token returns exactly the vector's fields."""
     sealer = make_sealer(*pairs_of(vector), purpose=vector["purpose"])
     unsealed = sealer.unseal(vector["token"].encode(), binding=bytes.fromhex(vector["binding"]))
     assert unsealed == fields_of(vector)
@@ -166,7 +166,7 @@ def test_vector_is_unsealed(vector):
 
 @each_vector
 def test_vector_is_sealed(vector):
-    """A vector's fields give exactly its token; a deflated one, whose encoder has a choice, gives the same fields."""
+    """Sealing a vector's fields returns its token. A deflated token is only read: encoders may differ."""
     pair = pairs_of(vector)[vector["sealed_by"]]
     binding = bytes.fromhex(vector["binding"])
     fields = fields_of(vector)._replace(by_fallback=False)
@@ -205,7 +205,7 @@ def test_vector_is_read_independently(vector):
 
 @pytest.mark.parametrize("case", DOCUMENT["refused"], ids=lambda case: case["name"])
 def test_refused_vector(case):
-    """A token that the vectors list as refused is refused with their code."""
+    """A token that the vectors list as refused is refused with the listed reason."""
     vector = DOCUMENT["vectors"][0]
     sealer = make_sealer(*pairs_of(vector), purpose=vector["purpose"])
     assert refusal(sealer, case["token"].encode()) == case["code"]
@@ -228,7 +228,7 @@ all_options = st.fixed_dictionaries({"compress": st.booleans(), "pad": st.intege
 @untimed
 @given(st.sampled_from([[SEALED], [SIGNED], [SEALED, FALLBACK]]), all_options, all_fields, st.binary(max_size=40))
 def test_round_trip(pairs, options, fields, binding):
-    """What is sealed is what is unsealed, for every field, option and kind of keyring, by the other reader too."""
+    """Unsealing returns the sealed fields, for every option and kind of keyring. So does the independent reader."""
     sealer = make_sealer(*pairs, **options)
     token = sealer.seal(**fields, binding=binding)
     assert re.fullmatch(r"[A-Za-z0-9_-]+", token)
@@ -246,7 +246,7 @@ def test_padding(fields, pad):
 
 
 def test_padding_hides_the_length():
-    """Payloads that end in one block give tokens of one length."""
+    """Payloads that end in the same block give tokens of the same length."""
     sealer = make_sealer(pad=64)
     lengths = [len(seal(sealer, bytes(length))) for length in range(56)]
     assert len(set(lengths[:55])) == 1
@@ -254,14 +254,14 @@ def test_padding_hides_the_length():
 
 
 def test_compression_only_where_it_helps():
-    """A payload that deflates to no less is stored as it is, and one that does makes a shorter token."""
+    """A payload is deflated only if this makes the token shorter."""
     plain, deflating = make_sealer(), make_sealer(compress=True)
     assert len(seal(deflating, VALIDATE)) == len(seal(plain, VALIDATE))
     assert len(seal(deflating, bytes(500))) < len(seal(plain, bytes(500))) / 3
 
 
 def test_compression_over_a_length():
-    """A payload of up to a given length is left as it is; a deflated one of that length still opens."""
+    """A payload of up to deflate_over bytes is not deflated. A deflated payload of that length can be read."""
     deflating, over = make_sealer(compress=True), make_sealer(compress=True, deflate_over=500)
     assert len(seal(over, bytes(500))) > 4 * len(seal(over, bytes(501)))
     assert over.unseal(seal(deflating, bytes(500))).payload == bytes(500)
@@ -269,21 +269,21 @@ def test_compression_over_a_length():
 
 @pytest.mark.parametrize("length", [200, 249, 250, 251, 511, 512, 761, 762, 763, 1023, 4095, 8191, 16383, 32500])
 def test_compression_reaches_back(length):
-    """Deflating finds what stood before as far back as deflate can, though it takes no more memory than that needs."""
+    """Deflating with a small window finds every repetition that the largest window finds."""
     once = random.Random(1).randbytes(100)
     payload = once + random.Random(2).randbytes(length - 200) + once
-    assert len(plaintext.deflate(payload, 9)) <= len(deflate(payload)) < length - 40
-    assert plaintext.inflate(plaintext.deflate(payload, 9)) == payload
+    assert len(wire_format.deflate(payload, 9)) <= len(deflate(payload)) < length - 40
+    assert wire_format.inflate(wire_format.deflate(payload, 9)) == payload
 
 
 def test_signed_only_can_be_read():
-    """A signed only token carries its payload in the clear, and a sealed one does not."""
+    """The payload of a signed-only token is readable, and that of a sealed token is not."""
     assert b"payload" in decode(seal(make_sealer(SIGNED)))
     assert b"payload" not in decode(seal(make_sealer(SEALED)))
 
 
 def test_fraction_of_a_second():
-    """A token is sealed at the whole second that has begun, and its own sealer opens it without leeway."""
+    """A token is sealed at the last whole second. Its own sealer opens it without leeway."""
     sealer = make_sealer(now=NOW + 0.999, leeway=0, idle_timeout=1, absolute_timeout=1)
     assert sealer.unseal(seal(sealer)).sealed_at == NOW
 
@@ -292,7 +292,7 @@ def test_fraction_of_a_second():
 
 
 def test_nonce_comes_from_random_bytes():
-    """Each seal asks random_bytes for 16 bytes, once, and they are the nonce."""
+    """Each seal calls random_bytes once for 16 bytes, which are the nonce."""
     asked = []
 
     def random_bytes(length):
@@ -306,7 +306,7 @@ def test_nonce_comes_from_random_bytes():
 
 
 def test_nonce_is_fresh():
-    """Sealing the same payload again gives another nonce and another ciphertext."""
+    """Sealing the same payload twice gives two nonces and two ciphertexts."""
     sealer = make_sealer()
     envelopes = [decode(seal(sealer)) for _ in range(100)]
     assert len({envelope[3:19] for envelope in envelopes}) == 100
@@ -314,7 +314,7 @@ def test_nonce_is_fresh():
 
 
 def test_threads():
-    """Threads that share one Sealer each get their own payloads right."""
+    """Threads that share a sealer do not mix up their payloads."""
     sealer = make_sealer()
 
     def work(thread):
@@ -345,7 +345,7 @@ SIGNED_TOKENS = [seal(make_sealer(SIGNED), b"a payload of some length"), seal(ma
 
 @st.composite
 def changed(draw, tokens):
-    """A token with a few changes."""
+    """Return a token with a few changes."""
     token = draw(st.sampled_from(tokens))
     for _ in range(draw(st.integers(1, 3))):
         start, end = sorted((draw(st.integers(0, len(token))), draw(st.integers(0, len(token)))))
@@ -365,7 +365,7 @@ def changed(draw, tokens):
 @settings(untimed, max_examples=500)
 @given(changed(TOKENS))
 def test_changed_token(token):
-    """A changed, cut, extended, reordered or concatenated token is refused with the code of the first check."""
+    """A changed, cut, extended, reordered or concatenated token is refused with the reason of the first check."""
     assume(token not in TOKENS)
     assert refusal(make_sealer(SEALED, FALLBACK), token) == expected_refusal(token, SEALED, FALLBACK)
 
@@ -373,7 +373,7 @@ def test_changed_token(token):
 @settings(untimed, max_examples=300)
 @given(changed(SIGNED_TOKENS))
 def test_changed_signed_token(token):
-    """The same holds for tokens that are signed only."""
+    """The same is true for signed-only tokens."""
     assume(token not in SIGNED_TOKENS)
     assert refusal(make_sealer(SIGNED), token) == expected_refusal(token, SIGNED)
 
@@ -381,13 +381,13 @@ def test_changed_signed_token(token):
 @untimed
 @given(st.binary(max_size=200) | st.text(ALPHABET.decode(), max_size=200).map(str.encode))
 def test_random_bytes(token):
-    """Random bytes, and random characters of the alphabet, are refused with the code of the first check."""
+    """Random bytes, and random characters of the alphabet, are refused with the reason of the first check."""
     assert refusal(make_sealer(SEALED, FALLBACK), token) == expected_refusal(token, SEALED, FALLBACK)
 
 
 @each_kind
 def test_every_changed_bit(pair):
-    """One changed bit, wherever in the envelope, is refused."""
+    """A token with any one bit changed is refused."""
     sealer = make_sealer(pair)
     envelope = decode(seal(sealer, sid=SID))
     for bit in range(8 * len(envelope)):
@@ -399,7 +399,7 @@ def test_every_changed_bit(pair):
 
 @each_kind
 def test_every_truncation(pair):
-    """Every beginning and every end of a token is refused."""
+    """Every proper prefix and suffix of a token is refused."""
     sealer = make_sealer(pair)
     token = seal(sealer, b"a payload that is long enough to be cut")
     for length in range(len(token)):
@@ -410,7 +410,7 @@ def test_every_truncation(pair):
 @each_kind
 @pytest.mark.parametrize("length", range(3))
 def test_one_spelling_of_a_token(pair, length):
-    """A last character whose unused bits are not zero is malformed: no token has a second spelling."""
+    """A token whose last character has unused bits that are not zero is malformed."""
     sealer = make_sealer(pair)
     token = seal(sealer, bytes(length))
     for last in set(ALPHABET) - {token[-1]}:
@@ -422,7 +422,7 @@ def test_one_spelling_of_a_token(pair, length):
     "foreign", [b"=", b"==", b"+", b"/", b" ", b"\t", b"\n", b"\r\n", b"\0", b".", b"%3D", b'"', b"\xff"]
 )
 def test_foreign_characters(foreign):
-    """A character that is not base64url's makes a token malformed wherever it stands: nothing is skipped."""
+    """A token with a character outside of base64url is malformed. No character is skipped."""
     sealer = make_sealer()
     for length in range(3):
         token = seal(sealer, bytes(length))
@@ -433,7 +433,7 @@ def test_foreign_characters(foreign):
 
 
 def test_standard_alphabet():
-    """A token in base64's standard alphabet is malformed, though it means the same bytes."""
+    """A token in the standard alphabet of base64 is malformed, although it encodes the same bytes."""
     sealer = make_sealer(random_bytes=lambda length: b"\xff\xef" * (length // 2))
     token = seal(sealer)
     assert b"_" in token
@@ -442,7 +442,7 @@ def test_standard_alphabet():
 
 
 def test_length_cap():
-    """A token of max_length characters is opened, and one more character is too many."""
+    """A token of max_length characters is accepted, and one of max_length + 1 is refused."""
     token = seal(make_sealer(), bytes(60))
     assert make_sealer(max_length=len(token)).unseal(token).payload == bytes(60)
     assert refusal(make_sealer(max_length=len(token) - 1), token) == "malformed"
@@ -452,7 +452,7 @@ def test_length_cap():
 
 
 def test_sealed_and_signed_are_never_confused():
-    """A keyring with an encrypt_key refuses signed only tokens by the same validate_key, and the other way round."""
+    """A keyring with an encrypt_key refuses signed-only tokens of its validate_key. The reverse is also true."""
     signed, sealed = make_sealer(SIGNED), make_sealer(SEALED)
     assert refusal(sealed, seal(signed, bytes(40))) == "unknown_key"
     assert refusal(signed, seal(sealed)) == "unknown_key"
@@ -460,7 +460,7 @@ def test_sealed_and_signed_are_never_confused():
 
 @each_kind
 def test_exchanged_version(pair):
-    """A token whose version says the other kind is refused even when signed by the very MAC key of this keyring."""
+    """A token whose version names the other kind is refused, even with a valid MAC."""
     key_id, mac_key, _ = subkeys_of(*pair)
     other_version = b"\x02" if pair == SEALED else b"\x01"
     assert refusal(make_sealer(pair), sign(other_version + key_id + bytes(60), mac_key)) == "unknown_key"
@@ -468,13 +468,13 @@ def test_exchanged_version(pair):
 
 @pytest.mark.parametrize("version", [0, 3, 4, 0x80, 0xFF])
 def test_unknown_version(version):
-    """A version that does not exist is malformed, whoever signed it."""
+    """A token of an unknown version is malformed, even with a valid MAC."""
     key_id, mac_key, _ = subkeys_of(*SEALED)
     assert refusal(make_sealer(), sign(bytes((version,)) + key_id + bytes(60), mac_key)) == "malformed"
 
 
 def test_wrong_encrypt_key():
-    """The right validate_key with a wrong encrypt_key fails by the key id."""
+    """A wrong encrypt_key with the right validate_key fails at the key id."""
     assert refusal(make_sealer((VALIDATE, ENCRYPT_2)), seal(make_sealer())) == "unknown_key"
 
 
@@ -483,7 +483,7 @@ def numbered_key(label, number):
 
 
 def colliding(pairs):
-    """The first two pairs with the same key id: there are 65,536 ids, so some hundred pairs will do."""
+    """Return the first two pairs with the same key id. With 65,536 ids, this takes some hundred pairs."""
     seen = {}
     while True:
         pair = next(pairs)
@@ -493,14 +493,14 @@ def colliding(pairs):
 
 
 def test_wrong_encrypt_key_of_the_same_id():
-    """A wrong encrypt_key that happens to give the same key id fails at the MAC, before anything is decrypted."""
+    """A wrong encrypt_key with the same key id fails at the MAC, before decryption."""
     right, wrong = colliding((VALIDATE, numbered_key("encrypt", number)) for number in count())
     assert refusal(make_sealer(wrong), seal(make_sealer(right))) == "bad_signature"
 
 
 @pytest.mark.parametrize("kind", ["sealed", "signed"])
 def test_pairs_of_the_same_id(kind):
-    """Of two pairs with one key id each opens its tokens, told as primary or not, and neither opens the other's."""
+    """Two pairs with the same key id both open their own tokens. Only the fallback's tokens are by_fallback."""
     first, second = colliding(
         (numbered_key("validate", number), numbered_key("encrypt", number) if kind == "sealed" else None)
         for number in count()
@@ -513,7 +513,7 @@ def test_pairs_of_the_same_id(kind):
 
 
 def test_fallback_key():
-    """A fallback pair opens its tokens, and the primary one alone seals."""
+    """A fallback pair opens its tokens. Only the primary pair seals."""
     both = make_sealer(SEALED, FALLBACK)
     assert both.unseal(seal(make_sealer(FALLBACK))).by_fallback
     assert not both.unseal(seal(both)).by_fallback
@@ -525,7 +525,7 @@ def test_fallback_key():
 
 
 def ring(**states):
-    """A keyring of the key pairs above: ``ring(primary=SEALED, staged=FALLBACK)``."""
+    """Make a keyring of the key pairs above: ``ring(primary=SEALED, staged=FALLBACK)``."""
     return Keyring.from_pairs([KeyPair(*pair, state) for state, pair in states.items()], "a keyring")
 
 
@@ -534,7 +534,7 @@ def sealer_of(source, **options):
 
 
 def test_states():
-    """A staged key opens and is not due for a new seal, a fallback key is, and neither of them seals."""
+    """Staged and fallback keys open tokens and do not seal. Only tokens of a fallback are sealed again."""
     by_sealed, by_other = seal(make_sealer(SEALED)), seal(make_sealer(FALLBACK))
     staged = sealer_of(ring(primary=SEALED, staged=FALLBACK))
     fallback = sealer_of(ring(fallback=FALLBACK, primary=SEALED))
@@ -547,7 +547,7 @@ def test_states():
 
 
 def test_a_rotation_strands_nobody():
-    """Through each step of a rotation, servers before and after the step open what either of them seals."""
+    """In each step of a rotation, servers before and after the step open the tokens of each other."""
     steps = [
         ring(primary=SEALED),
         ring(primary=SEALED, staged=FALLBACK),
@@ -561,7 +561,7 @@ def test_a_rotation_strands_nobody():
 
 
 class ChangingRing:
-    """A source whose keyring a test changes, and which notes the seconds in which it was asked."""
+    """A source whose keyring a test changes. It records the seconds with which it was called."""
 
     def __init__(self, keyring):
         self.keyring = keyring
@@ -573,7 +573,7 @@ class ChangingRing:
 
 
 def test_a_changed_keyring_is_taken_over_at_once():
-    """The call after a change seals and unseals by the new keyring, and one after a change back by the old one."""
+    """The first call after a change of the keyring uses the new one. The same is true when it changes back."""
     source = ChangingRing(ring(primary=SEALED))
     sealer = sealer_of(source)
     first = seal(sealer)
@@ -589,7 +589,7 @@ def test_a_changed_keyring_is_taken_over_at_once():
 
 
 def test_a_new_state_of_the_same_keys():
-    """The same keys in other states are another keyring: what seals and what is due changes with it."""
+    """A keyring of the same keys in other states replaces the previous one."""
     source = ChangingRing(ring(primary=SEALED, staged=FALLBACK))
     sealer = sealer_of(source)
     old = seal(sealer)
@@ -599,7 +599,7 @@ def test_a_new_state_of_the_same_keys():
 
 
 def test_sealed_becomes_signed():
-    """A keyring that no longer encrypts is taken over as any other."""
+    """A signed-only keyring replaces an encrypting one."""
     source = ChangingRing(ring(primary=SEALED))
     sealer = sealer_of(source)
     sealed = seal(sealer)
@@ -610,7 +610,7 @@ def test_sealed_becomes_signed():
 
 
 def test_a_source_is_asked_at_every_call():
-    """A source is asked with the whole second, at the start and at each seal and unseal, also of rubbish."""
+    """The sealer calls the source with the whole second: at start, and for each seal and unseal."""
     source = ChangingRing(ring(primary=SEALED))
     times = iter([NOW + 0.9, NOW + 1.1, NOW + 2.9, NOW + 3.5])
     sealer = Sealer(source, PURPOSE, clock=lambda: next(times))
@@ -621,7 +621,7 @@ def test_a_source_is_asked_at_every_call():
 
 
 def test_an_unchanged_keyring_is_made_ready_once(monkeypatch):
-    """While a source gives the same keyring, nothing is derived again; another one is derived once."""
+    """Subkeys are derived once for each keyring."""
     derived = []
     derive = Keyring.derive
     monkeypatch.setattr(Keyring, "derive", lambda self, purpose: derived.append(self) or derive(self, purpose))
@@ -639,7 +639,7 @@ def test_an_unchanged_keyring_is_made_ready_once(monkeypatch):
 
 @each_kind
 def test_threads_while_keyrings_change(pair):
-    """While a keyring changes under many threads, each token opens rightly, or is by a key that has gone."""
+    """While a keyring changes under many threads, each token opens correctly or is of an unknown key."""
     other = (VALIDATE_2, None if pair is SIGNED else ENCRYPT_2)
     rings = [ring(primary=pair), ring(primary=other), ring(primary=pair, fallback=other)]
     source = ChangingRing(rings[0])
@@ -678,14 +678,14 @@ def test_threads_while_keyrings_change(pair):
 @each_kind
 @pytest.mark.parametrize("other", ["cookie:session2", "cookie:Session", "state:session", "cookie:sessio", ""])
 def test_purpose_separation(pair, other):
-    """A token made for one purpose is refused for every other one, by the same keys."""
+    """A token for one purpose is refused for every other purpose of the same keys."""
     assert refusal(make_sealer(pair, purpose=other), seal(make_sealer(pair))) == "bad_signature"
 
 
 @untimed
 @given(st.binary(max_size=20), st.binary(max_size=20))
 def test_binding(binding, other):
-    """A token is opened with the binding it was sealed with, and with no other one."""
+    """A token opens only with the binding with which it was sealed."""
     assume(binding != other)
     sealer = make_sealer(SIGNED)
     token = seal(sealer, binding=binding)
@@ -694,7 +694,7 @@ def test_binding(binding, other):
 
 
 def test_payload_cannot_move_into_the_binding():
-    """The end of a payload cannot become a binding, for the binding's length is signed too."""
+    """The end of a payload cannot pass for a binding, because the MAC covers the length of the binding."""
     long, short = forge(bytes(9) + b"payload and more", SIGNED), forge(bytes(9) + b"payload", SIGNED)
     moved = encode(decode(short)[:-32] + decode(long)[-32:])
     assert refusal(make_sealer(SIGNED), moved, binding=b" and more") == "bad_signature"
@@ -734,7 +734,7 @@ def test_payload_cannot_move_into_the_binding():
     ],
 )
 def test_times(options, lifetime, age, code):
-    """A token is opened to the last second of its timeouts and the leeway, and refused one second later."""
+    """A token is accepted until the last second of its timeouts and the leeway, and refused one second later."""
     token = seal(make_sealer(), lifetime=lifetime)
     opener = make_sealer(now=NOW + age, **options)
     if code is None:
@@ -744,7 +744,7 @@ def test_times(options, lifetime, age, code):
 
 
 def test_each_timeout_has_its_start():
-    """The idle timeout counts from sealed_at, and the absolute one and the lifetime from created."""
+    """The idle timeout counts from sealed_at. The absolute timeout and the lifetime count from created."""
     token = seal(make_sealer(), created=NOW - 1000, lifetime=2000)
     times = {"now": NOW + 100, "leeway": 0}
     assert make_sealer(**times, idle_timeout=100, absolute_timeout=1100).unseal(token).created == NOW - 1000
@@ -755,7 +755,7 @@ def test_each_timeout_has_its_start():
 
 
 def test_created_after_it_was_sealed():
-    """A session that begins after its token was made is refused, beyond the leeway."""
+    """A session that was created after its token, by more than the leeway, is refused."""
     assert make_sealer(leeway=10).unseal(seal(make_sealer(), created=NOW + 10)).created == NOW + 10
     assert refusal(make_sealer(leeway=10), seal(make_sealer(), created=NOW + 11)) == "from_the_future"
 
@@ -783,7 +783,7 @@ def deflate(data):
     ],
 )
 def test_forged_token(flags, rest, payload, pair):
-    """A token by the right keys is opened when its flags and lengths fit, whoever made it."""
+    """A token with valid flags and lengths is accepted, whatever implementation made it with the right keys."""
     assert make_sealer(pair).unseal(forge(bytes((flags,)) + TIMES + rest, pair)).payload == payload
 
 
@@ -821,33 +821,33 @@ def test_forged_token(flags, rest, payload, pair):
     ],
 )
 def test_forbidden_value(flags, rest, pair):
-    """With a right signature, flags that do not exist and lengths that do not fit are refused as forbidden."""
+    """Unknown flags and wrong lengths under a valid MAC have the reason forbidden_value."""
     sealer = make_sealer(pair, max_length=20_000)
     assert refusal(sealer, forge(bytes((flags,)) + TIMES + rest, pair)) == "forbidden_value"
 
 
 @pytest.mark.parametrize("length", range(9, 25))
 def test_plaintext_too_short(length):
-    """With a right signature, a sealed token without room for nonce, flags and times is refused as forbidden."""
+    """A token without room for nonce, flags and times under a valid MAC has the reason forbidden_value."""
     key_id, mac_key, _ = subkeys_of(*SEALED)
     assert refusal(make_sealer(), sign(b"\x01" + key_id + bytes(length), mac_key)) == "forbidden_value"
 
 
 def test_nothing_is_inflated_for_an_expired_token():
-    """Times are checked before a payload is inflated, and flags before the times."""
+    """The times are checked after the flags, and before a payload is inflated."""
     late = make_sealer(now=NOW + 1000, idle_timeout=1)
     assert refusal(late, forge(b"\x04" + TIMES + b"does not inflate")) == "expired_idle"
     assert refusal(late, forge(b"\x40" + TIMES + b"payload")) == "forbidden_value"
 
 
 def test_inflating_to_the_limit():
-    """A payload that inflates to exactly the limit is opened."""
+    """A payload that inflates to exactly the limit is accepted."""
     token = seal(make_sealer(compress=True), bytes(INFLATED_MAX))
     assert make_sealer().unseal(token).payload == bytes(INFLATED_MAX)
 
 
 def test_signature_comes_first():
-    """Of a token with a wrong signature and forbidden content nobody looks at the content."""
+    """A token with a wrong MAC and forbidden content has the reason bad_signature."""
     assert refusal(make_sealer(purpose="cookie:other"), forge(b"\xff" + TIMES, SEALED)) == "bad_signature"
     assert refusal(make_sealer(SIGNED, purpose="cookie:other"), forge(b"\xff" + TIMES, SIGNED)) == "bad_signature"
 

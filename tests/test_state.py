@@ -1094,7 +1094,7 @@ def test_without_a_hook(keys, caplog):
     with pytest.raises(StaleStateError):
         sealer.handle(body(token, "sold"), **ANN)
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
-        ("WARNING", "state 'todo' rejected, malformed: a token that is not strict base64url without padding"),
+        ("WARNING", "state 'todo' rejected, malformed: the token is not strict base64url without padding"),
         ("WARNING", "state 'todo': NotPublic, Counter.reset is not marked @public"),
         ("INFO", "state 'todo': StaleState, item 7 is sold"),
     ]

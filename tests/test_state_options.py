@@ -110,7 +110,9 @@ def test_a_config_is_no_key(keys):
 
 def test_weak_keys_are_refused(keys):
     """Keys are refused as for sessions, without being shown."""
-    with pytest.raises(ConfigError, match="validate_key: 5 characters are too few") as caught:
+    with pytest.raises(
+        ConfigError, match="validate_key: a key of 32 bytes has at least 43 characters, got 5"
+    ) as caught:
         StateSealer("short", keys["encrypt_key"])
     assert "short" not in str(caught.value)
     with pytest.raises(ConfigError, match="one key is given twice"):
@@ -150,5 +152,5 @@ def test_a_keyring_that_is_not_there(tmp_path):
     """A keyring that cannot be read is an error at start."""
     with pytest.raises(ConfigError, match="cannot be read"):
         StateSealer(keyring=f"file:{tmp_path / 'nothing'}")
-    with pytest.raises(ConfigError, match="keyring has to be 'file:PATH' or 'env:NAME'"):
+    with pytest.raises(ConfigError, match="keyring: it must be 'file:PATH' or 'env:NAME'"):
         StateSealer(keyring="ring.json")

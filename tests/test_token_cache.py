@@ -1,4 +1,4 @@
-"""The cache of tokens: it says what the sealer says, whatever changed since, and is bounded."""
+"""The cache of tokens: it is bounded, and its results are always those of the sealer."""
 
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +28,7 @@ LARGEST = 8192
 
 
 class Counting(Sealer):
-    """Counts what it unseals."""
+    """A sealer that counts its calls of unseal."""
 
     unsealed = 0
 
@@ -38,7 +38,7 @@ class Counting(Sealer):
 
 
 class Source:
-    """A keyring that can be replaced."""
+    """A source whose keyring a test replaces."""
 
     def __init__(self, keyring):
         self.keyring = keyring
@@ -56,7 +56,7 @@ class Clock:
 
 
 def make(most=4, keyring=OLD, largest=LARGEST, **options):
-    """A cache, its sealer and their clock."""
+    """Make a cache. Return it with its sealer and its clock."""
     clock = Clock()
     times = {"idle_timeout": IDLE, "absolute_timeout": ABSOLUTE, "leeway": LEEWAY, "clock": clock}
     sealer = Counting(keyring, "cookie:session", **times | options)
@@ -71,8 +71,8 @@ def outcome(unseal, token, binding=b""):
 
 
 def kept_by(cache):
-    """How many tokens a cache keeps."""
-    young, old, _ = cache._kept
+    """Return the number of tokens in a cache."""
+    young, old, _ = cache._generations
     return len(young) + len(old)
 
 
@@ -82,7 +82,7 @@ def kept_by(cache):
 @pytest.mark.parametrize("fields", [{}, {"sid": bytes(16)}, {"lifetime": 60}, {"serializer": 1}], ids=str)
 @pytest.mark.parametrize("options", [{}, {"compress": True, "pad": 32}], ids=str)
 def test_a_token_is_unsealed_once(options, fields):
-    """A token that comes again is not unsealed again, and what it holds is the same."""
+    """A repeated token is not unsealed again, and the result is the same."""
     cache, sealer, _ = make(**options)
     token = seal(sealer, b"payload" * 20, **fields)
     expected = Sealer.unseal(sealer, token)
@@ -102,7 +102,7 @@ def test_a_token_is_unsealed_once(options, fields):
     ],
 )
 def test_what_is_refused_is_not_kept(change):
-    """A changed token is refused as often as it comes, and takes no place."""
+    """A refused token is refused every time, and is not cached."""
     cache, sealer, _ = make()
     token = seal(sealer)
     cache.unseal(token)
@@ -115,7 +115,7 @@ def test_what_is_refused_is_not_kept(change):
 
 
 def test_a_token_of_another_purpose():
-    """A token is kept by the cache that unsealed it, for its purpose alone."""
+    """A cache returns no tokens of a sealer for another purpose."""
     cache, sealer, _ = make()
     token = seal(sealer)
     cache.unseal(token)
@@ -125,7 +125,7 @@ def test_a_token_of_another_purpose():
 
 @pytest.mark.parametrize("most", [2, 3, 4, 5, 100])
 def test_the_cache_is_bounded(most):
-    """However many tokens come, no more are kept than the option says."""
+    """The cache never has more tokens than the option allows."""
     cache, sealer, _ = make(most)
     for number in range(4 * most):
         token = seal(sealer, b"%d" % number)
@@ -136,7 +136,7 @@ def test_the_cache_is_bounded(most):
 
 @pytest.mark.parametrize("most", [2, 4, 100])
 def test_what_is_used_stays(most):
-    """A token that comes at least once in every half of the cache stays, whatever else comes and goes."""
+    """A token that is used at least once for each half of the cache stays in it."""
     cache, sealer, _ = make(most)
     used = seal(sealer, b"used")
     for number in range(10 * most):
@@ -148,7 +148,7 @@ def test_what_is_used_stays(most):
 
 @pytest.mark.parametrize(("count", "options"), [(5, {}), (750, {}), (2000, {"compress": True})], ids=str)
 def test_memory(count, options):
-    """A kept token takes the bytes of token and payload, and some 300 more."""
+    """A cached token needs the memory of token and payload, and some 300 bytes more."""
     cache, sealer, _ = make(1000, **options)
     payloads = [b"%4d" % number * count for number in range(3000)]
     tracemalloc.start()
@@ -163,7 +163,7 @@ def test_memory(count, options):
 
 
 def test_payloads_that_nobody_reads():
-    """What inflates to more than a session may have is not kept: a short token would take much memory."""
+    """A payload that inflates beyond the limit of sessions is not cached."""
     cache, sealer, _ = make(compress=True)
     fits, large = seal(sealer, bytes(LARGEST)), seal(sealer, bytes(LARGEST + 1))
     for _ in range(2):
@@ -184,7 +184,7 @@ def test_payloads_that_nobody_reads():
     ],
 )
 def test_times_are_asked_again(seconds, fields, code):
-    """A kept token ends when it would without the cache, to the second, also while it comes often."""
+    """A cached token expires in the same second as without the cache, even if it is used often."""
     cache, sealer, clock = make()
     token = seal(sealer, **fields)
     for _ in range(2):
@@ -202,7 +202,7 @@ def test_times_are_asked_again(seconds, fields, code):
 
 
 def test_what_ends_is_not_kept_again():
-    """An ended token that still comes is refused, and goes when as many others have come as are kept."""
+    """An expired token is refused, and leaves the cache when enough other tokens have come."""
     cache, sealer, clock = make()
     ended = seal(sealer)
     cache.unseal(ended)
@@ -216,7 +216,7 @@ def test_what_ends_is_not_kept_again():
 
 
 def test_long_bindings():
-    """A binding takes the same memory whatever its length, for clients can choose it."""
+    """The memory of a cached token does not depend on the length of the binding."""
     cache, sealer, _ = make(100)
     tokens = [seal(sealer, binding=b"%d" % number * 10_000) for number in range(50)]
     tracemalloc.start()
@@ -230,7 +230,7 @@ def test_long_bindings():
 
 
 def test_a_binding_is_asked_again():
-    """A token that is kept for one binding opens with no other, and with none."""
+    """A token that is cached for one binding does not open with another one, or without one."""
     cache, sealer, _ = make()
     token = seal(sealer, binding=b"here")
     free = seal(sealer)
@@ -246,7 +246,7 @@ def test_a_binding_is_asked_again():
 
 
 def test_a_new_keyring():
-    """With the keyring the cache changes: what a fallback sealed is due for sealing, and then nobody knows it."""
+    """A change of the keyring empties the cache."""
     source = Source(OLD)
     cache, sealer, _ = make(keyring=source)
     token = seal(sealer)
@@ -262,8 +262,8 @@ def test_a_new_keyring():
 
 
 def test_a_keyring_that_changes_between_two_questions():
-    """The sealer may know a newer keyring than the cache, which asked before it: what is retired opens nothing."""
-    keyrings = [OLD]  # the sealer's first question
+    """The cache is correct even if the keyring changes between its own call of the source and that of the sealer."""
+    keyrings = [OLD, OLD]  # for the sealer and the cache, when they are made
 
     class Changing(Source):
         def current(self, second):
@@ -285,7 +285,7 @@ def test_a_keyring_that_changes_between_two_questions():
 
 
 def test_a_keyring_that_changes_while_a_token_is_unsealed():
-    """What a slower thread unseals by the keyring of before is not kept for the one of after."""
+    """A slow thread does not cache the result of the previous keyring for the new one."""
     source = Source(OLD)
 
     class Slow(Counting):
@@ -304,7 +304,7 @@ def test_a_keyring_that_changes_while_a_token_is_unsealed():
 
 
 def test_a_slow_thread_begins_a_generation():
-    """What a slower thread keeps by the keyring of before stays with that one when it begins a new generation."""
+    """A slow thread that begins a generation does so for the keyring with which it has unsealed."""
     source = Source(OLD)
 
     class Slow(Counting):
@@ -333,7 +333,7 @@ steps = st.tuples(
 
 @given(st.lists(steps, max_size=40), st.sampled_from([2, 3, 8]))
 def test_a_cache_changes_nothing(steps, most):
-    """Whatever comes, with clock and keyring as they may be: with the cache, `unseal` gives and raises the same."""
+    """For any tokens, times and keyrings, results and errors are the same with and without the cache."""
     source = Source(OLD)
     cache, sealer, clock = make(most, source)
     tokens = [
@@ -347,7 +347,7 @@ def test_a_cache_changes_nothing(steps, most):
 
 
 def test_threads():
-    """Threads share a cache while keyrings come and go, and each gets what its token holds, or is told why not."""
+    """Threads that share a cache get correct results while the keyring changes."""
     source = Source(OLD)
     cache, sealer, _ = make(8, source)
     tokens = [(seal(sealer, b"%d" % number), b"%d" % number) for number in range(20)]
@@ -374,7 +374,7 @@ def test_threads():
 
 
 class OneMiddleware:
-    """A browser whose requests go through one middleware, as those to a server do."""
+    """A browser whose requests all go through one middleware."""
 
     middleware = None
 
@@ -400,7 +400,7 @@ def door(request):
 
 @pytest.fixture
 def unsealings(monkeypatch):
-    """Every call of `Sealer.unseal`."""
+    """Record every call of `Sealer.unseal`."""
     calls = []
     unseal = Sealer.unseal
 
@@ -419,7 +419,7 @@ def sign_in(session):
 
 @pytest.mark.parametrize(("options", "expected"), [({}, 3), ({"token_cache": 2}, 1)], ids=["off", "on"])
 def test_the_option(door, keys, unsealings, options, expected):
-    """The option decides whether a cookie is unsealed once, or for each of its requests."""
+    """Only with the option token_cache is a repeated cookie unsealed once."""
     client = door({**keys, **options})
     client.visit(sign_in)
     for _ in range(3):
@@ -428,7 +428,7 @@ def test_the_option(door, keys, unsealings, options, expected):
 
 
 def test_requests_share_no_values(door, keys, unsealings):
-    """What a request does to the values of its session, no other request with the same cookie sees."""
+    """A change of values in one request does not affect other requests with the same cookie."""
     client = door({**keys, "token_cache": 2})
     client.visit(sign_in)
     cookie = client.cookie
@@ -442,7 +442,7 @@ def test_requests_share_no_values(door, keys, unsealings):
 
 @pytest.mark.parametrize("blocks", [False, True], ids=["memory", "SQLite"])
 def test_a_logout_ends_a_kept_token(door, blocks, keys, tmp_path, unsealings):
-    """The store is asked for every request: a copy of a cookie that is kept is refused after the logout."""
+    """The store is called for every request: a cached token is refused after a logout."""
     store = SQLiteStore(tmp_path / "revoked.db") if blocks else MemoryStore()
     client = door({**keys, "token_cache": 2, "revocation": store})
     client.visit(sign_in)
@@ -455,7 +455,7 @@ def test_a_logout_ends_a_kept_token(door, blocks, keys, tmp_path, unsealings):
 
 
 def test_the_binding_of_a_request(door, keys):
-    """With a binding, a kept token opens for its client alone."""
+    """With a binding, a cached token opens for its own client only."""
     client = door({**keys, "token_cache": 4, "binding": lambda request: self_said[0]})
     self_said = [b"ann's"]
     client.visit(sign_in)
@@ -468,7 +468,7 @@ def test_the_binding_of_a_request(door, keys):
 
 @pytest.mark.parametrize(("size", "unsealed"), [(100, 1), (101, 2)])
 def test_what_is_over_the_limits_is_not_kept(keys, size, unsealed, unsealings):
-    """A forged token whose payload is larger than the option limits allows is refused, and takes no memory."""
+    """A forged token whose payload exceeds the limits is refused and not cached."""
     config = SessionConfig(**keys, token_cache=2, limits=Limits(size=100))
     client = WsgiClient({"config": config})
     forged = Sealer(config.keys, "cookie:__Host-session").seal(bytes(size), created=int(time()))
@@ -478,7 +478,7 @@ def test_what_is_over_the_limits_is_not_kept(keys, size, unsealed, unsealings):
 
 
 def test_a_shared_config(keys, unsealings):
-    """Two middlewares of one config have two caches."""
+    """Two middlewares of one config have separate caches."""
     config = SessionConfig(**keys, token_cache=2)
     first, second = WsgiClient({"config": config}), WsgiClient({"config": config})
     first.visit(sign_in)
@@ -488,7 +488,7 @@ def test_a_shared_config(keys, unsealings):
 
 
 def test_nothing_is_shown(keys):
-    """Neither tokens nor what they hold stand in what a middleware shows of itself."""
+    """repr() of a middleware and its parts shows neither tokens nor payloads."""
     client = WsgiClient({**keys, "token_cache": 2})
     client.visit(sign_in)
     client.visit()

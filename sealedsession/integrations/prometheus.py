@@ -1,8 +1,9 @@
-"""A counter of session events for prometheus_client; extra ``[prometheus]``::
+"""Count session events by prometheus_client (the extra ``prometheus``)::
 
     SessionMiddleware(app, ..., on_event=EventCounter())
 
-Labels have few values, as counters want them: no session, no size, no detail.
+Prometheus keeps one time series for each combination of labels. So labels have few values: they contain no session, no
+size and no detail.
 """
 
 from sealedsession.events import Event
@@ -15,11 +16,11 @@ except ModuleNotFoundError as error:
 
 
 class EventCounter:
-    """Counts events as ``sealedsession_events_total``, with the labels ``cookie``, ``kind`` and ``reason``.
+    """A counter of events, ``sealedsession_events_total``, with the labels ``cookie``, ``kind`` and ``reason``.
 
-    One counter serves any number of middlewares: make it once in a process.
+    Make one counter for each process, and pass it to all middlewares.
 
-    :param registry: where it is registered.
+    :param registry: the registry to which the counter is added.
     """
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:

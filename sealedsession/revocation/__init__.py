@@ -1,4 +1,4 @@
-"""Revocation of sessions whose data stays in the cookie: a store that knows what was logged out, and nothing else."""
+"""Revocation of sessions: stores that know which sessions were logged out. All other data stays in the cookie."""
 
 from sealedsession.errors import ConfigError
 from sealedsession.revocation.cached import CachedStore as CachedStore
@@ -12,9 +12,10 @@ from sealedsession.revocation.store import merge as merge
 
 
 def store_from_url(text: str) -> RevocationStore:
-    """Make the store that the option ``revocation`` names: ``memory``, ``sqlite:PATH`` or a URL of redis-py.
+    """Make the store that the option ``revocation`` names.
 
-    :raises ConfigError: when it names none.
+    :param text: ``memory``, ``sqlite:PATH``, or a URL that redis-py accepts.
+    :raises ConfigError: if the text has another form, or the store refuses it.
     """
     if text == "memory":
         return MemoryStore()
@@ -23,6 +24,6 @@ def store_from_url(text: str) -> RevocationStore:
     if text.startswith(("redis://", "rediss://", "unix://")):
         return RedisStore(text)
     raise ConfigError(
-        "revocation has to be 'memory', 'sqlite:PATH', 'redis://HOST:PORT/NUMBER' (or rediss://, unix://), "
+        "revocation: it must be 'memory', 'sqlite:PATH', 'redis://HOST:PORT/NUMBER' (or rediss://, unix://), "
         "a RevocationStore, or None"
     )

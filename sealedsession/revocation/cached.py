@@ -1,13 +1,13 @@
-"""A cache in front of a revocation store, for a stated time.
+"""A cache in front of a revocation store.
 
 Rules:
 
-1. An answer counts from when it was asked for, not from when it came: no revocation is overlooked for longer than
-   ``staleness``, however slow the store is.
+1. The age of an answer counts from the beginning of the look-up, not from its end. No revocation is missed for longer
+   than ``staleness``, however slow the store is.
 2. A revocation never uses the cache: the store behind it decides whether the caller is revoked. Afterwards the cached
-   answers under the key and under the caller's keys are deleted, and the answer to an earlier look-up is not cached any
-   more. So the process that revokes applies the revocation at once.
-3. An error is not an answer, and an entry that spares a session is not kept: the session that it spares may change.
+   answers under the key and under the caller's keys are deleted, and the answer of a look-up that began earlier is not
+   cached. The process that revokes therefore applies the revocation at once.
+3. Errors are not cached. An entry that spares a session is not used from the cache: the spared session may change.
 """
 
 import threading
@@ -16,18 +16,18 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 from sealedsession.errors import ConfigError, got
-from sealedsession.revocation.store import Caller, Entry, RevocationStore, check_clock, check_seconds, give_lock
+from sealedsession.revocation.store import Caller, Entry, RevocationStore, add_lock, check_clock, check_seconds
 
 
 class CachedStore(RevocationStore):
-    """Asks another store once in ``staleness`` seconds for each key. Every process has a cache of its own.
+    """A cache of another store's answers. Every process has its own cache.
 
-    :param store: the store that is asked, and that keeps the entries.
-    :param staleness: seconds for which an answer is used again: a session that another process has revoked is accepted
-        for as long.
-    :param size: keys to remember; over that, the oldest answers go.
-    :param clock: gives seconds that never go back; a test's own.
-    :raises ConfigError: when an option is of the wrong type or out of range.
+    :param store: the store that keeps the entries.
+    :param staleness: seconds for which an answer is reused. A session that another process has revoked may be accepted
+        for this time.
+    :param size: the number of keys in the cache. When it is full, the oldest answers are dropped.
+    :param clock: returns seconds on a clock that never goes back.
+    :raises ConfigError: if an option has the wrong type or is out of range.
     """
 
     _lock: threading.Lock
@@ -36,23 +36,23 @@ class CachedStore(RevocationStore):
         self,
         store: RevocationStore,
         *,
-        staleness: float = 1.0,  # shorter than a user needs to get from one device to another
+        staleness: float = 1.0,  # shorter than the time in which a user moves from one device to another
         size: int = 10_000,  # about 2 MB
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if not isinstance(store, RevocationStore):
-            raise ConfigError(f"store has to be a RevocationStore{got(store)}")
+            raise ConfigError(f"store: it must be a RevocationStore{got(store)}. Pass an object, not a class or a URL")
         check_seconds("staleness", staleness)
         if type(size) is not int or size < 1:
-            raise ConfigError(f"size has to be a number of keys of at least 1, and {size!r} was given")
+            raise ConfigError(f"size: it must be a number of keys, at least 1, got {size!r}")
         check_clock(clock)
         self._store = store
         self._staleness = staleness
         self.staleness = staleness + store.staleness
         self._size = size
         self._clock = clock
-        self._answers: OrderedDict[bytes, tuple[float, Entry | None]] = OrderedDict()  # asked, and the answer
-        give_lock(self)
+        self._answers: OrderedDict[bytes, tuple[float, Entry | None]] = OrderedDict()  # (time of the look-up, answer)
+        add_lock(self)
         self._revocations = 0
 
     def revoke(self, key: bytes, entry: Entry, ttl: int, caller: Caller | None = None) -> bool:
@@ -63,7 +63,7 @@ class CachedStore(RevocationStore):
 
     def find(self, keys: Sequence[bytes]) -> list[Entry | None]:
         now, revocations = self._clock(), self._revocations
-        answers = self._answers_at(now, keys)
+        answers = self._cached_answers(now, keys)
         if len(answers) < len(keys) and (unknown := [key for key in keys if key not in answers]):
             answers |= self._remember(now, revocations, unknown, self._store.find(unknown))
         return [answers[key] for key in keys]
@@ -76,12 +76,12 @@ class CachedStore(RevocationStore):
 
     async def afind(self, keys: Sequence[bytes]) -> list[Entry | None]:
         now, revocations = self._clock(), self._revocations
-        answers = self._answers_at(now, keys)
+        answers = self._cached_answers(now, keys)
         if len(answers) < len(keys) and (unknown := [key for key in keys if key not in answers]):
             answers |= self._remember(now, revocations, unknown, await self._store.afind(unknown))
         return [answers[key] for key in keys]
 
-    def _answers_at(self, now: float, keys: Sequence[bytes]) -> dict[bytes, Entry | None]:
+    def _cached_answers(self, now: float, keys: Sequence[bytes]) -> dict[bytes, Entry | None]:
         oldest = now - self._staleness
         get = self._answers.get
         answers = {key: known[1] for key in keys if (known := get(key)) is not None and known[0] > oldest}
@@ -89,13 +89,13 @@ class CachedStore(RevocationStore):
         return {key: entry for key, entry in answers.items() if entry is None or not entry.spared}
 
     def _remember(
-        self, asked: float, revocations: int, keys: list[bytes], found: list[Entry | None]
+        self, began: float, revocations: int, keys: list[bytes], found: list[Entry | None]
     ) -> dict[bytes, Entry | None]:
         answers = dict(zip(keys, found, strict=True))
         with self._lock:
             if revocations == self._revocations:
                 for key, entry in answers.items():
-                    self._answers[key] = asked, entry
+                    self._answers[key] = began, entry
                     self._answers.move_to_end(key)
                 while len(self._answers) > self._size:
                     self._answers.popitem(last=False)

@@ -1,14 +1,15 @@
-"""A revocation store in a file that the processes of one machine share, by SQLite.
+"""A revocation store in a SQLite file that the processes of one machine share.
 
 Rules:
 
-1. A connection is lent to one call at a time. One that failed is closed, and so is one that was opened before another
-   file came to the path: the store recovers by itself when the fault is gone.
-2. No connection is open, and no call is inside SQLite, while a process forks: see `_ForkGuard`. SQLite's locks, which
-   the kernel does not pass on, would make the child believe that it holds them (sqlite.org/howtocorrupt.html, 2.6).
-   Its logouts could be lost, or fail for ever because the database looks locked.
-3. Where rule 2 cannot be kept, the child does not use SQLite at all: every call in it raises `StoreError`.
-4. A logout that was answered is on the disk. WAL alone would leave the last ones to a power cut: synchronous=FULL.
+1. Each connection serves one call at a time. A connection is closed after an error, and when the path names another
+   file than the one that it has opened. The store therefore recovers by itself when a fault is gone.
+2. No connection is open, and no call is inside SQLite, while a process forks: see `_ForkGuard`. A child does not
+   inherit file locks, but SQLite in the child would assume that it holds them (sqlite.org/howtocorrupt.html, 2.6).
+   Logouts in the child could be lost, or always fail with "database is locked".
+3. If rule 2 cannot be kept, the child does not use SQLite at all: every call in it raises `StoreError`.
+4. A logout is on the disk before `revoke` returns: synchronous=FULL. Otherwise, in WAL mode, a power cut could undo the
+   last commits.
 """
 
 import os
@@ -22,35 +23,36 @@ from contextlib import contextmanager, suppress
 from sealedsession.errors import ConfigError, StoreError
 from sealedsession.revocation.store import Caller, Entry, RevocationStore, check_clock, check_seconds, merge
 
-Opened = tuple[sqlite3.Connection, tuple[int, int] | None]  # with the device and the inode of its file
-FORK_WAIT = 5  # seconds that a fork waits for calls in other threads; with the default timeout a call takes 2.5 at most
+Opened = tuple[sqlite3.Connection, tuple[int, int] | None]  # a connection, and the device and inode of its file
+FORK_WAIT = 5  # seconds; a fork waits for calls in other threads, which take up to 2.5 with the default timeout
 PREPARE = (
     "PRAGMA synchronous=FULL",
     "CREATE TABLE IF NOT EXISTS revocations (key BLOB PRIMARY KEY, not_before INTEGER, spared BLOB, expires REAL)",
     "CREATE INDEX IF NOT EXISTS revocations_by_expiry ON revocations (expires)",
 )
 FIND = "SELECT not_before, spared, expires FROM revocations WHERE key = ? AND expires > ?"
-# 1000: over one, so that they go faster than they come, and few enough that nobody waits.
+# 1000: more than one, so that entries are deleted faster than they are added, but too few to make a caller wait.
 SWEEP = "DELETE FROM revocations WHERE key IN (SELECT key FROM revocations WHERE expires <= ? LIMIT 1000)"
 WRITE = "INSERT OR REPLACE INTO revocations (key, not_before, spared, expires) VALUES (?, ?, ?, ?)"
-CURES = {
-    sqlite3.SQLITE_BUSY: "it is being written for longer than timeout=: a backup, a shell in a transaction?",
-    sqlite3.SQLITE_READONLY: "make the file and its directory writable for this process",
-    sqlite3.SQLITE_CANTOPEN: "make its directory, writable for this process",
-    sqlite3.SQLITE_FULL: "free some space",
-    sqlite3.SQLITE_CORRUPT: "move it away: a new one is made, and what was revoked until now is forgotten",
-    sqlite3.SQLITE_NOTADB: "give the path of a file that is the store's own",
+ADVICE = {
+    sqlite3.SQLITE_BUSY: "Look for what writes to it for longer than timeout=: a backup, or a shell in a transaction",
+    sqlite3.SQLITE_READONLY: "Make the file and its directory writable for this process",
+    sqlite3.SQLITE_CANTOPEN: "Make its directory, writable for this process",
+    sqlite3.SQLITE_FULL: "Free some space on the disk",
+    sqlite3.SQLITE_CORRUPT: "Move the file away: a new one is made, and all previous revocations are forgotten",
+    sqlite3.SQLITE_NOTADB: "Give the path of a file that only the store uses",
 }
 
 
 class SQLiteStore(RevocationStore):
-    """Revocations that the processes of one machine share, and that outlive them.
+    """A store in a SQLite file, which the processes of one machine share. Revocations survive restarts.
 
-    :param path: a file of the store's own, on a local disk. It is made on first use; its directory is not.
-    :param timeout: seconds to wait for others to finish writing.
-    :param clock: gives seconds since 1970; a test's own.
-    :raises ConfigError: when an option is wrong, or nothing can be written at that path. What goes wrong with the file
-        later, or inside it, does not stop the process: calls raise `StoreError`.
+    :param path: a file that only the store uses, on a local disk. The store makes the file on first use, but not its
+        directory.
+    :param timeout: seconds to wait for other connections to finish writing.
+    :param clock: returns the time in seconds since 1970.
+    :raises ConfigError: if an option is wrong, or the path cannot be written. Later faults, and faults inside the file,
+        do not stop the process: calls raise `StoreError`.
     """
 
     def __init__(
@@ -62,11 +64,13 @@ class SQLiteStore(RevocationStore):
     ) -> None:
         name = os.fspath(path) if isinstance(path, str | os.PathLike) else None
         if not isinstance(name, str) or not name or "\0" in name or name.startswith((":memory:", "file:")):
-            raise ConfigError(f"path has to be that of a file, and {path!r} was given; in memory is MemoryStore")
+            raise ConfigError(
+                f"path: it must be the path of a file, got {path!r}. For a store in memory, use MemoryStore"
+            )
         check_seconds("timeout", timeout)
         check_clock(clock)
-        self._path = os.path.abspath(name)  # as a server may change its directory later
-        _check_place(self._path)
+        self._path = os.path.abspath(name)  # the server may change its working directory later
+        _check_path(self._path)
         self._timeout = timeout
         self._clock = clock
         self._idle: list[Opened] = []
@@ -103,15 +107,15 @@ class SQLiteStore(RevocationStore):
                 call.connection = None
         except sqlite3.Error as error:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the upper bits are details
-            cure = CURES.get(code, "try PRAGMA integrity_check by hand")
+            advice = ADVICE.get(code, "Run PRAGMA integrity_check on the file")
             if call.is_closed_by_fork:
-                cure = "this thread forked in the middle of the call, in a signal handler: try again"
-            raise StoreError(f"the revocation store {self._path} failed: {error}; {cure}") from error
-        finally:  # KeyboardInterrupt, too, leaves it in the middle of something
+                advice = "This thread forked during the call, in a signal handler: try again"
+            raise StoreError(f"revocation store {self._path}: {error}. {advice}") from error
+        finally:  # also after a KeyboardInterrupt, which may leave a transaction open
             _forks.end_call(call)
 
     def _connect(self, call: "_Call") -> Opened:
-        """Give the call an idle connection or a new one."""
+        """Assign an idle or a new connection to the call, and return it."""
         if (opened := self._take_idle()) is not None:
             call.connection = opened[0]
             return opened
@@ -125,14 +129,17 @@ class SQLiteStore(RevocationStore):
 
     def _take_idle(self) -> Opened | None:
         identity = self._identity()
-        with suppress(IndexError):  # until none is left
+        with suppress(IndexError):  # raised when the list is empty
             while (opened := self._idle.pop())[1] != identity:
                 opened[0].close()
             return opened
         return None
 
     def _switch_to_wal(self, connection: sqlite3.Connection) -> None:
-        """For this statement SQLite itself does not wait, and processes that start together need it to."""
+        """Switch the database to WAL. SQLite's own timeout does not cover this statement, so retry here.
+
+        Without retries, processes that start at the same time would fail.
+        """
         deadline = time.monotonic() + self._timeout
         while True:
             try:
@@ -151,23 +158,26 @@ class SQLiteStore(RevocationStore):
 
 
 def _find(connection: sqlite3.Connection, key: bytes, now: float) -> tuple[Entry | None, float]:
-    """Find the unexpired entry under a key, and the time when it expires; None and 0 if there is none."""
+    """Return the unexpired entry under a key and the time when it expires, or None and 0."""
     rows = connection.execute(FIND, (key, now)).fetchall()
     return (Entry(*rows[0][:2]), rows[0][2]) if rows else (None, 0)
 
 
-def _check_place(path: str) -> None:
-    """Refuse a path that can never become a store: every request with a session would be signed out."""
-    real = os.path.realpath(path)  # SQLite puts its other two files beside the target of a link
+def _check_path(path: str) -> None:
+    """Check that a file can be made and written at a path. Otherwise every request with a session would fail.
+
+    :raises ConfigError: if the directory is missing, the path is not that of a file, or either cannot be written.
+    """
+    real = os.path.realpath(path)  # SQLite puts its two other files into the directory of a link's target
     directory, problem = os.path.dirname(real), None
     if not os.path.isdir(directory):
-        problem = f"the directory {directory!r} does not exist: make it, writable for this process"
+        problem = f"the directory {directory!r} does not exist. Make it, writable for this process"
     elif os.path.exists(real) and not os.path.isfile(real):
-        problem = "that is no file: give the path of one, which is made on first use"
+        problem = "it is not a file. Give the path of a file, which is made on first use"
     elif unwritable := [each for each in (directory, real) if os.path.exists(each) and not _is_writable(each)]:
-        problem = f"{unwritable[0]!r} cannot be written: make the file and its directory writable for this process"
+        problem = f"{unwritable[0]!r} cannot be written. Make the file and its directory writable for this process"
     if problem:
-        raise ConfigError(f"revocation cannot be kept in {path!r}: {problem}")
+        raise ConfigError(f"revocation store {path!r}: {problem}")
 
 
 def _is_writable(path: str) -> bool:
@@ -175,11 +185,11 @@ def _is_writable(path: str) -> bool:
 
 
 class _Call:
-    """A call that is inside SQLite, or about to be.
+    """A call of a store, from before it enters SQLite until after it has left.
 
-    :ivar thread: the identifier of its thread.
-    :ivar connection: the connection that it uses; None before and after that.
-    :ivar is_closed_by_fork: whether a fork in the middle of the call has closed its connection.
+    :ivar thread: the identifier of the call's thread.
+    :ivar connection: the connection in use, or None before and after its use.
+    :ivar is_closed_by_fork: whether a fork during the call has closed its connection.
     """
 
     __slots__ = ("connection", "is_closed_by_fork", "thread")
@@ -191,19 +201,19 @@ class _Call:
 
 
 class _ForkGuard:
-    """Keeps forks apart from the calls of all stores in this process.
+    """Separates forks from the calls of all stores in this process.
 
-    A fork keeps new calls out, waits until the calls of other threads have ended, `FORK_WAIT` seconds at most, and
-    closes the idle connections. Then parent and child let calls in again. No wait here is unbounded, because a thread
-    that waits may hold another lock that the fork needs:
+    Before a fork, the guard blocks new calls, waits until the calls of other threads have ended, and closes the idle
+    connections. Afterwards parent and child allow calls again. All waits are bounded, because a waiting thread may hold
+    another lock that the fork needs:
 
-    * A call that is kept out for longer than its store's timeout raises `StoreError`.
-    * After `FORK_WAIT` seconds the fork goes on, and SQLite is unusable in the child. The same holds if C code forks
-      without running these hooks while a connection is open.
-    * A signal handler may fork in the middle of a call of its own thread. The fork closes the connection of that call,
-      and the call raises `StoreError` in parent and child.
+    * A call that is blocked for longer than its store's timeout raises `StoreError`.
+    * The fork waits at most `FORK_WAIT` seconds. Then it continues, and SQLite is unusable in the child. SQLite is also
+      unusable in the child if C code forks without these hooks while a connection is open.
+    * A signal handler may fork during a call of its own thread. The guard closes the connection of that call, which
+      raises `StoreError` in parent and child.
 
-    :ivar forking: the threads that fork. A thread is in it twice if a signal handler forks while it forks.
+    :ivar forking: the threads that fork. A thread is listed twice if a signal handler forks during a fork.
     """
 
     def __init__(self) -> None:
@@ -221,8 +231,9 @@ class _ForkGuard:
             )
 
     def begin_call(self, call: _Call, timeout: float) -> None:
-        """Register a call, once no other thread forks.
+        """Register a call as soon as no other thread forks.
 
+        :param timeout: seconds to wait for a fork.
         :raises StoreError: if a fork takes longer than the timeout, or SQLite is unusable in this process.
         """
         if self._process != os.getpid():
@@ -230,18 +241,18 @@ class _ForkGuard:
         with self._changed:
             if self.forking and not self._changed.wait_for(lambda: self._is_free(call.thread), timeout):
                 raise StoreError(
-                    "the revocation store failed: the process forks, and the fork waits for a call in another thread. "
-                    "Fork before threads are started"
+                    "revocation store: the process forks, and the fork waits for a call in another thread. Fork before "
+                    "threads are started"
                 )
             if self._is_unusable:
                 raise StoreError(
-                    "the revocation store failed: this process was forked while SQLite was in use, and cannot use it. "
-                    "Restart the process. Fork before the first request; under uWSGI, set lazy-apps"
+                    "revocation store: this process was forked while SQLite was in use, and cannot use SQLite. Restart "
+                    "the process. To prevent this, fork before the first request; under uWSGI, set lazy-apps"
                 )
             self._calls.add(call)
 
     def end_call(self, call: _Call) -> None:
-        """Close the connection that the call still has, and notify a waiting fork."""
+        """Close the call's connection, if it still has one, and notify a waiting fork."""
         if call.connection is not None:
             call.connection.close()
         with self._changed:
@@ -250,11 +261,11 @@ class _ForkGuard:
                 self._changed.notify_all()
 
     def register(self, idle: list[Opened]) -> None:
-        """Register a list of connections that are closed before each fork."""
+        """Register a list of idle connections. They are closed before each fork."""
         self._idle[id(idle)] = idle
 
     def close(self, idle: list[Opened]) -> None:
-        """Close the connections in a list for good. While a thread forks, the fork itself closes them."""
+        """Close the connections in a list, and forget the list. While a thread forks, the fork itself closes them."""
         call = _Call()
         try:
             with self._changed:
@@ -267,7 +278,7 @@ class _ForkGuard:
             self.end_call(call)
 
     def _is_free(self, thread: int) -> bool:
-        """Check that no other thread forks. Hooks of other libraries may call a store while their own thread forks."""
+        """Return whether no other thread forks. Hooks of other libraries may call a store in the forking thread."""
         return not self.forking or thread in self.forking
 
     def _before_fork(self) -> None:
@@ -286,15 +297,15 @@ class _ForkGuard:
 
     def _after_fork_in_parent(self) -> None:
         with self._changed:
-            with suppress(ValueError):  # a signal handler has raised an exception before the append
+            with suppress(ValueError):  # raised if an exception in a signal handler prevented the append
                 self.forking.remove(threading.get_ident())
             self._changed.notify_all()
 
     def _after_fork_in_child(self) -> None:
-        """Let calls in again. All calls and connections that are registered now were those of the parent."""
+        """Allow calls again. All calls and connections that are registered now belong to the parent."""
         if self._process == os.getpid() and not self.forking:
-            return  # another library's hook has called a store before this one ran
-        self._changed = threading.Condition()  # another thread may hold the old one
+            return  # a hook of another library has called a store, and this method, already
+        self._changed = threading.Condition()  # a thread of the parent may hold the previous one
         self._process = os.getpid()
         thread = threading.get_ident()
         self.forking = [each for each in self.forking if each == thread][1:]
@@ -303,7 +314,7 @@ class _ForkGuard:
 
 
 def _close(idle: list[Opened]) -> None:
-    with suppress(IndexError):  # until none is left
+    with suppress(IndexError):  # raised when the list is empty
         while True:
             idle.pop()[0].close()
 

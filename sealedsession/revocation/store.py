@@ -1,13 +1,13 @@
-"""What a revocation store is: entries that say what is no longer accepted, and that expire by themselves.
+"""The interface of revocation stores. A store keeps entries, which revoke sessions and expire by themselves.
 
 Rules:
 
-1. An entry lives as long as a cookie of that session, or subject, could: the size of a store is the number of logouts
-   within the absolute timeout, not of sessions.
-2. A store that cannot answer raises `StoreError`, soon: it has timeouts, and never hangs. They count from when a thread
-   has the question, which asyncio's default executor may let wait for others.
-3. Keys are bytes: a letter, and a session's first id or the SHA-256 of a subject. A store holds no session data and no
-   names.
+1. An entry lives as long as the cookies that it revokes could. The size of a store is therefore the number of logouts
+   within the absolute timeout, not the number of sessions.
+2. A store that cannot answer raises `StoreError` soon. It has timeouts, and never hangs. A timeout begins when a thread
+   makes the call: asyncio's default executor may first wait for a free thread.
+3. Keys are bytes: a letter, followed by a session's lineage id or the SHA-256 of a subject. A store contains no session
+   data and no names.
 """
 
 import asyncio
@@ -25,37 +25,37 @@ from typing import Any, NamedTuple
 from sealedsession.errors import ConfigError, got
 
 SUBJECT_LENGTH = 255  # characters
-OF_SESSION, OF_SUBJECT = b"s", b"u"  # how keys begin
-ALWAYS = 2**32 - 1  # as not_before: times have 32 bits
+OF_SESSION, OF_SUBJECT = b"s", b"u"  # first byte of a key
+ALWAYS = 2**32 - 1  # not_before of an entry that revokes all sessions: times in tokens have 32 bits
 
 
 class Entry(NamedTuple):
-    """Describe which sessions are revoked under a key.
+    """The sessions that are revoked under a key.
 
-    :param not_before: a time in seconds since 1970. Sessions created in this second or earlier are revoked, however
-        late their cookie was sealed.
-    :param spared: the lineage id, 16 bytes, of the one session that the entry does not revoke, or ``b""``.
+    :param not_before: a time in seconds since 1970. Sessions that were created in this second or earlier are revoked,
+        even if their cookie was sealed later.
+    :param spared: the lineage id, 16 bytes, of the only session that the entry does not revoke, or ``b""``.
     """
 
     not_before: int
     spared: bytes = b""
 
     def refuses(self, created: int, lineage: bytes | None) -> bool:
-        """Check whether the entry revokes a session.
+        """Return whether the entry revokes a session.
 
         :param created: when the session was created, in seconds since 1970.
-        :param lineage: its lineage id; None or ``b""`` if it has none; no entry spares such a session.
+        :param lineage: the session's lineage id. None or ``b""`` if it has none: no entry spares such a session.
         """
         return created <= self.not_before and not (self.spared and self.spared == lineage)
 
 
 class Caller(NamedTuple):
-    """Describe the session that asks for a revocation.
+    """The session that requests a revocation.
 
     :param keys: every key under which this session itself could be revoked. May be empty.
     :param created: when the session was created, in seconds since 1970.
-    :param lineage: its lineage id, 16 bytes, or ``b""``.
-    :param arrived: when its request arrived, in seconds since 1970.
+    :param lineage: the session's lineage id, 16 bytes, or ``b""``.
+    :param arrived: when the request arrived, in seconds since 1970.
     """
 
     keys: tuple[bytes, ...]
@@ -64,7 +64,7 @@ class Caller(NamedTuple):
     arrived: int
 
     def is_refused(self, entries: Iterable[Entry | None]) -> bool:
-        """Check whether any of the entries under ``keys`` revokes this session. None stands for no entry."""
+        """Return whether any of the entries under ``keys`` revokes this session. None means no entry."""
         return any(entry is not None and entry.refuses(self.created, self.lineage) for entry in entries)
 
 
@@ -90,7 +90,7 @@ def merge(old: Entry | None, entry: Entry, caller: Caller | None) -> Entry:
 
     :param old: the entry under the key, or None if there is none or it has expired.
     :param entry: the new entry.
-    :param caller: the session that asks for the revocation, or None.
+    :param caller: the session that requests the revocation, or None.
     """
     if old is None:
         return entry
@@ -102,53 +102,57 @@ def merge(old: Entry | None, entry: Entry, caller: Caller | None) -> Entry:
 
 
 def check_subject(subject: str) -> str:
-    """Check what a session is to be the session of.
+    """Check the subject of a session, and return it.
 
-    :raises TypeError: when it is no str; ValueError, when it is empty or too long.
+    :param subject: the name of the session's owner, 1 to `SUBJECT_LENGTH` characters, such as ``user:42``.
+    :raises TypeError: if it is not a str.
+    :raises ValueError: if it is empty or too long.
     """
     if type(subject) is not str:
-        raise TypeError(f"a subject has to be a str, such as 'user:42'{got(subject)}")
+        raise TypeError(f"subject: it must be a str, such as 'user:42'{got(subject)}")
     if not 0 < len(subject) <= SUBJECT_LENGTH:
-        raise ValueError(f"a subject has to be 1 to {SUBJECT_LENGTH} characters long, and this one has {len(subject)}")
+        raise ValueError(
+            f"subject: it must have 1 to {SUBJECT_LENGTH} characters, got {len(subject)}. Use an id such as 'user:42'"
+        )
     return subject
 
 
-def session_key(root: bytes) -> bytes:
-    """The key under which a session is revoked, with all that `regenerate` has made of it.
+def session_key(lineage: bytes) -> bytes:
+    """Return the key under which a session is revoked, under all ids that `regenerate` has given it.
 
-    :param root: its first id, 16 bytes.
+    :param lineage: the session's lineage id, 16 bytes.
     """
-    return OF_SESSION + root
+    return OF_SESSION + lineage
 
 
 def subject_key(subject: str) -> bytes:
-    """The key under which all sessions of a subject are revoked.
-
-    :param subject: the name, such as ``user:42``.
-    """
+    """Return the key under which all sessions of a subject are revoked."""
     return OF_SUBJECT + sha256(subject.encode("utf-8", "surrogatepass")).digest()
 
 
 def check_seconds(option: str, value: object) -> None:
-    """Refuse what is no length of time for an option of a store.
+    """Check a length of time that is an option of a store.
 
-    :raises ConfigError: unless it is a number of more than 0.
+    :raises ConfigError: unless the value is a finite number greater than 0.
     """
     if type(value) not in (int, float) or not 0 < value < math.inf:  # type: ignore[operator]
-        raise ConfigError(f"{option} has to be a number of seconds over 0, and {value!r} was given")
+        raise ConfigError(f"{option}: it must be a number of seconds greater than 0, got {value!r}")
 
 
 def check_clock(clock: object) -> None:
-    """Refuse what cannot be asked for the time.
+    """Check the option ``clock`` of a store.
 
     :raises ConfigError: unless it is a function.
     """
     if not callable(clock):
-        raise ConfigError(f"clock has to be a function{got(clock)}")
+        raise ConfigError(f"clock: it must be a function that returns seconds{got(clock)}")
 
 
-def give_lock(store: Any) -> None:
-    """Give a store a lock as its ``_lock``, and another one in every fork: who held it there is not in the fork."""
+def add_lock(store: Any) -> None:
+    """Set the attribute ``_lock`` of a store. Every forked child gets a new lock.
+
+    The thread that holds the lock during a fork does not exist in the child, and would never release it.
+    """
     store._lock = threading.Lock()
     known = weakref.ref(store)
 
@@ -161,7 +165,7 @@ def give_lock(store: Any) -> None:
 
 
 def _check_signature(kind: type, name: str) -> None:
-    """Check that a method of a store accepts a caller.
+    """Check that a method of a store accepts the argument ``caller``.
 
     :raises TypeError: if it does not.
     """
@@ -179,13 +183,14 @@ def _check_signature(kind: type, name: str) -> None:
 
 
 class RevocationStore(ABC):
-    """Keeps entries under keys until they expire.
+    """The base class of stores: keep entries under keys until they expire.
 
-    The methods without ``a`` are for WSGI and may block for as long as the store's timeout; those with it are for ASGI,
-    and do the same in a thread unless a store knows better. A store may be used by many threads, and after a fork.
+    `revoke` and `find` are for WSGI, and may block until the store's timeout. `arevoke` and `afind` are for ASGI. By
+    default, they call the other two in a thread. A store must work in many threads, and after a fork.
 
-    :ivar staleness: seconds for which `find` may not know yet what another process has revoked.
-    :ivar blocks: whether a call may wait, so that ASGI awaits it. Otherwise it is made as in WSGI, on first touch.
+    :ivar staleness: seconds for which `find` may not know an entry that another process has written.
+    :ivar blocks: whether a call may wait. Then the ASGI middleware awaits the call before the application runs.
+        Otherwise it calls the store when the session is first used, as the WSGI middleware does.
     """
 
     staleness: float = 0
@@ -198,7 +203,7 @@ class RevocationStore(ABC):
 
     @abstractmethod
     def revoke(self, key: bytes, entry: Entry, ttl: int, caller: Caller | None = None) -> bool:
-        """Write an entry, unless the session that asks for it is revoked itself. This is one transaction:
+        """Write an entry, unless the session that requests it is itself revoked. This is one transaction:
 
         1. If an unexpired entry under ``caller.keys`` refuses the caller, write nothing and return False.
         2. Otherwise merge the new entry with the unexpired entry under the key by `merge`, write the result, and
@@ -207,16 +212,18 @@ class RevocationStore(ABC):
         :param key: the key of the session or the subject that is revoked.
         :param entry: the new entry.
         :param ttl: the entry's shortest life in seconds, 1 or more.
-        :param caller: the session that asks, or None for a shell or a job.
+        :param caller: the session that requests the revocation, or None for a shell or a job.
         :returns: whether the entry was written.
         :raises StoreError: if the store fails.
         """
 
     @abstractmethod
     def find(self, keys: Sequence[bytes]) -> list[Entry | None]:
-        """Give what is kept under keys, at least one, and None for each under which nothing is.
+        """Find the entries under keys.
 
-        :raises StoreError: when that cannot be told.
+        :param keys: one key or more.
+        :returns: for each key, its unexpired entry, or None.
+        :raises StoreError: if the store fails.
         """
 
     async def arevoke(self, key: bytes, entry: Entry, ttl: int, caller: Caller | None = None) -> bool:
@@ -224,16 +231,17 @@ class RevocationStore(ABC):
         return await asyncio.to_thread(self.revoke, key, entry, ttl, caller)
 
     async def afind(self, keys: Sequence[bytes]) -> list[Entry | None]:
-        """`find`, without blocking the event loop."""
+        """Call `find` without blocking the event loop."""
         return await asyncio.to_thread(self.find, keys)
 
     def revoke_subject(self, subject: str, *, ttl: int, clock: Callable[[], float] = time.time) -> None:
-        """Revoke all sessions of a subject that began until now, from outside a request: a shell, a job.
+        """Revoke all sessions of a subject that exist now, outside of a request: in a shell or a job.
 
-        :param subject: the name that the application has given to ``session.subject``.
-        :param ttl: seconds: the absolute timeout of the sessions and twice the leeway, or more.
-        :param clock: seconds since 1970.
-        :raises StoreError: when that cannot be done.
-        :raises TypeError: when the subject is no str; ValueError, when it is empty or too long.
+        :param subject: the name that the application assigns to ``session.subject``.
+        :param ttl: seconds, at least the absolute timeout of the sessions and twice the leeway.
+        :param clock: returns the time in seconds since 1970.
+        :raises StoreError: if the store fails.
+        :raises TypeError: if the subject is not a str.
+        :raises ValueError: if the subject is empty or too long.
         """
         self.revoke(subject_key(check_subject(subject)), Entry(int(clock())), ttl)

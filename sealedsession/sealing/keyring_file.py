@@ -1,14 +1,13 @@
-"""The keyring as JSON: several keys with states and dates, in a file that is read again when it changes.
-
-Rules:
+"""The keyring as JSON: keys with states and dates, in a file that is read again when it changes.
 
 1. The schema: ``{"version": 1, "keys": [{"id": "a3f1", "state": "staged", "validate_key": "...", "encrypt_key": "...",
-   "staged_at": "2026-11-21T12:00:00Z", "primary_at": "...", "fallback_at": "..."}]}``. One key is primary, and any
-   number staged or fallback. `encrypt_key` is in all keys, or in none: signed only. A date is UTC, and the time at
-   which that state began. Only state and validate_key are required; null is absent; an id defaults to the key id.
-2. Nothing is guessed: what the schema does not know is an error.
-3. A running application never loses its keys to a broken file: those it has stay until the file is whole again.
-4. No error shows a key, or text of the file that may be one.
+   "staged_at": "2026-11-21T12:00:00Z", "primary_at": "...", "fallback_at": "..."}]}``. Exactly one key is primary; any
+   number are staged or fallback. Either all keys have an encrypt_key, or none: then tokens are signed only. A date is
+   the time in UTC at which the key entered that state. Only state and validate_key are required. A member that is null
+   counts as missing. The default id is the key id.
+2. Everything that the schema does not allow is an error. Nothing is guessed.
+3. A running application never loses its keys to a broken file. It uses the keys it has until the file is valid again.
+4. No error shows a key, or text of the file that may be a key.
 """
 
 import json
@@ -22,27 +21,30 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sealedsession.errors import ConfigError, drop_own_frames
+from sealedsession.errors import ConfigError, drop_own_frames, got
 from sealedsession.sealing.key_rules import KEY_BYTES, KEYGEN, check_text
 from sealedsession.sealing.keys import UNSET, KeyPair, Keyring, State, warn_if_world_readable
 
-SIZE_LIMIT = 1 << 20  # bytes, for thousands of keys: a path given by mistake does not fill the memory
-STATES: tuple[State, ...] = ("staged", "primary", "fallback")  # in the order of a key's life
-MEMBERS = ("id", "state", "validate_key", "encrypt_key", *(f"{state}_at" for state in STATES))
+SIZE_LIMIT = 1 << 20  # bytes: enough for thousands of keys, and a wrong path does not fill the memory
+STATES: tuple[State, ...] = ("staged", "primary", "fallback")  # in the order in which a key has them
+DATES = tuple(f"{state}_at" for state in STATES)
+MEMBERS = ("id", "state", "validate_key", "encrypt_key", *DATES)
+Report = Callable[[Exception | None], object]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_ADVICE = f"{KEYGEN}. A keyring contains the keys themselves, and no 'env:' or 'file:'"
-_CURE = "make a file of keys with: python -m sealedsession keyring init FILE"
+_KEY_ADVICE = f"{KEYGEN}. A keyring contains the keys themselves, and no 'env:' or 'file:'"
+_INIT_ADVICE = "Make a file of keys with: python -m sealedsession keyring init FILE"
+_READ_ADVICE = "Give the path of a file that this process can read"
 
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """A key pair of a keyring, with its name and its history.
+    """A key pair in a keyring file, with its id and its history. Times are in seconds since 1970.
 
-    :param id: names it to people.
-    :param pair: its keys, which are UTF-8, and its state.
-    :param staged_at: when it became staged, in seconds since 1970; None where it never was, or nobody wrote it down.
-    :param primary_at: the same for primary.
-    :param fallback_at: the same for fallback.
+    :param id: the pair's name for administrators, in commands and logs.
+    :param pair: the keys, which are UTF-8, and the state.
+    :param staged_at: when the pair became staged, or None if that is unknown or never happened.
+    :param primary_at: when the pair became primary, or None.
+    :param fallback_at: when the pair became a fallback, or None.
     """
 
     id: str
@@ -53,126 +55,145 @@ class StoredKey:
 
     @property
     def since(self) -> int | None:
-        """When its present state began, in seconds since 1970, or None if that is unknown."""
+        """The time when the current state began, in seconds since 1970, or None if that is unknown."""
         return {"staged": self.staged_at, "primary": self.primary_at, "fallback": self.fallback_at}[self.pair.state]
 
 
 def parse(content: bytes | str, source: str) -> list[StoredKey]:
-    """Read a keyring.
+    """Parse a keyring.
 
-    :param source: names it, for errors.
-    :raises ConfigError: for whatever is wrong with it.
+    :param content: the JSON, in UTF-8 or as str.
+    :param source: the option or path of the keyring, for errors.
+    :raises ConfigError: if the content does not follow the schema, or a key is refused.
     """
-    document = _decode(content, source)
+    document = _parse_json(content, source)
     version = document.get("version", 1) if isinstance(document, dict) else 1
     if type(version) is not int or version != 1:
-        raise ConfigError(f"{source}: version has to be 1, the only one that this release knows")
-    entries = _members(source, document, ("version", "keys"), required=("version", "keys"))["keys"]
+        raise ConfigError(f"{source}: version must be 1. This release reads no other version")
+    entries = _check_members(source, document, ("version", "keys"), required=("version", "keys"))["keys"]
     if not isinstance(entries, list):
-        raise ConfigError(f"{source}: keys has to be a list of objects")
-    keys = [_stored_key(f"{source}, keys[{index}]", entry) for index, entry in enumerate(entries)]
+        raise ConfigError(f"{source}: keys must be a list of objects{got(entries)}")
+    keys = [_parse_key(f"{source}, keys[{index}]", entry) for index, entry in enumerate(entries)]
     for index, name in enumerate(ids := [key.id for key in keys]):
         if name in ids[:index]:
-            raise ConfigError(f"{source}, keys[{index}] has the id {name!r} of another key; give it another one")
-    _ring(keys, source)
+            raise ConfigError(f"{source}, keys[{index}]: the id {name!r} is that of another key. Give it another id")
+    _make_keyring(keys, source)
     return keys
 
 
 def render(keys: Sequence[StoredKey]) -> bytes:
-    """Write a keyring, so that `parse` gives the same keys."""
+    """Render keys as JSON, from which `parse` returns the same keys."""
     entries = []
     for key in keys:
-        keys_of_pair = [each and each.decode() for each in (key.pair.validate, key.pair.encrypt)]
+        texts = [each and each.decode() for each in (key.pair.validate, key.pair.encrypt)]
         dates = [None if second is None else utc(second) for second in (key.staged_at, key.primary_at, key.fallback_at)]
-        values = (key.id, key.pair.state, *keys_of_pair, *dates)
+        values = (key.id, key.pair.state, *texts, *dates)
         entries.append({name: value for name, value in zip(MEMBERS, values, strict=True) if value is not None})
     return json.dumps({"version": 1, "keys": entries}, indent=2).encode() + b"\n"
 
 
 def utc(second: int) -> str:
-    """Write a time as the keyring does, such as 2026-11-21T12:00:00Z."""
+    """Format a time in seconds since 1970 as in the keyring, such as 2026-11-21T12:00:00Z."""
     return (_EPOCH + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
 
 
 def check_id(where: str, name: str) -> str:
-    """Refuse what is no id, without showing it: it may be a key in the wrong place."""
+    """Check the id of a key, and return it. An error does not show it, because it may be a key in the wrong place.
+
+    :param where: the option or path of the id, for errors.
+    :raises ConfigError: if it is not an id.
+    """
     if not re.fullmatch("[A-Za-z0-9._-]{1,31}", name):
-        raise ConfigError(f"{where}: an id has to be 1 to 31 letters, digits, dots, underscores or hyphens")
+        raise ConfigError(
+            f"{where}: an id must be 1 to 31 letters, digits, dots, underscores or hyphens. Choose another id"
+        )
     return name
 
 
-class BeingWritten(ConfigError):
-    """A keyring's file changed while it was read."""
+class KeyringBeingWrittenError(ConfigError):
+    """The file of a keyring changed while it was read."""
 
 
 def read_file(path: str, source: str) -> tuple[bytes, os.stat_result]:
-    """Read a keyring's file, if it is small enough for one.
+    """Read the file of a keyring.
 
-    :returns: at most one byte more than `SIZE_LIMIT`, and what the system knows about the file.
-    :raises ConfigError: if it cannot be read, or is a directory, a pipe or a device.
+    :param path: the file.
+    :param source: the option or path of the keyring, for errors.
+    :returns: the content, cut after `SIZE_LIMIT` + 1 bytes, and the status of the file.
+    :raises ConfigError: if the file cannot be read, or is a directory, a pipe or a device.
+    :raises KeyringBeingWrittenError: if the file changes meanwhile.
     """
     try:
-        # Without O_NONBLOCK a pipe would wait for its writer.
+        # Without O_NONBLOCK, opening a pipe would wait for a writer.
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
             before = os.fstat(file.fileno())
             content = file.read(SIZE_LIMIT + 1)
             after = os.fstat(file.fileno())
     except (OSError, ValueError) as error:
         cause = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-        raise ConfigError(f"{source} cannot be read: {cause}") from None
+        raise ConfigError(f"{source}: the file cannot be read: {cause}. {_READ_ADVICE}") from None
     if not stat.S_ISREG(before.st_mode):
-        raise ConfigError(f"{source} is no file, but a pipe or a device, which cannot be read again")
-    if _fingerprint(before) != _fingerprint(after):
-        raise BeingWritten(f"{source} is being written: replace it by renaming a whole file, and try again")
+        raise ConfigError(f"{source}: it is a pipe or a device, which cannot be read again. {_READ_ADVICE}")
+    if _take_fingerprint(before) != _take_fingerprint(after):
+        raise KeyringBeingWrittenError(
+            f"{source}: the file is being written. Replace it by renaming a complete file, and try again"
+        )
     return content, after
 
 
 class KeyringFile:
     """A keyring that is read again when its file changes.
 
-    :param path: the file. Symbolic links are followed at every look: Kubernetes swaps them.
-    :param report: told the error once when the file turns out broken or missing, however long it stays so,
-        and None when other keys are in use than before, or when the file is whole again.
-    :raises ConfigError: if it cannot be read now, or holds no keyring.
+    :param path: the file. Symbolic links are resolved on every check, because Kubernetes swaps them.
+    :param report: a function. It is called once with the error when the file becomes invalid or unreadable, and with
+        None when the keys change or the file is valid again.
+    :raises ConfigError: if the file cannot be read now, or is not a keyring.
     """
 
-    __slots__ = ("_checked", "_keyring", "_looking", "_path", "_problem", "_report", "_seen", "_source", "_warned")
+    __slots__ = (
+        "_checked", "_checking", "_fingerprint", "_keyring", "_path", "_problem", "_report", "_source", "_warned",
+    )  # fmt: skip
 
-    def __init__(self, path: str, report: Callable[[Exception | None], object]) -> None:
+    def __init__(self, path: str, report: Report) -> None:
         self._source = f"keyring {'file:' + path!r}"
         self._path = os.path.abspath(path)  # the working directory may change
         self._report = report
-        self._looking: dict[int, object] = {}  # by process: the look of another thread does not go on in a fork
+        # Marks the running check, by process id: in a forked child, the check of another thread never ends.
+        self._checking: dict[int, object] = {}
         self._warned = False
         self._problem: str | None = None
-        self._checked: int | None = None
-        self._keyring, self._seen = self._read()
+        self._checked: int | None = None  # the second of the last check
+        self._keyring, self._fingerprint = self._read()
 
     def current(self, second: int) -> Keyring:
-        """The keyring of now: the same object until the keys change.
+        """Return the current keyring: the same object until the keys change.
 
-        :param second: the time. The file is looked at once in it, even if clocks went back to it.
+        :param second: the current time, in whole seconds since 1970. The file is checked unless the last check was in
+            this second.
         """
-        if second != self._checked and self._looking.setdefault(os.getpid(), me := object()) is me:
+        if second != self._checked and self._checking.setdefault(os.getpid(), me := object()) is me:
             try:
                 self._checked = second
-                self._look()
+                self._check()
             finally:
-                self._looking.pop(os.getpid(), None)
+                self._checking.pop(os.getpid(), None)
         return self._keyring
 
-    def _look(self) -> None:
-        with suppress(OSError):  # _read finds the cause
-            if self._seen == _fingerprint(os.stat(self._path)):
+    def _check(self) -> None:
+        with suppress(OSError):  # _read raises an error with the cause
+            if self._fingerprint == _take_fingerprint(os.stat(self._path)):
                 return
         try:
-            keyring, seen = self._read()
+            keyring, fingerprint = self._read()
             if (keyring.pairs[0].encrypt is None) != (self._keyring.pairs[0].encrypt is None):
-                raise ConfigError(f"{self._source} has changed between encrypted and signed only: restart for that")
-        except BeingWritten:
+                raise ConfigError(
+                    f"{self._source}: encrypt_key was added to the keys, or removed from them. Restart every process "
+                    "to use these keys, or restore the previous ones"
+                )
+        except KeyringBeingWrittenError:
             return
         except ConfigError as error:
-            self._seen = None  # what was right once is read again when it comes back
+            self._fingerprint = None  # so that the previous file, if it is restored, is read and reported
             if self._problem != str(error):
                 self._problem = str(error)
                 drop_own_frames(error)
@@ -181,61 +202,66 @@ class KeyringFile:
         changed = keyring.pairs != self._keyring.pairs
         if changed:
             self._keyring = keyring
-        self._seen = seen  # after the keys: a fork may come in between
+        self._fingerprint = fingerprint  # last: a child that is forked before this line reads the file again
         if changed or self._problem is not None:
             self._problem = None
             self._report(None)
 
     def _read(self) -> tuple[Keyring, tuple[int, ...] | None]:
         content, status = read_file(self._path, self._source)
-        keyring = _ring(parse(content, self._source), self._source)
+        keyring = _make_keyring(parse(content, self._source), self._source)
         self._warned = self._warned or warn_if_world_readable(self._path, status)
-        return keyring, _fingerprint(status)
+        return keyring, _take_fingerprint(status)
 
 
-def keyring_from_source(source: object, report: Callable[[Exception | None], object]) -> Keyring | KeyringFile:
-    """Find the keyring that the option ``keyring`` names.
+def keyring_from_source(source: object, report: Report) -> Keyring | KeyringFile:
+    """Load the keyring that the option ``keyring`` names.
 
-    :param source: ``file:PATH``, read again when it changes, or ``env:NAME``, a variable that holds JSON, read once.
-    :raises ConfigError: if it is neither. It is not shown then: it may be a key.
+    :param source: ``file:PATH``, a file that is read again when it changes; or ``env:NAME``, an environment variable
+        that contains the JSON and is read once.
+    :param report: see `KeyringFile`.
+    :raises ConfigError: if the source is missing, contains no keyring or has another form. In the last case the error
+        does not show the source, because it may be a key.
     """
     if isinstance(source, str) and source.startswith("file:"):
         return KeyringFile(source[5:], report)
     if not isinstance(source, str) or not source.startswith("env:"):
-        raise ConfigError(f"keyring has to be 'file:PATH' or 'env:NAME', which says where the keys are; {_CURE}")
+        raise ConfigError(f"keyring: it must be 'file:PATH' or 'env:NAME', the place of the keys. {_INIT_ADVICE}")
     try:
         content = os.fsencode(os.environ[source[4:]])
     except (KeyError, ValueError):
-        raise ConfigError(f"keyring is {source!r}, and that environment variable is not set") from None
-    return _ring(parse(content, f"keyring {source!r}"), f"keyring {source!r}")
+        raise ConfigError(f"keyring {source!r}: the environment variable is not set. Set it for this process") from None
+    return _make_keyring(parse(content, f"keyring {source!r}"), f"keyring {source!r}")
 
 
-def _ring(keys: Sequence[StoredKey], source: str) -> Keyring:
+def _make_keyring(keys: Sequence[StoredKey], source: str) -> Keyring:
     names = ", ".join(f"{key.id} {key.pair.state}" for key in keys)
     return Keyring.from_pairs([key.pair for key in keys], f"{source} ({names or 'no keys'})")
 
 
-def _fingerprint(status: os.stat_result) -> tuple[int, ...]:
+def _take_fingerprint(status: os.stat_result) -> tuple[int, ...]:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-def _decode(content: bytes | str, source: str) -> object:
+def _parse_json(content: bytes | str, source: str) -> object:
     if len(content) > SIZE_LIMIT:
-        raise ConfigError(f"{source} is larger than {SIZE_LIMIT} bytes, and no keyring is")
+        raise ConfigError(
+            f"{source}: it is larger than {SIZE_LIMIT} bytes, the limit for a keyring. Give the path of a keyring"
+        )
     if not content.strip():
-        raise ConfigError(f"{source} is empty; {_CURE}")
+        raise ConfigError(f"{source}: it is empty. {_INIT_ADVICE}")
     try:
-        return json.loads(content if isinstance(content, str) else content.decode(), object_pairs_hook=_object)
+        return json.loads(content if isinstance(content, str) else content.decode(), object_pairs_hook=_make_object)
     except UnicodeDecodeError as error:
-        problem = f"no UTF-8 from byte {error.start} on"
+        problem = f"not UTF-8 at byte {error.start}"
     except RecursionError:
-        problem = "nested too deep"
-    except ValueError as error:  # json's tell the place, and no text
+        problem = "nested too deeply"
+    except ValueError as error:  # json's errors contain the position, and no text of the file
         problem = str(error)
-    raise ConfigError(f"{source} is no JSON keyring: {problem}; write the whole of it again")
+    raise ConfigError(f"{source}: it is not a keyring in JSON: {problem}. Write the complete file again")
 
 
-def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def _make_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members: dict[str, object] = {}
     for name, value in pairs:
         if name in members:
@@ -244,59 +270,64 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return members
 
 
-def _members(where: str, value: object, known: Sequence[str], required: Sequence[str]) -> dict[str, object]:
+def _check_members(where: str, value: object, known: Sequence[str], required: Sequence[str]) -> dict[str, object]:
     if not isinstance(value, dict):
-        raise ConfigError(f"{where} has to be an object with {', '.join(required)}")
+        raise ConfigError(f"{where}: it must be an object with the members {', '.join(required)}{got(value)}")
     for name in value:
         if name not in known:
-            shown = repr(name) if len(name) < KEY_BYTES else "a member that is not shown"  # it may be a key
-            raise ConfigError(f"{where} has {shown}, and known are only {', '.join(known)}")
+            shown = repr(name) if len(name) < KEY_BYTES else "(not shown)"  # it may be a key
+            raise ConfigError(f"{where}: unknown member {shown}. The members are {', '.join(known)}")
     for name in required:
         if value.get(name) is None:
-            raise ConfigError(f"{where} has no {name}, which is required")
+            raise ConfigError(f"{where}: {name} is missing. Add it")
     return value
 
 
-def _stored_key(where: str, entry: object) -> StoredKey:
-    members = _members(where, entry, MEMBERS, ("state", "validate_key"))
+def _parse_key(where: str, entry: object) -> StoredKey:
+    members = _check_members(where, entry, MEMBERS, ("state", "validate_key"))
     values = {name: value for name, value in members.items() if isinstance(value, str)}
     for name, value in members.items():
         if value is not None and name not in values:
-            raise ConfigError(f"{where}: {name} has to be a string")
+            raise ConfigError(f"{where}: {name} must be a string{got(value)}")
     if "id" in values:
         where += f" with the id {check_id(where, values['id'])!r}"
-    validate = check_text(f"{where}: validate_key", values["validate_key"], _ADVICE)
-    encrypt = check_text(f"{where}: encrypt_key", values["encrypt_key"], _ADVICE) if "encrypt_key" in values else None
-    dates = [_second(f"{where}: {name}", values[name]) if name in values else None for name in MEMBERS[4:]]
-    pair = KeyPair(validate, encrypt, _state(where, values))
+    validate = check_text(f"{where}: validate_key", values["validate_key"], _KEY_ADVICE)
+    encrypt = None
+    if "encrypt_key" in values:
+        encrypt = check_text(f"{where}: encrypt_key", values["encrypt_key"], _KEY_ADVICE)
+    dates = [_parse_date(f"{where}: {name}", values[name]) if name in values else None for name in DATES]
+    pair = KeyPair(validate, encrypt, _check_state(where, values))
     return StoredKey(values.get("id") or pair.key_id.hex(), pair, *dates)
 
 
-def _state(where: str, values: dict[str, str]) -> State:
+def _check_state(where: str, values: dict[str, str]) -> State:
     for order, state in enumerate(STATES):
         if state == values["state"]:
             if any(f"{later}_at" in values for later in STATES[order + 1 :]):
-                raise ConfigError(f"{where} is {state}, and has the date of a later state: give it the latest it had")
+                raise ConfigError(
+                    f"{where}: state is {state}, but there is a date of a later state. Set state to the latest state "
+                    "with a date"
+                )
             return state
-    raise ConfigError(f"{where}: state has to be one of {', '.join(STATES)}")
+    raise ConfigError(f"{where}: state must be one of {', '.join(STATES)}")
 
 
-def _second(where: str, text: str) -> int:
+def _parse_date(where: str, text: str) -> int:
     with suppress(ValueError):
         moment = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
         second = (moment - _EPOCH) // timedelta(seconds=1)
-        if utc(second) == text:  # strptime takes other spellings too
+        if utc(second) == text:  # strptime accepts other spellings too
             return second
-    raise ConfigError(f"{where} has to be a time in UTC such as 2026-11-21T12:00:00Z")
+    raise ConfigError(f"{where} must be a time in UTC, such as 2026-11-21T12:00:00Z")
 
 
-def find_keys(
-    validate_key: Any, encrypt_key: Any, keyring: str | None, report: Callable[[Exception | None], object]
-) -> Keyring | KeyringFile:
-    """Return the keys that the options name. Log a warning if `encrypt_key` is missing.
+def find_keys(validate_key: Any, encrypt_key: Any, keyring: str | None, report: Report) -> Keyring | KeyringFile:
+    """Load the keys that the options name. Log a warning if ``encrypt_key`` is missing.
 
-    :param validate_key: and encrypt_key, as they were given; or both the `Keyring` that was made of them before.
-    :param report: is called with each event of a keyring's file.
+    :param validate_key: the option of this name, or a `Keyring` that was made of both options before.
+    :param encrypt_key: the option of this name, or the same `Keyring`.
+    :param keyring: the option of this name.
+    :param report: see `KeyringFile`.
     :raises ConfigError: for keys that are missing, refused, or given twice.
     """
     if keyring is not None:
@@ -307,18 +338,16 @@ def find_keys(
         return validate_key
     if isinstance(validate_key, Keyring) or isinstance(encrypt_key, Keyring):
         raise ConfigError(
-            "one of validate_key and encrypt_key is replaced: give both, encrypt_key=None for signed only, as the "
-            "config has kept neither"
+            "validate_key, encrypt_key: only one of them was replaced, and the config does not keep the other. Give "
+            "both, with encrypt_key=None for signed only"
         )
     if validate_key is None:
-        raise ConfigError(
-            "validate_key is missing: nothing can be sealed without it; make one with: python -m sealedsession keygen"
-        )
+        raise ConfigError(f"validate_key: the key is missing, and nothing can be sealed without it. {KEYGEN}")
     if encrypt_key is not UNSET:
         return Keyring(validate_key, encrypt_key)
     keys = Keyring(validate_key)
     logging.getLogger("sealedsession").warning(
-        "encrypt_key is not set: sessions are signed but not encrypted, so clients can read them. Set encrypt_key, or "
-        "set it to None (none in ini files) if that is what you want"
+        "encrypt_key: it is not set, so sessions are signed but not encrypted, and clients can read them. Set "
+        "encrypt_key, or set it to None (none in ini files) if clients may read sessions"
     )
     return keys

@@ -2,11 +2,11 @@
 
 Rules:
 
-1. A key is at least 32 random bytes, given as text or as bytes. key_rules.py says which keys are refused.
-2. The package never uses a configured key directly. Each purpose (one cookie, one kind of state) gets its own subkeys
-   by HKDF-SHA256 (RFC 5869) with its own labels, so that a token for one purpose is invalid for all others.
+1. A key is at least 32 random bytes, configured as text or as bytes. key_rules.py decides which keys are refused.
+2. No configured key is used directly. Each purpose (one cookie, one kind of state) has its own subkeys, derived by
+   HKDF-SHA256 (RFC 5869) with its own labels. A token for one purpose is therefore invalid for all others.
 3. The MAC subkey depends on the encrypt key: a wrong encrypt key fails at the MAC, before any parser.
-4. One pair of keys is primary and the only one that seals. Fallback pairs were primary before, and staged pairs will be
+4. Exactly one pair of keys is primary. It alone seals. Fallback pairs were primary before, and staged pairs will be
    primary later: tokens of both are accepted. A token of a fallback pair is sealed again.
 5. No key appears in an error, its traceback, a log or a repr. Only the text after ``file:`` is used as a path.
 """
@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from hashlib import sha256
-from typing import Literal, Self
+from typing import Literal, Protocol, Self
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -34,20 +34,29 @@ from sealedsession.sealing.key_rules import (
     check_bytes,
     check_file,
     check_text,
-    is_key_text,
+    looks_like_key,
 )
 
 KeySource = str | bytes
-
-
 State = Literal["staged", "primary", "fallback"]
+
+
+class Unset(Enum):
+    """The type of `UNSET`, the default of an option for which None has a meaning of its own."""
+
+    UNSET = "unset"
+
+
+UNSET: Literal[Unset.UNSET] = Unset.UNSET
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class KeyPair:
     """A pair of configured keys.
 
-    :param encrypt: None when tokens are signed only.
+    :param validate: the validate_key.
+    :param encrypt: the encrypt_key, or None if tokens are signed only.
+    :param state: whether the pair is staged, primary or fallback.
     """
 
     validate: bytes
@@ -56,11 +65,11 @@ class KeyPair:
 
     @property
     def key_id(self) -> bytes:
-        """Two bytes that name the pair in a token, in the clear and under the MAC."""
+        """Two bytes that name the pair in a token. They are not encrypted, but covered by the MAC."""
         return _hkdf(self.validate, self._salt, b"sealedsession v1 id")[:2]
 
     def derive(self, purpose: bytes) -> "Subkeys":
-        """Derive what this pair gives for one purpose."""
+        """Derive the subkeys of this pair for one purpose."""
         encrypt = None
         if self.encrypt is not None:
             encrypt = _hkdf(self.encrypt, b"", b"sealedsession v1 encrypt\0" + purpose)
@@ -74,11 +83,12 @@ class KeyPair:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Subkeys:
-    """What one key pair gives for one purpose.
+    """The subkeys of one key pair for one purpose.
 
-    :param key_id: two bytes that name the pair in the token, in the clear and under the MAC.
-    :param mac: 32 bytes for HMAC-SHA256.
-    :param encrypt: 32 bytes for AES-256, or None when tokens are signed only.
+    :param key_id: two bytes that name the pair in a token.
+    :param mac: the key of HMAC-SHA256, 32 bytes.
+    :param encrypt: the key of AES-256, 32 bytes, or None if tokens are signed only.
+    :param state: whether the pair is staged, primary or fallback.
     """
 
     key_id: bytes
@@ -87,21 +97,25 @@ class Subkeys:
     state: State
 
 
-class Unset(Enum):
-    """The type of `UNSET`, the default of an option for which None has a meaning of its own."""
+class KeyringSource(Protocol):
+    """A keyring, or an object that reads one and replaces it when it changes."""
 
-    UNSET = "unset"
+    def current(self, second: int) -> "Keyring":
+        """Return the keyring: the same object until its keys change.
 
-
-UNSET: Literal[Unset.UNSET] = Unset.UNSET
+        :param second: the current time, in whole seconds since 1970. A source need not check for changes more than once
+            in a second.
+        """
+        ...
 
 
 class Keyring:
     """The configured keys: a primary pair, and any number of fallback and staged pairs.
 
-    :param validate_key: one key, or a list of keys, primary first, then fallbacks. A str is hexadecimal, base64 or
-        base64url, or ``env:NAME`` or ``file:PATH``, which are read here, once.
-    :param encrypt_key: the same form and the same count, or None for tokens that are signed only.
+    :param validate_key: one key, or a list of keys: the primary key first, then fallbacks. A str is hexadecimal,
+        base64 or base64url, or else ``env:NAME`` or ``file:PATH``. These are read once, here.
+    :param encrypt_key: one key or a list, in the same order and of the same length. None means that tokens are signed
+        only.
     :raises ConfigError: for a key that is missing, unreadable, weak, used twice, or of the wrong type.
     """
 
@@ -119,58 +133,63 @@ class Keyring:
             encrypt_keys = [*_resolve_all("encrypt_key", encrypt_key)]
         if len(encrypt_keys) != len(validate_keys):
             raise ConfigError(
-                f"validate_key has {len(validate_keys)} keys and encrypt_key has {len(encrypt_keys)}: "
-                "they are used in pairs, so give as many of one as of the other, primary first"
+                f"validate_key, encrypt_key: they are used in pairs, got {len(validate_keys)} validate and "
+                f"{len(encrypt_keys)} encrypt keys. Give the same number of both, the primary key first"
             )
         states: list[State] = ["primary", *["fallback"] * (len(validate_keys) - 1)]  # type: ignore[list-item]
-        self._pairs = _checked(
-            [KeyPair(*pair) for pair in zip(validate_keys, encrypt_keys, states, strict=True)],
-            "validate_key and encrypt_key",
-        )
+        self._pairs = [KeyPair(*pair) for pair in zip(validate_keys, encrypt_keys, states, strict=True)]
+        _check_unique(self._pairs, "validate_key, encrypt_key")
 
     @classmethod
     def from_pairs(cls, pairs: Sequence[KeyPair], option: str) -> Self:
         """Make a keyring of pairs with states.
 
-        :param option: names where they come from, for errors.
-        :raises ConfigError: unless exactly one is primary, all or none encrypt, and no key is given twice.
+        :param option: the option or path from which the pairs come, for errors.
+        :raises ConfigError: unless exactly one pair is primary, all pairs or none encrypt, and all keys differ.
         """
         primaries = sum(pair.state == "primary" for pair in pairs)
         if primaries != 1:
-            raise ConfigError(f"{option} has {primaries} primary keys, and exactly one has to be: it is what seals")
+            raise ConfigError(
+                f"{option}: exactly one key seals and must be primary, got {primaries} primary keys. "
+                "Set the state of one key to primary"
+            )
         if len({pair.encrypt is None for pair in pairs}) != 1:
             raise ConfigError(
-                f"{option} has keys with an encrypt_key and keys without: tokens are encrypted, or signed only, "
-                "and a keyring accepts one kind"
+                f"{option}: some keys have an encrypt_key and some have none. A keyring either encrypts all tokens or "
+                "only signs them: give every key an encrypt_key, or none"
             )
+        _check_unique(pairs, option)
         self = cls.__new__(cls)
-        self._pairs = _checked(sorted(pairs, key=lambda pair: pair.state != "primary"), option)
+        self._pairs = sorted(pairs, key=lambda pair: pair.state != "primary")
         return self
 
     @property
     def pairs(self) -> list[KeyPair]:
-        """The pairs, the primary one first."""
+        """The pairs, the primary pair first."""
         return list(self._pairs)
+
+    def current(self, second: int) -> Self:  # noqa: ARG002
+        """Return this keyring, which never changes: see `KeyringSource`."""
+        return self
 
     def derive(self, purpose: str) -> list[Subkeys]:
         """Derive the subkeys of every pair for one purpose, the primary pair first.
 
         :param purpose: what the tokens are for, such as ``cookie:`` and the cookie's name.
         """
-        # The owner of a state is in its purpose, and may be any str.
+        # The purpose of a state contains the name of its user, which may be any str.
         return [pair.derive(purpose.encode("utf-8", "surrogatepass")) for pair in self._pairs]
 
     def __repr__(self) -> str:
-        return f"<Keyring of {len(getattr(self, '_pairs', ()))}>"  # no pairs if an argument was refused
+        return f"<Keyring of {len(getattr(self, '_pairs', ()))}>"  # no pairs if __init__ has refused an argument
 
 
-def _checked(pairs: list[KeyPair], option: str) -> list[KeyPair]:
+def _check_unique(pairs: Sequence[KeyPair], option: str) -> None:
     every_key = [key for pair in pairs for key in (pair.validate, pair.encrypt) if key is not None]
     if len(set(every_key)) != len(every_key):
         raise ConfigError(
             f"{option}: one key is given twice. All validate and encrypt keys must differ, in every state. {KEYGEN}"
         )
-    return pairs
 
 
 def _hkdf(key: bytes, salt: bytes, info: bytes) -> bytes:
@@ -181,7 +200,7 @@ def _resolve_all(option: str, sources: object) -> list[bytes]:
     if isinstance(sources, str | bytes):
         sources = [sources]
     if not isinstance(sources, list | tuple):
-        raise ConfigError(f"{option} has to be a key or a list of keys (str or bytes){got(sources)}")
+        raise ConfigError(f"{option}: it must be a key or a list of keys (str or bytes){got(sources)}. {KEYGEN}")
     if not sources:
         raise ConfigError(f"{option}: the list is empty, and needs at least the primary key. {KEYGEN}")
     return [_resolve(option if len(sources) == 1 else f"{option}[{i}]", source) for i, source in enumerate(sources)]
@@ -191,43 +210,49 @@ def _resolve(option: str, source: object) -> bytes:
     if isinstance(source, bytes):
         return check_bytes(option, source)
     if not isinstance(source, str):
-        raise ConfigError(f"{option} has to be str or bytes{got(source)}")
+        raise ConfigError(f"{option}: a key must be str or bytes{got(source)}. {KEYGEN}")
     kind, _, name = source.partition(":")
     if kind not in ("env", "file") or kind == source:
         return check_text(option, source, IN_CODE)
-    if is_key_text(name) and "/" not in name:
-        raise ConfigError(f"{option}: '{kind}:' is followed by a key. Delete '{kind}:', or write its name or path")
+    if looks_like_key(name) and "/" not in name:
+        raise ConfigError(
+            f"{option}: '{kind}:' is followed by a key. Delete '{kind}:', or write a name or path after it"
+        )
     where = f"{option} (from {source!r})"
-    return check_text(where, _from_environment(where, name)) if kind == "env" else _from_file(where, name)
+    return check_text(where, _read_variable(where, name)) if kind == "env" else _read_file(where, name)
 
 
-def _from_environment(where: str, name: str) -> str:
+def _read_variable(where: str, name: str) -> str:
     value = None
-    with suppress(ValueError):  # a name that no variable can have
+    with suppress(ValueError):  # raised for a name that no variable can have
         value = os.environ.get(name)
     if value is None:
         raise ConfigError(f"{where}: the environment variable {name!r} is not set. Set it for this process")
     return value
 
 
-def _from_file(where: str, path: str) -> bytes:
+def _read_file(where: str, path: str) -> bytes:
     try:
         with open(path, "rb") as file:
             content = file.read(FILE_LIMIT + 1)
             status = os.fstat(file.fileno())
     except (OSError, ValueError) as error:
         cause = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-        raise ConfigError(f"{where}: the file cannot be read: {cause}") from None
+        raise ConfigError(
+            f"{where}: the file cannot be read: {cause}. Give the path of a file that this process can read"
+        ) from None
     warn_if_world_readable(path, status)
     return check_file(where, content)
 
 
 def warn_if_world_readable(path: str, status: os.stat_result) -> bool:
-    """Log a warning if everybody on this machine can read a file of keys.
+    """Log a warning if every user of this machine can open a file of keys.
 
     :returns: whether they can.
     """
     is_open = os.name == "posix" and stat.S_ISREG(status.st_mode) and bool(status.st_mode & 0o007)
     if is_open:
-        logging.getLogger("sealedsession").warning("everybody here can open the keys: chmod o-rwx %s", path)
+        logging.getLogger("sealedsession").warning(
+            "%s: every user of this machine can open this file of keys. Run: chmod o-rwx %s", path, path
+        )
     return is_open

@@ -1,73 +1,72 @@
-"""Tokens that have been unsealed, and what they held: the same cookie again needs neither MAC nor AES.
+"""A cache of unsealed tokens: a repeated cookie is neither verified nor decrypted again.
 
-Off unless the option `token_cache` says how many are kept. Rules:
+The cache is used only if the option ``token_cache`` is set. Rules:
 
-1. A token gets in when the sealer has unsealed it, and is found by all its bytes and a hash of those it is bound to.
-2. What can change is asked as ever: the keyring, another one of which empties the cache; the times; and, by whoever
-   called, the store. What is kept is bytes: each request reads them by the grammar, and makes values of its own.
-3. There are two generations. What is used is in the young one; when that is full it becomes the old one, and the old
-   one goes, with whatever was not used meanwhile. So a hit in the young one writes nothing, and no thread waits.
+1. A token is cached after the sealer has unsealed it. The key is the whole token and a hash of the binding.
+2. Everything that can change is still checked on every request: the keyring (a change empties the cache), the timeouts
+   and, by the caller, revocation. The cache keeps payloads as bytes, which each request parses into values of its own.
+3. There are two generations. Tokens in use are in the young one. When it is full, it becomes the old one and the
+   previous old one is dropped, with all tokens that were not used meanwhile. A hit in the young generation writes
+   nothing, and no thread waits.
 """
 
 from collections.abc import Callable
 from hashlib import sha256
 
-from sealedsession.sealing.keys import Keyring
-from sealedsession.sealing.sealer import KeyringSource, Sealer, Unsealed
+from sealedsession.sealing.keys import Keyring, KeyringSource
+from sealedsession.sealing.sealer import Sealer, Unsealed
 
-_Generation = dict[tuple[bytes, bytes], Unsealed]  # by token, and what stands for its binding: none, or the hash of it
+_Generation = dict[tuple[bytes, bytes], Unsealed]  # key: (token, SHA-256 of the binding, or b"" for no binding)
 
 
 class TokenCache:
-    """Unseal, and keep what was unsealed.
+    """Unseal tokens by a sealer, and cache the results.
 
-    :param sealer: unseals what is not kept.
-    :param keyring: the sealer's.
-    :param most: tokens that are kept at most, 2 or more, half of them in each generation; threads that come at the same
-        moment may add one each.
-    :param largest: bytes; a larger payload is not kept, because nobody will read it.
-    :param clock: the sealer's.
+    :param sealer: unseals the tokens that are not in the cache.
+    :param keyring: the sealer's own keyring or source.
+    :param max_tokens: the size of the cache, 2 or more; each generation has half of it. Concurrent threads may each
+        exceed it by one token.
+    :param max_payload: bytes. A larger payload is not cached, because the serializer will refuse it.
+    :param clock: the sealer's own clock.
     """
 
-    __slots__ = ("_check_times", "_clock", "_half", "_kept", "_largest", "_source", "_unseal")
+    __slots__ = ("_check_times", "_clock", "_generations", "_half", "_max_payload", "_source", "_unseal")
 
     def __init__(
         self,
         sealer: Sealer,
-        keyring: Keyring | KeyringSource,
-        most: int,
-        largest: int,
+        keyring: KeyringSource,
+        max_tokens: int,
+        max_payload: int,
         clock: Callable[[], float],
     ) -> None:
         self._unseal = sealer.unseal
         self._check_times = sealer.check_times
-        self._source = None if isinstance(keyring, Keyring) else keyring
+        # A plain keyring returns itself and never changes, so that no call needs to check it.
+        self._source = None if keyring.current(int(clock())) is keyring else keyring
         self._clock = clock
-        self._half = most // 2
-        self._largest = largest
-        # Young and old, of the tokens unsealed by one keyring: looked at and replaced as one.
-        self._kept: tuple[_Generation, _Generation, Keyring | None] = {}, {}, None
+        self._half = max_tokens // 2
+        self._max_payload = max_payload
+        # Young, old, and the keyring that unsealed them (None if it never changes). One tuple, so that threads read and
+        # replace all three at once.
+        self._generations: tuple[_Generation, _Generation, Keyring | None] = {}, {}, None
 
     def unseal(self, token: bytes, *, binding: bytes = b"") -> Unsealed:
-        """Open a token, as the sealer does.
-
-        :param binding: what the token is bound to besides its purpose.
-        :raises UnsealError: with the reason code of the first check that failed.
-        """
+        """Unseal a token, as `Sealer.unseal` does."""
         now = self._clock()
         keyring = None if self._source is None else self._source.current(int(now))
-        young, old, unsealed_by = self._kept
+        young, old, unsealed_by = self._generations
         if keyring is not unsealed_by:
             young, old = {}, {}
-            self._kept = young, old, keyring
+            self._generations = young, old, keyring
         key = token, binding and sha256(binding).digest()
-        kept = young.get(key)
-        unsealed = kept or old.get(key) or self._unseal(token, binding=binding)
+        cached = young.get(key)
+        unsealed = cached or old.get(key) or self._unseal(token, binding=binding)
         payload, _, created, sealed_at, lifetime, _, _ = unsealed
         self._check_times(now, created, sealed_at, lifetime)
-        if kept is None and len(payload) <= self._largest:
+        if cached is None and len(payload) <= self._max_payload:
             if len(young) >= self._half:
                 young, old = {}, young
-                self._kept = young, old, keyring
+                self._generations = young, old, keyring
             young[key] = unsealed
         return unsealed

@@ -156,8 +156,7 @@ def resolve_keys(
     if validate_key is not None or encrypt_key is not None:
         raise ConfigError("keyring is given, and validate_key or encrypt_key too: a keyring holds all keys")
     keys = keyring_from_source(keyring, events.keyring)
-    ring = keys if isinstance(keys, Keyring) else keys.current(int(clock()))
-    if ring.pairs[0].encrypt is None:
+    if keys.current(int(clock())).pairs[0].encrypt is None:
         raise ConfigError("keyring has keys without an encrypt_key: state is always encrypted")
     return keys
 
@@ -409,8 +408,7 @@ class StateSealer:
         )
 
     def _hash_key(self) -> bytes:
-        keyring = self._keys if isinstance(self._keys, Keyring) else self._keys.current(int(self._clock()))
-        return keyring.derive("events")[0].mac
+        return self._keys.current(int(self._clock())).derive("events")[0].mac
 
 
 def _payload(sealer: Sealer, token: str) -> bytes:

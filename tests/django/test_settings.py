@@ -197,7 +197,7 @@ def note(event: Event) -> None:
         (
             {"STATE": {"validate_key": "v", "encrypt_key": "e"}},
             "E002",
-            ["STATE", "validate_key: 1 characters are too few"],
+            ["STATE", "validate_key: a key of 32 bytes has at least 43 characters, got 1"],
         ),
         ({"STATE": {"keyring": "env:NOT_SET"}}, "E002", ["STATE", "NOT_SET"]),
         ({"STATE": {"max_age": "3600"}}, "E003", ['SEALEDSESSION["STATE"]: max_age has to be an int']),
