@@ -1,5 +1,4 @@
-"""The ASGI middleware (ASGI 3, http and websocket): it puts the session into ``scope["session"]`` and seals it with the
-message that carries the response's headers.
+"""The ASGI middleware (ASGI 3, http and websocket): it puts the session into the scope and seals it with the message that carries the response's headers.
 
 1. Other scope types pass through untouched, and so does every message except for those that carry headers.
 2. A websocket's session is sealed with `websocket.accept`, or with the denial response. After that, no header can be
@@ -32,7 +31,7 @@ _ACCEPT_HEADERS_SINCE = (2, 1)  # the ASGI spec_version in which websocket.accep
 class SessionMiddleware:
     """Give an ASGI application a session, sealed in a cookie.
 
-    :param app: the application. It finds the session, a dict, in ``scope["session"]``.
+    :param app: the application. It finds the session, a dict, in ``scope["session"]``, or under the option `scope_key`.
     :param config: a `SessionConfig`, or else
     :param options: the options of one.
     :raises ConfigError: at start, for every mistake in them, and for an application of the other kind.
@@ -47,9 +46,10 @@ class SessionMiddleware:
         self.config = SessionConfig.from_arguments(config, options)
         if self.config.environ_key != ENVIRON_KEY:
             raise ConfigError(
-                f"environ_key: {self.config.environ_key!r} has no effect in ASGI, where applications find the session "
-                'in scope["session"]. Remove the option'
+                f"environ_key: {self.config.environ_key!r} has no effect in ASGI. Set scope_key instead, which names the "
+                "key of the scope"
             )
+        self._key = self.config.scope_key
         self._clock = self.config.clock
         self.manager = SessionManager[Any, bytes](
             self.config,
@@ -74,17 +74,18 @@ class SessionMiddleware:
         session._arrived = self._clock()
         session._unclaimed = True
         session._headers_gone = False
-        if "session" in scope:  # of another middleware, which must not see this session
-            scope = {**scope, "session": session}
+        key = self._key
+        if key in scope:  # of another middleware, which must not see this session
+            scope = {**scope, key: session}
         else:  # in place, so that outer middlewares see what routers put into the scope
-            scope["session"] = session
+            scope[key] = session
         session._request = scope if self.manager.binds else None
 
         def sealing_send(message: Any) -> Any:
             if message["type"] != "http.response.body":
                 if message["type"] in _WITH_HEADERS:
                     session._headers_gone = True
-                if not hasattr(session, "_unclaimed") or scope.get("session", session) is not session:
+                if not hasattr(session, "_unclaimed") or scope.get(self._key, session) is not session:
                     try:
                         message = self._with_session(scope, session, message)
                     except Exception as error:
@@ -126,8 +127,8 @@ class SessionMiddleware:
     def _with_session(self, scope: Any, session: Session, message: Any) -> Any:
         """Return the message with the session's headers, if it is the one that carries headers."""
         kind = message["type"]
-        if scope.get("session", session) is not session:
-            self.config.events.foreign_session(type(scope["session"]))
+        if scope.get(self._key, session) is not session:
+            self.config.events.foreign_session(type(scope[self._key]))
         if kind == "websocket.close":
             self._close_without_headers(session, "websocket.close before websocket.accept")
         if kind not in _WITH_HEADERS:

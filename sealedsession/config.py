@@ -13,11 +13,11 @@ import time
 import types
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from inspect import iscoroutinefunction
-from typing import Any, Literal, Self, TypedDict
+from typing import Any, Literal, NamedTuple, Self, TypedDict
 
-from sealedsession.cookie import CookiePolicy
+from sealedsession.cookie import CookiePolicy, SameSite
 from sealedsession.errors import ConfigError, CookieTooLargeError, got, init_without_own_frames, without_own_frames
 from sealedsession.events import EventHook, Events
 from sealedsession.revocation import RevocationStore, store_from_url
@@ -29,6 +29,9 @@ from sealedsession.session import Session
 
 Oversize = Literal["raise", "keep"] | Callable[[Session, CookieTooLargeError], object]
 Binding = Callable[[Any], bytes]
+Serializer = Literal["pickle", "json"]
+Lifetimes = Literal["aal1", "aal2", "aal3"]
+OnStoreError = Literal["reject", "allow"]
 
 
 class SessionOptions(TypedDict, total=False):
@@ -42,32 +45,31 @@ class SessionOptions(TypedDict, total=False):
     domain: str | None
     secure: bool
     httponly: bool
-    samesite: str
+    samesite: SameSite
     partitioned: bool
-    max_age: int | None
     persistent: bool
-    lifetimes: str | None
+    lifetimes: Lifetimes | None
     idle_timeout: int | None
     absolute_timeout: int | None
     refresh_interval: int | None
     leeway: int
     revocation: RevocationStore | str | None
-    on_store_error: str
+    on_store_error: OnStoreError
     compress: bool
     pad: int
     binding: Binding | None
     token_cache: int
     on_event: EventHook | None
     oversize: Oversize
-    serializer: str
-    accept_serializers: Sequence[str]
+    serializer: Serializer
+    accept_serializers: Sequence[Serializer] | None
     registry: Registry
     limits: Limits
     save_on_error: bool
     cache_control: str | None
     environ_key: str
+    scope_key: str
     clock: Callable[[], float]
-    random_bytes: Callable[[int], bytes]
 
 
 # What other libraries call the options: Beaker, Flask, Starlette, Django, Pyramid, itsdangerous. The names have no dot
@@ -83,7 +85,9 @@ _MEANT = {
     "session_cookie": "name",
     "timeout": "idle_timeout",
     "expires": "idle_timeout",
-    "cookie_expires": "max_age, or persistent",
+    "cookie_expires": "persistent",
+    "max_age": "persistent=True, so that the browser keeps the cookie for the remaining lifetime of the session",
+    "cookie_max_age": "persistent=True",
     "permanent": "persistent",
     "permanent_session_lifetime": "absolute_timeout",
     "age": "absolute_timeout",
@@ -156,10 +160,12 @@ class Timeouts:
 
     :param idle: seconds after `sealed_at`, or None.
     :param absolute: seconds after `created`, or None. One of the two is given.
+    :param refresh: seconds after `sealed_at`, after which a session that is used is sealed again.
     """
 
     idle: int | None
     absolute: int | None
+    refresh: int = HOUR
 
     @property
     def longest(self) -> int:
@@ -245,6 +251,7 @@ def _none_too(kinds: tuple[type, ...]) -> str:
 
 
 SERIALIZERS = ("pickle", "json")
+SCOPE_KEY = "session"
 ENVIRON_KEY = "sealedsession.session"  # with a dot: PEP 3333 reserves other names for CGI
 _TOKENS_MAX = 100_000  # garbage collection looks through them
 
@@ -261,9 +268,12 @@ class SessionConfig:
         read them. A missing option means the same, and the config logs a warning.
     :param keyring: instead of the two: ``file:PATH`` or ``env:NAME`` of a JSON keyring. A file is read again when it
         changes.
-    :param name: the cookie's name; None means ``__Host-session``, or ``session`` where that cannot be.
-    :param path: see `CookiePolicy`, as for domain, secure, httponly, samesite, partitioned and max_age.
-    :param persistent: whether the browser keeps the cookie when it is closed, for as long as the session lives.
+    :param name: the cookie's name. None means ``__Host-Http-session``; with ``httponly=False``, ``__Host-session``; and
+        ``sealed-session`` if ``secure=False`` or another ``path`` or a ``domain`` rules out the prefix. The name is
+        part of the seal: to change it ends all sessions.
+    :param path: see `CookiePolicy`, as for domain, secure, httponly, samesite and partitioned.
+    :param persistent: whether the browser keeps the cookie of a new session when it is closed. Max-Age is then the
+        remaining lifetime of the session. ``session.persistent`` changes it for one session.
     :param lifetimes: ``aal1``, ``aal2`` or ``aal3``: both timeouts, for a level of NIST SP 800-63B-4, instead of the
         next two.
     :param idle_timeout: seconds without a request that used the session, after which it ends; enforced inside the seal.
@@ -271,7 +281,8 @@ class SessionConfig:
         None switches off one of the two, but not both. OWASP ASVS 5.0 requires both: 7.3.1 the idle timeout, 7.3.2
         the absolute one.
     :param refresh_interval: seconds after which an accessed but unchanged session is sealed again: it is not idle.
-        At most a tenth of `idle_timeout`. None means the smaller of one hour and that tenth, and at least 1.
+        At most a tenth of `idle_timeout`; 0 means with each request that uses the session. None means the smaller of
+        one hour and that tenth, and at least 1.
     :param leeway: seconds by which clocks may differ, 0 to 600.
     :param revocation: a `RevocationStore`, which knows the sessions that were signed out; or ``memory``,
         ``sqlite:PATH`` or ``redis://...`` for one of ours; or None: copies of cookies live until their timeouts.
@@ -285,16 +296,16 @@ class SessionConfig:
     :param oversize: what happens when the cookie would be over 4096 bytes. ``raise`` a `CookieTooLargeError`; ``keep``
         the old cookie and log; or a function of session and error that makes the session smaller, asked once.
     :param serializer: ``pickle``, the allow-list pickle, or ``json``, tagged JSON: the same values and limits.
-    :param accept_serializers: those whose sessions are read. The default is both, so that a change can be rolled out.
+    :param accept_serializers: the serializers whose sessions are accepted; None means the one that writes. To change the
+        serializer, deploy three times: accept both; write the new one; after `absolute_timeout`, accept it alone.
     :param registry: the types, besides the built-in ones, that sessions can hold.
     :param limits: see `Limits`.
     :param save_on_error: whether changes are saved with responses of status 500 and above.
     :param cache_control: sent with Set-Cookie where the application sent no Cache-Control, or None.
-    :param environ_key: where a WSGI application finds the session. In ASGI it is always ``scope["session"]``.
+    :param environ_key: where a WSGI application finds the session in the environ.
+    :param scope_key: where an ASGI application finds the session in the scope.
     :param clock: seconds since 1970.
-    :param random_bytes: a CSPRNG.
     :raises ConfigError: see above. Its traceback has no frames of this package, which would hold the keys.
-    :ivar keys: made of the keys that are given. The attributes ``validate_key`` and ``encrypt_key`` do not show them.
     """
 
     validate_key: KeySource | Sequence[KeySource] | None = field(default=None, repr=False)
@@ -305,55 +316,67 @@ class SessionConfig:
     domain: str | None = None
     secure: bool = True
     httponly: bool = True
-    samesite: str = "Lax"
+    samesite: SameSite = "Lax"
     partitioned: bool = False
-    max_age: int | None = None
     persistent: bool = False
-    lifetimes: str | None = None
+    lifetimes: Lifetimes | None = None
     idle_timeout: int | None = DEFAULT_IDLE
     absolute_timeout: int | None = DEFAULT_ABSOLUTE
     refresh_interval: int | None = None
     leeway: int = 60
     revocation: RevocationStore | str | None = field(default=None, repr=False)
-    on_store_error: str = "reject"
+    on_store_error: OnStoreError = "reject"
     compress: bool = False
     pad: int = 0
     binding: Binding | None = None
     token_cache: int = 0
     on_event: EventHook | None = None
     oversize: Oversize = "raise"
-    serializer: str = "pickle"
-    accept_serializers: Sequence[str] = SERIALIZERS
+    serializer: Serializer = "pickle"
+    accept_serializers: Sequence[Serializer] | None = None
     registry: Registry = default_registry
     limits: Limits = DEFAULT_LIMITS
     save_on_error: bool = False
     cache_control: str | None = "no-store"
     environ_key: str = ENVIRON_KEY
+    scope_key: str = SCOPE_KEY
     clock: Callable[[], float] = time.time
-    random_bytes: Callable[[int], bytes] = os.urandom
-    # Made of the options:
-    keys: Keyring | KeyringFile = field(init=False, repr=False)
-    cookie: CookiePolicy = field(init=False, repr=False)
-    timeouts: Timeouts = field(init=False, repr=False)
-    store: RevocationStore | None = field(init=False, repr=False)
-    events: Events = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._check_types()
-        self._check_times()
+        timeouts = self._check_times()
         self._check_rest()
-        self._set(
-            "cookie", CookiePolicy(**{option.name: getattr(self, option.name) for option in fields(CookiePolicy)})
-        )
-        self._set("name", self.cookie.name)
-        self._set("samesite", self.cookie.samesite)
-        self._set("store", store_from_url(self.revocation) if isinstance(self.revocation, str) else self.revocation)
-        self._set("events", Events(str(self.name), self.on_event, self._hash_key))
-        self._set("keys", find_keys(self.validate_key, self.encrypt_key, self.keyring, self.events.keyring))
-        if self.keyring is None:
-            # So that no list of the options, such as asdict's, has a key in it. dataclasses.replace gives these back.
-            self._set("validate_key", self.keys)
-            self._set("encrypt_key", self.keys)
+        cookie = CookiePolicy(**{option.name: getattr(self, option.name) for option in fields(CookiePolicy)})
+        store = store_from_url(self.revocation) if isinstance(self.revocation, str) else self.revocation
+        events = Events(str(cookie.name), self.on_event, self._hash_key)
+        keys = find_keys(self.validate_key, self.encrypt_key, self.keyring, events.keyring)
+        # Not a field, so that asdict() and replace() see the options only. The dataclass is frozen.
+        object.__setattr__(self, "_derived", _Derived(keys, cookie, timeouts, store, events))
+
+    @property
+    def keys(self) -> Keyring | KeyringFile:
+        """The keyring, made from `validate_key` and `encrypt_key`, or from `keyring`."""
+        return self._get_derived().keys
+
+    @property
+    def cookie(self) -> CookiePolicy:
+        """Name and attributes of the cookie."""
+        return self._get_derived().cookie
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """The timeouts, made from `lifetimes`, `idle_timeout`, `absolute_timeout` and `refresh_interval`."""
+        return self._get_derived().timeouts
+
+    @property
+    def store(self) -> RevocationStore | None:
+        """The revocation store, made from `revocation`."""
+        return self._get_derived().store
+
+    @property
+    def events(self) -> Events:
+        """The object that logs and calls `on_event`."""
+        return self._get_derived().events
 
     @classmethod
     def from_kwargs(cls, options: Mapping[str, Any]) -> Self:
@@ -413,12 +436,15 @@ class SessionConfig:
             raise TypeError(f"binding has to return bytes, and returned a {type(binding).__name__}")
         return binding
 
-    def _set(self, name: str, value: object) -> None:
-        object.__setattr__(self, name, value)  # frozen, and these are derived here
+    def _get_derived(self) -> "_Derived":
+        derived: _Derived = self.__dict__["_derived"]
+        return derived
+
+    def _random_bytes(self, count: int) -> bytes:
+        return os.urandom(count)
 
     def _hash_key(self) -> bytes:
-        keyring = self.keys if isinstance(self.keys, Keyring) else self.keys.current(int(self.clock()))
-        return keyring.derive("events")[0].mac
+        return self.keys.current(int(self.clock())).derive("events")[0].mac
 
     def _check_types(self) -> None:
         for option, kinds in _KINDS.items():
@@ -431,7 +457,7 @@ class SessionConfig:
                         "samesite: None is not a value. Did you mean the str 'None'? The default is 'Lax'"
                     )
                 raise ConfigError(f"{option} has to be {expected}{number}{got(value)}")
-        for option in ("clock", "random_bytes", "binding", "on_event"):
+        for option in ("clock", "binding", "on_event"):
             value, or_none = getattr(self, option), types.NoneType in _kinds(_HINTS[option])
             if not callable(value) and not (value is None and or_none):
                 expected = "a function or None" if or_none else "a function"
@@ -439,13 +465,11 @@ class SessionConfig:
             if iscoroutinefunction(value) or iscoroutinefunction(type(value).__call__):
                 raise ConfigError(f"{option} has to be a function without async: nobody awaits what it returns")
 
-    def _check_times(self) -> None:
+    def _check_times(self) -> Timeouts:
         timeouts = resolve_timeouts(self.lifetimes, self.idle_timeout, self.absolute_timeout)
-        self._set("timeouts", timeouts)
-        self._set("idle_timeout", timeouts.idle)
-        self._set("absolute_timeout", timeouts.absolute)
-        if self.refresh_interval is not None and self.refresh_interval <= 0:
-            raise ConfigError(f"refresh_interval={self.refresh_interval} has to be more than 0 seconds")
+        refresh = self.refresh_interval
+        if refresh is not None and refresh < 0:
+            raise ConfigError(f"refresh_interval={refresh} has to be 0 or more seconds")
         if timeouts.idle not in (None, DEFAULT_IDLE) and timeouts.idle > (timeouts.absolute or timeouts.idle):
             raise ConfigError(
                 f"idle_timeout={timeouts.idle} is longer than absolute_timeout={timeouts.absolute}, so that it has no "
@@ -455,13 +479,14 @@ class SessionConfig:
             raise ConfigError(
                 f"leeway={self.leeway} has to be 0 to 600 seconds: it covers differing clocks, not time zones"
             )
-        if self.refresh_interval is None:
-            self._set("refresh_interval", max(1, min(HOUR, (timeouts.idle or 10 * HOUR) // 10)))
-        elif timeouts.idle is not None and self.refresh_interval * 10 > timeouts.idle:
+        if refresh is None:
+            refresh = max(1, min(HOUR, (timeouts.idle or 10 * HOUR) // 10))
+        elif timeouts.idle is not None and refresh * 10 > timeouts.idle:
             raise ConfigError(
-                f"refresh_interval={self.refresh_interval} is more than a tenth of idle_timeout={timeouts.idle}: "
-                "users would be signed out early. Make it smaller, or leave it out"
+                f"refresh_interval={refresh} is more than a tenth of idle_timeout={timeouts.idle}: users would be "
+                "signed out early. Make it smaller, or leave it out"
             )
+        return replace(timeouts, refresh=refresh)
 
     def _check_rest(self) -> None:
         if self.oversize not in ("raise", "keep") and not callable(self.oversize):
@@ -471,8 +496,6 @@ class SessionConfig:
             raise ConfigError("oversize has to be a function without async: nobody awaits what it returns")
         self._check_serializers()
         self._check_revocation()
-        if self.persistent and self.max_age is not None:
-            raise ConfigError("persistent and max_age are given: both say how long the browser keeps the cookie")
         if self.pad != 0 and not 2 <= self.pad <= 255:
             raise ConfigError(f"pad={self.pad} has to be 2 to 255 bytes, or 0 for none")
         if self.token_cache != 0 and not 2 <= self.token_cache <= _TOKENS_MAX:
@@ -483,6 +506,8 @@ class SessionConfig:
             raise ConfigError(
                 f"environ_key={self.environ_key!r} needs a dot inside: PEP 3333 leaves other names to CGI"
             )
+        if not self.scope_key:
+            raise ConfigError("scope_key: it must not be empty. Leave it out, or choose a name such as 'admin_session'")
 
     def _check_revocation(self) -> None:
         if self.revocation is not None and not isinstance(self.revocation, RevocationStore | str):
@@ -494,16 +519,26 @@ class SessionConfig:
         accepted, names = self.accept_serializers, " or ".join(map(repr, SERIALIZERS))
         if self.serializer not in SERIALIZERS:
             raise ConfigError(f"serializer={self.serializer!r} has to be {names}")
-        if not isinstance(accepted, list | tuple) or any(name not in SERIALIZERS for name in accepted):
-            raise ConfigError(f"accept_serializers has to be a list of {names}, or both, such as ['json']")
-        if self.serializer not in accepted:
-            raise ConfigError(
-                f"serializer={self.serializer!r} is none of accept_serializers: what is sealed could not be read again"
-            )
+        if accepted is not None:
+            if not isinstance(accepted, list | tuple) or any(name not in SERIALIZERS for name in accepted):
+                raise ConfigError(f"accept_serializers has to be a list of {names}, or both, such as ['json'], or None")
+            if self.serializer not in accepted:
+                raise ConfigError(
+                    f"serializer={self.serializer!r} is none of accept_serializers: what is sealed could not be read "
+                    "again. Add it, or leave out accept_serializers"
+                )
         if type(self.registry) is not Registry:
             raise ConfigError(f"registry has to be a Registry, given in code{got(self.registry)}")
         if type(self.limits) is not Limits:
             raise ConfigError(f"limits has to be Limits, such as Limits(size=2048), given in code{got(self.limits)}")
+
+
+class _Derived(NamedTuple):
+    keys: Keyring | KeyringFile
+    cookie: CookiePolicy
+    timeouts: Timeouts
+    store: RevocationStore | None
+    events: Events
 
 
 def _is_header_value(text: str) -> bool:
@@ -517,11 +552,16 @@ _HINTS = {
 
 
 def _kinds(hint: Any) -> tuple[type, ...]:
-    return typing.get_args(hint) or (hint,)
+    """Return the types of an option's values."""
+    if typing.get_origin(hint) is Literal:
+        return (type(typing.get_args(hint)[0]),)
+    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
+        return tuple(dict.fromkeys(kind for each in typing.get_args(hint) for kind in _kinds(each)))
+    return (hint,)
 
 
 _KINDS: dict[str, tuple[type, ...]] = {
     name: _kinds(hint)
     for name, hint in _HINTS.items()
-    if hint in (str, int, bool, str | None, int | None)  # keys, functions and `oversize` have checks of their own
+    if {str, int, bool, types.NoneType}.issuperset(_kinds(hint))  # the others have checks of their own
 }

@@ -19,9 +19,11 @@ import warnings
 from dataclasses import dataclass, fields
 from itertools import islice
 from types import NoneType
-from typing import Any
+from typing import Any, Literal
 
 from sealedsession.errors import ConfigError, got
+
+SameSite = Literal["Lax", "Strict", "None"]
 
 LIMIT = 4096  # bytes of name and value that a browser keeps
 ATTRIBUTE_LIMIT = 1024  # bytes of an attribute's value
@@ -34,21 +36,21 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _DOMAIN = re.compile(r"\.?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 _PATH = re.compile(r"/[\x20-\x3a\x3c-\x7e]*")  # without control characters and semicolons
 _AROUND_VALUE = b' \t"'  # a value may be quoted (RFC 6265bis, 4.1.1); tokens contain none of these
-_SAMESITE = {"lax": "Lax", "strict": "Strict", "none": "None"}
+_SAMESITE: dict[str, SameSite] = {"lax": "Lax", "strict": "Strict", "none": "None"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CookiePolicy:
     """The name and the attributes of the session cookie.
 
-    :param name: the name. None means ``__Host-session`` if the other options allow this prefix, or else ``session``.
+    :param name: the name. None means ``__Host-Http-session``, ``__Host-session`` with ``httponly=False``, and
+        ``sealed-session`` if the other options rule out these prefixes.
     :param path: the path below which browsers send the cookie.
     :param domain: None means this host only. A domain includes its subdomains.
     :param secure: whether browsers send the cookie only over https, and to localhost.
     :param httponly: whether the cookie is hidden from JavaScript.
     :param samesite: the str ``Lax``, ``Strict`` or ``None``, in upper or lower case.
     :param partitioned: whether the cookie is separate for each top-level site (CHIPS).
-    :param max_age: seconds for which a browser keeps the cookie, or None: until the browser is closed.
     :raises ConfigError: for an illegal value or combination.
     """
 
@@ -57,20 +59,22 @@ class CookiePolicy:
     domain: str | None = None
     secure: bool = True
     httponly: bool = True
-    samesite: str = "Lax"
+    samesite: SameSite = "Lax"
     partitioned: bool = False
-    max_age: int | None = None
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
             kinds: tuple[Any, ...] = typing.get_args(field.type) or (field.type,)
+            if field.type is SameSite:
+                kinds = (str,)
             if type(value) not in kinds:
                 expected = " or ".join("None" if kind is NoneType else kind.__name__ for kind in kinds)
                 raise ConfigError(f"{field.name}: it must be {expected}{got(value)}")
         if self.name is None:
+            name = "__Host-Http-session" if self.httponly else "__Host-session"
             host_only = self.secure and self.domain is None and self.path == "/"
-            object.__setattr__(self, "name", "__Host-session" if host_only else "session")
+            object.__setattr__(self, "name", name if host_only else "sealed-session")
         object.__setattr__(self, "samesite", _SAMESITE.get(self.samesite.lower(), self.samesite))
         self._check_values()
         self._check_combinations()
@@ -95,11 +99,6 @@ class CookiePolicy:
                     f"{option}: it can have at most {ATTRIBUTE_LIMIT} bytes, or browsers ignore it, got {len(value)}. "
                     "Choose a shorter one"
                 )
-        if self.max_age is not None and not 0 < self.max_age <= MAX_AGE_LIMIT:
-            raise ConfigError(
-                f"max_age={self.max_age}: it must be 1 to {MAX_AGE_LIMIT} seconds (400 days, RFC 6265bis, 5.6.2), "
-                "or None for a cookie that ends with the browser. To end a session, call session.invalidate()"
-            )
 
     def _check_combinations(self) -> None:
         prefix = str(self.name).lower()
@@ -138,7 +137,7 @@ class CookiePolicy:
     @property
     def attributes(self) -> str:
         """The attributes, as Set-Cookie has them after name and value."""
-        return (f"; Max-Age={self.max_age}" if self.max_age else "") + self._fixed_attributes
+        return self._fixed_attributes
 
     @property
     def deletion(self) -> str:

@@ -26,13 +26,16 @@ Reason = Literal[
     "expired_idle",
     "expired_absolute",
     "from_the_future",  # clocks differ by more than the leeway
+    "other_serializer",  # the option accept_serializers does not list the token's serializer
     "forbidden_value",  # the signature is right and the content is not: our bug or a stolen key
     "revoked",
     "store_error",  # the revocation store did not answer, and the option on_store_error is "reject"
 ]
 
 # What may be right for another server or in a moment, or have a successor on its way: the browser keeps its cookie.
-RETRYABLE_REASONS: frozenset[Reason] = frozenset(("unknown_key", "from_the_future", "revoked", "store_error"))
+RETRYABLE_REASONS: frozenset[Reason] = frozenset(
+    ("unknown_key", "from_the_future", "other_serializer", "revoked", "store_error")
+)
 
 
 Arguments = ParamSpec("Arguments")

@@ -46,6 +46,7 @@ class Identity(NamedTuple):
     :param lifetime: seconds after `created` at which the session ends at the latest, or None.
     :param subject: whose session it is, or None.
     :param lineage_id: the first session id of its lineage, or None if that is the present one.
+    :param persistent: whether the browser keeps the cookie when it is closed.
     """
 
     created: int
@@ -53,6 +54,7 @@ class Identity(NamedTuple):
     lifetime: int | None = None
     subject: str | None = None
     lineage_id: bytes | None = None
+    persistent: bool = False
 
     @property
     def lineage(self) -> bytes | None:
@@ -233,6 +235,23 @@ class Session(dict[Any, Any]):
         self._identity = self._identity._replace(subject=subject)
         if subject is not None:
             self._begin_anew()
+
+    @property
+    def persistent(self) -> bool:
+        """Whether the browser keeps the cookie when it is closed ("remember me"). Set it to change that.
+
+        Max-Age is then the remaining lifetime of the session. The choice is sealed with the session, so that a refresh
+        keeps it. New sessions begin with the option ``persistent``.
+
+        :raises TypeError: when it is set to another value than True or False.
+        """
+        return self._identity.persistent
+
+    @persistent.setter
+    def persistent(self, persistent: bool) -> None:
+        if type(persistent) is not bool:
+            raise TypeError(f"session.persistent: it must be True or False{got(persistent)}")
+        self._identity = self._identity._replace(persistent=persistent)
 
     @property
     def new(self) -> bool:
@@ -440,6 +459,14 @@ class ClosedSession(Session):
             self._manager.revoke_incoming(self)
 
     @property
+    def persistent(self) -> bool:
+        return self._identity.persistent
+
+    @persistent.setter
+    def persistent(self, persistent: bool) -> None:
+        _refuse(persistent)
+
+    @property
     def id(self) -> str:
         if self._identity.session_id is None:
             _refuse()
@@ -480,7 +507,9 @@ _READERS = (
     "__or__", "__reversed__", "__ror__", "__sizeof__", "copy", "ensure_fits", "get", "items", "keys", "logout",
     "mark_accessed", "revoke", "revoke_subject", "values",
 )  # fmt: skip
-_PROPERTIES = ("created", "expires_at", "id", "new", "rejected", "remaining", "sealed_at", "size", "subject")
+_PROPERTIES = (
+    "created", "expires_at", "id", "new", "persistent", "rejected", "remaining", "sealed_at", "size", "subject",
+)  # fmt: skip
 
 
 def _open(session: Any) -> None:

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable
 from operator import methodcaller
 from typing import TYPE_CHECKING, Any, Unpack
 
-from sealedsession.config import SessionConfig, SessionOptions
-from sealedsession.errors import drop_own_frames, without_own_frames
+from sealedsession.config import SCOPE_KEY, SessionConfig, SessionOptions
+from sealedsession.errors import ConfigError, drop_own_frames, without_own_frames
 from sealedsession.lifecycle.manager import SessionManager, check_application
 from sealedsession.session import UNOPENED_CONTENT, Session, UnopenedSession
 
@@ -41,6 +41,11 @@ class SessionMiddleware:
         check_application(app, "WSGI")
         self.app = app
         self.config = SessionConfig.from_arguments(config, options)
+        if self.config.scope_key != SCOPE_KEY:
+            raise ConfigError(
+                f"scope_key: {self.config.scope_key!r} has no effect in WSGI. Set environ_key instead, which names the "
+                "key of the environ"
+            )
         self._key = self.config.environ_key
         self._clock = self.config.clock
         self.manager = SessionManager[dict[str, Any], str](

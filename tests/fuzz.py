@@ -45,7 +45,7 @@ from sealedsession.serialization.registry import Registry
 from sealedsession.serialization.safe_pickle import PickleSerializer
 
 NOW = 1_750_000_000
-NAME = "__Host-session"
+NAME = "__Host-Http-session"
 KEYS = [sha256(f"fuzz {number}".encode()).digest() for number in range(4)]
 KEYRINGS = {
     "sealed": Keyring(KEYS[0], KEYS[1]),
@@ -61,8 +61,8 @@ SESSIONS = [
     {"set": {1, 2}, "days": [datetime.date(2025, 1, 1), datetime.timedelta(1)], "kind": int, 1: "one", (1, 2): "two"},
 ]
 NEIGHBOURS = [
-    b'{"json":1}=a', b"null", b"a b=c", b"bad name=1", b'q="x; y"', b"x__Host-session=1", b"__Host-session", b"=", b"",
-    b"__Host-session==", b"__host-session=1", b"\xff\xfe=\xc3\x28", b'__Host-session="', b"__Secure-x=1", b"$Version=1",
+    b'{"json":1}=a', b"null", b"a b=c", b"bad name=1", b'q="x; y"', b"x__Host-Http-session=1", b"__Host-Http-session", b"=", b"",
+    b"__Host-Http-session==", b"__host-session=1", b"\xff\xfe=\xc3\x28", b'__Host-Http-session="', b"__Secure-x=1", b"$Version=1",
 ]  # fmt: skip
 HOSTILE_PAYLOADS = [
     b"cos\nsystem\n(S'id'\ntR.", b"\x8c\x02os\x8c\x06system\x93\x8c\x02id\x85R.", b"(ios\nsystem\n.", b"]\x94h\x00.",
@@ -221,7 +221,7 @@ class CookieTarget:
                 continue
             if kind < 0.6:
                 value = mutate(rng, value, self.known, ALPHABET)
-            prefix = rng.choice((b"__Host-session=",) * 4 + (b"other=", b' __Host-session="', b"x__Host-session="))
+            prefix = rng.choice((b"__Host-Http-session=",) * 4 + (b"other=", b' __Host-Http-session="', b"x__Host-Http-session="))
             cookies.append(prefix + value)
         header = rng.choice((b"; ", b"; ", b";", b" ;\t", b", ")).join(cookies)
         return mutate(rng, header, self.known, b'=; ",_') if rng.random() < 0.1 else header

@@ -30,7 +30,7 @@ from sealedsession.revocation import CachedStore, Caller, Entry, MemoryStore, Re
 from sealedsession.session import Session
 
 NOW = 1_800_000_000.0
-NAME = "__Host-session"
+NAME = "__Host-Http-session"
 KEYS = {
     "validate_key": "L2Y0Z3fREApcKqjQ1-5im1yDuPovUzVKx5plVATACO4",
     "encrypt_key": "nVrAjanE_Tr7gxWPUw3qHDpsRwra9JzaiZWEOZ_G9bw",

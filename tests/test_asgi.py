@@ -26,7 +26,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # Starlette would rather have a newer httpx
     from starlette.testclient import TestClient
 
-NAME = b"__Host-session"
+NAME = b"__Host-Http-session"
 TEXT = (b"content-type", b"text/plain")
 BODY = {"type": "http.response.body", "body": b"hello"}
 ACCEPT = {"type": "websocket.accept"}

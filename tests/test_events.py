@@ -126,7 +126,7 @@ def test_no_secret_is_logged(caplog):
 
     request("")
     token = sent[0]["Set-Cookie"].partition("=")[2].partition(";")[0]
-    request(f"__Host-session={token}x; __Host-session={token[:-4]}AAAA; __Host-session={token}")
+    request(f"__Host-Http-session={token}x; __Host-Http-session={token[:-4]}AAAA; __Host-Http-session={token}")
     assert "rejected" in caplog.text
     for secret in (token[:20], token[20:40], KEYS["validate_key"], KEYS["encrypt_key"], "confidential"):
         assert secret not in caplog.text
@@ -285,7 +285,7 @@ def test_keys_and_revocation_tell_their_reason(watched, clock, other_keys):
 
 def test_each_candidate_tells(watched):
     """Of several cookies each that is rejected tells so, and the one that is accepted."""
-    cookies = f"{watched.config.name}=rubbish; {watched.cookie}"
+    cookies = f"{watched.config.cookie.name}=rubbish; {watched.cookie}"
     assert watched.tells(cookie=cookies) == ["rejected malformed", "opened"]
 
 
@@ -363,12 +363,12 @@ def test_fields(watched, clock):
     """Every event has the cookie's name; sealing has the size on the wire; opening, a session; rejecting, a reason."""
     watched.tells(methodcaller("update", more=1))
     opened, sealed = watched.told
-    assert opened == Event("opened", "__Host-session", opened.session)
-    assert sealed == Event("sealed", "__Host-session", opened.session, size=len(watched.cookie) - 1)
+    assert opened == Event("opened", "__Host-Http-session", opened.session)
+    assert sealed == Event("sealed", "__Host-Http-session", opened.session, size=len(watched.cookie) - 1)
     clock.advance(3600)
     watched.tells()
     assert watched.told[1].size == len(watched.cookie) - 1
-    watched.tells(cookie="__Host-session=rubbish")
+    watched.tells(cookie="__Host-Http-session=rubbish")
     [rejected] = watched.told
     assert (rejected.session, rejected.reason, rejected.size) == (None, "malformed", None)
     assert rejected.detail
@@ -461,7 +461,7 @@ def test_a_hook_that_raises(clock, keys, store, caplog, error):
     assert session["user"] == "ann"
     assert browser.visit()[0]["more"] == 1
     browser.visit(methodcaller("logout"))
-    assert browser.cookie == f"{browser.config.name}="
+    assert browser.cookie == f"{browser.config.cookie.name}="
     assert raised == ["sealed", "opened", "sealed", "opened", "opened", "revoked"]
     errors = [record for record in caplog.records if "on_event" in record.getMessage()]
     assert [record.levelname for record in errors] == ["ERROR"] * 6

@@ -15,7 +15,7 @@ from sealedsession.sealing.keys import Keyring
 from sealedsession.sealing.sealer import Sealer
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-NAME = "__Host-session"
+NAME = "__Host-Http-session"
 
 
 class Visitor:

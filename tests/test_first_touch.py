@@ -207,7 +207,7 @@ def test_a_session_that_is_used_while_it_is_opened(keys):
         lambda e, s: [], **keys, binding=lambda environ: environ["sealedsession.session"]["user"].encode()
     )
     with pytest.raises(RuntimeError, match="while it was being opened"):
-        request(middleware, len, f"{middleware.config.name}=rubbish")
+        request(middleware, len, f"{middleware.config.cookie.name}=rubbish")
     assert not session_states.WAITING
 
 
@@ -385,7 +385,7 @@ GREENLETS = """
 
     sent = []
     middleware = SessionMiddleware(app, **{keys!r}, binding=binding)
-    middleware(environ_of("__Host-session=rubbish"), lambda _, headers: sent.extend(headers))
+    middleware(environ_of("__Host-Http-session=rubbish"), lambda _, headers: sent.extend(headers))
     assert len(opened) == 2, opened  # to open it once, and to seal it
     content = {{}}
     middleware.app = lambda environ, start_response: content.update(environ["sealedsession.session"]) or []

@@ -1060,7 +1060,7 @@ def test_mistakes_in_options(options, message):
     assert KEYS["validate_key"] not in str(caught.value)
     frames = [frame.f_globals["__name__"] for frame, _ in walk_tb(caught.value.__traceback__)]
     assert frames == [__name__]  # error trackers record what the plugin's frames hold
-    assert tokens.get_manager(KEYS).config.name == "session"  # nothing of the attempt is left
+    assert tokens.get_manager(KEYS).config.cookie.name == "session"  # nothing of the attempt is left
 
 
 def test_one_name_has_one_set_of_options():

@@ -24,7 +24,7 @@ from sealedsession.serialization.limits import Limits
 from sealedsession.serialization.registry import Registry
 from sealedsession.serialization.safe_pickle import PickleSerializer
 
-NAME = "__Host-session"
+NAME = "__Host-Http-session"
 HOUR, DAY = 3600, 24 * 3600
 dumps = PickleSerializer(Registry()).dumps
 
@@ -47,7 +47,7 @@ class Browser:
             text=str,
             header_name=str,
         )
-        self.sealer = Sealer(self.config.keys, f"cookie:{self.config.name}", clock=clock)
+        self.sealer = Sealer(self.config.keys, f"cookie:{self.config.cookie.name}", clock=clock)
         self.cookie = ""
 
     def visit(self, act=len, *, status=200, headers=(), cookie=None):
@@ -63,7 +63,7 @@ class Browser:
     def seal(self, payload, **details):
         """A Cookie header with a payload of one's own."""
         details.setdefault("created", int(self.config.clock()))
-        return f"{self.config.name}={self.sealer.seal(payload, **details)}"
+        return f"{self.config.cookie.name}={self.sealer.seal(payload, **details)}"
 
     def sets_cookie(self, act=len, **request):
         return len(header(self.visit(act, **request)[1], "Set-Cookie")) == 1

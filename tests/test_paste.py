@@ -96,14 +96,14 @@ def test_filter_app_factory(tmp_path, keys, load):
 def test_bare_and_prefixed_keys(load):
     """Options with and without the prefix can be mixed."""
     app = load(FILES + "session.name = one\nidle_timeout = 500\nsession.absolute_timeout = none\n")
-    assert (app.config.name, app.config.idle_timeout, app.config.absolute_timeout) == ("one", 500, None)
+    assert (app.config.cookie.name, app.config.idle_timeout, app.config.absolute_timeout) == ("one", 500, None)
 
 
 def test_default_section(load):
     """Options with the prefix are read from [DEFAULT]. Other keys there are ignored."""
     default = "session.name = shared\nsession.idle_timeout = 500\nname = not-ours\ndebug = true\n"
     app = load(FILES + "idle_timeout = 700\n", default)
-    assert app.config.name == "shared"
+    assert app.config.cookie.name == "shared"
     assert app.config.idle_timeout == 700
 
 

@@ -17,7 +17,7 @@ def registry():
     return CollectorRegistry()
 
 
-def count_of(registry, kind, reason="", cookie="__Host-session"):
+def count_of(registry, kind, reason="", cookie="__Host-Http-session"):
     labels = {"cookie": cookie, "kind": kind, "reason": reason}
     return registry.get_sample_value("sealedsession_events_total", labels)
 
@@ -64,7 +64,7 @@ def test_labels_have_few_values(registry, clock, keys):
     for _ in range(20):
         browser.visit(fill)
         browser.visit(methodcaller("logout"))
-        browser.visit(cookie=f"{browser.config.name}=rubbish")
+        browser.visit(cookie=f"{browser.config.cookie.name}=rubbish")
     exposed = generate_latest(registry).decode()
     assert len([line for line in exposed.splitlines() if line.startswith("sealedsession_events_total{")]) == 4
     assert 'kind="revoked",reason=""} 20.0' in exposed

@@ -19,7 +19,7 @@ from sealedsession.errors import ConfigError, SessionClosedError, StoreError
 from sealedsession.revocation import CachedStore, Entry, MemoryStore, RevocationStore
 from sealedsession.revocation.store import ALWAYS, session_key, subject_key
 
-NAME = "__Host-session"
+NAME = "__Host-Http-session"
 DELETION = f"{NAME}=; Max-Age=0"
 DAY = 24 * 3600
 SID = b"\xab" * 16
@@ -1280,7 +1280,7 @@ def test_asgi_awaits(options, signed_in):
     assert order == ["afind", "arevoke", "http.response.start", "http.response.body"]
 
 
-@pytest.mark.parametrize("cookie", [None, b"a=b", b"__Host-session=rubbish"])
+@pytest.mark.parametrize("cookie", [None, b"a=b", b"__Host-Http-session=rubbish"])
 def test_asgi_asks_only_for_cookies_of_ours(fake, options, cookie):
     """A request without a cookie that opens costs the store nothing."""
     app = app_of(len, start(), BODY)

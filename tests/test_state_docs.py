@@ -50,7 +50,7 @@ def call_of(token: str, method: str = "add", *args: Any) -> str:
 
 def sealer(keys: dict[str, str]) -> Sealer:
     keyring = Keyring(keys["validate_key"].encode(), keys["encrypt_key"].encode())
-    return Sealer(keyring, "cookie:__Host-session")
+    return Sealer(keyring, "cookie:__Host-Http-session")
 
 
 Send = Callable[..., tuple[int, str, str]]
@@ -74,7 +74,7 @@ def send(
         transport = httpx.ASGITransport(application)
     kind_of_client: Any = httpx.Client if in_wsgi else httpx.AsyncClient
     client = kind_of_client(transport=transport, base_url="https://example.org")
-    client.cookies.set("__Host-session", sealer(other_keys).seal(b"}.", created=int(time())), domain="example.org")
+    client.cookies.set("__Host-Http-session", sealer(other_keys).seal(b"}.", created=int(time())), domain="example.org")
 
     def send(method: str, path: str, body: str = "", kind: str = "application/json") -> tuple[int, str, str]:
         answer = client.request(method, path, content=body, headers={"Content-Type": kind})

@@ -471,9 +471,9 @@ def test_what_is_over_the_limits_is_not_kept(keys, size, unsealed, unsealings):
     """A forged token whose payload exceeds the limits is refused and not cached."""
     config = SessionConfig(**keys, token_cache=2, limits=Limits(size=100))
     client = WsgiClient({"config": config})
-    forged = Sealer(config.keys, "cookie:__Host-session").seal(bytes(size), created=int(time()))
+    forged = Sealer(config.keys, "cookie:__Host-Http-session").seal(bytes(size), created=int(time()))
     for _ in range(2):
-        assert client.visit(cookie=f"__Host-session={forged}").rejected == "forbidden_value"
+        assert client.visit(cookie=f"__Host-Http-session={forged}").rejected == "forbidden_value"
     assert len(unsealings) == unsealed
 
 

@@ -21,7 +21,7 @@ from sealedsession.session import Session
 from sealedsession.wsgi import SessionMiddleware
 
 KEY = "sealedsession.session"
-NAME = "__Host-session"
+NAME = "__Host-Http-session"
 TEXT = ("Content-Type", "text/plain")
 
 

@@ -35,7 +35,8 @@ class SessionLoader:
     """
 
     __slots__ = (
-        "_allows_store_error", "_bind", "_cookie_header", "_decode_payload", "_events", "_find", "_store", "_unseal",
+        "_allows_store_error", "_bind", "_cookie_header", "_decode_payload", "_events", "_find", "_persistent", "_store",
+        "_unseal",
     )  # fmt: skip
 
     def __init__(
@@ -46,7 +47,7 @@ class SessionLoader:
         cookie_header: Callable[[Any], bytes | None],
     ) -> None:
         self._cookie_header = cookie_header
-        self._find = CookieFinder(str(config.name))
+        self._find = CookieFinder(str(config.cookie.name))
         self._unseal = sealer.unseal
         if config.token_cache:
             cache = TokenCache(sealer, config.keys, config.token_cache, config.limits.size, config.clock)
@@ -54,6 +55,7 @@ class SessionLoader:
         self._decode_payload = payload.decoders
         self._bind = None if config.binding is None else config.bind
         self._events = config.events
+        self._persistent = config.persistent
         self._store = config.store
         self._allows_store_error = config.on_store_error == "allow"
 
@@ -162,7 +164,7 @@ class SessionLoader:
 
     def _decode(self, unsealed: Unsealed, attempt: "_Attempt") -> Loaded | None:
         """Decode a token's payload; return None if it is refused."""
-        payload, serializer, created, _, lifetime, session_id, _ = unsealed
+        payload, serializer, created, _, lifetime, session_id, _, persistent = unsealed
         try:
             data = self._decode_payload[serializer](payload)
             subject = lineage_id = None
@@ -171,7 +173,7 @@ class SessionLoader:
         except UnsealError as error:
             attempt.rejections += ((error, session_id),)
             return None
-        identity = _make_tuple(Identity, (created, session_id, lifetime, subject, lineage_id))
+        identity = _make_tuple(Identity, (created, session_id, lifetime, subject, lineage_id, persistent))
         lineage = lineage_id or session_id
         return _make_tuple(Loaded, (data, identity, unsealed, lineage, (), attempt.keeps_cookie, None))
 
@@ -187,7 +189,8 @@ class SessionLoader:
         """
         if attempt.rejections:
             self._events.rejected_cookies(attempt.rejections)
-        return Loaded({}, Identity(int(session._arrived)), None, lineage, attempt.rejections, attempt.keeps_cookie)
+        identity = Identity(int(session._arrived), persistent=self._persistent)
+        return Loaded({}, identity, None, lineage, attempt.rejections, attempt.keeps_cookie)
 
 
 class _Attempt:

@@ -85,15 +85,15 @@ class SessionManager(Generic[Request, Text]):
         self._loopback: str | None = None
         self._sealer = Sealer(
             config.keys,
-            f"{purpose}:{config.name}",
+            f"{purpose}:{config.cookie.name}",
             idle_timeout=config.timeouts.idle,
             absolute_timeout=config.timeouts.absolute,
             leeway=config.leeway,
-            max_length=LIMIT - len(str(config.name)) if max_length is None else max_length,
+            max_length=LIMIT - len(str(config.cookie.name)) if max_length is None else max_length,
             compress=config.compress,
             pad=config.pad,
             clock=config.clock,
-            random_bytes=config.random_bytes,
+            random_bytes=config._random_bytes,
         )
         self._payload = SessionPayload(config)
         self._headers: SessionHeaders[Text] = SessionHeaders(text, header_name, config.cache_control)
@@ -130,7 +130,9 @@ class SessionManager(Generic[Request, Text]):
         """
         value = token.encode("utf-8", "replace") if isinstance(token, str) else token
         # A cookie's value may be quoted, and ends at a semicolon; a token is taken as it is.
-        return self.open(str(self.config.name).encode() + b"=" + _FOREIGN.sub(b"?", value) if value else None, request)
+        return self.open(
+            str(self.config.cookie.name).encode() + b"=" + _FOREIGN.sub(b"?", value) if value else None, request
+        )
 
     async def aopen(self, cookie_header: str | bytes | None, request: Request | None = None) -> Session:
         """Return the session of a request, and load it first if a store must be awaited: see `open`."""
@@ -292,13 +294,13 @@ class SessionManager(Generic[Request, Text]):
 
     def new_session_id(self) -> bytes:
         """Return 128 bits from the CSPRNG."""
-        return self.config.random_bytes(SID_BYTES)
+        return self.config._random_bytes(SID_BYTES)
 
     def new_identity(self, session: Session) -> Identity:
         """Return the identity of a session that this request begins, without an id."""
         if session._revocations is not None:
             session._revocations.exempt = None
-        return Identity(self._revoker.begins_at(session))
+        return Identity(self._revoker.begins_at(session), persistent=self.config.persistent)
 
     def begin_lineage(self, session: Session) -> bytes:
         """Return the session id of a lineage that begins with a sign-in of the session's subject."""

@@ -41,10 +41,11 @@ class SessionPayload:
             f"weight {limits.hashed} of keys and elements, other than str and bytes, that the option limits allows. "
             "Store fewer values, or str as keys"
         )
+        accepted = config.accept_serializers or (config.serializer,)
         serializers: dict[int, PickleSerializer | JsonSerializer] = {}
-        if "pickle" in config.accept_serializers:
+        if "pickle" in accepted:
             serializers[PICKLE] = PickleSerializer(config.registry, limits)
-        if "json" in config.accept_serializers:
+        if "json" in accepted:
             serializers[JSON] = JsonSerializer(config.registry, limits)
         self.decoders: dict[int, Callable[[bytes], object]] = {PICKLE: _refuse_pickle, JSON: _refuse_json}
         self.decoders |= {number: serializer.loads for number, serializer in serializers.items()}
@@ -84,7 +85,7 @@ class SessionPayload:
 
     def _encode(self, session: Session, dumps: Callable[[object, bytes | None], bytes], known: bytes | None) -> bytes:
         value: object = session.copy()
-        _, _, _, subject, lineage_id = session._identity
+        _, _, _, subject, lineage_id, _ = session._identity
         if subject is not None or lineage_id is not None:
             value = [subject, lineage_id, value]
         try:
@@ -105,11 +106,11 @@ class SessionPayload:
 
 
 def _refuse_pickle(_: bytes) -> NoReturn:
-    raise UnsealError("forbidden_value", "a payload in pickle, which is not accepted here")
+    raise UnsealError("other_serializer", "a payload in pickle: the option accept_serializers does not list 'pickle'")
 
 
 def _refuse_json(_: bytes) -> NoReturn:
-    raise UnsealError("forbidden_value", "a payload in JSON, which is not accepted here")
+    raise UnsealError("other_serializer", "a payload in JSON: the option accept_serializers does not list 'json'")
 
 
 def parse_list(value: object) -> Content:

@@ -105,14 +105,14 @@ class SessionSaver:
     ) -> None:
         self._config = config
         self._headers = headers
-        self._name = str(config.name)
+        self._name = str(config.cookie.name)
         self._name_size = len(self._name) if max_length is None else 0
         self._limit = LIMIT if max_length is None else max_length
         self._sealer = sealer
         self._payload = payload
         self._events = config.events
         self._needs_id = config.store is not None
-        self._refresh_interval: int = config.refresh_interval or 0
+        self._refresh_interval = config.timeouts.refresh
         self._half_idle = math.inf if config.timeouts.idle is None else config.timeouts.idle / 2
         self._attributes = config.cookie.attributes
         self._deletion = config.cookie.deletion
@@ -203,8 +203,9 @@ class SessionSaver:
         if action in ("delete", "delete_refused"):
             return self._deletion
         token = self._seal(session, self._encode(session) if payload is None else payload, request, action)
-        if self._config.persistent:
-            now, identity = int(self._config.clock()), session._identity
+        identity = session._identity
+        if identity.persistent:
+            now = int(self._config.clock())
             remaining = self._config.timeouts.ends(identity.created, now, identity.lifetime) - now
             return f"{self._name}={token}; Max-Age={min(max(remaining, 1), MAX_AGE_LIMIT)}{self._attributes}"
         return f"{self._name}={token}{self._attributes}"
@@ -290,6 +291,7 @@ class SessionSaver:
             created=session._identity.created,
             sid=session_id,
             lifetime=session._identity.lifetime,
+            persistent=session._identity.persistent,
             binding=binding,
         )
 
@@ -317,7 +319,8 @@ class SessionSaver:
 
 def _is_same_seal(session: Session) -> bool:
     """Return whether the part of the identity that the payload does not contain is the one that came in."""
-    return session._identity[:3] == session._loaded.identity[:3]
+    identity, loaded = session._identity, session._loaded.identity
+    return identity[:3] == loaded[:3] and identity.persistent == loaded.persistent
 
 
 class SessionHeaders(Generic[Text]):

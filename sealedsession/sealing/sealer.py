@@ -14,7 +14,8 @@ since 1970. Numbers in parentheses are widths in bytes::
                  bit 3     lifetime is present: seconds after created
                  bit 4     sid is present: the session's id
                  bit 5     padding is present: the last byte is the number of padding bytes, itself included
-                 bits 6-7  zero
+                 bit 6     zero
+                 bit 7     the browser keeps the cookie when it is closed
 
 Rules:
 
@@ -48,7 +49,7 @@ from sealedsession.sealing.keys import Keyring, KeyringSource, Subkeys
 
 SEALED, SIGNED = b"\x01", b"\x02"  # first byte of the envelope
 PICKLE, JSON = 0, 1  # flags, bits 0-1
-DEFLATED, LIFETIME, SID, PADDED, _RESERVED = 4, 8, 16, 32, 0xC0  # flags, bits 2-7
+DEFLATED, LIFETIME, SID, PADDED, _RESERVED, PERSISTENT = 4, 8, 16, 32, 64, 128  # flags, bits 2-7
 
 TIMES = struct.Struct(">BII")  # flags, created, sealed_at
 U32 = struct.Struct(">I")
@@ -76,6 +77,7 @@ class Unsealed(NamedTuple):
     :param lifetime: seconds after ``created`` at which the session ends, or None.
     :param sid: the session's id, 16 bytes, or None.
     :param by_fallback: whether a fallback key sealed the token. Then it should be sealed again.
+    :param persistent: whether the browser keeps the cookie when it is closed.
     """
 
     payload: bytes
@@ -85,6 +87,7 @@ class Unsealed(NamedTuple):
     lifetime: int | None
     sid: bytes | None
     by_fallback: bool
+    persistent: bool = False
 
 
 _new_unsealed = tuple.__new__  # skips the frame of Unsealed.__new__
@@ -153,6 +156,7 @@ class Sealer:
         serializer: int = PICKLE,
         lifetime: int | None = None,
         sid: bytes | None = None,
+        persistent: bool = False,
         binding: bytes = b"",
     ) -> str:
         """Seal a payload with the primary key, at the current time.
@@ -162,6 +166,7 @@ class Sealer:
         :param serializer: the payload's serializer, `PICKLE` or `JSON`.
         :param lifetime: seconds after ``created`` at which the session ends, or None.
         :param sid: the session's id, 16 bytes, or None.
+        :param persistent: whether the browser keeps the cookie when it is closed.
         :param binding: bytes to which the token is bound besides its purpose. `unseal` needs the same bytes.
         :returns: the token.
         """
@@ -170,7 +175,7 @@ class Sealer:
         # Repeated in `unseal`: a common method would cost a frame for each token.
         if self._source is not None and (keyring := self._source.current(now)) is not keys.keyring:
             keys = self._keys = _Keys(keyring, self._purpose)
-        flags = serializer
+        flags = serializer | PERSISTENT if persistent else serializer
         optional = b""
         if lifetime is not None:
             flags |= LIFETIME
@@ -233,6 +238,9 @@ class Sealer:
         if keys.sealed:
             plaintext = key.crypt(envelope[key.nonce_part], plaintext)
         flags, created, sealed_at = TIMES.unpack_from(plaintext)
+        persistent = flags >= PERSISTENT
+        if persistent:
+            flags -= PERSISTENT
         if flags <= JSON:
             payload, lifetime, sid = plaintext[_AFTER_TIMES], None, None
         elif flags <= SID | JSON and flags & SID and len(plaintext) >= _SID_END:
@@ -247,7 +255,9 @@ class Sealer:
             self.check_times(now, created, sealed_at, lifetime)
         if flags & DEFLATED:
             payload = inflate(payload)
-        return _new_unsealed(Unsealed, (payload, flags & 3, created, sealed_at, lifetime, sid, key.fallback))
+        return _new_unsealed(
+            Unsealed, (payload, flags & 3, created, sealed_at, lifetime, sid, key.fallback, persistent)
+        )
 
     def check_times(self, now: float, created: int, sealed_at: int, lifetime: int | None) -> None:
         """Check a token's times against the clock and the timeouts. Times are in seconds since 1970.

@@ -62,7 +62,7 @@ class TokenCache:
         key = token, binding and sha256(binding).digest()
         cached = young.get(key)
         unsealed = cached or old.get(key) or self._unseal(token, binding=binding)
-        payload, _, created, sealed_at, lifetime, _, _ = unsealed
+        payload, _, created, sealed_at, lifetime, _, _, _ = unsealed
         self._check_times(now, created, sealed_at, lifetime)
         if cached is None and len(payload) <= self._max_payload:
             if len(young) >= self._half:

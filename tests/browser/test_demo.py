@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 pytestmark = pytest.mark.browser
 
 DEMO = Path(__file__).parents[2] / "examples" / "demo"
-NAME = "__Host-session"
+NAME = "__Host-Http-session"
 LIMIT = 4096
 PATIENCE = 60  # seconds for the demo to start, or to stop, on a busy machine
 

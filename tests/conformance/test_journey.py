@@ -23,7 +23,7 @@ with warnings.catch_warnings():
 
 HERE = Path(__file__).parent
 LOCAL = "http://localhost"
-MAIN, OTHER = "__Host-session", "__Host-other"
+MAIN, OTHER = "__Host-Http-session", "__Host-other"
 
 
 class Answer(NamedTuple):

@@ -652,7 +652,7 @@ def test_our_session(door: str, keys: dict[str, str], other_keys: dict[str, str]
     """
     mine, yours = Visitor(door, **keys), Visitor(door, **keys)
     token = mine.token()
-    assert list(mine.cookies) == ["__Host-session"]
+    assert list(mine.cookies) == ["__Host-Http-session"]
     assert mine.add(token)[0] == 200
     assert yours.add(token)[0] == 403
     yours.token()

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-NAME = "__Host-session"
+NAME = "__Host-Http-session"
 PATIENCE = 60  # seconds without an answer, after which there is none, on a busy machine too
 LIMIT = 2_000_000  # requests of one load: it ends by itself, whoever forgets it
 

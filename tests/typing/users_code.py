@@ -45,7 +45,7 @@ around_another: "WSGIApplication" = WSGISessionMiddleware(wsgi_application, vali
 config = SessionConfig(
     validate_key=["env:SESSION_VALIDATE_KEY", b"fallback"],
     encrypt_key=("file:encrypt.key", "fallback"),
-    name="__Host-session",
+    name="__Host-Http-session",
     path="/",
     domain=None,
     secure=True,
@@ -64,7 +64,7 @@ config = SessionConfig(
     clock=lambda: 0.0,
     random_bytes=bytes,
 )
-assert_type(config.name, str | None)
+assert_type(config.cookie.name, str | None)
 assert_type(config.idle_timeout, int | None)
 assert_type(config.secure, bool)
 assert_type(SessionConfig.from_mapping({"session.validate_key": "file:validate.key"}), SessionConfig)

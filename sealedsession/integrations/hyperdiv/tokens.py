@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, TypedDict, cast
 
-from sealedsession.config import SessionConfig
+from sealedsession.config import Lifetimes, OnStoreError, SessionConfig
 from sealedsession.errors import (
     RETRYABLE_REASONS,
     ConfigError,
@@ -28,7 +28,7 @@ from sealedsession.errors import (
 from sealedsession.events import EventHook
 from sealedsession.lifecycle import Action, SessionManager
 from sealedsession.revocation import RevocationStore
-from sealedsession.sealing.keys import Keyring, KeySource
+from sealedsession.sealing.keys import KeySource
 from sealedsession.serialization.limits import Limits, StateLimits
 from sealedsession.serialization.registry import Registry
 from sealedsession.session import Session
@@ -56,20 +56,19 @@ class TokenOptions(TypedDict, total=False):
     encrypt_key: KeySource | Sequence[KeySource] | None
     keyring: str | None
     name: str
-    lifetimes: str | None
+    lifetimes: Lifetimes | None
     idle_timeout: int | None
     absolute_timeout: int | None
     refresh_interval: int | None
     leeway: int
     revocation: RevocationStore | str | None
-    on_store_error: str
+    on_store_error: OnStoreError
     compress: bool
     pad: int
     max_size: int
     on_event: EventHook | None
     registry: Registry
     clock: Callable[[], float]
-    random_bytes: Callable[[int], bytes]
 
 
 @init_without_own_frames
@@ -84,7 +83,6 @@ class TokenConfig(SessionConfig):
 
     encrypt_key: KeySource | Sequence[KeySource] | None = field(default=None, repr=False)
     name: str | None = "session"
-    accept_serializers: Sequence[str] = ("pickle",)
     limits: Limits = _LIMITS
     max_size: int = MAX_SIZE
 
@@ -92,8 +90,7 @@ class TokenConfig(SessionConfig):
         super().__post_init__()
         if type(self.max_size) is not int or not 256 <= self.max_size <= MAX_SIZE:
             raise ConfigError(f"max_size has to be an int of characters, 256 to {MAX_SIZE}")
-        keyring = self.keys if isinstance(self.keys, Keyring) else self.keys.current(int(self.clock()))
-        if keyring.pairs[0].encrypt is None:
+        if self.keys.current(int(self.clock())).pairs[0].encrypt is None:
             raise ConfigError(
                 "encrypt_key is missing: these tokens are always encrypted; "
                 "make one with: python -m sealedsession keygen"
@@ -161,7 +158,7 @@ class TokenManager:
         action = self._manager.action(session)
         if action not in ("refresh", "reseal"):
             return None
-        interval = min(self.config.refresh_interval or 0, _OLD_KEY_PATIENCE)
+        interval = min(self.config.timeouts.refresh, _OLD_KEY_PATIENCE)
         if action == "reseal" and self.config.clock() - (session.sealed_at or 0) < interval:
             return None
         try:
