@@ -557,7 +557,7 @@ class Part(Resumable):
         (functools.partial(len), "Store what names it"),
         (enum, "Store what names it"),
         (Session(), "Store what names it"),
-        (Part(), "Seal it by itself, in a token of its own"),
+        (Part(), "Seal it in a token of its own"),
         (Mode.READ, "Store its value, an int"),
         (Bits.LOW, "Store its value, an int"),
     ],

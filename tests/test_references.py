@@ -179,7 +179,7 @@ def test_what_cannot_be_read_back_is_not_written():
     registry = StateRegistry()
     registry.register_base(Shape, "shape", encode=lambda shape: shape.name, decode=lambda data: data)
     with pytest.raises(
-        NotSerializableError, match=r"state\[0\]: this .*Disc is beyond what a state takes: .*'shape' made a str"
+        NotSerializableError, match=r"state\[0\]: this .*Disc is beyond what a state takes: .*'shape' returned a str"
     ):
         serializer(registry).dumps([Disc("a")])
 
@@ -434,7 +434,7 @@ def test_registration_is_checked():
         (("Row", "row"), ok, "takes a class"),
         ((dict, "row"), ok, "hold dict already"),
         ((Row, "row"), {**ok, "encode": None}, "have to be functions"),
-        ((Row, "row"), {**ok, "fetch": "fetch"}, "fetch of the code 'row' has to be a function"),
+        ((Row, "row"), {**ok, "fetch": "fetch"}, "fetch: must be a function for the code 'row'"),
     ]:
         with pytest.raises(ConfigError, match=message):
             registry.register_base(*args, **options)
@@ -458,7 +458,7 @@ def test_plain_data_only(note):
     table = Table()
     registry = family(StateRegistry())
     registry.register_base(
-        Row, "row", encode=lambda row: (row.number, row.note), decode=tuple, fetch=table.fetch, plain=True
+        Row, "row", encode=lambda row: (row.number, row.note), decode=tuple, fetch=table.fetch, allow_nested=False
     )
     form = serializer(registry)
     assert form.loads(form.dumps([Row(1, [{"a": (1, b"b")}])])) == [Row(1, [{"a": (1, b"b")}])]

@@ -14,7 +14,7 @@ from sealedsession.errors import NotSerializableError, StateTooLargeError, Unsea
 from sealedsession.serialization.registry import Registry
 from sealedsession.serialization.safe_pickle import PickleSerializer
 from sealedsession.state.payload import StatePayload
-from sealedsession.state.resumable import Resumable, loaded_with, resume
+from sealedsession.state.resumable import Resumable, get_load_record, restore
 
 WRITER = PickleSerializer()
 
@@ -86,11 +86,11 @@ def test_an_object_makes_the_round_trip(form, args, kwargs, state):
         code, *content = form.loads(form.dumps(order, "code"))
     except (NotSerializableError, StateTooLargeError):
         return
-    back = resume(Order, *content)
+    back = restore(Order, *content)
     assert code == "code"
     assert exactly(back.state) == exactly(state)
-    assert exactly(loaded_with(back).args) == exactly(tuple(args))
-    assert exactly(loaded_with(back).kwargs) == exactly(kwargs)
+    assert exactly(get_load_record(back).args) == exactly(tuple(args))
+    assert exactly(get_load_record(back).kwargs) == exactly(kwargs)
 
 
 GOOD = ["order", (), {}, {}]
@@ -137,7 +137,7 @@ def test_wrong_shape(form, content):
     """A payload of any other shape, or with a name that is private or no text, is refused."""
     with pytest.raises(UnsealError) as caught:
         form.loads(WRITER.dumps(content))
-    assert (caught.value.reason, caught.value.detail) == ("forbidden_value", "a payload that is no state")
+    assert (caught.value.reason, caught.value.detail) == ("forbidden_value", "not a payload of sealed state")
 
 
 @pytest.mark.parametrize(
@@ -270,7 +270,7 @@ def test_sizes(form, value, parts):
     """The parts of a dict are its items, of an object its attributes and what load was called with, the largest first;
     anything else is one part.
     """
-    assert list(form.sizes(value).items()) == [(key, len(WRITER.dumps(part))) for key, part in parts.items()]
+    assert list(form.measure(value).items()) == [(key, len(WRITER.dumps(part))) for key, part in parts.items()]
 
 
 def test_a_part_behind_one_that_is_too_large(form):
@@ -289,7 +289,7 @@ def test_too_many_values(form, value):
     """More values than a reader takes are said to be that, with all three limits."""
     for attempt, path in ((value, "state"), (made(lines=value), "Order")):
         with pytest.raises(
-            NotSerializableError, match=r"the 16384 values, the 1024 of .+ the weight 1024 of keys"
+            NotSerializableError, match=r"at most 16384 values, 1024 values of .+ a weight of 1024 for keys"
         ) as caught:
             form.dumps(attempt, "code" if isinstance(attempt, Order) else None)
         assert caught.value.path == path

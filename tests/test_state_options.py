@@ -7,7 +7,7 @@ import pytest
 from param_ids import stable_repr
 
 from sealedsession.config import SessionConfig
-from sealedsession.errors import ConfigError
+from sealedsession.errors import ConfigError, got
 from sealedsession.serialization.registry import Registry
 from sealedsession.state.registry import StateRegistry
 from sealedsession.state.sealer import StateSealer
@@ -26,31 +26,31 @@ def ring(*pairs, encrypted=True):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"max_age": 0}, r"max_age has to be an int of seconds, 1 to 2\*\*32 - 1"),
+        ({"max_age": 0}, r"max_age: must be an int of seconds, 1 to 2\*\*32 - 1"),
         ({"max_age": 2**32}, "max_age"),
         ({"max_age": -1}, "max_age"),
         ({"max_age": True}, "max_age"),
         ({"max_age": 1.5}, "max_age"),
         ({"max_age": None}, "max_age"),
-        ({"registry": None}, "registry has to be a Registry or StateRegistry, and a NoneType was given"),
+        ({"registry": None}, f"registry: must be a Registry or StateRegistry{got(None)}"),
         ({"registry": {}}, "registry"),
-        ({"compress": 1}, "compress has to be True or False, and an int was given"),
+        ({"compress": 1}, f"compress: must be True or False{got(1)}"),
         ({"compress": None}, "compress"),
-        ({"max_size": 255}, "max_size has to be an int of characters, 256 to 65536"),
+        ({"max_size": 255}, "max_size: must be an int of characters, 256 to 65536"),
         ({"max_size": 65537}, "max_size"),
         ({"max_size": True}, "max_size"),
         ({"max_size": "65536"}, "max_size"),
-        ({"name": ""}, "name has to be a str of ASCII characters, not empty and without a colon"),
+        ({"name": ""}, "name: must be a non-empty str of ASCII characters without a colon"),
         ({"name": "a:b"}, "name"),
         ({"name": "ä"}, "name"),
         ({"name": b"state"}, "name"),
         ({"name": None}, "name"),
-        ({"leeway": -1}, "leeway has to be an int of seconds, 0 to 600"),
+        ({"leeway": -1}, "leeway: must be an int of seconds, 0 to 600"),
         ({"leeway": 601}, "leeway"),
         ({"leeway": 1.0}, "leeway"),
         ({"leeway": False}, "leeway"),
-        ({"on_event": "print"}, "on_event has to be a function of an event, and a str was given"),
-        ({"clock": 5}, "clock has to be a function that gives seconds, and an int was given"),
+        ({"on_event": "print"}, f"on_event: must be a function that accepts an event{got('print')}"),
+        ({"clock": 5}, f"clock: must be a function that returns seconds{got(5)}"),
         ({"clock": None}, "clock"),
     ],
     ids=repr,
@@ -97,14 +97,18 @@ def test_options_are_given_by_name(keys):
 def test_both_keys_are_needed(keys, missing):
     """State is always encrypted: both keys are needed, and the error says how to make one."""
     given = {name: key for name, key in keys.items() if name not in missing}
-    which = " and ".join(missing) + (" are" if len(missing) > 1 else " is")
-    with pytest.raises(ConfigError, match=rf"^{which} missing: state is always encrypted; make each with: python -m"):
+    which = " and ".join(missing)
+    with pytest.raises(
+        ConfigError, match=rf"^{which}: missing, and state is always encrypted\. Make each key with: python -m"
+    ):
         StateSealer(**given)
 
 
 def test_a_config_is_no_key(keys):
     """What sessions are configured with is not taken for their keys."""
-    with pytest.raises(ConfigError, match=r"validate_key has to be a key .* a SessionConfig was given.*, and no"):
+    with pytest.raises(
+        ConfigError, match=rf"validate_key: must be a key .*{got(SessionConfig(**keys))}\..*, not the config"
+    ):
         StateSealer(SessionConfig(**keys))
 
 
@@ -130,7 +134,7 @@ def test_a_keyring_or_keys(keys, monkeypatch):
     monkeypatch.setenv("RING", ring(tuple(keys.values())))
     assert StateSealer(keyring="env:RING").seal(1, session_id="a")
     for name in keys:
-        with pytest.raises(ConfigError, match="keyring is given, and validate_key or encrypt_key too"):
+        with pytest.raises(ConfigError, match="keyring: cannot be combined with validate_key or encrypt_key"):
             StateSealer(keyring="env:RING", **{name: keys[name]})
 
 
@@ -142,7 +146,7 @@ def test_a_keyring_that_signs_only(keys, monkeypatch, tmp_path, kind):
     path = tmp_path / "ring.json"
     path.write_text(text)
     os.chmod(path, 0o600)
-    with pytest.raises(ConfigError, match="keyring has keys without an encrypt_key: state is always encrypted"):
+    with pytest.raises(ConfigError, match="keyring: has no encrypt_key, and state is always encrypted"):
         StateSealer(keyring="env:RING" if kind == "env" else f"file:{path}")
 
 

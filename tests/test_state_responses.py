@@ -33,9 +33,9 @@ from sealedsession.wsgi import SessionMiddleware
 STALE = (410, "StaleState", "What this part of the page shows is gone or has changed. Load the page again.")
 EXPIRED = (403, "ExpiredState", "This page is too old. Load it again.")
 FOREIGN = (403, "ForeignState", "This state was made for another session or user. Load the page again.")
-MALFORMED = (400, "MalformedState", "This is no state of a page.")
+MALFORMED = (400, "MalformedState", "This is not the state of a page.")
 NOT_PUBLIC = (403, "NotPublic", "There is no such public method.")
-BAD_CALL = (400, "BadCall", "This is no call that can be carried out.")
+BAD_CALL = (400, "BadCall", "This call is invalid.")
 EXPECTED = {
     "malformed": MALFORMED,
     "unknown_key": FOREIGN,
@@ -106,7 +106,7 @@ def test_an_application_s_own_error():
         pass
 
     class TooOften(StateError):
-        code = "TooOften"
+        reason = "TooOften"
 
     assert response_to(Sold("x")) == response_to(StaleStateError("x"))
     status, content = response_to(TooOften("x"))

@@ -27,7 +27,8 @@ from forging import forged
 from testapp.models import Author, Book, Tag
 
 from sealedsession.errors import ConfigError, NotSerializableError, StaleStateError, UnsealError
-from sealedsession.integrations.django import blocks, budget
+from sealedsession.integrations.django import blocks
+from sealedsession.integrations.django.budget import begin_payload, current_budgets
 from sealedsession.integrations.django.values import DjangoRegistry
 from sealedsession.state.sealer import StateSealer
 
@@ -89,7 +90,9 @@ def test_a_block_is_that_of_today(templates: Path, reopened: Reopened, sealer: S
     assert rendered(sealer.unseal(token, session_id="s")) == "of Ada"
     (templates / "page.html").write_text(PAGE.replace("aside", "side"))
     reset_loaders()
-    with pytest.raises(StaleStateError, match=r"the block 'content\.aside' of the template 'page\.html': gone"):
+    with pytest.raises(
+        StaleStateError, match=r"the block 'content\.aside' of the template 'page\.html' no longer exists"
+    ):
         sealer.unseal(token, session_id="s")
     (templates / "page.html").unlink()
     reset_loaders()
@@ -107,8 +110,8 @@ def test_a_template_is_loaded_once_for_all_blocks(sealer: StateSealer, monkeypat
     """However many blocks of a template a state has, opening it loads the template once."""
     token = sealer.seal([block("aside"), block("foot")] * 50, session_id="s")
     loaded: list[str] = []
-    load = blocks.template_of
-    monkeypatch.setattr(blocks, "template_of", lambda backend, name: loaded.append(name) or load(backend, name))
+    load = blocks.load_template
+    monkeypatch.setattr(blocks, "load_template", lambda backend, name: loaded.append(name) or load(backend, name))
     opened = sealer.unseal(token, session_id="s")
     assert [node.name for node in opened] == ["aside", "foot"] * 50
     assert loaded == ["page.html"]
@@ -120,7 +123,7 @@ def test_a_template_is_loaded_once_for_all_blocks(sealer: StateSealer, monkeypat
 def test_a_template_has_one_name(templates: Path, name: str) -> None:
     """Another spelling of a template's name is a template that there is not, so that no loader keeps one for each."""
     with pytest.raises(TemplateDoesNotExist):
-        blocks.template_of(engines.all()[0], name)
+        blocks.load_template(engines.all()[0], name)
     with pytest.raises(StaleStateError):
         blocks.fetch([(engines.all()[0].name, name, ("content",))])
 
@@ -128,11 +131,11 @@ def test_a_template_has_one_name(templates: Path, name: str) -> None:
 @pytest.mark.usefixtures("templates")
 def test_many_templates_are_paid_for() -> None:
     """Each template that a state names costs a share of its budget."""
-    budget.begin()
+    begin_payload()
     blocks.fetch([(engines.all()[0].name, "page.html", ("content",))] * 2)
-    left = budget.current().reading.weight
+    left = current_budgets().decoding.weight
     blocks.fetch([(engines.all()[0].name, "page.html", ("content",))])
-    assert budget.current().reading.weight < left
+    assert current_budgets().decoding.weight < left
 
 
 def test_a_template_that_does_not_parse(templates: Path, sealer: StateSealer) -> None:
@@ -157,13 +160,13 @@ def test_blocks_without_a_name(sealer: StateSealer) -> None:
     inline = Template("{% block a %}{% endblock %}", engine=engines["pages"].engine)
     alone = Engine(loaders=[("django.template.loaders.locmem.Loader", {"a.html": "{% block a %}{% endblock %}"})])
     for template, problem in (
-        (inline, "the block 'a' is of no template that was loaded by its name"),
-        (alone.get_template("a.html"), "the block 'a' is not found in the template 'a.html', or twice"),
+        (inline, "the block 'a' does not belong to a template that was loaded by name"),
+        (alone.get_template("a.html"), "the block 'a' is missing from the template 'a.html', or is in it twice"),
     ):
         (node,) = template.nodelist.get_nodes_by_type(BlockNode)
         with pytest.raises(NotSerializableError, match=problem):
             sealer.seal(node, session_id="s")
-    with pytest.raises(NotSerializableError, match="of no template"):
+    with pytest.raises(NotSerializableError, match="does not belong to a template"):
         sealer.seal(BlockNode("a", []), session_id="s")
 
 
@@ -208,7 +211,9 @@ def test_a_template_with_a_long_name(templates: Path, sealer: StateSealer) -> No
     directory = "/".join("a" * 60 for _ in range(5))
     (templates / directory).mkdir(parents=True)
     (templates / directory / "page.html").write_text("{% block foot %}{% endblock %}")
-    with pytest.raises(NotSerializableError, match="a name of a template or a block has at most 255 characters"):
+    with pytest.raises(
+        NotSerializableError, match="the name of a template or block must have at most 255 printable characters"
+    ):
         sealer.seal(block("foot", f"{directory}/page.html"), session_id="s")
 
 
@@ -370,7 +375,7 @@ def test_a_page_of_forms(wide_sealer: StateSealer) -> None:
 @pytest.mark.parametrize("page", [[Search() for _ in range(17)], [Wide() for _ in range(9)]], ids=["forms", "fields"])
 def test_forms_that_would_not_be_opened(page: list[Any], wide_sealer: StateSealer) -> None:
     """More forms than can be opened are not sealed, and the error names the place of the first one too many."""
-    with pytest.raises(NotSerializableError, match="one of too many") as caught:
+    with pytest.raises(NotSerializableError, match="too many forms") as caught:
         wide_sealer.seal(page, session_id="s")
     assert caught.value.path == f"state[{len(page) - 1}]"
 
@@ -392,8 +397,8 @@ def test_how_forms_are_registered(sealer: StateSealer) -> None:
     ours = r"sealedsession\.integrations\.django\.values\.registry"
     for value, problem in (
         (Search(), rf"Register its class: {ours}\.register_form\(Search\)$"),
-        (Book.objects, r"Seal its query set: \.all\(\)$"),
-        (ada.books, r"Seal its query set: \.all\(\)$"),
+        (Book.objects, r"Seal its QuerySet: \.all\(\)$"),
+        (ada.books, r"Seal its QuerySet: \.all\(\)$"),
         (threading.Lock(), rf"or register the type: {ours}\.register\("),
     ):
         with pytest.raises(NotSerializableError, match=problem):
@@ -428,7 +433,10 @@ def test_what_cannot_be_registered() -> None:
             super().__init__(**options)
 
     registry = DjangoRegistry()
-    for cls, problem in ((Needy, "cannot be made of data, initial, prefix alone"), (Book, "is not a class of forms")):
+    for cls, problem in (
+        (Needy, "Needy needs other arguments than data, initial, prefix: "),
+        (Book, "is not a class of forms"),
+    ):
         with pytest.raises(ConfigError, match=problem):
             registry.register_form(cls)
     registry.register_form(Search)

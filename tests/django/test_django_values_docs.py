@@ -15,8 +15,7 @@ from testapp.models import Book
 
 from sealedsession.errors import StaleStateError
 from sealedsession.integrations.django import conf, querysets, shortcuts
-from sealedsession.integrations.django.operands import AGGREGATES
-from sealedsession.integrations.django.recipes import _STEPS
+from sealedsession.integrations.django.querysets.spec import AGGREGATES, STEPS
 from sealedsession.integrations.django.values import registry
 
 PAGE = (ROOT / "docs" / "django.rst").read_text()
@@ -64,7 +63,7 @@ def test_the_table_of_recipes_has_every_step() -> None:
     """Each step is in the table of what recipes say, and each name there is a step, or what steps are made of."""
     table = list(rows(section(PAGE, "Query sets")))
     named = {name for cell, *_ in table for name in literals(cell)}
-    assert named - {"exclude", "Q", "using"} == {CALLED.get(step, step) for step in _STEPS}
+    assert named - {"exclude", "Q", "using"} == {CALLED.get(step, step) for step in STEPS}
     (described,) = [cell for part, cell in table if "annotate" in part]
     assert set(AGGREGATES) <= set(literals(described))
 
@@ -84,9 +83,9 @@ def test_the_recipe_of_the_page() -> None:
     """The recipe that is shown is what comes of such a query set."""
     (shown,) = [code for code in blocks(section(PAGE, "Query sets"), "python") if "shop.Book" in code]
     recipe: Any = eval(shown)  # a tuple
-    found = querysets.encode(EVERY["relations: foreign"]().order_by("-title")[:10])
+    found = querysets.encode_queryset(EVERY["relations: foreign"]().order_by("-title")[:10])
     assert found == ("testapp.Book", "objects", *recipe[2:])
-    assert type(querysets.fetch([("testapp.Book", *recipe[1:])])[0]) is QuerySet
+    assert type(querysets.fetch_querysets([("testapp.Book", *recipe[1:])])[0]) is QuerySet
 
 
 def test_the_table_of_values_has_every_type() -> None:

@@ -1,4 +1,4 @@
-"""The net under recipes: what makes another query, or other rows, is told from the query, and is not sealed."""
+"""Fingerprints of QuerySets: a recipe that decodes to another query, or to other rows, is not sealed."""
 
 import itertools
 from typing import Any
@@ -8,8 +8,9 @@ from django.db.models import Count, F, FloatField, Q, Sum, Value
 from testapp.models import Author, Book, Tag
 
 from sealedsession.errors import NotSerializableError
-from sealedsession.integrations.django import marks, querysets
-from sealedsession.integrations.django.marks import fingerprint
+from sealedsession.integrations.django.querysets import encode
+from sealedsession.integrations.django.querysets import fingerprint as fingerprint_module
+from sealedsession.integrations.django.querysets.fingerprint import fingerprint
 from sealedsession.state.sealer import StateSealer
 
 books, authors = Book.objects, Author.objects
@@ -59,7 +60,7 @@ DIFFERENT: dict[str, tuple[Any, Any]] = {
 
 @pytest.mark.parametrize("name", DIFFERENT)
 def test_two_that_are_not_the_same(name: str) -> None:
-    """What finds other rows, or finds them in another form, has another mark."""
+    """What finds other rows, or finds them in another form, has another fingerprint."""
     one, other = DIFFERENT[name]
     assert fingerprint(one) != fingerprint(other)
     assert fingerprint(one) == fingerprint(one.all())
@@ -90,10 +91,8 @@ def test_what_was_misread_is_not_sealed(steps: Any, sealer: StateSealer, monkeyp
     """Whatever is read from a query, it is sealed only if it makes that query."""
     queryset = books.filter(title="A")
     assert sealer.seal(queryset, session_id="s")
-    monkeypatch.setattr(querysets, "explanations", lambda *_: iter([steps]))
-    with pytest.raises(
-        NotSerializableError, match="the way in which its filters, annotations and values were put together"
-    ):
+    monkeypatch.setattr(encode, "explain", lambda *_: iter([steps]))
+    with pytest.raises(NotSerializableError, match="this combination of filters, annotations and values"):
         sealer.seal(queryset, session_id="s")
 
 
@@ -101,23 +100,23 @@ def test_what_was_misread_is_not_sealed(steps: Any, sealer: StateSealer, monkeyp
 def followed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Recipes that are followed to see whether they explain a query."""
     recipes: list[Any] = []
-    follow = querysets.queryset_of
+    build = encode.build_queryset
 
     def watched(recipe: Any, *arguments: Any) -> Any:
         recipes.append(recipe)
-        return follow(recipe, *arguments)
+        return build(recipe, *arguments)
 
-    monkeypatch.setattr(querysets, "queryset_of", watched)
+    monkeypatch.setattr(encode, "build_queryset", watched)
     return recipes
 
 
 @pytest.mark.parametrize("part", [books.filter(title="A"), books.annotate(n=Count("tags")).values("title", "n")])
 def test_explaining_ends(part: Any, sealer: StateSealer, followed: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """A query that no recipe makes is given up after 64 of them, and the search for the fault does not begin anew."""
-    marks = itertools.count()
-    monkeypatch.setattr(querysets, "fingerprint", lambda _: next(marks))
-    monkeypatch.setattr(querysets, "explanations", lambda *_: itertools.repeat([("filter", ("title__exact", "A"))]))
-    with pytest.raises(NotSerializableError, match="the way in which its filters") as caught:
+    fingerprints = itertools.count()
+    monkeypatch.setattr(encode, "fingerprint", lambda _: next(fingerprints))
+    monkeypatch.setattr(encode, "explain", lambda *_: itertools.repeat([("filter", ("title__exact", "A"))]))
+    with pytest.raises(NotSerializableError, match="this combination of filters") as caught:
         sealer.seal({"a": [part]}, session_id="s")
     assert caught.value.path == "state['a'][0]"
     assert len(followed) == 64
@@ -128,7 +127,7 @@ def test_explanations_share_a_budget(sealer: StateSealer, followed: list[Any], m
     long = [("filter", ["OR", False, *[("pages__exact", n) for n in range(500)]])]
     of_first = itertools.chain(itertools.repeat([("none",)], 9), [[("order_by", ["title"])]])
     readings = iter([itertools.chain(itertools.repeat(long, 9), of_first), itertools.repeat(long)])
-    monkeypatch.setattr(querysets, "explanations", lambda *_: next(readings))
+    monkeypatch.setattr(encode, "explain", lambda *_: next(readings))
     with pytest.raises(NotSerializableError, match="nodes") as caught:
         sealer.seal([books.order_by("title"), books.order_by("pages")], session_id="s")
     assert caught.value.path == "state[1]"
@@ -158,8 +157,10 @@ def test_what_could_not_be_opened_together_is_not_sealed(sealer: StateSealer) ->
 def test_the_pattern_of_aliases_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many joins a query has, its SQL is searched by one pattern."""
     made: list[str] = []
-    compile_pattern = marks.re.compile
-    monkeypatch.setattr(marks.re, "compile", lambda pattern, *_: made.append(pattern) or compile_pattern(pattern))
+    compile_pattern = fingerprint_module.re.compile
+    monkeypatch.setattr(
+        fingerprint_module.re, "compile", lambda pattern, *_: made.append(pattern) or compile_pattern(pattern)
+    )
     assert fingerprint(
         books.filter(author__name="A", editor__name="B", publisher__name="C").select_related("author__mentor")
     )

@@ -59,8 +59,7 @@ from testapp.models import (
 )
 
 from sealedsession.errors import NotSerializableError
-from sealedsession.integrations.django import recipes
-from sealedsession.integrations.django.querysets import encode as recipe_of
+from sealedsession.integrations.django.querysets import encode_queryset, spec
 from sealedsession.state.sealer import StateSealer
 
 QueryCount = Callable[..., Any]
@@ -329,14 +328,14 @@ def test_a_queryset_comes_back(name: str, sealer: StateSealer, queries: QueryCou
 
 def test_every_step_of_recipes_is_one_of_these(shop: None) -> None:
     """The querysets above use all steps that there are, but for that of Django 6.1."""
-    used = {step[0] for query in EVERY.values() for step in _steps(recipe_of(query()))}
-    assert used == set(recipes._STEPS) - {"fetch_mode"}
+    used = {step[0] for query in EVERY.values() for step in _steps(encode_queryset(query()))}
+    assert used == set(spec.STEPS) - {"fetch_mode"}
 
 
 def _steps(recipe: Any) -> Iterator[tuple[Any, ...]]:
     for step in recipe[3]:
         yield step
-        if step[0] in recipes.COMBINATORS:
+        if step[0] in spec.COMBINATORS:
             for other in step[2]:
                 yield from _steps(other)
 
@@ -393,7 +392,7 @@ UNSAYABLE: dict[str, tuple[Callable[[], Any], str]] = {
     "order by a function of a function": (lambda: books().order_by(Lower(Lower("title"))), "the expression Lower"),
     "queries by and, of many": (
         lambda: books().filter(tags__name="old") & books().filter(tags__name="new"),
-        "the way in which its filters, annotations and values were put together",
+        "this combination of filters, annotations and values",
     ),
     "any function": (lambda: books().annotate(x=Func("title", function="RANDOM")), "the expression Func"),
     "raw expression": (lambda: books().annotate(x=RawSQL("SELECT 1", [])), "the expression RawSQL"),
@@ -424,15 +423,18 @@ UNSAYABLE: dict[str, tuple[Callable[[], Any], str]] = {
     # Django looks for joins of a row by the names of tables, and finds those of another relation here.
     "wrong rows": (
         lambda: authors().filter(Q(books__title="A") ^ Q(~Q(edited__isnull=False))),
-        "a lookup that has no name",
+        "a lookup without a path",
     ),
     "window": (lambda: books().annotate(x=Window(RowNumber())), "the expression Window"),
     "wrapper": (
         lambda: books().annotate(x=ExpressionWrapper(F("pages"), output_field=FloatField())),
         "the expression ExpressionWrapper",
     ),
-    "output field": (lambda: authors().annotate(x=Sum("books__pages", output_field=FloatField())), "Sum with more"),
-    "template": (lambda: authors().annotate(x=Sum("books__pages", template="1")), "Sum with more than distinct"),
+    "output field": (
+        lambda: authors().annotate(x=Sum("books__pages", output_field=FloatField())),
+        "options of Sum except",
+    ),
+    "template": (lambda: authors().annotate(x=Sum("books__pages", template="1")), "options of Sum except distinct"),
     "own aggregate": (lambda: authors().annotate(x=Median("books__pages")), "the expression Median"),
     "condition": (lambda: books().annotate(x=Q(pages=1)), "in the annotation 'x'"),
     "dates": (lambda: books().dates("added", "year"), "Trunc"),
@@ -444,11 +446,11 @@ UNSAYABLE: dict[str, tuple[Callable[[], Any], str]] = {
     "prefetch object": (lambda: books().prefetch_related(Prefetch("tags")), "a Prefetch object"),
     "prefetch behind a generic relation": (
         lambda: Comment.objects.prefetch_related("about__author"),
-        "'author' is no relation",
+        "'author' is not a relation",
     ),
-    "odd key": (lambda: authors().filter(**{"notes__it's": 1}), "a name of a field or a lookup that is none"),
-    "class of no manager": (_of_no_manager, "Odd, which is not the QuerySet of a manager of Book"),
-    "attribute": (_with_attribute, "page: attributes of a BookQuerySet"),
+    "odd key": (lambda: authors().filter(**{"notes__it's": 1}), "an invalid name of a field or lookup"),
+    "class of no manager": (_of_no_manager, "Odd, which no manager of Book uses"),
+    "attribute": (_with_attribute, "attributes of a BookQuerySet: page"),
     "rows of its own": (_with_rows_of_its_own, "rows made by Rows"),
     "query of its own": (lambda: QuerySet(Book, query=type("Own", (Query,), {})(Book)), "a Own"),
 }
@@ -498,7 +500,7 @@ def _joined(times: int) -> Any:
 
 
 BEYOND: dict[str, tuple[Callable[[], Any], str]] = {
-    "value": (lambda: books().annotate(x=Value(1j, output_field=models.Field())), "a complex for a value"),
+    "value": (lambda: books().annotate(x=Value(1j, output_field=models.Field())), "a value of type complex"),
     "annotations of annotations": (_doubled, "more than 16384 nodes"),
     "alternatives": (lambda: books().filter(_alternatives(11)), "more than 16384 nodes"),
     "joins": (lambda: _joined(65), "more than 64 joins"),
@@ -508,7 +510,7 @@ BEYOND: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "related rows": (
         lambda: books().annotate(page_set=Value(1)),
-        "the annotation 'page_set', which would hide what rows of testapp.Book have",
+        "this query: the annotation 'page_set' would hide an attribute of testapp.Book",
     ),
     "relations": (
         lambda: books().select_related(*[f"{name}{'__mentor' * 32}" for name in ("author", "editor")]),
@@ -516,7 +518,7 @@ BEYOND: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "name of a method": (
         lambda: books().annotate(delete=Value(1)),
-        "the annotation 'delete', which would hide what rows of testapp.Book have",
+        "this query: the annotation 'delete' would hide an attribute of testapp.Book",
     ),
 }
 
@@ -526,7 +528,7 @@ BEYOND: dict[str, tuple[Callable[[], Any], str]] = {
 def test_what_is_beyond_the_bounds(name: str, sealer: StateSealer) -> None:
     """What would be refused when it is opened is not sealed, and the error says which part it is."""
     query, part = BEYOND[name]
-    with pytest.raises(NotSerializableError, match=rf"state\['shown'\]: .*recipes have no words for {part}"):
+    with pytest.raises(NotSerializableError, match=rf"state\['shown'\]: .*recipes of QuerySets do not support {part}"):
         sealer.seal({"shown": query()}, session_id="s")
 
 
@@ -596,7 +598,7 @@ def test_a_model_that_is_not_the_one_of_its_name(sealer: StateSealer) -> None:
             class Meta:
                 app_label = "testapp"
 
-    with pytest.raises(NotSerializableError, match="which is not the model of that name"):
+    with pytest.raises(NotSerializableError, match="whose label belongs to another model"):
         sealer.seal(Book.objects.all(), session_id="s")
 
 
@@ -647,8 +649,8 @@ def test_the_query_is_not_touched(sealer: StateSealer) -> None:
 @pytest.mark.usefixtures("db")
 def test_fetch_modes(reopened: Reopened) -> None:
     """How rows fetch what is missing is said by the name of the mode, where Django has modes."""
-    modes = [getattr(models, name) for name in recipes.FETCH_MODES if hasattr(models, name)]
-    assert len(modes) == (len(recipes.FETCH_MODES) if django.VERSION >= (6, 1) else 0)
+    modes = [getattr(models, name) for name in spec.FETCH_MODES if hasattr(models, name)]
+    assert len(modes) == (len(spec.FETCH_MODES) if django.VERSION >= (6, 1) else 0)
     assert [reopened(Book.objects.fetch_mode(mode))._fetch_mode for mode in modes] == modes
 
 

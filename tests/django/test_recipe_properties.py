@@ -118,7 +118,7 @@ def test_any_tree_of_conditions(queryset: Any, reopened: Reopened) -> None:
 def test_any_calls(queryset: Any, reopened: Reopened) -> None:
     """Whatever calls it was made by: a queryset that is sealed finds the same rows; or it is not, and that is said."""
     opened, problem = attempt(queryset, reopened)
-    assert (opened is None) == ("were put together" in problem)
+    assert (opened is None) == ("this combination of filters" in problem)
     if opened is not None:
         assert_same(opened, queryset)
 

@@ -118,5 +118,14 @@ def test_the_shortcuts() -> None:
     own = (shortcuts.__name__, shortcuts.register.__module__)
     functions = {name for name, thing in vars(shortcuts).items() if getattr(thing, "__module__", None) in own}
     public = {name for name in functions if not name.startswith("_")}
-    assert public == {"seal", "unseal", "resume", "handle", "register", "session_id", "begun_session_id", "user"}
+    assert public == {
+        "seal",
+        "unseal",
+        "resume",
+        "handle",
+        "register",
+        "get_session_id",
+        "ensure_session_id",
+        "get_username",
+    }
     assert public <= set(re.findall(r"``(\w+)", text))
