@@ -749,7 +749,7 @@ def test_two_sealers_have_two_registers(keys, clock):
 
 
 def test_load_that_changed(keys, sealer, clock):
-    """A state whose load no longer accepts the sealed arguments is stale; one whose new arguments have defaults is not."""
+    """A state is stale if load no longer accepts the sealed arguments, unless the new arguments have defaults."""
     token = sealer.seal(Counter(5), **ANN)
     changed = type("Counter", (Resumable,), {"load": lambda self: None})
     grown = type("Counter", (Resumable,), {"load": lambda self, step, limit=1, *, more=2: None})

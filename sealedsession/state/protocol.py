@@ -15,7 +15,7 @@ from sealedsession.errors import StateError, got
 
 _MEMBERS = {"token": str, "method": str, "args": list}
 _FORMAT = 'a call must be JSON such as {"token": "...", "method": "...", "args": []}'
-# Escapes are not decoded, and an escaped quote ends the match. Tokens have no backslash, so the result is refused later.
+# Escapes are not decoded, and an escaped quote ends the match. A token with a backslash is refused later.
 _TOKEN = re.compile(rb'[ \t\n\r]*\{[ \t\n\r]*"token"[ \t\n\r]*:[ \t\n\r]*"([^"]*)"')
 
 

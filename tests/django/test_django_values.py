@@ -125,16 +125,16 @@ def test_a_template_has_one_name(templates: Path, name: str) -> None:
     with pytest.raises(TemplateDoesNotExist):
         blocks.load_template(engines.all()[0], name)
     with pytest.raises(StaleStateError):
-        blocks.fetch([(engines.all()[0].name, name, ("content",))])
+        blocks.fetch_blocks([(engines.all()[0].name, name, ("content",))])
 
 
 @pytest.mark.usefixtures("templates")
 def test_many_templates_are_paid_for() -> None:
     """Each template that a state names costs a share of its budget."""
     begin_payload()
-    blocks.fetch([(engines.all()[0].name, "page.html", ("content",))] * 2)
+    blocks.fetch_blocks([(engines.all()[0].name, "page.html", ("content",))] * 2)
     left = current_budgets().decoding.weight
-    blocks.fetch([(engines.all()[0].name, "page.html", ("content",))])
+    blocks.fetch_blocks([(engines.all()[0].name, "page.html", ("content",))])
     assert current_budgets().decoding.weight < left
 
 

@@ -184,12 +184,12 @@ def note(event: Event) -> None:
 @pytest.mark.parametrize(
     ("sealedsession", "number", "words"),
     [
-        ([], "E001", ["SEALEDSESSION has to be a dict", "list was given"]),
-        ({"STATES": {}}, "E001", ["SEALEDSESSION has", "'STATES'", "did you mean 'STATE'?"]),
-        ({"max_age": 1}, "E001", ["SEALEDSESSION has", "'max_age'", "there are: SESSION_ID, STATE"]),
-        ({"STATE": 3600}, "E001", ['SEALEDSESSION["STATE"] has to be a dict', "int was given"]),
-        ({"STATE": {"MAX_AGE": 1}}, "E001", ['SEALEDSESSION["STATE"]', "'MAX_AGE'", "did you mean 'max_age'?"]),
-        ({"STATE": {1: 1}}, "E001", ["unknown entry 1", "there are: validate_key, encrypt_key, keyring"]),
+        ([], "E001", ["SEALEDSESSION: must be a dict", "list was given"]),
+        ({"STATES": {}}, "E001", ["SEALEDSESSION: unknown entry", "'STATES'", "Did you mean 'STATE'?"]),
+        ({"max_age": 1}, "E001", ["SEALEDSESSION: unknown entry", "'max_age'", "Known entries: SESSION_ID, STATE"]),
+        ({"STATE": 3600}, "E001", ['SEALEDSESSION["STATE"]: must be a dict', "int was given"]),
+        ({"STATE": {"MAX_AGE": 1}}, "E001", ['SEALEDSESSION["STATE"]', "'MAX_AGE'", "Did you mean 'max_age'?"]),
+        ({"STATE": {1: 1}}, "E001", ["unknown entry 1", "Known entries: validate_key, encrypt_key, keyring"]),
         ({"STATE": {"on_event": "nowhere.note"}}, "E001", ["on_event", "'nowhere.note'", "cannot be imported"]),
         ({"SESSION_ID": "cookie"}, "E001", ['SEALEDSESSION["SESSION_ID"]', '"django" or "sealedsession"']),
         ({"SESSION_ID": ["django"]}, "E001", ['SEALEDSESSION["SESSION_ID"]']),

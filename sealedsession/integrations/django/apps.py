@@ -72,7 +72,7 @@ def _check_engine() -> list[checks.CheckMessage]:
 def _check_middleware() -> list[checks.CheckMessage]:
     if MIDDLEWARE in settings.MIDDLEWARE:
         return []
-    message = f"MIDDLEWARE: {MIDDLEWARE} is missing. Add it at the end: without it, stale and invalid tokens are server errors"
+    message = f"MIDDLEWARE: {MIDDLEWARE} is missing. Add it last: without it, stale tokens are server errors"
     return [checks.Warning(message, id="sealedsession.W001")]
 
 

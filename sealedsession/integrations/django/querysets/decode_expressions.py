@@ -23,7 +23,7 @@ from sealedsession.integrations.django.validation import SCALARS, check_type, re
 
 _DEPTH = 32  # levels: more than people write, and far from the recursion limit
 _MEMBERS = 16  # members or characters of a value that weigh as much as a node
-# Fields, lookups and keys in JSON. Django writes some of them into SQL between quotation marks, which are excluded here.
+# Fields, lookups and keys in JSON. Django writes some of them into SQL between quotation marks, which are not allowed.
 _PATH = re.compile(r"[\w-]{1,500}")
 # Module and class of fields. The modules are loaded only if a model uses them.
 _HSTORE = ("django.contrib.postgres.fields.hstore", "HStoreField")
