@@ -403,7 +403,7 @@ def test_stale_on(error):
     with pytest.raises(StaleStateError) as caught:
         restore(Row, (), {}, {})
     assert caught.value.__cause__ is error
-    assert str(caught.value).endswith(f"Row: what it needs is gone: {type(error).__name__}")
+    assert str(caught.value).endswith(f"Row.load raised {type(error).__name__}, which is in stale_on")
 
 
 def test_stale_on_may_have_type_error():

@@ -57,7 +57,7 @@ def read_call(body: bytes) -> Call:
                 call, ensure_ascii=False
             ).encode()  # halves of surrogate pairs cannot be encoded, sealed or stored
     except (ValueError, RecursionError) as error:
-        raise StateError(f"{_FORMAT}. This call cannot be parsed: {type(error).__name__}") from None
+        raise StateError(f"{_FORMAT}. Parsing failed: {type(error).__name__}") from None
     if type(call) is dict:
         call.setdefault("args", [])
         if {name: type(member) for name, member in call.items()} == _MEMBERS:
