@@ -3,8 +3,8 @@
 1. A token names a component by application, library and name. Only components that are registered with a library of
    Tetra are resumed. No token names a module.
 2. A token belongs to a session and a user, and is accepted for ``TETRA_STATE_MAX_AGE`` seconds.
-3. Components hold Django's values, Tetra's blocks, and uploads. A temporary upload is sealed by the name of its file,
-   and paid for, because reading it opens the file. An upload in memory is sealed with its content.
+3. Components hold Django's values, Tetra's blocks, and uploads. A temporary upload is sealed as the name of its file,
+   and costs part of the budget, because resuming it opens the file. An upload in memory is sealed with its content.
 4. A row or upload that is missing, or was never saved, is None in the resumed component. Then `load` runs. A member of
    an enum of choices becomes its value, as in a row that is read again.
 5. A token can set only attributes that a component's ``__getstate__`` writes. It cannot replace a method, or what Tetra

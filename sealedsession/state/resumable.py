@@ -19,8 +19,8 @@ from sealedsession.errors import ConfigError, NotPublicError, NotSerializableErr
 Method = TypeVar("Method", bound=Callable[..., Any])
 State = TypeVar("State", bound="Resumable")
 
-# A public function refers to itself under this name. functools.wraps copies the reference to functions that are not
-# meant to be public, where it refers to another function.
+# Under this name, a public function has a reference to itself. functools.wraps copies the reference to other functions,
+# which are not public: their reference is not to themselves.
 _PUBLIC = "_sealedsession_public"
 _RESERVED = ("call", "state")  # names that a subclass must not override
 
@@ -172,10 +172,9 @@ def _load(target: Resumable, args: tuple[Any, ...], kwargs: dict[str, Any]) -> N
 def _is_argument_error(function: Any, error: TypeError, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
     """Return whether a TypeError means that a function does not accept its arguments, and not that its code failed.
 
-    The signature alone does not show this, because a decorator can add arguments of its own. Two more conditions must
-    hold. The function below all decorators has not begun. And the error's message begins with the function's name, as
-    Python's messages about wrong arguments do.
-    Checking the arguments before the call would be slower.
+    The signature alone does not show this, because a decorator can add arguments of its own. The error is about the
+    arguments if the function below all decorators has not started, if the message begins with the function's name, as
+    Python's own messages do, and if the signature does not match. Checking before each call would be slower.
     """
     innermost: Any = inspect.unwrap(function)
     code = getattr(innermost, "__code__", None)  # None for built-in functions and other callables

@@ -1,6 +1,6 @@
-"""`StateSealer`: seals what a page needs for its next call into a token, which the page holds and sends back.
+"""`StateSealer` seals the state of an element into a token. The page holds the token, and sends it with each call.
 
-It uses the sealer of sessions with these rules:
+It uses the same sealer as sessions, with these rules:
 
 1. The subkeys belong to one session and one user. Another session or user cannot open the token, nor can the same
    client after signing in as somebody else.
@@ -110,7 +110,7 @@ class StateSealer:
                 leeway=leeway,
                 max_length=max_size,
                 compress=compress,
-                level=1,  # higher levels save a tenth of the bytes, and take half as long again
+                level=1,  # higher levels save a tenth of the bytes, and take 1.5 times as long
                 deflate_over=_DEFLATE_OVER,
                 clock=clock,
             )

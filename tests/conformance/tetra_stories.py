@@ -50,8 +50,8 @@ ours = pytest.mark.ours
 
 @pytest.fixture(autouse=True)
 def classes_may_have_changed():
-    tetra._methods_of.cache_clear()
-    tetra._class_names_of.cache_clear()
+    tetra._find_methods.cache_clear()
+    tetra._find_class_names.cache_clear()
 
 
 @pytest.fixture(autouse=True)
@@ -506,7 +506,7 @@ def test_what_is_in_the_way_of_a_method(monkeypatch):
         state.encode_component(basket)
     for member in (lambda basket: 9, property(lambda basket: 9), classmethod(lambda cls: 9), staticmethod(lambda: 9)):
         monkeypatch.setattr(Basket, "total", member, raising=False)
-        tetra._methods_of.cache_clear()  # a class that is in use does not change otherwise
+        tetra._find_methods.cache_clear()  # a class that is in use does not change otherwise
         with pytest.raises(Exception, match=r"attributes that are methods now: \['total'\]") as error:
             back(token, Basket, basket.request)
         assert type(error.value).__name__ in ("StaleStateError", "StaleComponentStateError")
@@ -549,7 +549,7 @@ def test_a_component_that_leaves_something_out(monkeypatch):
     """What a component of the project leaves out of its states, no token sets."""
     excluded = [*Basket._excluded_props_from_saved_state, "secret"]
     monkeypatch.setattr(Basket, "_excluded_props_from_saved_state", excluded, raising=False)
-    tetra._class_names_of.cache_clear()
+    tetra._find_class_names.cache_clear()
     basket = basket_of(1)
     basket.secret = "by the server"
     again = resumed(basket)

@@ -1,6 +1,6 @@
-"""Limits of the work for one payload: the cost of decoding its recipes, rows, blocks and forms, and of encoding them.
+"""Budgets for the work on one payload: decoding and encoding its recipes, rows, blocks and forms.
 
-A short token can ask for an endless query, or for hundreds of forms. Everything that costs time is therefore paid for
+A short token can require an endless query, or hundreds of forms. Everything that costs time is therefore paid for
 in nodes before it is made. Django compiles a node in about 60 us on the machine of `docs/security.rst`.
 
 1. All parts of a payload share one `Budget`. `begin_payload` renews it, and `current_budgets` returns it.

@@ -1,4 +1,4 @@
-"""From recipes to QuerySets. `spec` describes recipes.
+"""Decoding of recipes into QuerySets. `spec` describes recipes.
 
 1. A recipe may be hostile. Its steps call methods of Django's own QuerySet, each listed in `STEPS`, and each argument
    is checked. A forged recipe can filter, join, count and order like the application. It cannot contain SQL, or name a
@@ -29,7 +29,7 @@ from sealedsession.integrations.django.validation import check_type, find_model,
 
 
 class ManagerError(Exception):
-    """Carries an exception of a manager's own code, for which no recipe is to blame."""
+    """Wraps an exception from a manager's own code. The recipe did not cause it."""
 
 
 def decode_recipe(data: Any) -> object:

@@ -1,4 +1,4 @@
-"""Conditions, expressions and orderings of a recipe, decoded into Django's objects. `spec` describes their format.
+"""Decoding of the conditions, expressions and orderings of a recipe. `spec` describes their format.
 
 The data may be hostile:
 

@@ -1,4 +1,4 @@
-"""From QuerySets to recipes.
+"""Encoding of QuerySets as recipes.
 
 Django's `Query` keeps no calls, only their result. Several sequences of calls can explain one query. `explain` yields
 the likely ones, and `encode_queryset` takes the first recipe that decodes to a QuerySet with the same fingerprint.
@@ -305,13 +305,13 @@ def _find_filters(query: Any, strategy: Strategy, annotation_joins: set[str]) ->
         is_next_call = (
             any(relations.get(relation, alias) != alias for relation, alias in found.items())
             or encoder.excluded_joins & part.joins
-            or _use_joins(query, strategy, encoder.mentioned, part.joins)
+            or _annotations_use_joins(query, strategy, encoder.mentioned, part.joins)
         )
         if not part.joins & {*found.values()}:  # nothing shows that it is the same call
             is_next_call = (
                 is_next_call
                 or strategy.split_filters
-                or _are_between(aliases, part.joins, annotation_joins, encoder.used_joins)
+                or _has_joins_between(aliases, part.joins, annotation_joins, encoder.used_joins)
             )
         if conditions and is_next_call:
             parts.append(_finish_filter(part, conditions))
@@ -331,8 +331,8 @@ def _finish_filter(part: _Part, conditions: list[Any]) -> _Part:
     return part._replace(step=("filter", conditions[0] if len(conditions) == 1 else ["AND", False, *conditions]))
 
 
-def _use_joins(query: Any, strategy: Strategy, names: set[str], joins: set[str]) -> bool:
-    """Return whether annotations use multi-valued joins of a filter() call, and were therefore added after it."""
+def _annotations_use_joins(query: Any, strategy: Strategy, names: set[str], joins: set[str]) -> bool:
+    """Return whether annotations use multi-valued joins of a filter() call, which shows that they were added later."""
     for name in names:
         encoder = ExpressionEncoder(query, strategy)
         encoder.known = set()
@@ -342,8 +342,8 @@ def _use_joins(query: Any, strategy: Strategy, names: set[str], joins: set[str])
     return False
 
 
-def _are_between(aliases: list[str], before: set[str], others: set[str], after: set[str]) -> bool:
-    """Return whether other joins were made after all joins of `before`, and before the new ones of `after`."""
+def _has_joins_between(aliases: list[str], before: set[str], others: set[str], after: set[str]) -> bool:
+    """Return whether any of `others` was joined after all of `before`, and before the new joins of `after`."""
     end = min(map(aliases.index, after - before), default=0)
     start = max(map(aliases.index, before), default=end)
     return any(start < aliases.index(alias) < end for alias in others - before - after)

@@ -1,4 +1,4 @@
-"""From the conditions, expressions and orderings of Django's `Query` to those of a recipe.
+"""Encoding of the conditions, expressions and orderings of Django's `Query` for a recipe.
 
 A `Query` keeps conditions as a tree of lookups over columns. Two additions of Django are left out of the recipe,
 because decoding makes them again:
@@ -28,11 +28,11 @@ from sealedsession.integrations.django.querysets.spec import AGGREGATES, ARITHME
 
 @dataclasses.dataclass
 class Strategy:
-    """The assumptions that are tried where different calls lead to the same query.
+    """Assumptions about the calls behind a query, for cases in which different calls lead to the same query.
 
     :param encode_subquery: encodes a query inside this one.
-    :param prefer_annotations: name a column by an annotation of it, if there is one.
-    :param split_filters: assume a filter() call for each condition where this is possible.
+    :param prefer_annotations: refer to a column by the name of its annotation, if it has one.
+    :param split_filters: assume a separate filter() call for each condition, if possible.
     :ivar is_ambiguous: whether there was a column with an annotation.
     """
 
@@ -49,8 +49,8 @@ class ExpressionEncoder(LookupPaths):
     :param outer: the encoder of the outer query, if the query is a subquery of exclude().
     :ivar known: names of annotations that the next expression can refer to.
     :ivar mentioned: names of annotations that were referred to.
-    :ivar excluded_joins: aliases of joins that must not exist before a condition is added. With them, its subquery
-        would refer to their rows.
+    :ivar excluded_joins: aliases of joins that must not exist yet when a condition is added. Otherwise Django would
+        use their rows in the condition's subquery.
     """
 
     def __init__(
@@ -102,8 +102,8 @@ class ExpressionEncoder(LookupPaths):
     def encode_condition(self, node: Any, negated: bool = False, inside_negation: bool = False) -> Any:
         """Encode a lookup, or a tree of them.
 
-        :param negated: whether an odd number of negations is around the node.
-        :param inside_negation: whether any negation is around the node.
+        :param negated: whether an odd number of negations encloses the node.
+        :param inside_negation: whether any negation encloses the node.
         :raises UnsupportedQuery: for other conditions.
         """
         if isinstance(node, Lookup):
@@ -132,7 +132,7 @@ class ExpressionEncoder(LookupPaths):
             return name
         if isinstance(expression, Transform):
             transform = getattr(expression, "key_name", None) or getattr(expression, "lookup_name", None)
-            # F in an argument of order_by() is not resolved, and knows no transforms.
+            # An F in an argument of order_by() is unresolved, and has no transforms.
             is_unresolved = any(isinstance(part, F) for part in expression.flatten())
             if is_unresolved or not isinstance(transform, str) or not expression.lhs.get_transform(transform):
                 raise UnsupportedQuery(f"the expression {type(expression).__name__}")
@@ -143,7 +143,7 @@ class ExpressionEncoder(LookupPaths):
         raise UnsupportedQuery(f"the expression {name}")
 
     def _find_annotation(self, expression: Any, *, in_lookup: bool = False) -> str | None:
-        """Return the name of the annotation that an expression is, if any."""
+        """Return the name of the annotation that an expression stands for, or None."""
         known = [(name, annotation) for name, annotation in self.query.annotations.items() if name in self.known]
         # A column is one object, whether it was named by its path or by an annotation.
         is_column = isinstance(expression, Col)
@@ -171,7 +171,7 @@ class ExpressionEncoder(LookupPaths):
         return (type(aggregate).__name__, self.encode_expression(aggregate.source_expressions[0]), options)
 
     def _encode_default(self, aggregate: Any, default: Any, *others: Any) -> tuple[Any, ...]:
-        """Encode an aggregate with the option default, of which Django makes Coalesce."""
+        """Encode an aggregate with the option default. Django wraps such an aggregate in Coalesce."""
         if AGGREGATES.get(type(aggregate).__name__) is not type(aggregate) or type(default) is not Value or others:
             raise UnsupportedQuery("the expression Coalesce")
         return self._encode_aggregate(aggregate, {"default": normalize_value(default.value)})
@@ -198,7 +198,7 @@ class ExpressionEncoder(LookupPaths):
         return "v", normalize_value(value)
 
     def _encode_excluded(self, query: Any) -> Any:
-        """Encode the lookup of which exclude() made a subquery."""
+        """Encode the lookup that exclude() has turned into a subquery."""
         children = query.where.children
         if query.model is not self.query.model or len(children) < 2 or not _is_tie(children[-1]):
             raise UnsupportedQuery("the expression Exists")
@@ -236,7 +236,7 @@ class ExpressionEncoder(LookupPaths):
             yield child
 
     def _predict_or_checks(self, lookup: Any) -> list[Any]:
-        """Return the checks, as column and value of isnull, that Django adds to a lookup by OR."""
+        """Return the checks for NULL that Django adds to a lookup with OR, as pairs of column and isnull value."""
         if type(lookup.lhs) is Exists:
             children: Any = lookup.lhs.query.where.children
             is_for_none = (
@@ -247,7 +247,7 @@ class ExpressionEncoder(LookupPaths):
         return [(_identify_column(_strip_transforms(lookup)), True)] if has_none else []
 
     def _predict_and_checks(self, lookup: Any) -> list[Any]:
-        """Return the checks, as column and value of isnull, that Django adds to a lookup by AND."""
+        """Return the checks for NULL that Django adds to a lookup with AND, as pairs of column and isnull value."""
         column, other = _strip_transforms(lookup), lookup.rhs
         added: list[Any] = []
         if isinstance(lookup, IsNull):
@@ -266,7 +266,7 @@ def is_nothing(node: Any) -> bool:
 
 
 def _unwrap(node: Any) -> Any:
-    """Return the only condition of a tree. Django wraps single conditions."""
+    """Return a condition without the trees of one child that Django puts around it."""
     while type(node) is WhereNode and len(node.children) == 1 and not node.negated:
         (node,) = node.children
     return node
@@ -299,7 +299,7 @@ def _ties_same_row(tie: Any) -> bool:
 def _find_former_alias(query: Any, alias: str) -> str:
     """Return the alias that a table of a subquery had before Django renamed all of them.
 
-    With this alias, Django would look for joins of the same row.
+    Django looks for joins of the same row under this alias.
     """
     aliases = list(query.alias_map)
     table, index = query.alias_map[alias].table_name, aliases.index(alias)

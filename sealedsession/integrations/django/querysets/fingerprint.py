@@ -1,8 +1,8 @@
 """Fingerprints of QuerySets: equal for two QuerySets that run the same query and return the same rows.
 
-A fingerprint has the SQL that Django compiles, its parameters, and the form of the rows. The order and the aliases of
-joins do not change the result, but depend on the history of a QuerySet. Fingerprints therefore name each join by its
-path from the model, and sort the joins.
+A fingerprint consists of the SQL that Django compiles, its parameters, and the form of the rows. The order and the
+aliases of joins depend on the history of a QuerySet, but do not change the result. A fingerprint therefore names each
+join by its path from the model, and sorts the joins.
 """
 
 import re

@@ -1,7 +1,7 @@
-"""From columns back to lookup paths: Django's `Query` keeps joins and columns, and a recipe says ``author__name``.
+"""Lookup paths of columns. Django's `Query` keeps joins and columns; a recipe has paths such as ``author__name``.
 
-1. A path is right if Django makes the same joins and the same column of it. Many paths can lead to one column. The
-   shortest one is used.
+1. A path is correct if Django makes the same joins and the same column from it. Several paths can lead to one column.
+   The shortest one is used.
 2. A column without a path is an error. A wrong path changes the fingerprint of the decoded recipe, so that it is not
    sealed.
 """
@@ -117,7 +117,7 @@ def _matches(join: Any, step: JoinStep) -> bool:
 
 
 def _leads_to(model: Any, names: list[str], steps: tuple[JoinStep, ...], targets: tuple[Any, ...], final: Any) -> bool:
-    """Return whether Django makes these joins and this column of a path."""
+    """Return whether Django makes these joins and this column from a path."""
     query: Any = Query(model)
     found = query.setup_joins(names, model._meta, query.get_initial_alias())
     columns, _, aliases = query.trim_joins(found.targets, found.joins, found.path)
