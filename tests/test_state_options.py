@@ -1,4 +1,4 @@
-"""The options of a StateSealer: each mistake is an error at start that names the option."""
+"""The options of StateSealer: each mistake is a ConfigError at start that names the option."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from sealedsession.state.sealer import StateSealer
 
 
 def ring(*pairs, encrypted=True):
-    """The text of a keyring, primary first."""
+    """Return the text of a keyring, primary first."""
     states = ["primary", *["fallback"] * len(pairs)]
     entries = [
         {"state": state, "validate_key": validate, **({"encrypt_key": encrypt} if encrypted else {})}
@@ -56,7 +56,7 @@ def ring(*pairs, encrypted=True):
     ids=repr,
 )
 def test_a_mistake_in_an_option(keys, options, message):
-    """An option of the wrong type or out of its range is an error that names it."""
+    """An option of the wrong type, or out of its range, is an error that names the option."""
     with pytest.raises(ConfigError, match=message):
         StateSealer(**keys, **options)
 
@@ -80,13 +80,13 @@ def test_a_mistake_in_an_option(keys, options, message):
     ids=stable_repr,
 )
 def test_the_ends_of_the_ranges(keys, options):
-    """The ends of each range are in it, and what is sealed with them opens."""
+    """The ends of each range are accepted, and what is sealed with them opens."""
     sealer = StateSealer(**keys, **options)
     assert sealer.unseal(sealer.seal(1, session_id="a"), session_id="a") == 1
 
 
 def test_options_are_given_by_name(keys):
-    """Only the keys may be given by their place; what is no option is an error."""
+    """Only the keys are positional. An unknown option is an error."""
     with pytest.raises(TypeError):
         StateSealer(*keys.values(), None)
     with pytest.raises(TypeError, match="max_ages"):
@@ -95,7 +95,7 @@ def test_options_are_given_by_name(keys):
 
 @pytest.mark.parametrize("missing", [["validate_key"], ["encrypt_key"], ["validate_key", "encrypt_key"]], ids="+".join)
 def test_both_keys_are_needed(keys, missing):
-    """State is always encrypted: both keys are needed, and the error says how to make one."""
+    """Both keys are required, because state is always encrypted. The error shows how to make one."""
     given = {name: key for name, key in keys.items() if name not in missing}
     which = " and ".join(missing)
     with pytest.raises(
@@ -105,7 +105,7 @@ def test_both_keys_are_needed(keys, missing):
 
 
 def test_a_config_is_no_key(keys):
-    """What sessions are configured with is not taken for their keys."""
+    """A SessionConfig is refused as a key."""
     with pytest.raises(
         ConfigError, match=rf"validate_key: must be a key .*{got(SessionConfig(**keys))}\..*, not the config"
     ):
@@ -113,7 +113,7 @@ def test_a_config_is_no_key(keys):
 
 
 def test_weak_keys_are_refused(keys):
-    """Keys are refused as for sessions, without being shown."""
+    """Weak keys are refused as for sessions. The error does not show them."""
     with pytest.raises(ConfigError, match="validate_key: 5 characters are too few") as caught:
         StateSealer("short", keys["encrypt_key"])
     assert "short" not in str(caught.value)
@@ -122,7 +122,7 @@ def test_weak_keys_are_refused(keys):
 
 
 def test_keys_of_the_environment_and_of_files(keys, tmp_path, monkeypatch):
-    """Keys are named as for sessions: env: and file:."""
+    """Keys can be named by env: and file:, as for sessions."""
     monkeypatch.setenv("VALIDATE", keys["validate_key"])
     (tmp_path / "key").write_text(keys["encrypt_key"])
     sealer = StateSealer("env:VALIDATE", f"file:{tmp_path / 'key'}")
@@ -130,7 +130,7 @@ def test_keys_of_the_environment_and_of_files(keys, tmp_path, monkeypatch):
 
 
 def test_a_keyring_or_keys(keys, monkeypatch):
-    """A keyring holds all keys: none is given beside it."""
+    """A keyring cannot be combined with keys."""
     monkeypatch.setenv("RING", ring(tuple(keys.values())))
     assert StateSealer(keyring="env:RING").seal(1, session_id="a")
     for name in keys:
@@ -140,7 +140,7 @@ def test_a_keyring_or_keys(keys, monkeypatch):
 
 @pytest.mark.parametrize("kind", ["env", "file"])
 def test_a_keyring_that_signs_only(keys, monkeypatch, tmp_path, kind):
-    """A keyring without encrypt keys is refused: state is always encrypted."""
+    """A keyring without encrypt keys is refused, because state is always encrypted."""
     text = ring(tuple(keys.values()), encrypted=False)
     monkeypatch.setenv("RING", text)
     path = tmp_path / "ring.json"

@@ -237,7 +237,7 @@ class StateSealer:
 
         :param body: JSON such as ``{"token": "...", "method": "add", "args": []}``, with the token first, of at most 4
             times ``max_size`` bytes. The token is opened before the rest is parsed.
-        :param cls: as in `resume`, like `args` and `kwargs`.
+        :param cls: as in `resume`, like ``args`` and ``kwargs``.
         :returns: JSON: ``{"token": "...", "result": ...}``, with the result of the method.
         :raises StateError: if the body is not such a call, and as `resume` and `Resumable.call`.
         :raises UnsealError: as `resume`.
