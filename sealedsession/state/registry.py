@@ -45,7 +45,8 @@ class StateRegistry(Registry):
 
         :param code: the family's name on the wire, 1 to 32 characters. Never reuse a code for another type.
         :param encode: converts an instance into plain data, or values of registered types.
-        :param decode: converts such data into an instance, or, with ``fetch``, into a reference. The data may be hostile.
+        :param decode: converts such data into an instance, or into a reference if there is a ``fetch``. The data may be
+            hostile.
         :param fetch: converts a list of references, all those of a payload, into a list of values in the same order.
             Families with the same function are fetched together.
         :param allow_nested: allow the data of a reference to contain values that are made after reading, such as other

@@ -1,4 +1,4 @@
-"""The settings of the project that these tests run in. conftest.py hands them to Django."""
+"""The settings of the test project. conftest.py configures Django with them."""
 
 SECRET_KEY = "yq2LbVtV0cJkUe3hSPa8mXn5wRzD7fGoKiTBC1_uQ9s"
 INSTALLED_APPS = [

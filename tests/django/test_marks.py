@@ -60,14 +60,14 @@ DIFFERENT: dict[str, tuple[Any, Any]] = {
 
 @pytest.mark.parametrize("name", DIFFERENT)
 def test_two_that_are_not_the_same(name: str) -> None:
-    """What finds other rows, or finds them in another form, has another fingerprint."""
+    """QuerySets with different rows, or rows in another form, have different fingerprints."""
     one, other = DIFFERENT[name]
     assert fingerprint(one) != fingerprint(other)
     assert fingerprint(one) == fingerprint(one.all())
 
 
 def test_the_order_of_joins_makes_no_difference() -> None:
-    """A query that was compiled before it was filtered has its joins in another order, and is the same."""
+    """The order of joins, which depends on earlier calls, does not change the fingerprint."""
     ordered = books.order_by("author__name")
     assert "author" in str(ordered.query)  # joined now
     conditions = Q(publisher__name="A") & Q(author__name="B")
@@ -88,7 +88,7 @@ def test_the_order_of_joins_makes_no_difference() -> None:
     ],
 )
 def test_what_was_misread_is_not_sealed(steps: Any, sealer: StateSealer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is read from a query, it is sealed only if it makes that query."""
+    """A QuerySet is sealed only if its recipe decodes to the same query."""
     queryset = books.filter(title="A")
     assert sealer.seal(queryset, session_id="s")
     monkeypatch.setattr(encode, "explain", lambda *_: iter([steps]))
@@ -98,7 +98,7 @@ def test_what_was_misread_is_not_sealed(steps: Any, sealer: StateSealer, monkeyp
 
 @pytest.fixture
 def followed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Recipes that are followed to see whether they explain a query."""
+    """Return the list of recipes that are decoded while QuerySets are sealed."""
     recipes: list[Any] = []
     build = encode.build_queryset
 
@@ -112,7 +112,7 @@ def followed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 @pytest.mark.parametrize("part", [books.filter(title="A"), books.annotate(n=Count("tags")).values("title", "n")])
 def test_explaining_ends(part: Any, sealer: StateSealer, followed: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A query that no recipe makes is given up after 64 of them, and the search for the fault does not begin anew."""
+    """The search ends after 64 recipes, and is not repeated while the fault is located."""
     fingerprints = itertools.count()
     monkeypatch.setattr(encode, "fingerprint", lambda _: next(fingerprints))
     monkeypatch.setattr(encode, "explain", lambda *_: itertools.repeat([("filter", ("title__exact", "A"))]))
@@ -123,7 +123,7 @@ def test_explaining_ends(part: Any, sealer: StateSealer, followed: list[Any], mo
 
 
 def test_explanations_share_a_budget(sealer: StateSealer, followed: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The explanations of all query sets of a state cost no more than two states may, however many there are."""
+    """The searches for all QuerySets in a state share one budget."""
     long = [("filter", ["OR", False, *[("pages__exact", n) for n in range(500)]])]
     of_first = itertools.chain(itertools.repeat([("none",)], 9), [[("order_by", ["title"])]])
     readings = iter([itertools.chain(itertools.repeat(long, 9), of_first), itertools.repeat(long)])
@@ -135,7 +135,7 @@ def test_explanations_share_a_budget(sealer: StateSealer, followed: list[Any], m
 
 
 def test_a_fault_elsewhere_explains_nothing_again(sealer: StateSealer, followed: list[Any]) -> None:
-    """The search for a value that cannot be stored takes the recipes that were found before."""
+    """Locating an unsupported value reuses the recipes that were found before."""
     state = [books.filter(title="A"), books.order_by("title"), object()]
     with pytest.raises(NotSerializableError) as caught:
         sealer.seal(state, session_id="s")
@@ -146,7 +146,7 @@ def test_a_fault_elsewhere_explains_nothing_again(sealer: StateSealer, followed:
 
 
 def test_what_could_not_be_opened_together_is_not_sealed(sealer: StateSealer) -> None:
-    """Query sets that are within the bounds one by one, and together would be refused when opened, are not sealed."""
+    """QuerySets that are within the limits separately, but not together, are not sealed."""
     one = books.exclude(Q(*[("title", str(n)) for n in range(150)], _connector=Q.OR))
     assert sealer.unseal(sealer.seal([one, one.all()], session_id="s"), session_id="s")
     with pytest.raises(NotSerializableError, match="nodes") as caught:
@@ -155,7 +155,7 @@ def test_what_could_not_be_opened_together_is_not_sealed(sealer: StateSealer) ->
 
 
 def test_the_pattern_of_aliases_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many joins a query has, its SQL is searched by one pattern."""
+    """One pattern searches the SQL, regardless of the number of joins."""
     made: list[str] = []
     compile_pattern = fingerprint_module.re.compile
     monkeypatch.setattr(

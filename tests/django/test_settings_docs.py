@@ -1,4 +1,4 @@
-"""The section of docs/django.rst about settings and middleware is true: its project runs, its tables are the code's."""
+"""The section about settings and middleware in docs/django.rst: its project runs, and its tables match the code."""
 
 import os
 import re
@@ -87,7 +87,7 @@ def test_the_project_counts(session_id: str, tmp_path: Path, keys: dict[str, str
 
 
 def test_the_table_of_checks() -> None:
-    """The system checks are those of the code, with the same numbers."""
+    """The table has the system checks of the code, with the same ids."""
     source = Path(apps.__file__).read_text()
     used = re.findall(r'id="(sealedsession\.[EW]\d+)"', source)
     assert len(set(used)) == len(used)
@@ -96,7 +96,7 @@ def test_the_table_of_checks() -> None:
 
 
 def test_the_table_of_errors() -> None:
-    """Every error has the status and the code that the table says."""
+    """The table has the status and code of every error."""
     errors = [row for row in rows(section(SECTION, "Errors")) if row[1].isdigit()]
     table = {tuple(literals(error)): (int(status), *literals(code)) for error, status, code, _ in errors}
     others = table.pop(("UnsealError",))
@@ -113,7 +113,7 @@ def answer_to(error: StateError | UnsealError) -> tuple[int, str]:
 
 
 def test_the_shortcuts() -> None:
-    """Every function of the module is described."""
+    """The section describes every shortcut."""
     text = section(SECTION, "In views")
     own = (shortcuts.__name__, shortcuts.register.__module__)
     functions = {name for name, thing in vars(shortcuts).items() if getattr(thing, "__module__", None) in own}
