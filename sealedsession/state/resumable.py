@@ -20,7 +20,7 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 State = TypeVar("State", bound="Resumable")
 
 # Under this name, a public function has a reference to itself. functools.wraps copies the reference to other functions,
-# which are not public: their reference is not to themselves.
+# which are not public, because the reference is not to themselves.
 _PUBLIC = "_sealedsession_public"
 _RESERVED = ("call", "state")  # names that a subclass must not override
 
