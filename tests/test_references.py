@@ -437,7 +437,7 @@ def test_registration_is_checked():
     ]:
         with pytest.raises(ConfigError, match=message):
             registry.register_base(*args, **options)
-    registry.register_base(Row, "row", **ok)  # nothing of the attempts before is left
+    registry.register_base(Row, "row", **ok)  # the failed attempts registered nothing
 
 
 def test_sessions_do_not_take_it(keys):

@@ -146,7 +146,7 @@ def test_round_trip(keys_of_module, value):
         sealer = StateSealer(**keys_of_module, compress=compress)
         try:
             token = sealer.seal(value, **ANN)
-        except (NotSerializableError, StateTooLargeError):  # some are beyond a limit, and say so
+        except (NotSerializableError, StateTooLargeError):  # some values are over a limit
             continue
         assert exactly(sealer.unseal(token, **ANN)) == exactly(value)
 
@@ -707,7 +707,7 @@ def test_what_cannot_be_registered(sealer, args, message):
     """Each class and each code is registered at most once, and only subclasses of Resumable are."""
     with pytest.raises(ConfigError, match=message):
         sealer.register(*args)
-    sealer.register(Sub)  # nothing of the attempt is left
+    sealer.register(Sub)  # the failed attempt registered nothing
 
 
 def test_what_is_not_registered_is_not_sealed(sealer):

@@ -68,7 +68,7 @@ def send(
     monkeypatch.chdir(tmp_path)
     application = run(block_with(PAGE, request.param, "application = "))["application"]
     in_wsgi = request.param == "sealedsession.wsgi"
-    # An error handler that answers tells the server of the exception (PEP 3333), which is no reason to raise it here.
+    # An error handler passes the exception to start_response (PEP 3333). The test does not raise it again.
     transport: Any = httpx.WSGITransport(application, raise_app_exceptions=False)
     if not in_wsgi:
         transport = httpx.ASGITransport(application)

@@ -63,7 +63,7 @@ def test_round_trip(form, value):
     """A payload holds every value that sessions hold."""
     try:
         payload = form.dumps(value, None)
-    except (NotSerializableError, StateTooLargeError):  # some are beyond a limit, and say so
+    except (NotSerializableError, StateTooLargeError):  # some values are over a limit
         return
     assert exactly(form.loads(payload)[1]) == exactly(value)
 

@@ -17,11 +17,11 @@ from django.test.utils import (
     teardown_test_environment,
 )
 
-# No variable of the environment names them: processes that other tests start have settings of their own.
+# Not set in the environment, because other tests start processes with different settings.
 settings.configure(**{name: value for name, value in vars(project).items() if name.isupper()})
 django.setup()
 
-# What is imported here asks for models.
+# These modules import models, and need the settings.
 from bookshop import stock  # noqa: E402
 from forging import ForgingRegistry  # noqa: E402
 

@@ -10,7 +10,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.db.models import QuerySet
 from django.test import RequestFactory
 from test_docs import ROOT, blocks, literals, rows, section
-from test_querysets import EVERY, UNSAYABLE
+from test_querysets import EVERY, UNSUPPORTED
 from testapp.models import Book
 
 from sealedsession.errors import StaleStateError
@@ -19,7 +19,7 @@ from sealedsession.integrations.django.querysets.spec import AGGREGATES, STEPS
 from sealedsession.integrations.django.values import registry
 
 PAGE = (ROOT / "docs" / "django.rst").read_text()
-# Steps that are called otherwise by who makes a queryset.
+# Steps with another name than the method that makes them.
 CALLED = {"sticky": "filter", "flat": "values_list", "named": "values_list", "select_all_related": "select_related"}
 
 
@@ -72,10 +72,10 @@ def test_what_recipes_do_not_say_is_tested() -> None:
     """Every unsupported part on the page is tested."""
     (refused,) = re.findall(r"which names the path in the state and the part of the query:\n(.+?)\n\n", PAGE, re.DOTALL)
     source = (ROOT / "tests" / "django" / "test_querysets.py").read_text()
-    (tested,) = re.findall(r"UNSAYABLE: .+?\n}\n", source, re.DOTALL)
+    (tested,) = re.findall(r"UNSUPPORTED: .+?\n}\n", source, re.DOTALL)
     names = set(literals(refused)) - {"QuerySet", "load", "OuterRef"}
     assert {name for name in names if not re.search(rf"\b{name}[(=]", tested)} == set()
-    assert "OuterRef" in {part for _, part in UNSAYABLE.values()}
+    assert "OuterRef" in {part for _, part in UNSUPPORTED.values()}
 
 
 @pytest.mark.usefixtures("shop")

@@ -213,7 +213,7 @@ INSIDE: dict[str, Any] = {
     "file": forged("dj.file", ("testapp.Book", 1, "default", "sample")),
     "lazy queryset": forged("dj.lazy", recipe()),
 }
-# Ways on which no join is the same as on another, but for the first ones.
+# Paths that share only their first joins.
 MENTORS = ["__".join("mentor" if n >> k & 1 else "pupils" for k in range(20)) + "__name" for n in range(16)]
 BOUNDS: dict[str, tuple[Any, str]] = {
     "annotations of annotations": (recipe(*doubled("annotate", 20)), "nodes"),
@@ -341,7 +341,7 @@ def test_a_recipe_that_costs_too_much(name: str, open_forged: Open) -> None:
 @pytest.mark.parametrize("name", HIDING)
 def test_an_annotation_hides_nothing_of_a_row(name: str, open_forged: Open) -> None:
     """An annotation cannot hide attributes of rows, private or not. An alias can have any name."""
-    kind: Any = UnsealError if name.startswith("_") else StaleStateError  # a method can have come since
+    kind: Any = UnsealError if name.startswith("_") else StaleStateError  # the method may be newer than the token
     with pytest.raises(kind, match=f"the annotation '{name}'(,| would hide) "):
         open_forged(recipe(("annotate", name, ("value", 1))))
     assert list(open_forged(recipe(("alias", name, ("value", 1))))) == []
@@ -649,6 +649,6 @@ def test_codes_of_django_are_all_forged(open_forged: Open) -> None:
     """Invalid data under each code of Django's types is refused."""
     codes = {code for code in registry.by_code if code.startswith("dj.")}
     assert len(codes) == 10
-    for code in codes - {"dj.lazy", "dj.text"}:  # which become their data, whatever it is
+    for code in codes - {"dj.lazy", "dj.text"}:  # these accept any data
         with pytest.raises(UnsealError, match="forbidden_value"):
             open_forged(forged(code, 7.5))

@@ -597,9 +597,9 @@ def ours() -> Iterator[None]:
 class Visitor:
     """A browser at an application in the WSGI or ASGI middleware."""
 
-    def __init__(self, door: str, **options: Any) -> None:
+    def __init__(self, interface: str, **options: Any) -> None:
         self.cookies: dict[str, str] = {}
-        if door == "wsgi":
+        if interface == "wsgi":
             self._request = self._wsgi(WsgiSessions(get_wsgi_application(), **options))
         else:
             self._request = self._asgi(AsgiSessions(get_asgi_application(), **options))
@@ -645,13 +645,13 @@ class Visitor:
         return status, json.loads(answer)
 
 
-@pytest.mark.parametrize("door", ["wsgi", "asgi"])
+@pytest.mark.parametrize("interface", ["wsgi", "asgi"])
 @pytest.mark.usefixtures("ours")
-def test_our_session(door: str, keys: dict[str, str], other_keys: dict[str, str]) -> None:
+def test_our_session(interface: str, keys: dict[str, str], other_keys: dict[str, str]) -> None:
     """Tokens belong to the session of SessionMiddleware: the first token starts it, tokens of another session are
     refused, and an old refused cookie is replaced.
     """
-    mine, yours = Visitor(door, **keys), Visitor(door, **keys)
+    mine, yours = Visitor(interface, **keys), Visitor(interface, **keys)
     token = mine.token()
     assert list(mine.cookies) == ["__Host-session"]
     assert mine.add(token)[0] == 200
@@ -661,7 +661,7 @@ def test_our_session(door: str, keys: dict[str, str], other_keys: dict[str, str]
     assert (status, answer["error"]["code"]) == FOREIGN
     assert mine.add(token)[1]["result"] == 1
 
-    moved = Visitor(door, **other_keys)
+    moved = Visitor(interface, **other_keys)
     moved.cookies = dict(mine.cookies)
     assert moved.add(moved.token())[0] == 200
 
@@ -677,12 +677,12 @@ class DownStore(MemoryStore):
         return super().find(keys)
 
 
-@pytest.mark.parametrize("door", ["wsgi", "asgi"])
+@pytest.mark.parametrize("interface", ["wsgi", "asgi"])
 @pytest.mark.usefixtures("ours")
-def test_our_session_while_its_store_is_down(door: str, keys: dict[str, str]) -> None:
+def test_our_session_while_its_store_is_down(interface: str, keys: dict[str, str]) -> None:
     """A session survives a page view while the revocation store is down: its tokens open when the store is back."""
     store = DownStore()
-    visitor = Visitor(door, **keys, revocation=store)
+    visitor = Visitor(interface, **keys, revocation=store)
     token = visitor.token()
     store.is_down = True
     assert visitor.add(visitor.token())[0] == 403

@@ -382,7 +382,7 @@ def _first_book() -> Any:
     return books().filter(author=OuterRef("pk")).values("title")[:1]
 
 
-UNSAYABLE: dict[str, tuple[Callable[[], Any], str]] = {
+UNSUPPORTED: dict[str, tuple[Callable[[], Any], str]] = {
     "raw": (lambda: Book.objects.raw("SELECT * FROM testapp_book"), "raw SQL"),
     "extra": (lambda: books().extra(where=["1 = 1"]), r"extra\(\)"),
     "extra select": (lambda: books().extra(select={"x": "1"}), r"extra\(\)"),
@@ -422,7 +422,7 @@ UNSAYABLE: dict[str, tuple[Callable[[], Any], str]] = {
         "a reference to an outer query, OuterRef",
     ),
     "lookup without a name": (lambda: books().filter(Same(F("pages"), 100)), "the lookup Same, which has no name"),
-    # Django looks for joins of a row by the names of tables, and finds those of another relation here.
+    # Django finds joins of a row by the names of tables, and here takes those of another relation.
     "wrong rows": (
         lambda: authors().filter(Q(books__title="A") ^ Q(~Q(edited__isnull=False))),
         "a lookup without a path",
@@ -471,10 +471,10 @@ class Same(Exact):
 
 
 @pytest.mark.usefixtures("db")
-@pytest.mark.parametrize("name", UNSAYABLE)
-def test_what_recipes_cannot_say(name: str, sealer: StateSealer, queries: QueryCount) -> None:
+@pytest.mark.parametrize("name", UNSUPPORTED)
+def test_unsupported_queries(name: str, sealer: StateSealer, queries: QueryCount) -> None:
     """Sealing an unsupported query is an error with its path and the part, without a query."""
-    query, part = UNSAYABLE[name]
+    query, part = UNSUPPORTED[name]
     with queries(0), pytest.raises(NotSerializableError, match=part) as caught:
         sealer.seal({"shown": [query()]}, session_id="s")
     assert str(caught.value).startswith("state['shown'][0]: ")

@@ -302,7 +302,7 @@ def test_errors_show_no_keys(name: str, tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.usefixtures("classes")
 def test_register() -> None:
     """A class can be registered before and after the sealer is made, and stays registered when settings change."""
-    with override_settings(SECRET_KEY="short"):  # nothing is made of it yet
+    with override_settings(SECRET_KEY="short"):  # no key is derived yet
 
         @register
         class Early(Resumable):
@@ -314,7 +314,7 @@ def test_register() -> None:
         pass
 
     assert register(Late, "late") is Late
-    assert get_state_sealer() is sealer  # also where it was taken before
+    assert get_state_sealer() is sealer  # also for code that holds the sealer
     assert type(sealer.resume(sealer.seal(Late(), session_id=SID), session_id=SID)) is Late
     for cls in (Early, Late):
         token = get_state_sealer().seal(cls(), session_id=SID)

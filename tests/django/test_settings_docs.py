@@ -17,7 +17,7 @@ from sealedsession.state.middleware import response_to
 
 SECTION = section((ROOT / "docs" / "django.rst").read_text(), "Settings and middleware")
 
-# Visits the page and calls it twice, as its script does; prints the results, and the events of the audit.
+# Visits the page, calls it twice as its script does, and prints the results and the audited events.
 VISIT = """
 import re, webtest, mysite.wsgi
 
@@ -51,7 +51,7 @@ def test_the_project_counts(session_id: str, tmp_path: Path, keys: dict[str, str
     assert "..." not in own
     own += block_with(SECTION, "SEALEDSESSION").replace('"django"', f'"{session_id}"')
     if session_id == "django":
-        del files["mysite/wsgi.py"]  # that of startproject will do
+        del files["mysite/wsgi.py"]  # startproject has made one
     files["shop/audit.py"] = "kinds = []\ndef note(event):\n    kinds.append(event.kind)\n"
     env = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
     env |= {f"SESSION_{option.upper()}": key for option, key in keys.items()} | {"PYTHONPATH": str(ROOT)}
@@ -102,7 +102,7 @@ def test_the_table_of_errors() -> None:
     others = table.pop(("UnsealError",))
     for kind in (StaleStateError, NotPublicError, StateError):
         assert answer_to(kind("")) == table.pop((kind.__name__,))
-    for reason in {*get_args(Reason)} - {"expired_absolute", "revoked", "store_error"}:  # those are of sessions
+    for reason in {*get_args(Reason)} - {"expired_absolute", "revoked", "store_error"}:  # these occur only in sessions
         assert answer_to(UnsealError(reason, "")) == table.pop(("UnsealError", reason), others)
     assert not table
 
