@@ -221,7 +221,9 @@ class CookieTarget:
                 continue
             if kind < 0.6:
                 value = mutate(rng, value, self.known, ALPHABET)
-            prefix = rng.choice((b"__Host-Http-session=",) * 4 + (b"other=", b' __Host-Http-session="', b"x__Host-Http-session="))
+            prefix = rng.choice(
+                (b"__Host-Http-session=",) * 4 + (b"other=", b' __Host-Http-session="', b"x__Host-Http-session=")
+            )
             cookies.append(prefix + value)
         header = rng.choice((b"; ", b"; ", b";", b" ;\t", b", ")).join(cookies)
         return mutate(rng, header, self.known, b'=; ",_') if rng.random() < 0.1 else header

@@ -411,11 +411,11 @@ MUTATIONS = [
     ),
     # ------------------------------------------------------------------------------------------------------------ seal
     *(
-        Mutation(name, "sealing/sealer.py", old, new, SEAL)
+        Mutation(name, "seal.py", old, new, SEAL)
         for name, old, new in [
             ("length of a token", "if len(token) > self._max_length:", "if False:"),
             ("the shortest token", "if len(envelope) < _HEAD + TIMES.size + _TAG:", "if False:"),
-            ("the shortest sealed token", "if len(envelope) < key.min_length:", "if False:"),
+            ("the shortest sealed token", "if len(envelope) < key.least:", "if False:"),
             ("the MAC", "if compare_digest(mac.finalize(), tag):", "if True:"),
             ("sealed in the future", "sealed_at > now + self._leeway or", ""),
             ("begun after it was sealed", "or created > sealed_at + self._leeway", ""),
@@ -435,18 +435,18 @@ MUTATIONS = [
         ]
     ),
     *(
-        Mutation(name, "sealing/token_cache.py", old, new, TOKEN_CACHE)
+        Mutation(name, "token_cache.py", old, new, TOKEN_CACHE)
         for name, old, new in [
             ("kept tokens: another keyring", "if keyring is not unsealed_by:", "if False:"),
             (
                 "kept tokens: the keyring they are kept for",
                 "            young[key] = unsealed",
-                "            self._generations[0][key] = unsealed",
+                "            self._kept[0][key] = unsealed",
             ),
             (
                 "kept tokens: the keyring of a generation",
-                "                self._generations = young, old, keyring",
-                "                self._generations = young, old, self._generations[2]",
+                "                self._kept = young, old, keyring",
+                "                self._kept = young, old, self._kept[2]",
             ),
             ("kept tokens: the binding", "key = token, binding and sha256(binding).digest()", 'key = token, b""'),
             (
@@ -462,9 +462,9 @@ MUTATIONS = [
             ("kept tokens: one look a second", "self._source.current(int(now))", "self._source.current(now)"),
             ("kept tokens: times", "        self._check_times(now, created, sealed_at, lifetime)", "        pass"),
             ("kept tokens: how many", "if len(young) >= self._half:", "if False:"),
-            ("kept tokens: half of them each", "self._half = max_tokens // 2", "self._half = max_tokens"),
+            ("kept tokens: half of them each", "self._half = most // 2", "self._half = most"),
             ("kept tokens: the used ones stay", "old.get(key) or ", ""),
-            ("kept tokens: large payloads", " and len(payload) <= self._max_payload:", ":"),
+            ("kept tokens: large payloads", " and len(payload) <= self._largest:", ":"),
         ]
     ),
     Mutation("kept tokens: the option", "incoming.py", "if config.token_cache:", "if True:", TOKEN_CACHE),
@@ -483,7 +483,7 @@ MUTATIONS = [
         CONFIG,
     ),
     *(
-        Mutation(name, "sealing/base64url.py", old, new, "tests/test_base64url.py")
+        Mutation(name, "base64url.py", old, new, "tests/test_base64url.py")
         for name, old, new in [
             ("base64: strict", "strict_mode=True", "strict_mode=False"),
             ("base64: strict, pybase64", '(padded, b"-_", True)', '(padded, b"-_", False)'),
@@ -495,7 +495,7 @@ MUTATIONS = [
         ]
     ),
     *(
-        Mutation(name, "sealing/sealer.py", old, new, SEAL)
+        Mutation(name, "plaintext.py", old, new, SEAL)
         for name, old, new in [
             ("flags that are reserved", "flags & _RESERVED or", ""),
             ("flags of other serializers", "or flags & 3 > JSON:", ":"),
@@ -773,7 +773,7 @@ MUTATIONS = [
         ]
     ),
     *(
-        Mutation(name, "sealing/keys.py", old, new, KEYS)
+        Mutation(name, "keys.py", old, new, KEYS)
         for name, old, new in [
             ("one primary key", "if primaries != 1:", "if False:"),
             ("all encrypt, or none", "if len({pair.encrypt is None for pair in pairs}) != 1:", "if False:"),
@@ -783,7 +783,7 @@ MUTATIONS = [
         ]
     ),
     *(
-        Mutation(name, "sealing/sealer.py", old, new, SEAL)
+        Mutation(name, "seal.py", old, new, SEAL)
         for name, old, new in [
             ("a new keyring unseals", "current(int(now))) is not keys.keyring:", "current(int(now))) is None:"),
             ("a new keyring seals", "current(now)) is not keys.keyring:", "current(now)) is None:"),
@@ -801,7 +801,7 @@ MUTATIONS = [
         ]
     ),
     *(
-        Mutation(name, "sealing/rotation.py", old, new, ROTATION)
+        Mutation(name, "rotation.py", old, new, ROTATION)
         for name, old, new in [
             ("promotions are taken back", "if not (force or has_sealed) and (", "if not force and ("),
             ("unknown fallbacks wait", "has_sealed = chosen.fallback_at is not None", "has_sealed = True"),
@@ -809,11 +809,7 @@ MUTATIONS = [
         ]
     ),
     Mutation(
-        "a fork looks for itself",
-        "sealing/keyring_file.py",
-        "setdefault(os.getpid(), me",
-        "setdefault(0, me",
-        KEYRING_FILE,
+        "a fork looks for itself", "keyring_file.py", "setdefault(os.getpid(), me", "setdefault(0, me", KEYRING_FILE
     ),
     Mutation(
         "a fork has locks of its own",
@@ -829,9 +825,7 @@ MUTATIONS = [
         "if False:",
         CONFIG,
     ),
-    Mutation(
-        "keys are no ids", "sealing/keyring_file.py", "[A-Za-z0-9._-]{1,31}", "[A-Za-z0-9._-]{1,64}", KEYRING_FILE
-    ),
+    Mutation("keys are no ids", "keyring_file.py", "[A-Za-z0-9._-]{1,31}", "[A-Za-z0-9._-]{1,64}", KEYRING_FILE),
     Mutation(
         "no url in a repr",
         "config.py",
@@ -843,14 +837,14 @@ MUTATIONS = [
     Mutation("a config keeps no encrypt_key", "config.py", 'self._set("encrypt_key", self.keys)', "pass", CONFIG),
     Mutation(
         "a copy is not signed only by mistake",
-        "sealing/keyring_file.py",
+        "options.py",
         "if isinstance(validate_key, Keyring) or isinstance(encrypt_key, Keyring):",
         "if False:",
         CONFIG,
     ),
-    Mutation("keys do not show", "sealing/key_rules.py", "    __str__ = __repr__\n", "", KEYS),
+    Mutation("keys do not show", "key_rules.py", "    __str__ = __repr__\n", "", KEYS),
     *(
-        Mutation(name, "sealing/key_rules.py", old, new, "tests/test_key_rules.py")
+        Mutation(name, "key_rules.py", old, new, "tests/test_key_rules.py")
         for name, old, new in [
             (
                 "sentences are not keys",
@@ -859,11 +853,11 @@ MUTATIONS = [
             ),
             ("words of one case are not keys", " or _ONE_CASE.fullmatch(text))", ")"),
             ("white space is not part of a key", "if text != text.strip():", "if False:"),
-            ("one key in a text", "if len(parts) > 1 and all(map(looks_like_key, parts)):", "if False:"),
+            ("one key in a text", "if len(parts) > 1 and all(map(is_key_text, parts)):", "if False:"),
             ("examples are refused", "decoded in _decoded_examples()", "False"),
             ("placeholders are refused", "if _PLACEHOLDER.search(text):", "if False:"),
             ("hashes of words are refused", " or decoded in _hashes_of_words():", ":"),
-            ("patterns in what is encoded", " or (_find_pattern(decoded) if decoded else None)", ""),
+            ("patterns in what is encoded", " or (_pattern_in(decoded) if decoded else None)", ""),
             ("counters of several bytes", "_COUNTER_WIDTHS = (1, 2, 4, 8)", "_COUNTER_WIDTHS = (1,)"),
             ("files of text", "if len(content) <= FILE_LIMIT and _is_text(content):", "if content.isascii():"),
             ("long files", "if len(content) <= FILE_LIMIT and _is_text(content):", "if _is_text(content):"),
@@ -872,10 +866,8 @@ MUTATIONS = [
     Mutation(
         "errors without our frames", "errors.py", "            drop_own_frames(error)\n", "            pass\n", FRAMES
     ),
-    Mutation(
-        "reloads without our frames", "sealing/keyring_file.py", "                drop_own_frames(error)\n", "", FRAMES
-    ),
-    Mutation("subkeys do not show", "sealing/keys.py", "return SecretBytes(HKDF(", "return bytes(HKDF(", KEYS),
+    Mutation("reloads without our frames", "keyring_file.py", "                drop_own_frames(error)\n", "", FRAMES),
+    Mutation("subkeys do not show", "keys.py", "return SecretBytes(HKDF(", "return bytes(HKDF(", KEYS),
     Mutation("what is sealed can be read", "config.py", "if self.serializer not in accepted:", "if False:", CONFIG),
     Mutation("serializers that exist", "config.py", "if self.serializer not in SERIALIZERS:", "if False:", CONFIG),
     *(
@@ -889,8 +881,8 @@ MUTATIONS = [
     ),
     Mutation(
         "the window is wide enough",
-        "sealing/sealer.py",
-        "(len(payload) + _MIN_LOOKAHEAD).bit_length()",
+        "plaintext.py",
+        "(len(payload) + _BEYOND).bit_length()",
         "len(payload).bit_length()",
         SEAL,
     ),
@@ -961,251 +953,271 @@ MUTATIONS = [
     Mutation(
         "fetch is a function", "references.py", "if fetch is not None and not callable(fetch):", "if False:", REFERENCES
     ),
-    Mutation("a state is a list", "state_form.py", "if type(content) is not list:", "if content is None:", STATE_FORM),
+    Mutation(
+        "a state is a list", "state/payload.py", "if type(content) is not list:", "if content is None:", STATE_FORM
+    ),
     Mutation(
         "a value stands alone",
-        "state_form.py",
+        "state/payload.py",
         "len(content) == 3 and type(content[2]) is str",
         "type(content[2]) is str",
         STATE_FORM,
     ),
     Mutation(
         "a value stands behind None",
-        "state_form.py",
+        "state/payload.py",
         "if not content or content[0] is not None:",
         "if not content:",
         STATE_FORM,
     ),
     Mutation(
         "the shape of an object",
-        "state_form.py",
-        "if [*map(type, content)] != _KINDS:",
+        "state/payload.py",
+        "if [*map(type, content)] != _OBJECT_TYPES:",
         "if len(content) != 4:",
         STATE_FORM,
     ),
     Mutation(
         "keywords are texts",
-        "state_form.py",
+        "state/payload.py",
         "{*map(type, content[2]), *map(type, content[3])}",
         "{*map(type, content[3])}",
         STATE_FORM,
     ),
     Mutation(
         "attributes are texts",
-        "state_form.py",
+        "state/payload.py",
         "{*map(type, content[2]), *map(type, content[3])}",
         "{*map(type, content[2])}",
         STATE_FORM,
     ),
     Mutation(
-        "attributes are public", "state_form.py", ' and not any(name[:1] == "_"', " and not any(name == 1", STATE_FORM
+        "attributes are public",
+        "state/payload.py",
+        ' and not any(name[:1] == "_"',
+        " and not any(name == 1",
+        STATE_FORM,
     ),
     # ----------------------------------------------------------------------------------- sealed state: whose, how long
-    Mutation("a token is of a session", "state.py", "{len(session_id)}:{session_id}{user}", "{user}", STATE),
-    Mutation("a token is of a user", "state.py", "{session_id}{user}", "{session_id}", STATE),
-    Mutation("where a session's id ends", "state.py", "{len(session_id)}:", "", STATE),
-    Mutation("a token is of a sealer", "state.py", "state:{name}:", "state:", STATE),
-    Mutation("max_age", "state.py", "idle_timeout=max_age,", "", STATE),
-    Mutation("leeway of states", "state.py", "leeway=leeway,\n                max_length", "max_length", STATE),
-    Mutation("how long a token may come", "state.py", "max_length=max_size,", "max_length=65536,", STATE),
-    Mutation("how long a token may go", "state.py", "if len(token) > self._max_size:", "if False:", STATE),
-    Mutation("a session without an id", "state.py", "if not session_id:", "if False:", STATE),
-    Mutation("owners are texts", "state.py", "if not isinstance(value, str):", "if False:", STATE),
-    Mutation("a token is a text", "state.py", "if not isinstance(token, str):", "if False:", STATE),
+    Mutation("a token is of a session", "state/sealer.py", "{len(session_id)}:{session_id}{user}", "{user}", STATE),
+    Mutation("a token is of a user", "state/sealer.py", "{session_id}{user}", "{session_id}", STATE),
+    Mutation("where a session's id ends", "state/sealer.py", "{len(session_id)}:", "", STATE),
+    Mutation("a token is of a sealer", "state/sealer.py", "state:{name}:", "state:", STATE),
+    Mutation("max_age", "state/sealer.py", "idle_timeout=max_age,", "", STATE),
+    Mutation("leeway of states", "state/sealer.py", "leeway=leeway,\n                max_length", "max_length", STATE),
+    Mutation("how long a token may come", "state/sealer.py", "max_length=max_size,", "max_length=65536,", STATE),
+    Mutation("how long a token may go", "state/sealer.py", "if len(token) > self._max_size:", "if False:", STATE),
+    Mutation("a session without an id", "state/sealer.py", "if not session_id:", "if False:", STATE),
+    Mutation("owners are texts", "state/sealer.py", "if not isinstance(value, str):", "if False:", STATE),
+    Mutation("a token is a text", "state/sealer.py", "if not isinstance(token, str):", "if False:", STATE),
     Mutation(
         "the class that is due",
-        "state.py",
+        "state/sealer.py",
         "if known is not None and not issubclass(known, cls):",
         "if False:",
         STATE,
     ),
     Mutation(
         "a class that is gone",
-        "state_classes.py",
+        "state/sealer.py",
         "if cls is None:\n            raise Stale",
         "if False:\n            raise Stale",
         STATE,
     ),
     Mutation(
         "resumable classes",
-        "state_classes.py",
+        "state/sealer.py",
         "if not (isinstance(cls, type) and issubclass(cls, Resumable)):",
         "if False:",
         STATE,
     ),
-    Mutation("a class is registered once", "state_classes.py", "if cls in self._codes:", "if False:", STATE),
-    Mutation("a class's code is its own", "state_classes.py", "if code in self._classes:", "if False:", STATE),
+    Mutation("a class is registered once", "state/sealer.py", "if cls in self._codes:", "if False:", STATE),
+    Mutation("a class's code is its own", "state/sealer.py", "if code in self._classes:", "if False:", STATE),
     Mutation(
-        "a class's code is a text", "state_classes.py", "if type(code) is not str or not code:", "if False:", STATE
+        "a class's code is a text", "state/sealer.py", "if type(code) is not str or not code:", "if False:", STATE
     ),
-    Mutation("a dataclass is not loaded", "state_classes.py", "        check_resumable(cls)\n", "", STATE),
-    Mutation("a code is no class", "state_classes.py", "if isinstance(cls, str):", "if False:", STATE),
-    Mutation("owners are any text", "sealing/keys.py", '.encode("utf-8", "surrogatepass")', ".encode()", STATE),
-    Mutation("the purpose of a value", "state.py", "if sealed_for != purpose:", "if False:", STATE),
+    Mutation("a dataclass is not loaded", "state/sealer.py", "        check_resumable(cls)\n", "", STATE),
+    Mutation("a code is no class", "state/sealer.py", "if isinstance(cls, str):", "if False:", STATE),
+    Mutation("owners are any text", "keys.py", '.encode("utf-8", "surrogatepass")', ".encode()", STATE),
+    Mutation("the purpose of a value", "state/sealer.py", "if sealed_for != purpose:", "if False:", STATE),
     Mutation(
         "an object is no value",
-        "state.py",
+        "state/sealer.py",
         "if content[0] is not None:",
         "if False:",
         STATE,
     ),
-    Mutation("subkeys are bounded", "state.py", "@lru_cache(_SEALERS)", "@lru_cache(None)", STATE),
-    Mutation("coroutines", "state.py", "if inspect.iscoroutine(result):", "if False:", STATE),
+    Mutation("subkeys are bounded", "state/sealer.py", "@lru_cache(_SEALERS)", "@lru_cache(None)", STATE),
+    Mutation("coroutines", "state/sealer.py", "if inspect.iscoroutine(result):", "if False:", STATE),
     # ------------------------------------------------------------------------------------ sealed state: what is called
-    Mutation("methods are marked", "resumable.py", "if not _is_marked(method):", "if False:", RESUMABLE),
+    Mutation("methods are marked", "state/resumable.py", "if not _is_marked(method):", "if False:", RESUMABLE),
     Mutation(
         "marks are not copied",
-        "resumable.py",
+        "state/resumable.py",
         "vars(method).get(_PUBLIC) is method",
         "vars(method).get(_PUBLIC) is not None",
         RESUMABLE,
     ),
     Mutation(
         "marks of private names",
-        "resumable.py",
+        "state/resumable.py",
         "if marked is not None and marked is member and",
         "if False and",
         RESUMABLE,
     ),
     Mutation(
-        "marks that are hidden", "resumable.py", "if marked is not None and not any(", "if False and any(", RESUMABLE
+        "marks that are hidden",
+        "state/resumable.py",
+        "if marked is not None and not any(",
+        "if False and any(",
+        RESUMABLE,
     ),
-    Mutation("marks without parentheses", "resumable.py", "if method is None:", "if False:", RESUMABLE),
+    Mutation("marks without parentheses", "state/resumable.py", "if method is None:", "if False:", RESUMABLE),
     Mutation(
         "load's own first argument",
-        "resumable.py",
-        '_static(cls, "load")), error, (target, *args)',
+        "state/resumable.py",
+        '_find_member(cls, "load")), error, (target, *args)',
         "target.load), error, args",
         RESUMABLE,
     ),
-    Mutation("private methods", "resumable.py", 'if name.startswith("_") or not', "if not", RESUMABLE),
+    Mutation("private methods", "state/resumable.py", 'if name.startswith("_") or not', "if not", RESUMABLE),
     Mutation(
         "methods are the class's",
-        "resumable.py",
-        "method = _static(type(self), name)",
+        "state/resumable.py",
+        "method = _find_member(type(self), name)",
         "method = getattr(self, name, None)",
         RESUMABLE,
     ),
     Mutation(
         "whose TypeError, in a method",
-        "resumable.py",
-        "if not _refuses(method, error, (self, *args), kwargs):",
+        "state/resumable.py",
+        "if not _is_argument_error(method, error, (self, *args), kwargs):",
         "if False:",
         RESUMABLE,
     ),
     Mutation(
         "whose TypeError, in load",
-        "resumable.py",
-        'if not _refuses(cast(Any, _static(cls, "load")), error, (target, *args), kwargs):',
+        "state/resumable.py",
+        'if not _is_argument_error(cast(Any, _find_member(cls, "load")), error, (target, *args), kwargs):',
         "if False:",
         RESUMABLE,
     ),
     Mutation(
         "arguments of a method",
-        "resumable.py",
-        "if not _refuses(method, error, (self, *args), kwargs):",
+        "state/resumable.py",
+        "if not _is_argument_error(method, error, (self, *args), kwargs):",
         "if True:",
         RESUMABLE,
     ),
     Mutation(
         "arguments of load",
-        "resumable.py",
-        'if not _refuses(cast(Any, _static(cls, "load")), error, (target, *args), kwargs):',
+        "state/resumable.py",
+        'if not _is_argument_error(cast(Any, _find_member(cls, "load")), error, (target, *args), kwargs):',
         "if True:",
         RESUMABLE,
     ),
     Mutation(
         "a state shadows no method",
-        "resumable.py",
-        "if not cls._sealedsession_taken.isdisjoint(state):",
+        "state/resumable.py",
+        "if not cls._sealedsession_methods.isdisjoint(state):",
         "if False:",
         RESUMABLE,
     ),
     Mutation(
         "no method is sealed over",
-        "resumable.py",
-        "for name in self._sealedsession_taken.intersection(kept):",
+        "state/resumable.py",
+        "for name in self._sealedsession_methods.intersection(attributes):",
         "for name in ():",
         RESUMABLE,
     ),
     Mutation(
         "private attributes",
-        "resumable.py",
+        "state/resumable.py",
         'if name[:1] != "_" and name not in loaded}',
         "if name not in loaded}",
         RESUMABLE,
     ),
-    Mutation("what load sets", "resumable.py", "loading.names.add(name)", "pass", RESUMABLE),
+    Mutation("what load sets", "state/resumable.py", "record.names.add(name)", "pass", RESUMABLE),
     Mutation(
-        "load comes to an end", "resumable.py", "        loading.is_running = False\n", "        pass\n", RESUMABLE
+        "load comes to an end", "state/resumable.py", "        record.is_running = False\n", "        pass\n", RESUMABLE
     ),
-    Mutation("stale_on", "resumable.py", "except cls.stale_on as error:", "except EOFError as error:", RESUMABLE),
-    Mutation("stale_on is checked", "resumable.py", "if type(stale_on) is not tuple or", "if False and", RESUMABLE),
+    Mutation("stale_on", "state/resumable.py", "except cls.stale_on as error:", "except EOFError as error:", RESUMABLE),
+    Mutation(
+        "stale_on is checked", "state/resumable.py", "if type(stale_on) is not tuple or", "if False and", RESUMABLE
+    ),
     Mutation(
         "names that are ours",
-        "resumable.py",
-        "if _static(cls, ours) is not vars(Resumable)[ours]:",
+        "state/resumable.py",
+        "if _find_member(cls, reserved) is not vars(Resumable)[reserved]:",
         "if False:",
         RESUMABLE,
     ),
     Mutation(
         "load is a method",
-        "resumable.py",
+        "state/resumable.py",
         "if not isinstance(load, FunctionType) or inspect.iscoroutinefunction(load):",
         "if False:",
         RESUMABLE,
     ),
     Mutation(
-        "slots", "resumable.py", "if isinstance(_static(cls, attribute), MemberDescriptorType):", "if False:", RESUMABLE
+        "slots",
+        "state/resumable.py",
+        "if isinstance(_find_member(cls, attribute), MemberDescriptorType):",
+        "if False:",
+        RESUMABLE,
     ),
     Mutation(
         "what all users would share",
-        "resumable.py",
+        "state/resumable.py",
         "if isinstance(member, list | dict | set) and",
         "if False and",
         RESUMABLE,
     ),
     Mutation(
-        "a mark that does nothing", "resumable.py", "if type(method) is not FunctionType:", "if False:", RESUMABLE
+        "a mark that does nothing", "state/resumable.py", "if type(method) is not FunctionType:", "if False:", RESUMABLE
     ),
-    Mutation("the length of a call", "state_calls.py", "if len(body) > longest:", "if False:", STATE_CALLS),
+    Mutation("the length of a call", "state/protocol.py", "if len(body) > max_length:", "if False:", STATE_CALLS),
     Mutation(
-        "calls are UTF-8", "state_calls.py", 'str(body, "utf-8")', "str(body, json.detect_encoding(body))", STATE_CALLS
+        "calls are UTF-8",
+        "state/protocol.py",
+        'str(body, "utf-8")',
+        "str(body, json.detect_encoding(body))",
+        STATE_CALLS,
     ),
-    Mutation("names are given once", "state_calls.py", "if len(members) != len(pairs):", "if False:", STATE_CALLS),
+    Mutation("names are given once", "state/protocol.py", "if len(members) != len(pairs):", "if False:", STATE_CALLS),
     Mutation(
         "numbers are finite",
-        "state_calls.py",
+        "state/protocol.py",
         "if not math.isfinite(value := float(number)):",
         "if (value := float(number)) is None:",
         STATE_CALLS,
     ),
     Mutation(
         "the members of a call",
-        "state_calls.py",
+        "state/protocol.py",
         "if {name: type(member) for name, member in call.items()} == _MEMBERS:",
         "if set(call) == set(_MEMBERS):",
         STATE_CALLS,
     ),
     Mutation(
         "deep calls",
-        "state_calls.py",
+        "state/protocol.py",
         "except (ValueError, RecursionError) as error:\n        raise StateError",
         "except ValueError as error:\n        raise StateError",
         STATE_CALLS,
     ),
-    Mutation("answers without NaN", "state_calls.py", ", allow_nan=False", "", STATE_CALLS),
+    Mutation("answers without NaN", "state/protocol.py", ", allow_nan=False", "", STATE_CALLS),
     Mutation(
-        "states are encrypted", "state_options.py", "if ring.pairs[0].encrypt is None:", "if False:", STATE_OPTIONS
+        "states are encrypted", "state/sealer.py", "if ring.pairs[0].encrypt is None:", "if False:", STATE_OPTIONS
     ),
     Mutation(
         "states have both keys",
-        "state_options.py",
+        "state/sealer.py",
         "if missing := [option for option, key in pair.items() if key is None]:",
         'if missing := ["validate_key"] * (validate_key is None):',
         STATE_OPTIONS,
     ),
-    Mutation("a name has no colon", "state_options.py", ' or ":" in name', "", STATE_OPTIONS),
+    Mutation("a name has no colon", "state/sealer.py", ' or ":" in name', "", STATE_OPTIONS),
     Mutation("offers", "integrations/hyperdiv/props.py", "if offer >= 0:", "if True:", HYPERDIV),
     Mutation(
         "what is around a token", "integrations/hyperdiv/tokens.py", "_FOREIGN.sub('?', token)", "token", HYPERDIV
@@ -1213,39 +1225,39 @@ MUTATIONS = [
     # ---------------------------------------------------------------------------------- sealed state: what is answered
     Mutation(
         "errors of generators",
-        "state_responses.py",
+        "state/middleware.py",
         "return parts if is_file or isinstance(parts, list | tuple) else",
         "return parts if True else",
         STATE_RESPONSES,
     ),
     Mutation(
         "files stay files",
-        "state_responses.py",
+        "state/middleware.py",
         "return parts if is_file or isinstance",
         "return parts if isinstance",
         STATE_RESPONSES,
     ),
     Mutation(
-        "iterables are closed", "state_responses.py", "            close()\n", "            pass\n", STATE_RESPONSES
+        "iterables are closed", "state/middleware.py", "            close()\n", "            pass\n", STATE_RESPONSES
     ),
-    Mutation("too late in WSGI", "state_responses.py", ", headers, sys.exc_info())", ", headers)", STATE_RESPONSES),
+    Mutation("too late in WSGI", "state/middleware.py", ", headers, sys.exc_info())", ", headers)", STATE_RESPONSES),
     Mutation(
         "no body for HEAD",
-        "state_responses.py",
+        "state/middleware.py",
         'return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]',
         "return [body]",
         STATE_RESPONSES,
     ),
     Mutation(
         "too late in ASGI",
-        "state_responses.py",
+        "state/middleware.py",
         "            if has_begun:\n                raise\n",
         "",
         STATE_RESPONSES,
     ),
     Mutation(
         "only http in ASGI",
-        "state_responses.py",
+        "state/middleware.py",
         'has_begun = scope["type"] != "http"',
         "has_begun = False",
         STATE_RESPONSES,
@@ -1270,50 +1282,75 @@ MUTATIONS = [
         for name, file, old, new in [
             (
                 "a recipe says the same",
-                "querysets.py",
-                "        if _is_made_by(recipe, mark, work):",
+                "querysets/encode.py",
+                "        if _decodes_to(recipe, wanted, budgets):",
                 "        if True:",
             ),
-            ("the alphabet of paths", "operands.py", r're.compile(r"[\w-]{1,500}")', r're.compile(r"(?s:.){1,500}")'),
-            ("known connectors", "operands.py", "or connector not in _CONNECTORS", ""),
-            ("known values", "operands.py", "if value is not None and kind not in SCALARS and", "if False and"),
+            (
+                "the alphabet of paths",
+                "querysets/decode_expressions.py",
+                r're.compile(r"[\w-]{1,500}")',
+                r're.compile(r"(?s:.){1,500}")',
+            ),
+            ("known connectors", "querysets/decode_expressions.py", "or connector not in CONNECTORS", ""),
+            (
+                "known values",
+                "querysets/decode_expressions.py",
+                "if value is not None and kind not in SCALARS and",
+                "if False and",
+            ),
             ("nodes are counted", "budget.py", "        if self.weight < 0:", "        if False:"),
-            ("joins are counted", "budget.py", "        if len(self._made) > JOINS:", "        if False:"),
+            ("joins are counted", "querysets/joins.py", "        if len(self._paid) > JOINS:", "        if False:"),
             (
                 "dicts for their fields only",
-                "operands.py",
-                "            if with_dict and not (",
+                "querysets/decode_expressions.py",
+                "            if has_dict and not (",
                 "            if False and not (",
             ),
-            ("XOR counts twice", "operands.py", 'written = 2 if connector == "XOR" else 1', "written = 1"),
-            ("no annotation is descending", "operands.py", 'if path(name).startswith("-"):', "if path(name) is None:"),
-            ("lists are nodes", "operands.py", "            self._budget.node()\n            conn", "            conn"),
+            (
+                "XOR counts twice",
+                "querysets/decode_expressions.py",
+                'copies = 2 if connector == "XOR" else 1',
+                "copies = 1",
+            ),
+            (
+                "no annotation is descending",
+                "querysets/decode_expressions.py",
+                'if check_path(name).startswith("-"):',
+                "if check_path(name) is None:",
+            ),
+            (
+                "lists are nodes",
+                "querysets/decode_expressions.py",
+                "        self._budget.pay_node()\n        conn",
+                "        conn",
+            ),
             ("negations weigh more", "budget.py", "        if self.negations:", "        if False:"),
             ("copies are paid", "budget.py", "self.pay(1 + copied // _COPIED)", "pass"),
-            ("what unions keep is copied", "recipes.py", "self._budget.nodes += own", "pass"),
+            ("what unions keep is copied", "querysets/decode.py", "self._budget.nodes += own", "pass"),
             (
                 "all of an intersection",
-                "recipes.py",
-                "exactly(every, bool)\n        return self.queryset.i",
+                "querysets/decode.py",
+                "check_type(every, bool)\n        return self.queryset.i",
                 "return self.queryset.i",
             ),
             (
                 "all of a difference",
-                "recipes.py",
-                "exactly(every, bool)\n        return self.queryset.d",
+                "querysets/decode.py",
+                "check_type(every, bool)\n        return self.queryset.d",
                 "return self.queryset.d",
             ),
             (
                 "one spelling of a label",
-                "recipes.py",
+                "validation.py",
                 "if model is None or model._meta.label != label:",
                 "if model is None:",
             ),
-            ("related rows", "recipes.py", 'or hasattr(member, "__set__")', "or isinstance(member, property)"),
-            ("errors of managers", "recipes.py", "raise ManagerError(error) from None", "raise"),
-            ("no content type is written", "querysets.py", 'if sql.startswith("INSERT"):', "if False:"),
-            ("none is followed alone", "values.py", "plain=base not in _LAZY", "plain=False"),
-            ("relations only", "recipes.py", "        if name not in relations:", "        if False:"),
+            ("related rows", "querysets/decode.py", 'or hasattr(member, "__set__")', "or isinstance(member, property)"),
+            ("errors of managers", "querysets/decode.py", "raise ManagerError(error) from None", "raise"),
+            ("no content type is written", "querysets/decode.py", 'if sql.startswith("INSERT"):', "if False:"),
+            ("none is followed alone", "values.py", "nested = base in _LAZY", "nested = True"),
+            ("relations only", "querysets/spec.py", "        if name not in relations:", "        if False:"),
         ]
     ),
     Mutation(
@@ -1349,17 +1386,35 @@ MUTATIONS = [
                 "if False:",
                 "test_rows.py",
             ),
-            ("whose errors rows have", "references.py", "except _NOT_IN_COLUMN as", "except _NO_PK as", "test_rows.py"),
-            ("long names", "blocks.py", " or len(name) > _LONGEST", "", "test_django_values.py"),
-            ("names not found", "blocks.py", "        _forget(backend.engine, name)\n", "", "test_django_values.py"),
             (
-                "errors of forms",
-                "values.py",
-                "decode=codec.decode, deferred=True, fetch=make",
+                "whose errors rows have",
+                "references.py",
+                "except _DATABASE_ERRORS as",
+                "except _FIELD_ERRORS as",
+                "test_rows.py",
+            ),
+            ("long names", "blocks.py", " or len(name) > _NAME_MAX", "", "test_django_values.py"),
+            (
+                "names not found",
+                "blocks.py",
+                "        _forget_missing(backend.engine, name)\n",
                 "",
                 "test_django_values.py",
             ),
-            ("frames with keys", "conf.py", "@without_own_frames  # Django's page", "# Django's page", SETTINGS),
+            (
+                "errors of forms",
+                "values.py",
+                "decode=codec.decode, deferred=True, fetch=make_forms",
+                "",
+                "test_django_values.py",
+            ),
+            (
+                "frames with keys",
+                "conf.py",
+                "@without_own_frames  # Django's debug page",
+                "# Django's debug page",
+                SETTINGS,
+            ),
             (
                 "classes after the sealer",
                 "conf.py",

@@ -558,7 +558,7 @@ class Part(Resumable):
         (functools.partial(len), "Store its name or id"),
         (enum, "Store its name or id"),
         (Session(), "Store its name or id"),
-        (Part(), "Seal it by itself, in a token of its own"),
+        (Part(), "Seal it in a token of its own"),
         (Mode.READ, "Store its int value"),
         (Bits.LOW, "Store its int value"),
     ],

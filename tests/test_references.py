@@ -1,4 +1,4 @@
-"""Families of types, and values kept by reference: what is written, when it is fetched, and whose errors are whose."""
+"""Families of types and references: what is written, when values are fetched, and which errors propagate."""
 
 import collections
 import dataclasses
@@ -28,15 +28,15 @@ class Shape:
 
 
 class Circle(Shape):
-    """Of the family."""
+    """A member of the family."""
 
 
 class Disc(Circle):
-    """Deeper in the family."""
+    """A subclass of a member."""
 
 
 class Square(Shape):
-    """Of the family, and registered itself by who likes."""
+    """A member of the family that can be registered itself."""
 
 
 SHAPES = {cls.__name__: cls for cls in (Shape, Circle, Disc)}
@@ -44,18 +44,18 @@ SHAPES = {cls.__name__: cls for cls in (Shape, Circle, Disc)}
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A row of a table, kept by its number."""
+    """A row of a table, sealed as its number."""
 
     number: int
     note: object = None
 
 
 class Author(Row):
-    """A row of another table, with the same fetch."""
+    """A row of another table with the same fetch."""
 
 
 class Table:
-    """A table that is asked for rows, and counts how often."""
+    """A table that counts how often rows are fetched."""
 
     def __init__(self):
         self.asked = []
@@ -95,14 +95,14 @@ def table():
 
 @pytest.fixture
 def rows(table):
-    """A serializer with rows by reference, and the family."""
+    """Return a serializer that supports rows by reference, and the family."""
     registry = family(StateRegistry())
     registry.register_base(Row, "row", encode=lambda row: row.number, decode=is_int, fetch=table.fetch)
     return serializer(registry)
 
 
 def wire(code, data):
-    """The payload of one typed value, as a forger would write it."""
+    """Return the payload of one typed value, as an attacker would write it."""
     body = PickleSerializer().dumps(data)[:-1]
     return b"\x8c" + bytes((len(code),)) + code.encode() + body + b"\x86Q."
 
@@ -112,7 +112,7 @@ def wire(code, data):
 
 @pytest.mark.parametrize("cls", SHAPES.values(), ids=SHAPES)
 def test_a_family_has_its_subclasses(cls):
-    """Instances of the base and of every subclass are stored under one code, the first time and later."""
+    """Instances of the base and of all subclasses have one code, at first and at later uses."""
     form = serializer(family(StateRegistry()))
     for _ in range(2):
         payload = form.dumps([cls("a"), {"k": cls("b")}])
@@ -121,14 +121,14 @@ def test_a_family_has_its_subclasses(cls):
 
 
 def test_several_new_subclasses_at_once():
-    """One value may have several subclasses that were not met before, beside values of other types."""
+    """A value can contain several new subclasses, next to values of other types."""
     form = serializer(family(StateRegistry()))
     value = [Disc("a"), {1, 2}, Circle("b"), Shape("c"), range(3)]
     assert form.loads(form.dumps(value)) == value
 
 
 def test_the_closest_family_counts():
-    """Of two families the closer base counts, and what is registered itself is no matter of families."""
+    """The closest base decides. A type that is registered itself uses its own code."""
     registry = family(StateRegistry())
     registry.register_base(Circle, "circle", encode=lambda circle: circle.name, decode=Disc)
     registry.register(Square, "square", encode=lambda square: square.name, decode=Square)
@@ -153,7 +153,7 @@ def test_a_registry_finds_its_own_families_only():
 
 
 def test_families_differ_between_registries():
-    """A registry's families are its own."""
+    """Each registry has its own families."""
     family(StateRegistry())
     with pytest.raises(NotSerializableError):
         serializer(StateRegistry()).dumps(Shape("a"))
@@ -161,7 +161,7 @@ def test_families_differ_between_registries():
 
 @pytest.mark.parametrize("data", [("Row", 1), ("nothing", "a"), 5, None, ["Circle", []], "Circle"], ids=repr)
 def test_a_decoder_that_refuses(data):
-    """Whatever a family's decoder raises, or makes that is not of the family, refuses the payload."""
+    """A payload is refused if a family's decoder raises an error, or returns a value of another type."""
     registry = StateRegistry()
     registry.register_base(
         Shape,
@@ -175,7 +175,7 @@ def test_a_decoder_that_refuses(data):
 
 
 def test_what_cannot_be_read_back_is_not_written():
-    """A value of a family that its own decoder refuses is found when it is written."""
+    """A value that its own decoder refuses is an error when it is written."""
     registry = StateRegistry()
     registry.register_base(Shape, "shape", encode=lambda shape: shape.name, decode=lambda data: data)
     with pytest.raises(
@@ -188,7 +188,7 @@ def test_what_cannot_be_read_back_is_not_written():
 
 
 def test_references_are_fetched_together(rows, table):
-    """All references of a payload that have one fetch are fetched by one call, in their order, wherever they stand."""
+    """One call fetches all references with the same fetch, in their order in the payload."""
     value = [
         Row(1),
         {"k": (Row(2), [Row(1)])},
@@ -203,21 +203,21 @@ def test_references_are_fetched_together(rows, table):
 
 
 def test_reading_asks_once_each_time(rows, table):
-    """Every reading fetches anew: nothing of the one before is kept."""
+    """Each payload is fetched again; nothing is cached."""
     payload = rows.dumps([Row(1)])
     assert rows.loads(payload) == rows.loads(payload)
     assert table.asked == [[1], [1]]
 
 
 def test_nothing_is_fetched_without_references(rows, table):
-    """A payload without references asks nobody, other deferred values or not."""
+    """A payload without references fetches nothing, even with other deferred values."""
     value = [1, Circle("a"), slice(1, 2)]
     assert rows.loads(rows.dumps(value)) == value
     assert table.asked == []
 
 
 def test_families_with_one_fetch(table):
-    """Families that share a fetch are fetched together, those with another one apart."""
+    """Families with the same fetch are fetched together, and others separately."""
     other = Table()
     registry = StateRegistry()
     registry.register_base(Row, "row", encode=lambda row: row.number, decode=is_int, fetch=table.fetch)
@@ -232,14 +232,14 @@ def test_families_with_one_fetch(table):
 
 
 def test_a_reference_in_another_values_data(rows, table):
-    """A value that holds references is made when they are there, and they are fetched with the others."""
+    """A value whose data contains references is made after they are fetched with all others."""
     value = {"in": collections.defaultdict(list, a=[Row(1)]), "set": frozenset([Row(2)]), "own": Row(3)}
     assert rows.loads(rows.dumps(value)) == value
     assert table.asked == [[1, 2, 3]]
 
 
 def test_a_reference_whose_data_has_references(table):
-    """A reference that is made of other deferred values is fetched after those, alone."""
+    """A reference whose data contains deferred values is fetched after them, in a call of its own."""
     registry = StateRegistry()
     registry.register_base(
         Row,
@@ -255,8 +255,7 @@ def test_a_reference_whose_data_has_references(table):
 
 
 def test_what_becomes_its_data_is_searched_once():
-    """However many such types stand around each other, nothing in them is searched for deferred values more than once,
-    and those that are there are made."""
+    """Nested types that become their data are searched for deferred values once, and all of these are made."""
     registry = StateRegistry()
     registry.register_base(Shape, "lazy", encode=lambda shape: shape.name, decode=lambda data: data, fetch=list)
     registry.by_code["lazy"] = registry.by_code["lazy"]._replace(deferred=False)
@@ -275,7 +274,7 @@ def test_what_becomes_its_data_is_searched_once():
 
 
 def test_none_is_a_value_too():
-    """A fetch may give None for a reference: it is asked for once, and None is what stands there."""
+    """None from fetch is a value: the reference is fetched once, and becomes None."""
     asked = []
     registry = StateRegistry()
     registry.register_base(
@@ -291,7 +290,7 @@ def test_none_is_a_value_too():
 
 
 def test_a_fetch_that_gives_an_iterator():
-    """A fetch may give its values one by one."""
+    """fetch may return an iterator."""
     registry = StateRegistry()
     registry.register_base(Row, "row", encode=lambda row: row.number, decode=is_int, fetch=lambda n: map(Row, n))
     form = serializer(registry)
@@ -300,7 +299,7 @@ def test_a_fetch_that_gives_an_iterator():
 
 @pytest.mark.parametrize("values", [[], [1, 2, 3], None, 5], ids=repr)
 def test_a_fetch_that_gives_something_else(values):
-    """A fetch that does not give one value for each reference is the application's fault, and no forged payload."""
+    """A fetch that does not return one value per reference is a TypeError, not a refused payload."""
     registry = StateRegistry()
     registry.register_base(Row, "row", encode=lambda row: row.number, decode=is_int, fetch=lambda numbers: values)
     form = serializer(registry)
@@ -321,7 +320,7 @@ def test_a_fetch_that_gives_something_else(values):
 )
 @pytest.mark.parametrize("nested", [False, True])
 def test_what_fetch_raises_passes(rows, table, error, nested):
-    """What fetch raises leaves the reader as it is, with its cause: gone is not forged, and down is not gone."""
+    """Exceptions from fetch propagate unchanged, with their cause."""
     table.error = error
     cause = error.__cause__ = KeyError("the cause")
     payload = rows.dumps(collections.deque([Row(1)]) if nested else [Row(1)])
@@ -333,7 +332,7 @@ def test_what_fetch_raises_passes(rows, table, error, nested):
 
 
 def test_what_a_late_fetch_raises_passes(table):
-    """The same holds for a reference that is fetched after those in its data."""
+    """Exceptions of a later fetch propagate unchanged, too."""
     registry = StateRegistry()
     registry.register_base(
         Row, "row", encode=lambda row: (row.number, row.note), decode=lambda data: data, fetch=table.fetch
@@ -348,7 +347,7 @@ def test_what_a_late_fetch_raises_passes(table):
 
 @pytest.mark.parametrize("data", ["1", None, [1], (1, 2), {"pk": 1}, 1.0, True], ids=repr)
 def test_hostile_references_are_not_fetched(rows, table, data):
-    """A reference that its decoder refuses is a forged payload, and nothing is asked for."""
+    """A payload is refused if a decoder refuses a reference, and nothing is fetched."""
     with pytest.raises(UnsealError) as caught:
         rows.loads(wire("row", data))
     assert caught.value.reason == "forbidden_value"
@@ -356,7 +355,7 @@ def test_hostile_references_are_not_fetched(rows, table, data):
 
 
 def test_nothing_is_fetched_before_all_is_read(rows, table):
-    """A payload that is good in its first part and forged in its last asks nobody."""
+    """A payload whose last part is invalid fetches nothing."""
     good, bad = wire("row", 1)[:-1], wire("unknown", 1)[:-1]
     with pytest.raises(UnsealError):
         rows.loads(b"](" + good + bad + b"e.")
@@ -364,7 +363,7 @@ def test_nothing_is_fetched_before_all_is_read(rows, table):
 
 
 def test_sealing_checks_references(table):
-    """A reference that could not be read back is found when it is written, and nothing is fetched for that."""
+    """A reference that its decoder refuses is an error when it is written. Writing fetches nothing."""
     registry = StateRegistry()
     registry.register_base(Row, "row", encode=lambda row: str(row.number), decode=is_int, fetch=table.fetch)
     with pytest.raises(NotSerializableError, match=r"state\['a'\]: a state cannot hold this .*Row: a number is an int"):
@@ -373,7 +372,7 @@ def test_sealing_checks_references(table):
 
 
 def test_sealing_checks_what_stands_beside_references(rows, table):
-    """Other values are checked as ever where references stand beside them."""
+    """Other values next to references are checked, too."""
 
     @dataclasses.dataclass
     class Price:
@@ -389,7 +388,7 @@ def test_sealing_checks_what_stands_beside_references(rows, table):
 
 
 def test_what_encode_raises(table):
-    """What an encoder says of a value is the error, with the path: an unsaved row, for one."""
+    """An error of an encoder becomes the error for the value, with its path."""
 
     def encode(row):
         raise ValueError("it is not saved yet, and has no number")
@@ -401,14 +400,14 @@ def test_what_encode_raises(table):
 
 
 def test_references_are_no_keys(rows):
-    """What is made after the reading cannot be a key, nor in one; the error names it."""
+    """A deferred value in a key is an error that names it."""
     for key in (Row(1), (1, Row(1)), Circle("a"), frozenset([Row(1)])):
         with pytest.raises(NotSerializableError, match=r"\(the key\): a value of type (Row|Circle) cannot be a key"):
             rows.dumps({"a": {key: 1}})
 
 
 def test_references_nest_to_the_limit_of_depth(rows, table):
-    """References stand as deep as other values may, and no deeper."""
+    """References can be nested as deep as other values, and no deeper."""
     value = Row(1)
     for _ in range(StateLimits().depth - 1):
         value = [value]
@@ -421,7 +420,7 @@ def test_references_nest_to_the_limit_of_depth(rows, table):
 
 
 def test_registration_is_checked():
-    """A family is registered by the rules of all types, and its fetch has to be a function."""
+    """Registering a family checks the rules of all types, and that fetch is a function."""
     registry = family(StateRegistry())
     ok = {"encode": vars, "decode": vars}
     for args, options, message in [
@@ -432,15 +431,15 @@ def test_registration_is_checked():
         (("Row", "row"), ok, "must be a class"),
         ((dict, "row"), ok, "dict: sessions can hold this type already"),
         ((Row, "row"), {**ok, "encode": None}, "must be functions"),
-        ((Row, "row"), {**ok, "fetch": "fetch"}, "fetch of the code 'row' has to be a function"),
+        ((Row, "row"), {**ok, "fetch": "fetch"}, "fetch: must be a function for the code 'row'"),
     ]:
         with pytest.raises(ConfigError, match=message):
             registry.register_base(*args, **options)
-    registry.register_base(Row, "row", **ok)  # nothing of the attempts before is left
+    registry.register_base(Row, "row", **ok)  # the failed attempts registered nothing
 
 
 def test_sessions_do_not_take_it(keys):
-    """A session's registry is a plain one: opening a session asks no database."""
+    """A SessionConfig refuses a StateRegistry, because opening a session must not query a database."""
     with pytest.raises(ConfigError, match="registry has to be a Registry"):
         SessionConfig(**keys, registry=StateRegistry())
 
@@ -452,11 +451,13 @@ def test_a_plain_registry_has_no_families():
 
 @pytest.mark.parametrize("note", [slice(3), [("x", {"y": slice(3)})], Shape("a")], ids=["late", "deeper", "family"])
 def test_plain_data_only(note):
-    """Where it is demanded, what is made after the reading is refused in data, and named when it would be sealed."""
+    """With allow_nested=False, deferred values in the data are refused when reading, and named in the error when
+    writing.
+    """
     table = Table()
     registry = family(StateRegistry())
     registry.register_base(
-        Row, "row", encode=lambda row: (row.number, row.note), decode=tuple, fetch=table.fetch, plain=True
+        Row, "row", encode=lambda row: (row.number, row.note), decode=tuple, fetch=table.fetch, allow_nested=False
     )
     form = serializer(registry)
     assert form.loads(form.dumps([Row(1, [{"a": (1, b"b")}])])) == [Row(1, [{"a": (1, b"b")}])]

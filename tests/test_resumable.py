@@ -1,4 +1,4 @@
-"""Resumable objects: what of them is kept, what is loaded again, and what a client may call."""
+"""`Resumable`: which attributes are sealed, what load restores, and which methods clients can call."""
 
 import abc
 import asyncio
@@ -12,15 +12,15 @@ from types import MappingProxyType
 import pytest
 
 from sealedsession.errors import ConfigError, NotPublicError, NotSerializableError, StaleStateError, StateError, got
-from sealedsession.state.resumable import Resumable, loaded_with, public, resume
+from sealedsession.state.resumable import Resumable, get_load_record, public, restore
 
 
 class Gone(Exception):
-    """What a class may mean by stale_on."""
+    """An exception for stale_on."""
 
 
 class Item(Resumable):
-    """An item of a list, with a default, an attribute that is loaded, and one that a method keeps."""
+    """An item with a default, a loaded attribute, and an attribute that a method sets."""
 
     stale_on = (Gone, LookupError)
     text = "new"
@@ -47,27 +47,27 @@ class Item(Resumable):
 
 
 def again(target, args=None, kwargs=None):
-    """The object that comes back for one that is sealed."""
-    loading = loaded_with(target)
-    return resume(type(target), loading.args if args is None else args, kwargs or loading.kwargs, target.state)
+    """Restore a copy of an object from its state."""
+    loading = get_load_record(target)
+    return restore(type(target), loading.args if args is None else args, kwargs or loading.kwargs, target.state)
 
 
 # ------------------------------------------------------------------------------------------------------- load and state
 
 
 def test_load_runs_when_it_is_made_and_when_it_is_resumed():
-    """The arguments of the class are those of load, which runs with them when the object is made, and when resumed."""
+    """load runs with the arguments of the class, when an object is made and when it is resumed."""
     item = Item(7, shop="corner")
     assert (item.title, item.shop) == ("item 7", "corner")
     back = again(item)
     assert type(back) is Item
     assert (back.title, back.shop) == ("item 7", "corner")
-    assert loaded_with(back).args == (7,)
-    assert loaded_with(back).kwargs == {"shop": "corner"}
+    assert get_load_record(back).args == (7,)
+    assert get_load_record(back).kwargs == {"shop": "corner"}
 
 
 def test_what_is_in_a_state():
-    """The state is what was set on the object, but for private names, and for what load has set."""
+    """The state has the attributes that were set, except private ones and those that load set."""
     item = Item(7)
     assert item.state == {}
     item.text, item._cache, item.note = "milk", "private", None
@@ -78,7 +78,7 @@ def test_what_is_in_a_state():
 
 
 def test_what_load_sets_is_left_out_for_good():
-    """An attribute that load has set stays out of the state, whoever changes it later: load makes it anew."""
+    """An attribute that load has set is never in the state, even if it is changed later."""
     item = Item(7)
     item.title = "changed"
     assert "title" not in item.state
@@ -86,7 +86,7 @@ def test_what_load_sets_is_left_out_for_good():
 
 
 def test_what_load_calls_is_tracked():
-    """What functions and other methods set while load runs is left out like what it sets itself."""
+    """Attributes that other functions set while load runs are not in the state."""
 
     def helper(target):
         target.by_helper = 1
@@ -105,7 +105,7 @@ def test_what_load_calls_is_tracked():
 
 
 def test_what_the_class_before_it_sets_is_tracked():
-    """A load that calls super().load() leaves out what that one sets, and goes on leaving out."""
+    """Attributes that super().load() sets are not in the state."""
 
     class Below(Item):
         def load(self, number):
@@ -116,7 +116,7 @@ def test_what_the_class_before_it_sets_is_tracked():
 
 
 def test_load_finds_the_state():
-    """When an object is resumed, load finds in place what the state has kept."""
+    """The sealed attributes are in place when load runs."""
 
     class Search(Resumable):
         text = ""
@@ -131,7 +131,7 @@ def test_load_finds_the_state():
 
 
 def test_a_deleted_attribute_is_not_kept():
-    """What was deleted is not in the state, and the class's default shows again."""
+    """A deleted attribute is not in the state, and the class's default applies again."""
     item = Item(7)
     item.text = "milk"
     item = again(item)
@@ -141,7 +141,7 @@ def test_a_deleted_attribute_is_not_kept():
 
 
 def test_what_load_deletes_is_gone():
-    """Load can delete what the state had."""
+    """load can delete a sealed attribute."""
 
     class Once(Resumable):
         note = ""
@@ -155,7 +155,7 @@ def test_what_load_deletes_is_gone():
 
 
 def test_a_change_in_place_is_kept():
-    """A list in the state that a method changes in place is sealed as it is then."""
+    """A list that a method changes in place is sealed with its new content."""
 
     class Basket(Resumable):
         def __init__(self):
@@ -170,7 +170,7 @@ def test_a_change_in_place_is_kept():
 
 
 def test_an_init_runs_once():
-    """An __init__ sets what the state begins with, gives load its arguments, and does not run again."""
+    """An __init__ runs once. It sets initial attributes, and passes load its arguments."""
     ran = []
 
     class Basket(Resumable):
@@ -192,13 +192,13 @@ def test_an_init_runs_once():
 
 
 def test_an_init_that_does_not_load():
-    """An object whose __init__ never calls that of Resumable cannot be sealed, and the error says what to call."""
+    """Sealing an object whose __init__ does not call Resumable.__init__ is an error that names the missing call."""
 
     @dataclasses.dataclass
     class Point(Resumable):
         x: int
 
-    for ask in (lambda point: point.state, loaded_with):
+    for ask in (lambda point: point.state, get_load_record):
         with pytest.raises(
             NotSerializableError, match=r"Point.__init__ does not call super\(\).__init__\(\)"
         ) as caught:
@@ -207,7 +207,7 @@ def test_an_init_that_does_not_load():
 
 
 def test_a_dataclass():
-    """A dataclass loads from __post_init__, and its fields are the state."""
+    """The fields of a dataclass that calls super().__init__ in __post_init__ are its state."""
 
     @dataclasses.dataclass
     class Point(Resumable):
@@ -233,11 +233,11 @@ def test_copies(copied):
     item.text = "milk"
     vars(item)["title"] = "as it was"
     made = copied(item)
-    assert (made.state, loaded_with(made).args, made.title) == (item.state, (7,), "as it was")
+    assert (made.state, get_load_record(made).args, made.title) == (item.state, (7,), "as it was")
 
 
 def test_objects_do_not_share_what_was_tracked():
-    """Two objects, and two threads, track what their own load sets, and nothing of each other."""
+    """Objects and threads track their own attributes."""
     both = threading.Barrier(2, timeout=60)
 
     class Slow(Resumable):
@@ -257,7 +257,7 @@ def test_objects_do_not_share_what_was_tracked():
 
 
 def test_tracking_ends_when_load_fails():
-    """After a load that raised, attributes are no longer taken for loaded ones."""
+    """Attributes that are set after a failed load are in the state."""
 
     class Fails(Resumable):
         def __init__(self):
@@ -274,7 +274,7 @@ def test_tracking_ends_when_load_fails():
 
 
 def test_cached_properties_are_computed_again():
-    """What a cached_property has stored in the object is no part of the state."""
+    """The stored value of a cached_property is not in the state."""
 
     class Report(Resumable):
         @functools.cached_property
@@ -288,16 +288,16 @@ def test_cached_properties_are_computed_again():
 
 @pytest.mark.parametrize("name", ["rename", "delete", "load", "shown", "state", "call"])
 def test_an_attribute_with_the_name_of_a_method(name):
-    """What stands in an object under the name of a method cannot be sealed: it would shadow that one for good."""
+    """Sealing an attribute with the name of a method is an error."""
     item = Item(7)
     vars(item)[name] = 1
-    with pytest.raises(NotSerializableError, match=f"Item.{name}: it has the name of a method") as caught:
+    with pytest.raises(NotSerializableError, match=f"Item.{name}: this attribute has the name of a method") as caught:
         _ = item.state
     assert (caught.value.path, caught.value.type) == (f"Item.{name}", int)
 
 
 def test_names_that_are_no_identifiers():
-    """Attributes with any public name are kept, also those that only setattr can make."""
+    """Attributes with any public name are sealed, also those that only setattr can set."""
     item = Item(7)
     for name in ("", "a b", "ü", "class"):
         setattr(item, name, name)
@@ -305,7 +305,7 @@ def test_names_that_are_no_identifiers():
 
 
 def test_descriptors_that_store_in_the_object():
-    """A descriptor with a __set__ of its own, that keeps the value under its own name, is an attribute like others."""
+    """A descriptor that stores its value in the object under its own name is sealed like an attribute."""
 
     class Positive:
         def __set_name__(self, owner, name):
@@ -332,7 +332,7 @@ def test_descriptors_that_store_in_the_object():
 
 @pytest.mark.parametrize("name", ["load", "rename", "delete", "shown", "call", "state", "cached", "of_class", "static"])
 def test_a_state_does_not_shadow_a_method(name):
-    """A state with an attribute that is a method of the class now is stale, and the method is the class's."""
+    """A state with an attribute that is a method now is stale, and the method remains."""
 
     class Changed(Item):
         cached = functools.cached_property(lambda self: 1)
@@ -340,8 +340,8 @@ def test_a_state_does_not_shadow_a_method(name):
         static = staticmethod(lambda: 1)
 
     with pytest.raises(StaleStateError, match=re.escape(f"attributes that are methods now: {[name]}")):
-        resume(Changed, (7,), {}, {"text": "kept", name: "shadow"})
-    assert resume(Changed, (7,), {}, {"text": "kept"}).text == "kept"
+        restore(Changed, (7,), {}, {"text": "kept", name: "shadow"})
+    assert restore(Changed, (7,), {}, {"text": "kept"}).text == "kept"
 
 
 @pytest.mark.parametrize(
@@ -350,64 +350,64 @@ def test_a_state_does_not_shadow_a_method(name):
     ids=["none", "too many", "twice", "unknown", "missing"],
 )
 def test_arguments_that_no_longer_fit(args, kwargs):
-    """A state whose arguments load does not take any more is stale, and says what load misses."""
-    with pytest.raises(StaleStateError, match=r"Item.load takes other arguments now: .*load\(\)"):
-        resume(Item, args, kwargs, {})
+    """A state is stale if load does not accept its arguments. The error names the problem."""
+    with pytest.raises(StaleStateError, match=r"Item.load no longer accepts the sealed arguments: .*load\(\)"):
+        restore(Item, args, kwargs, {})
 
 
 def test_arguments_named_self():
-    """An argument by the name of load's own first one does not fit either, whatever else load takes by name."""
+    """A keyword argument named like the first parameter of load makes a state stale."""
 
     class Takes(Resumable):
         def load(self, **names):
             self.names = names
 
-    assert resume(Takes, (), {"it": 1}, {}).names == {"it": 1}
-    with pytest.raises(StaleStateError, match=r"Takes\.load takes other arguments now: .*'self'"):
-        resume(Takes, (), {"self": 1}, {})
+    assert restore(Takes, (), {"it": 1}, {}).names == {"it": 1}
+    with pytest.raises(StaleStateError, match=r"Takes\.load no longer accepts the sealed arguments: .*'self'"):
+        restore(Takes, (), {"self": 1}, {})
 
 
 @pytest.mark.parametrize("args", [(7,), ("7",)])
 def test_a_type_error_within_load(args):
-    """A TypeError that load itself raises is the application's own, and no stale state."""
+    """A TypeError that load raises propagates unchanged."""
 
     class Broken(Resumable):
         def load(self, number):
             raise TypeError("a fault of the application")
 
     with pytest.raises(TypeError, match="a fault of the application"):
-        resume(Broken, args, {}, {})
+        restore(Broken, args, {}, {})
 
 
 def test_a_type_error_of_what_load_calls():
-    """A wrong call within load is the application's fault too, though it looks like a wrong call of load."""
+    """A TypeError of a wrong call inside load propagates unchanged."""
 
     class Broken(Resumable):
         def load(self, number):
             Item().load()
 
     with pytest.raises(TypeError, match="missing 1 required positional argument"):
-        resume(Broken, (7,), {}, {})
+        restore(Broken, (7,), {}, {})
 
 
 @pytest.mark.parametrize(
     "error", [Gone("secret"), KeyError("secret"), IndexError("secret")], ids=lambda e: type(e).__name__
 )
 def test_stale_on(error):
-    """What load raises of stale_on, subclasses included, is a stale state that keeps the cause, and not its text."""
+    """An exception of stale_on in load is a StaleStateError with this cause, and without its text."""
 
     class Row(Item):
         def load(self):
             raise error
 
     with pytest.raises(StaleStateError) as caught:
-        resume(Row, (), {}, {})
+        restore(Row, (), {}, {})
     assert caught.value.__cause__ is error
-    assert str(caught.value).endswith(f"Row: what it needs is gone: {type(error).__name__}")
+    assert str(caught.value).endswith(f"Row.load raised {type(error).__name__}, which is in stale_on")
 
 
 def test_stale_on_may_have_type_error():
-    """A class may count TypeError among what means stale."""
+    """stale_on may contain TypeError."""
 
     class Row(Resumable):
         stale_on = (TypeError,)
@@ -415,8 +415,8 @@ def test_stale_on_may_have_type_error():
         def load(self):
             raise TypeError
 
-    with pytest.raises(StaleStateError, match="what it needs is gone: TypeError"):
-        resume(Row, (), {}, {})
+    with pytest.raises(StaleStateError, match="load raised TypeError, which is in stale_on"):
+        restore(Row, (), {}, {})
 
 
 @pytest.mark.parametrize(
@@ -425,19 +425,19 @@ def test_stale_on_may_have_type_error():
     ids=lambda error: type(error).__name__,
 )
 def test_other_errors_of_load_pass(error):
-    """What else load raises passes as it is: a database that is down is no stale state."""
+    """Other exceptions of load propagate unchanged."""
 
     class Row(Item):
         def load(self):
             raise error
 
     with pytest.raises(type(error)) as caught:
-        resume(Row, (), {}, {})
+        restore(Row, (), {}, {})
     assert caught.value is error
 
 
 def test_stale_on_is_for_resuming():
-    """Where the object is made, load's own error passes: there is no state yet."""
+    """While an object is made, exceptions of stale_on propagate unchanged."""
 
     class Row(Item):
         def load(self):
@@ -448,21 +448,21 @@ def test_stale_on_is_for_resuming():
 
 
 def test_stale_on_of_a_state_is_nothing():
-    """Only the class says what stale means: an attribute of that name in a state has no say."""
+    """An attribute stale_on in a state has no effect."""
 
     class Row(Resumable):
         def load(self):
             raise KeyError("a fault")
 
     with pytest.raises(KeyError):
-        resume(Row, (), {}, {"stale_on": (KeyError,)})
+        restore(Row, (), {}, {"stale_on": (KeyError,)})
 
 
 # ----------------------------------------------------------------------------------------------------------------- call
 
 
 def test_call():
-    """A public method is called with a client's arguments, and its result given back."""
+    """`call` calls a public method with the client's arguments, and returns its result."""
     item = Item(7)
     assert item.call("rename", "milk") == "milk"
     assert item.call("rename", "ab", times=2) == "abab"
@@ -477,7 +477,7 @@ NOT_PUBLIC = [
 
 @pytest.mark.parametrize("name", NOT_PUBLIC, ids=lambda name: f"{name[:20]!a}")
 def test_not_public(name):
-    """What is no function, private or not there is refused in the same words, which end somewhere."""
+    """Names of missing, private and other members are refused with the same short message."""
     with pytest.raises(NotPublicError) as caught:
         Item(7).call(name)
     assert str(caught.value) == f"Item has no public method {name[:60]!a}"
@@ -485,13 +485,13 @@ def test_not_public(name):
 
 @pytest.mark.parametrize("name", ["delete", "load", "call"])
 def test_not_marked(name):
-    """What only lacks the mark is refused, and the log can say so."""
+    """A method without the mark is refused, with a message for the log."""
     with pytest.raises(NotPublicError, match=rf"^Item\.{name} is not marked @public$"):
         Item(7).call(name)
 
 
 def test_nothing_of_a_metaclass_is_public():
-    """What the metaclass defines is no method of the object, marked or not; what a base defines is."""
+    """Methods of the metaclass are not public. Marked methods of a base are."""
 
     class Meta(type):
         @public
@@ -516,7 +516,7 @@ def test_nothing_of_a_metaclass_is_public():
 
 
 def test_a_private_name_is_not_called():
-    """No mark makes a private method one that clients call."""
+    """A method with a private name cannot be called."""
 
     class Hides(Item):
         pass
@@ -527,7 +527,7 @@ def test_a_private_name_is_not_called():
 
 
 def test_an_attribute_is_no_method():
-    """An object's attribute is not called, whatever it is."""
+    """An attribute of an object cannot be called."""
     item = Item(7)
     item.helper = public(lambda self: 1)
     with pytest.raises(NotPublicError):
@@ -535,7 +535,7 @@ def test_an_attribute_is_no_method():
 
 
 def test_an_inherited_method():
-    """A public method is inherited, and an override without the mark takes the right away again."""
+    """A public method is inherited. An override without the mark is not public."""
 
     class Inherits(Item):
         pass
@@ -560,7 +560,7 @@ def test_an_inherited_method():
 
 
 def test_methods_of_a_class_that_is_not_resumable():
-    """A mixin's methods follow the same rule: only marked ones are called."""
+    """Only marked methods of a mixin are public."""
 
     class Mixin:
         def plain(self):
@@ -579,7 +579,7 @@ def test_methods_of_a_class_that_is_not_resumable():
 
 
 def counted(method):
-    """A decorator that copies what functools.wraps does, marks of functions among it."""
+    """Decorate a method with functools.wraps, which copies the mark."""
 
     @functools.wraps(method)
     def counting(self, *args):
@@ -590,7 +590,7 @@ def counted(method):
 
 
 def test_wrapped_methods():
-    """A method is public as a decorator has made it, if the mark stands above that."""
+    """A decorated method is public if the mark is above the decorator."""
 
     class Wrapped(Resumable):
         @public
@@ -600,12 +600,12 @@ def test_wrapped_methods():
 
     wrapped = Wrapped()
     assert (wrapped.call("show", 1), wrapped.calls) == (1, 1)
-    with pytest.raises(StateError, match="show takes other arguments"):
+    with pytest.raises(StateError, match="show does not accept these arguments"):
         wrapped.call("show")
 
 
 def test_a_wrapped_override():
-    """An override that is made of the public method it overrides is public only if it says so too."""
+    """An override that wraps a public method is public only if it is marked itself."""
 
     class Quiet(Item):
         rename = counted(Item.rename)
@@ -629,21 +629,23 @@ def test_a_wrapped_override():
 )
 @pytest.mark.parametrize("bases", [(Resumable,), (object,)], ids=["its own", "a mixin's"])
 def test_a_mark_below_another_decorator(decorator, bases):
-    """A mark that another decorator hides makes nothing public, and is refused where the class is defined."""
+    """A mark below another decorator is refused when the class is defined."""
     members = {"show": decorator(public(lambda self: 1))}
-    with pytest.raises(ConfigError, match=r"Odd\.show has @public below another decorator.*: put @public on top"):
+    with pytest.raises(ConfigError, match=r"Odd\.show: has @public below another decorator.*\. Put @public above"):
         type("Odd", (type("Odd", bases, members), Resumable), {})
 
 
 def test_a_mark_of_a_private_name():
-    """A private method cannot be public: it is refused where the class is defined."""
-    with pytest.raises(ConfigError, match=r"Odd\._show is @public, and no client may call a name with '_': rename it"):
+    """A mark of a private method is refused when the class is defined."""
+    with pytest.raises(
+        ConfigError, match=r"Odd\._show: is @public, but clients cannot call names that begin with '_'\. Rename it"
+    ):
         make(_show=public(lambda self: 1))
 
 
 def test_a_mark_with_parentheses():
-    """@public() says that it is written without them."""
-    with pytest.raises(ConfigError, match="write @public, without parentheses"):
+    """@public() is an error that shows the correct spelling."""
+    with pytest.raises(ConfigError, match="Write @public, without parentheses"):
         public()
 
 
@@ -653,8 +655,8 @@ def test_a_mark_with_parentheses():
     ids=lambda what: type(what).__name__,
 )
 def test_public_marks_functions(what):
-    """The mark is for functions: on anything else it would do nothing, and says so."""
-    with pytest.raises(ConfigError, match=f"@public marks the methods of a class{got(what)}$"):
+    """@public on anything except a function is an error."""
+    with pytest.raises(ConfigError, match=f"@public: must decorate an ordinary method of a class{got(what)}$"):
         public(what)
 
 
@@ -664,8 +666,8 @@ def test_public_marks_functions(what):
     ids=["missing", "too many", "twice", "unknown"],
 )
 def test_arguments_that_do_not_fit(args, kwargs):
-    """A client's arguments that the method does not take are its fault, in words that name the method."""
-    with pytest.raises(StateError, match=r"Item\.rename takes other arguments: ") as caught:
+    """Arguments that a method does not accept are a StateError that names the method."""
+    with pytest.raises(StateError, match=r"Item\.rename does not accept these arguments: ") as caught:
         Item(7).call("rename", *args, **kwargs)
     assert type(caught.value) is StateError
 
@@ -683,7 +685,7 @@ def test_arguments_that_do_not_fit(args, kwargs):
     ids=lambda error: type(error).__name__,
 )
 def test_errors_of_a_method_pass(error):
-    """What a method raises passes as it is, also what stale_on has: that is for load. It may raise StaleStateError."""
+    """Exceptions of a method propagate unchanged, also those of stale_on."""
 
     class Raises(Item):
         @public
@@ -696,7 +698,7 @@ def test_errors_of_a_method_pass(error):
 
 
 def test_a_wrong_call_within_a_method():
-    """A wrong call within a method is the application's fault, though it looks like a wrong call of the method."""
+    """A TypeError of a wrong call inside a method propagates unchanged."""
 
     class Raises(Item):
         @public
@@ -801,7 +803,7 @@ def test_a_type_error_below_a_decorator(name):
 
 @pytest.mark.parametrize("name", ["works", "works_twice", "works_in_a_helper"])
 def test_arguments_that_do_not_fit_below_a_decorator(name):
-    """A client's wrong arguments stay the client's fault where a decorator hands them on."""
+    """Wrong arguments are a StateError, also if a decorator passes them on."""
     assert Decorated().call(name, "milk") == "milk at corner"
     for args in ((), ("milk", "tea", "bread")):
         with pytest.raises(StateError):
@@ -809,24 +811,24 @@ def test_arguments_that_do_not_fit_below_a_decorator(name):
 
 
 def test_arguments_that_an_async_method_does_not_take():
-    """A client's wrong arguments for an async method are refused when it is called, before anything is awaited."""
+    """Wrong arguments for an async method are refused at the call, before it is awaited."""
     with pytest.raises(StateError):
         Decorated().call("async_fails")
 
 
 def test_a_type_error_in_a_decorated_load():
-    """A TypeError inside a decorated load is the application's fault, and wrong arguments make the state stale."""
+    """A TypeError inside a decorated load propagates unchanged. Wrong arguments make the state stale."""
 
     class Broken(Resumable):
         @given_a_shop
         def load(self, shop, number):
             return len(number)
 
-    assert resume(Broken, ("7",), {}, {}).state == {}
+    assert restore(Broken, ("7",), {}, {}).state == {}
     with pytest.raises(TypeError):
-        resume(Broken, (7,), {}, {})
+        restore(Broken, (7,), {}, {})
     with pytest.raises(StaleStateError):
-        resume(Broken, (), {}, {})
+        restore(Broken, (), {}, {})
 
 
 # ---------------------------------------------------------------------------------------- classes that cannot come back
@@ -837,7 +839,7 @@ def make(**members):
 
 
 async def load_later(self):
-    """Load, some time."""
+    """Do nothing, asynchronously."""
 
 
 SLOTTED = type("Slotted", (), {"__slots__": ("count",)})
@@ -846,27 +848,33 @@ SLOTTED = type("Slotted", (), {"__slots__": ("count",)})
 @pytest.mark.parametrize(
     ("attempt", "message"),
     [
-        (lambda: make(call=lambda self: 1), "Odd.call: Resumable has this name for itself"),
-        (lambda: make(state=""), "Odd.state: Resumable has this name for itself"),
-        (lambda: make(state=property(lambda self: {})), "Odd.state: Resumable has this name for itself"),
-        (lambda: type("Odd", (type("Mixin", (), {"call": 1}), Resumable), {}), "Odd.call: Resumable has this name"),
-        (lambda: make(load=load_later), "Odd.load has to be an ordinary method, neither async nor a function"),
-        (lambda: make(load=classmethod(len)), "Odd.load has to be an ordinary method, neither async nor a classmethod"),
-        (lambda: make(load=None), "Odd.load has to be an ordinary method, neither async nor a NoneType"),
-        (lambda: make(stale_on=KeyError), r"Odd.stale_on has to be a tuple of exceptions, such as \(KeyError,\)"),
-        (lambda: make(stale_on=[KeyError]), "Odd.stale_on has to be a tuple of exceptions"),
-        (lambda: make(stale_on=(KeyError, "gone")), "Odd.stale_on has to be a tuple of exceptions"),
-        (lambda: make(stale_on=(KeyError, int)), "Odd.stale_on has to be a tuple of exceptions"),
-        (lambda: make(stale_on=(KeyboardInterrupt,)), "Odd.stale_on has to be a tuple of exceptions"),
-        (lambda: make(__slots__=("count",)), "Odd.count is one of __slots__, which no state has"),
-        (lambda: type("Odd", (SLOTTED, Resumable), {}), "Odd.count is one of __slots__"),
-        (lambda: make(items=[]), "Odd.items is a list that all users would share: set it in __init__"),
-        (lambda: make(items={}), "Odd.items is a dict that all users would share"),
-        (lambda: make(items=set()), "Odd.items is a set that all users would share"),
+        (lambda: make(call=lambda self: 1), "Odd.call: Resumable reserves this name"),
+        (lambda: make(state=""), "Odd.state: Resumable reserves this name"),
+        (lambda: make(state=property(lambda self: {})), "Odd.state: Resumable reserves this name"),
+        (
+            lambda: type("Odd", (type("Mixin", (), {"call": 1}), Resumable), {}),
+            "Odd.call: Resumable reserves this name",
+        ),
+        (lambda: make(load=load_later), f"Odd.load: must be an ordinary method that is not async{got(load_later)}"),
+        (
+            lambda: make(load=classmethod(len)),
+            f"Odd.load: must be an ordinary method that is not async{got(classmethod(len))}",
+        ),
+        (lambda: make(load=None), f"Odd.load: must be an ordinary method that is not async{got(None)}"),
+        (lambda: make(stale_on=KeyError), r"Odd.stale_on: must be a tuple of exceptions, such as \(KeyError,\)"),
+        (lambda: make(stale_on=[KeyError]), "Odd.stale_on: must be a tuple of exceptions"),
+        (lambda: make(stale_on=(KeyError, "gone")), "Odd.stale_on: must be a tuple of exceptions"),
+        (lambda: make(stale_on=(KeyError, int)), "Odd.stale_on: must be a tuple of exceptions"),
+        (lambda: make(stale_on=(KeyboardInterrupt,)), "Odd.stale_on: must be a tuple of exceptions"),
+        (lambda: make(__slots__=("count",)), "Odd.count: is in __slots__, and slots are not sealed"),
+        (lambda: type("Odd", (SLOTTED, Resumable), {}), "Odd.count: is in __slots__"),
+        (lambda: make(items=[]), "Odd.items: all users would share this list. Set it in __init__"),
+        (lambda: make(items={}), "Odd.items: all users would share this dict"),
+        (lambda: make(items=set()), "Odd.items: all users would share this set"),
     ],
 )
 def test_a_class_that_cannot_be_resumed(attempt, message):
-    """A class whose objects would not come back as they were is refused where it is defined."""
+    """A class whose objects could not be resumed is refused when it is defined."""
     with pytest.raises(ConfigError, match=message):
         attempt()
 
@@ -883,12 +891,12 @@ def test_a_class_that_cannot_be_resumed(attempt, message):
     ids=lambda members: next(iter(members)),
 )
 def test_a_class_that_can_be_resumed(members):
-    """What only looks alike is fine: what nobody can change, private names, empty slots, and classes within."""
+    """Immutable class attributes, private names, empty slots and nested classes are accepted."""
     assert again(make(**members)()).state == {}
 
 
 def test_other_kinds_of_classes():
-    """Abstract classes and class arguments work as anywhere."""
+    """Abstract classes and class arguments work as for any class."""
 
     class Named(Resumable, abc.ABC):
         def __init_subclass__(cls, name="", **kwargs):
@@ -908,7 +916,7 @@ def test_other_kinds_of_classes():
 
 
 def test_resumable_itself():
-    """The base class is an object like any: it loads nothing and has no state."""
+    """An object of the base class loads nothing and has no state."""
     bare = Resumable(1, a=2)
     assert bare.state == {}
     with pytest.raises(NotPublicError):

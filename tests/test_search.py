@@ -1,4 +1,4 @@
-"""The search for the costliest payloads: its bounds are those of the docs, and it finds what is too costly."""
+"""The search for the most expensive payloads: it uses the bounds of the docs, and finds payloads that exceed them."""
 
 import re
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ SECURITY = (Path(__file__).parent.parent / "docs" / "security.rst").read_text()
 
 
 def test_the_bounds_are_those_of_the_docs() -> None:
-    """The table in the docs has each entry point with the bound that the search compares with."""
+    """The table in the docs has each entry point with the bound of the search."""
     section = SECURITY.split(".. _costs:")[1].split("The corpus\n")[0]
     rows = re.findall(r"^   \* - (.+)\n     - (\d+)$", section, re.MULTILINE)
     assert {entry: int(bound) for entry, bound in rows} == BOUNDS
@@ -28,7 +28,7 @@ def test_the_bounds_are_those_of_the_docs() -> None:
 
 @pytest.mark.parametrize("limits", [DEFAULT_LIMITS, StateLimits()], ids=["cookie", "state"])
 def test_elements_of_a_pair_collide(limits: Limits) -> None:
-    """All keys of a payload that the search makes have one hash."""
+    """All keys of a payload of the search have one hash."""
     serializer = PickleSerializer(Registry(), limits)
     for name, payload in search.collisions(limits, True):
         if "%" in name:
@@ -39,7 +39,7 @@ def test_elements_of_a_pair_collide(limits: Limits) -> None:
 
 @pytest.mark.parametrize("entry", ["cookie", "state"])
 def test_two_kinds_are_no_worse_than_promised(entry: str) -> None:
-    """The pairs whose comparison takes longest stay within the bound of what reads them."""
+    """The most expensive pairs of types stay within the bound of their reader."""
     limits = DEFAULT_LIMITS if entry == "cookie" else StateLimits()
     serializer = PickleSerializer(Registry(), limits)
     slow = ("int-network", "decimal-network", "network-uuid", "fraction-network", "in-float-fraction")
@@ -50,20 +50,20 @@ def test_two_kinds_are_no_worse_than_promised(entry: str) -> None:
 
 
 def test_all_kinds_are_tried_with_all_others() -> None:
-    """A type whose hashes can be chosen is paired with itself, and with each other one that can have the hash."""
+    """Each type with a selectable hash is paired with itself, and with every type that can have this hash."""
     names = [name for name, _, _ in pairs()]
     assert len(names) == len(set(names)) >= 40
     assert {"int-int", "int-tuple", "tuple-fraction", "fraction-network", "in-float-fraction"} <= set(names)
 
 
 def test_the_worst_is_found() -> None:
-    """Of each entry point the costliest payload is kept."""
+    """The search keeps the most expensive payload of each entry point."""
     found = [Found("state", "a", 1, 0.1), Found("state", "b", 1, 0.3), Found("state", "c", 1, 0.2)]
     assert search.worst(iter(found), lambda _: None) == [found[1]]
 
 
 def test_a_cost_is_that_of_work_that_is_refused_too() -> None:
-    """What takes long before it is refused is found as well, in loops."""
+    """Expensive payloads that are refused in the end are found, too."""
 
     def refused() -> None:
         sum(range(3_000_000))
@@ -73,7 +73,7 @@ def test_a_cost_is_that_of_work_that_is_refused_too() -> None:
 
 
 def test_a_bound_that_does_not_hold(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """The command prints the worst next to the bound, and its exit status says whether one does not hold."""
+    """The command prints the highest cost next to the bound, and fails if it exceeds the bound."""
 
     def entries(loops: float) -> Iterator[Found]:
         yield Found("state", "x", 1, loops)

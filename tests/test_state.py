@@ -1,4 +1,4 @@
-"""Sealed state: whose tokens open for whom, for how long, and what is told about those that do not."""
+"""`StateSealer`: owners, lifetimes and sizes of tokens, resumed objects, calls, and events."""
 
 import dataclasses
 import json
@@ -25,6 +25,7 @@ from sealedsession.errors import (
     StateError,
     StateTooLargeError,
     UnsealError,
+    got,
 )
 from sealedsession.sealing.keys import Keyring
 from sealedsession.sealing.sealer import Sealer
@@ -95,7 +96,7 @@ class Sub(Counter):
 
 @pytest.fixture
 def told():
-    """The events that the sealer of `sealer` tells."""
+    """Return the list of events that the fixture `sealer` emits."""
     return []
 
 
@@ -109,7 +110,7 @@ def sealer(keys, clock, told):
 
 
 def seen(told):
-    """What was told, as short as it goes."""
+    """Return the kinds of events, with the reason of refused tokens."""
     kinds = [event.kind if event.reason is None else f"{event.kind} {event.reason}" for event in told]
     told.clear()
     return kinds
@@ -120,14 +121,14 @@ def body(token, method="add", *args):
 
 
 def refused(attempt):
-    """The reason code with which an attempt is refused."""
+    """Return the reason with which an attempt is refused."""
     with pytest.raises(UnsealError) as caught:
         attempt()
     return caught.value.reason
 
 
 def forge(keys, payload, clock, session_id="4f1c", user="ann", name="state", **options):
-    """A token as somebody makes it who has the keys: any payload, under the purpose of an owner."""
+    """Make a token with any payload, as an attacker with the keys can."""
     purpose = f"state:{name}:{len(session_id)}:{session_id}{user}"
     return Sealer(Keyring(**keys), purpose, max_length=10**9, clock=clock, **options).seal(
         payload, created=int(clock())
@@ -140,12 +141,12 @@ def forge(keys, payload, clock, session_id="4f1c", user="ann", name="state", **o
 @settings(deadline=None)
 @given(value=values)
 def test_round_trip(keys_of_module, value):
-    """What sessions hold, a token holds: of it comes exactly the value, compressed or not."""
+    """A token holds every value that sessions hold, compressed or not."""
     for compress in (True, False):
         sealer = StateSealer(**keys_of_module, compress=compress)
         try:
             token = sealer.seal(value, **ANN)
-        except (NotSerializableError, StateTooLargeError):  # some are beyond a limit, and say so
+        except (NotSerializableError, StateTooLargeError):  # some values are over a limit
             continue
         assert exactly(sealer.unseal(token, **ANN)) == exactly(value)
 
@@ -156,7 +157,7 @@ def keys_of_module(keys):
 
 
 def test_an_object(sealer):
-    """An object comes back with its class, its state, and what load makes of its arguments."""
+    """A resumed object has its class, its state, and the attributes that load sets."""
     counter = Counter(5, limit=100)
     counter.add()
     token = sealer.seal(counter, **ANN)
@@ -166,20 +167,20 @@ def test_an_object(sealer):
 
 
 def test_a_token_is_text_for_a_page(sealer):
-    """A token is letters, digits, - and _, so that it can stand in HTML and JSON as it is."""
+    """A token has only letters, digits, "-" and "_", so that HTML and JSON need no escapes."""
     token = sealer.seal({"a": "<script>"}, **ANN)
     assert re.fullmatch("[A-Za-z0-9_-]+", token)
 
 
 def test_tokens_do_not_repeat(sealer):
-    """The same value gives another token each time, which tells nothing of it."""
+    """Sealing the same value twice makes different tokens, which reveal nothing about the value."""
     tokens = {sealer.seal({"a": "confidential"}, **ANN) for _ in range(20)}
     assert len(tokens) == 20
     assert not any(b"confidential" in urlsafe_b64decode(token + "==") for token in tokens)
 
 
 def test_compression(keys):
-    """What gets shorter is deflated, unless that is switched off; either sealer opens the tokens of the other."""
+    """Large state is deflated unless this is switched off. A sealer opens tokens of both kinds."""
     value = ["the same again"] * 100
     on, off = StateSealer(**keys), StateSealer(**keys, compress=False)
     short, long = on.seal(value, **ANN), off.seal(value, **ANN)
@@ -188,7 +189,7 @@ def test_compression(keys):
 
 
 def test_small_states_are_not_deflated(keys):
-    """A state of up to 1 KiB is left as it is; of one byte more, deflate makes less."""
+    """State of up to 1 KiB is not deflated. State of one byte more is."""
     on, off = StateSealer(**keys), StateSealer(**keys, compress=False)
     value = "a" * (1024 - len(PickleSerializer().dumps([None, "a" * 256])) + 256)
     assert len(PickleSerializer().dumps([None, value])) == 1024
@@ -197,7 +198,7 @@ def test_small_states_are_not_deflated(keys):
 
 
 def test_the_wire(keys, sealer, clock):
-    """A token is one of the wire format, under the purpose that the documentation names."""
+    """A token has the documented wire format, under the documented purpose."""
     token = forge(keys, PickleSerializer().dumps([None, {"a": 1}]), clock)
     assert sealer.unseal(token, **ANN) == {"a": 1}
     token = forge(keys, PickleSerializer().dumps(["Counter", (2,), {}, {"count": 8}]), clock)
@@ -208,7 +209,7 @@ def test_the_wire(keys, sealer, clock):
 
 
 def test_a_purpose(sealer):
-    """A plain value opens with the purpose that it was sealed for, and with no other one."""
+    """A plain value opens only with the purpose that it was sealed with."""
     purposes = ("", "basket", "price", "basket ", "\ud800")
     for purpose in purposes:
         token = sealer.seal({"a": 1}, **ANN, purpose=purpose)
@@ -227,7 +228,7 @@ def test_no_purpose_is_the_empty_one(sealer):
 
 @pytest.mark.parametrize("purpose", ["", "basket", "Counter"])
 def test_an_object_is_no_plain_value(sealer, told, purpose):
-    """The token of an object opens as no plain value, whatever the purpose, and one of a plain value as no object."""
+    """`unseal` refuses the token of an object with any purpose, and `resume` refuses that of a plain value."""
     token = sealer.seal(Counter(), **ANN)
     told.clear()
     assert refused(lambda: sealer.unseal(token, **ANN, purpose=purpose)) == "bad_signature"
@@ -238,20 +239,20 @@ def test_an_object_is_no_plain_value(sealer, told, purpose):
 
 
 def test_an_object_of_a_class_that_is_gone_is_no_plain_value(keys, sealer, clock):
-    """The token of an object opens as no plain value, even where its class is not registered."""
+    """`unseal` refuses the token of an object, even if its class is not registered."""
     token = sealer.seal(Counter(), **ANN)
     assert refused(lambda: StateSealer(**keys, clock=clock).unseal(token, **ANN)) == "bad_signature"
 
 
 def test_objects_have_no_purpose(sealer):
-    """An object is sealed without a purpose: its class says what it is for."""
+    """Sealing an object with a purpose is an error."""
     with pytest.raises(TypeError, match="purpose"):
         sealer.seal(Counter(), **ANN, purpose="basket")
 
 
 @pytest.mark.parametrize("purpose", [None, b"basket", 5, ["basket"]], ids=repr)
 def test_a_purpose_is_text(sealer, purpose):
-    """A purpose of another type is the application's mistake."""
+    """A purpose that is not a str is a TypeError."""
     token = sealer.seal(1, **ANN)
     for attempt in (
         lambda: sealer.seal(1, **ANN, purpose=purpose),
@@ -266,20 +267,20 @@ def test_a_purpose_is_text(sealer, purpose):
 
 @pytest.mark.parametrize("owner", [{"session_id": "\ud800"}, {"session_id": "a", "user": "\udfff"}], ids=["id", "user"])
 def test_an_owner_of_any_text(sealer, owner):
-    """A name that UTF-8 has no form for owns its tokens like any other."""
+    """A session id or user that UTF-8 cannot encode is a valid owner."""
     token = sealer.seal([1], **owner)
     assert sealer.unseal(token, **owner) == [1]
     assert refused(lambda: sealer.unseal(token, session_id="a", user="?")) == "bad_signature"
 
 
 def test_what_the_log_says_of_a_foreign_token(sealer, caplog):
-    """The log of a token that does not open begins with what is most often the matter: whose it is."""
+    """The log of a refused token names the likeliest cause first: another session or user."""
     refused(lambda: sealer.unseal(sealer.seal(1, **ANN), session_id="other"))
-    assert "bad_signature: a token of another session, user or sealer's name, or one that" in caplog.text
+    assert "bad_signature: a token of another session, user or sealer name, or a changed token" in caplog.text
 
 
 def test_another_session_or_user(sealer, told):
-    """A token opens for its own session and user only."""
+    """A token opens only for its own session and user."""
     for owner in ({"session_id": "4f1c"}, {"session_id": "4f1c", "user": "bob"}, {"session_id": "5555", "user": "ann"}):
         token = sealer.seal(Counter(), **ANN)
         for attempt in (sealer.unseal, sealer.resume):
@@ -294,7 +295,7 @@ close_owners = st.tuples(st.text("1:a", min_size=1, max_size=4), st.text("1:a", 
 
 @given(one=owners | close_owners, other=owners | close_owners)
 def test_owners_are_unambiguous(keys_of_module, one, other):
-    """No two pairs of session and user have the same subkeys, wherever the one ends and the other begins."""
+    """Different pairs of session and user have different subkeys."""
     sealer = StateSealer(**keys_of_module)
     token = sealer.seal(1, session_id=one[0], user=one[1])
     if one == other:
@@ -309,13 +310,13 @@ def test_owners_are_unambiguous(keys_of_module, one, other):
     ids=repr,
 )
 def test_owners_whose_names_run_together(sealer, one, other):
-    """Session and user that read alike, written one behind the other, are two owners."""
+    """Two pairs whose concatenation is the same text are different owners."""
     token = sealer.seal(1, session_id=one[0], user=one[1])
     assert refused(lambda: sealer.unseal(token, session_id=other[0], user=other[1])) == "bad_signature"
 
 
 def test_a_user_of_another_class(sealer):
-    """A user name may be of a subclass of str, and is the same user as its text."""
+    """A user of a subclass of str is the same owner as its text."""
 
     class Name(str):
         __slots__ = ()
@@ -327,16 +328,16 @@ def test_a_user_of_another_class(sealer):
 @pytest.mark.parametrize(
     ("owner", "error", "message"),
     [
-        ({"session_id": None}, TypeError, "session_id has to be a str, and a NoneType was given"),
-        ({"session_id": b"4f1c"}, TypeError, "session_id has to be a str, and a bytes was given"),
-        ({"session_id": "4f1c", "user": None}, TypeError, "user has to be a str, and a NoneType was given"),
-        ({"session_id": "4f1c", "user": 7}, TypeError, "user has to be a str, and an int was given"),
-        ({"session_id": ""}, ValueError, "session_id is empty: state belongs to a session"),
+        ({"session_id": None}, TypeError, f"session_id: must be a str{got(None)}"),
+        ({"session_id": b"4f1c"}, TypeError, f"session_id: must be a str{got(b'')}"),
+        ({"session_id": "4f1c", "user": None}, TypeError, f"user: must be a str{got(None)}"),
+        ({"session_id": "4f1c", "user": 7}, TypeError, f"user: must be a str{got(7)}"),
+        ({"session_id": ""}, ValueError, "session_id: is empty. State belongs to a session"),
     ],
     ids=repr,
 )
 def test_what_is_no_owner(sealer, owner, error, message):
-    """A session without an id, which would share its tokens with all others, is an error, and so is what is no text."""
+    """An empty session id, and a session id or user that is not a str, are errors."""
     token = sealer.seal(Counter(), **ANN)
     for attempt in (
         lambda: sealer.seal(1, **owner),
@@ -349,7 +350,7 @@ def test_what_is_no_owner(sealer, owner, error, message):
 
 
 def test_another_purpose(keys, clock):
-    """Sealers of different names do not open each other's tokens, nor does one open a cookie."""
+    """A sealer refuses tokens of a sealer with another name, and cookies."""
     one, other = StateSealer(**keys, clock=clock), StateSealer(**keys, clock=clock, name="other")
     assert refused(lambda: other.unseal(one.seal(1, **ANN), **ANN)) == "bad_signature"
     cookie = Sealer(Keyring(**keys), "cookie:__Host-session", clock=clock).seal(b"]N.", created=int(clock()))
@@ -357,25 +358,25 @@ def test_another_purpose(keys, clock):
 
 
 def test_names_that_run_together(keys, clock):
-    """A name ends where the session's part begins, whatever stands in either."""
+    """A sealer's name never runs into the session id."""
     token = StateSealer(**keys, name="a", clock=clock).seal(1, session_id="b" * 11)
     assert refused(lambda: StateSealer(**keys, name="a1", clock=clock).unseal(token, session_id="b")) == "bad_signature"
 
 
 def test_other_keys(keys, other_keys, told, clock):
-    """A token of other keys is refused, and the reason says that it is the key."""
+    """A token of other keys is refused with the reason unknown_key."""
     token = StateSealer(**other_keys, clock=clock).seal(1, **ANN)
     assert refused(lambda: StateSealer(**keys, clock=clock).unseal(token, **ANN)) == "unknown_key"
 
 
 def test_a_token_that_is_signed_only(keys, clock):
-    """A token that is not encrypted is refused, whoever signed it."""
+    """A token that is signed but not encrypted is refused."""
     signed = forge({"validate_key": keys["validate_key"]}, b"]N.", clock)
     assert refused(lambda: StateSealer(**keys, clock=clock).unseal(signed, **ANN)) == "unknown_key"
 
 
 def test_fallback_keys(keys, other_keys, clock):
-    """Keys are changed as for sessions: what a fallback pair has sealed opens, and the first pair seals."""
+    """A fallback pair opens tokens, and the primary pair seals them."""
     old = StateSealer(**keys, clock=clock)
     both = StateSealer(
         [other_keys["validate_key"], keys["validate_key"]],
@@ -389,9 +390,7 @@ def test_fallback_keys(keys, other_keys, clock):
 
 
 def test_a_keyring_that_changes(keys, other_keys, clock, tmp_path, told, caplog):
-    """A keyring's file is read again when it changes, for owners that were met before too; a broken one changes
-    nothing.
-    """
+    """A changed keyring file is read again, also for known owners. An invalid file changes nothing."""
     caplog.set_level(logging.INFO)
     path = tmp_path / "ring.json"
 
@@ -418,7 +417,7 @@ def test_a_keyring_that_changes(keys, other_keys, clock, tmp_path, told, caplog)
 
 
 def test_subkeys_are_kept_and_bounded(keys, monkeypatch):
-    """Subkeys of an owner are derived once; those of the last thousand are kept, and not of all that ever were."""
+    """Subkeys are derived once per owner, and cached for a limited number of owners."""
     derived = []
     derive = Keyring.derive
     monkeypatch.setattr(Keyring, "derive", lambda self, purpose: derived.append(purpose) or derive(self, purpose))
@@ -431,11 +430,11 @@ def test_subkeys_are_kept_and_bounded(keys, monkeypatch):
     for session_id in "abcab":
         sealer.seal(1, session_id=session_id)
     assert len(derived) == 1 + 5
-    assert sealer._sealer_of.cache_info().currsize == 2
+    assert sealer._get_sealer.cache_info().currsize == 2
 
 
 def test_many_threads(sealer):
-    """Threads share a sealer: each gets its own values back, for its own session."""
+    """Threads that share a sealer get their own values back."""
     faults = []
 
     def work(name):
@@ -459,7 +458,7 @@ def test_many_threads(sealer):
 
 
 def test_max_age(keys, clock):
-    """A token opens for max_age seconds and the leeway, and not a second longer."""
+    """A token is accepted for max_age seconds plus the leeway, and not a second longer."""
     sealer = StateSealer(**keys, clock=clock, max_age=100, leeway=10)
     token = sealer.seal(1, **ANN)
     clock.advance(110)
@@ -469,7 +468,7 @@ def test_max_age(keys, clock):
 
 
 def test_yesterday(sealer, clock):
-    """By default a token is good for a day, and that of yesterday is refused."""
+    """By default, a token is accepted for a day."""
     token = sealer.seal(Counter(), **ANN)
     clock.advance(DAY)
     assert sealer.handle(body(token), **ANN)
@@ -478,7 +477,7 @@ def test_yesterday(sealer, clock):
 
 
 def test_every_call_begins_anew(sealer, clock):
-    """The token of a call's answer has its own day: a page that is used does not expire."""
+    """The token in an answer is accepted for max_age seconds from the call."""
     token = sealer.seal(Counter(), **ANN)
     for _ in range(3):
         clock.advance(DAY)
@@ -486,7 +485,7 @@ def test_every_call_begins_anew(sealer, clock):
 
 
 def test_a_clock_that_is_behind(keys, clock):
-    """A token from another machine may be as far ahead as the leeway says."""
+    """A token from another machine may be ahead by the leeway."""
     sealer = StateSealer(**keys, clock=clock, leeway=10)
     clock.advance(10)
     token = sealer.seal(1, **ANN)
@@ -501,7 +500,7 @@ def test_a_clock_that_is_behind(keys, clock):
 
 @pytest.mark.parametrize("compress", [True, False])
 def test_every_changed_byte(keys, compress):
-    """A token of which any single character is another one does not open."""
+    """A token with any changed character is refused."""
     sealer = StateSealer(**keys, compress=compress)
     token = sealer.seal({"a": "text " * 10}, **ANN)
     for place in range(len(token)):
@@ -510,7 +509,7 @@ def test_every_changed_byte(keys, compress):
 
 
 def test_every_truncation(sealer):
-    """A token that was cut anywhere does not open."""
+    """A truncated token is refused."""
     token = sealer.seal(1, **ANN)
     for length in range(len(token)):
         assert refused(lambda: sealer.unseal(token[:length], **ANN)) in ("bad_signature", "malformed")  # noqa: B023
@@ -543,7 +542,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("change", BROKEN.values(), ids=BROKEN)
 def test_broken_tokens(sealer, told, change):
-    """Whatever is no token, of whatever type, is refused with one error and told once."""
+    """An invalid token of any type is refused with one error and one event."""
     broken = change(sealer.seal({"a": "x" * 20}, **ANN)[:-1] + "A")
     told.clear()
     code = refused(lambda: sealer.unseal(broken, **ANN))
@@ -553,13 +552,13 @@ def test_broken_tokens(sealer, told, change):
 
 @given(token=st.text(max_size=100) | st.text("ABCabc019-_", max_size=200))
 def test_any_token(keys_of_module, token):
-    """Any text is refused with the one error."""
+    """Any text is refused with the same error."""
     refused(lambda: StateSealer(**keys_of_module).unseal(token, **ANN))
 
 
 def test_swapped_tokens(sealer):
-    """Of two elements of one page with objects of one class, tokens can be swapped: that is by design. Where another
-    class is due, they cannot.
+    """By design, a user can swap the tokens of two objects of one class in one page. With another required class, the
+    token is refused.
     """
     one, two, other = Counter(1), Counter(2), Other()
     tokens = [sealer.seal(target, **ANN) for target in (one, two, other)]
@@ -574,14 +573,14 @@ def test_swapped_tokens(sealer):
 
 
 def test_an_older_token_of_the_same_element(sealer):
-    """An element's older token opens to the state of then, until it is too old: that is by design."""
+    """By design, an older token opens with its older state until max_age is over."""
     first = sealer.seal(Counter(), **ANN)
     json.loads(sealer.handle(body(first), **ANN))
     assert json.loads(sealer.handle(body(first), **ANN))["result"] == 1
 
 
 def test_a_value_where_an_object_is_due(sealer, told):
-    """A token that holds a plain value is none to be called."""
+    """`handle` and `resume` refuse the token of a plain value."""
     token = sealer.seal({"a": 1}, **ANN)
     assert refused(lambda: sealer.resume(token, **ANN)) == "bad_signature"
     assert refused(lambda: sealer.handle(body(token), **ANN)) == "bad_signature"
@@ -589,7 +588,7 @@ def test_a_value_where_an_object_is_due(sealer, told):
 
 
 def test_a_base_class_is_due(sealer):
-    """An object of a subclass is one of the class that is due."""
+    """An object of a subclass is accepted as an instance of the required class."""
     sealer.register(Sub)
     token = sealer.seal(Sub(), **ANN)
     assert type(sealer.resume(token, **ANN, cls=Counter)) is Sub
@@ -612,7 +611,7 @@ FORGED = {
 
 @pytest.mark.parametrize("content", FORGED.values(), ids=FORGED)
 def test_forged_shapes(keys, sealer, told, caplog, clock, content):
-    """What the keys' thief writes, and no sealer would, is refused, and logged as an error: somebody has to act."""
+    """A payload that no sealer writes is refused, and logged as an error."""
     token = forge(keys, PickleSerializer().dumps(content), clock)
     assert refused(lambda: sealer.unseal(token, **ANN)) == "forbidden_value"
     assert seen(told) == ["rejected forbidden_value"]
@@ -622,7 +621,7 @@ def test_forged_shapes(keys, sealer, told, caplog, clock, content):
 
 @pytest.mark.parametrize("name", ["add", "reset", "load", "call", "state"])
 def test_forged_attributes_are_no_methods(keys, sealer, clock, name):
-    """A forged state has no say in what a method is."""
+    """A forged state cannot replace a method."""
     token = forge(keys, PickleSerializer().dumps(["Counter", (), {}, {name: "shadow"}]), clock)
     with pytest.raises(StaleStateError, match="attributes that are methods now"):
         sealer.handle(body(token), **ANN)
@@ -641,9 +640,9 @@ def test_forged_attributes_are_no_methods(keys, sealer, clock, name):
     ids=repr,
 )
 def test_forged_arguments(keys, sealer, clock, args, kwargs):
-    """Arguments that load does not take make a state stale, whatever their names are."""
+    """A state whose arguments load does not accept is stale, whatever their names are."""
     token = forge(keys, PickleSerializer().dumps(["Counter", args, kwargs, {}]), clock)
-    with pytest.raises(StaleStateError, match=r"Counter\.load takes other arguments now"):
+    with pytest.raises(StaleStateError, match=r"Counter\.load no longer accepts the sealed arguments"):
         sealer.resume(token, **ANN)
 
 
@@ -651,7 +650,7 @@ def test_forged_arguments(keys, sealer, clock, args, kwargs):
 
 
 def test_register(keys):
-    """Registering gives the class back, so that it can stand as a decorator, with the name as code or another."""
+    """`register` returns the class, so that it works as a decorator, with any code."""
     sealer = StateSealer(**keys)
 
     @sealer.register
@@ -666,7 +665,7 @@ def test_register(keys):
 
 
 def test_a_decorator_with_a_code(sealer):
-    """The code can be given where register stands as a decorator."""
+    """`register` accepts a code as a decorator with arguments."""
 
     @sealer.register(code="a thing")
     class Decorated(Resumable):
@@ -679,7 +678,7 @@ def test_a_decorator_with_a_code(sealer):
 
 @dataclasses.dataclass
 class Filled(Resumable):
-    """Has an __init__ that is made for it, and loads nothing."""
+    """A dataclass whose generated __init__ does not run load."""
 
     number: int
 
@@ -687,34 +686,34 @@ class Filled(Resumable):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ((int,), "<class 'int'> is not a subclass of Resumable: nothing else can be resumed"),
+        ((int,), "register: <class 'int'> is not a subclass of Resumable. Derive the class from Resumable"),
         ((Other(),), "is not a subclass of Resumable"),
         ((None,), "None is not a subclass of Resumable"),
-        (("q",), r"takes a class, and 'q' was given: a code .* register\(cls, 'q'\), or .* register\(code='q'\)"),
-        ((Filled,), r"Filled is a dataclass, whose __init__ does not load it: give it a __post_init__ that calls"),
+        (("q",), r"must be a class.*\. Pass a code second: register\(cls, 'q'\), or .* register\(code='q'\)"),
+        ((Filled,), r"Filled: is a dataclass, whose __init__ does not run load\(\)\. Add a __post_init__ that calls"),
         ((Counter,), "Counter is registered already, with the code 'Counter'"),
         ((Counter, "c"), "Counter is registered already, with the code 'Counter'"),
         (
             (Sub, "Counter"),
-            "'Counter' is the code of <class 'test_state.Counter'>: give <class 'test_state.Sub'> another "
-            r"one, such as register\(Sub, 'another-Counter'\)",
+            "'Counter' is the code of <class 'test_state.Counter'> already. Pass a different code for <class "
+            r"'test_state.Sub'>, such as register\(Sub, 'another-Counter'\)",
         ),
-        ((Sub, ""), "the code of Sub has to be a str, and not an empty one"),
-        ((Sub, 5), "the code of Sub has to be a str"),
-        ((Sub, b"sub"), "the code of Sub has to be a str"),
+        ((Sub, ""), f"the code of Sub must be a non-empty str{got('')}"),
+        ((Sub, 5), "the code of Sub must be a non-empty str"),
+        ((Sub, b"sub"), "the code of Sub must be a non-empty str"),
     ],
 )
 def test_what_cannot_be_registered(sealer, args, message):
-    """Only classes of resumable objects are registered, each once, each with a code of its own."""
+    """Each class and each code is registered at most once, and only subclasses of Resumable are."""
     with pytest.raises(ConfigError, match=message):
         sealer.register(*args)
-    sealer.register(Sub)  # nothing of the attempt is left
+    sealer.register(Sub)  # the failed attempt registered nothing
 
 
 def test_what_is_not_registered_is_not_sealed(sealer):
-    """An object of a class that is not registered is an error where it is sealed, also of a subclass."""
+    """Sealing an object of a class that is not registered is an error, also for a subclass."""
     with pytest.raises(
-        NotSerializableError, match=r"Sub: its class is not registered: put register above it, as a decorator"
+        NotSerializableError, match=r"Sub: its class is not registered\. Decorate the class with the sealer's register"
     ) as caught:
         sealer.seal(Sub(), **ANN)
     assert (caught.value.path, caught.value.type) == ("Sub", Sub)
@@ -722,7 +721,7 @@ def test_what_is_not_registered_is_not_sealed(sealer):
 
 @pytest.mark.parametrize("owner", [True, False], ids=["removed", "renamed"])
 def test_a_class_that_is_gone(keys, sealer, told, clock, owner):
-    """A state of a class that was renamed, or is not registered any more, is stale, for handle with any cls too."""
+    """A state is stale if its class was renamed or is no longer registered, also with a required class."""
     token = sealer.seal(Counter(), **ANN)
     told.clear()
     later = StateSealer(**keys, clock=clock, on_event=told.append)
@@ -734,13 +733,13 @@ def test_a_class_that_is_gone(keys, sealer, told, clock, owner):
         lambda: later.handle(body(token), **ANN),
         lambda: later.handle(body(token), **ANN, cls=Other),
     ):
-        with pytest.raises(StaleStateError, match="a state of the class 'Counter', which is not registered any more"):
+        with pytest.raises(StaleStateError, match="the class 'Counter' is no longer registered"):
             attempt()
     assert seen(told) == ["opened", "stale"] * 3
 
 
 def test_two_sealers_have_two_registers(keys, clock):
-    """A class is registered with a sealer, and with no other."""
+    """A class is registered with one sealer only."""
     one, other = StateSealer(**keys, clock=clock), StateSealer(**keys, clock=clock)
     one.register(Counter)
     with pytest.raises(StaleStateError):
@@ -748,7 +747,7 @@ def test_two_sealers_have_two_registers(keys, clock):
 
 
 def test_load_that_changed(keys, sealer, clock):
-    """A state whose load takes other arguments now is stale; one whose new arguments have defaults is not."""
+    """A state is stale if load no longer accepts the sealed arguments, unless the new arguments have defaults."""
     token = sealer.seal(Counter(5), **ANN)
     changed = type("Counter", (Resumable,), {"load": lambda self: None})
     grown = type("Counter", (Resumable,), {"load": lambda self, step, limit=1, *, more=2: None})
@@ -756,14 +755,14 @@ def test_load_that_changed(keys, sealer, clock):
         later = StateSealer(**keys, clock=clock)
         later.register(cls, "Counter")
         if stale:
-            with pytest.raises(StaleStateError, match="load takes other arguments now"):
+            with pytest.raises(StaleStateError, match="load no longer accepts the sealed arguments"):
                 later.resume(token, **ANN)
         else:
             assert type(later.resume(token, **ANN)) is grown
 
 
 def test_stale_on(sealer, told, monkeypatch):
-    """What load raises of stale_on is a stale state, told with the exception's name; anything else passes untold."""
+    """An exception of stale_on in load is a StaleStateError with an event. Other exceptions propagate without one."""
     token = sealer.seal(Item(7), **ANN)
     for error, raised in ((Gone("secret"), StaleStateError), (ConnectionError("down"), ConnectionError)):
 
@@ -776,7 +775,7 @@ def test_stale_on(sealer, told, monkeypatch):
             with pytest.raises(raised):
                 attempt(token, **ANN)
         expected = (
-            [("opened", ""), ("stale", "Item: what it needs is gone: Gone")]
+            [("opened", ""), ("stale", "Item.load raised Gone, which is in stale_on")]
             if raised is StaleStateError
             else [("opened", "")]
         )
@@ -787,8 +786,8 @@ def test_stale_on(sealer, told, monkeypatch):
 
 
 def test_arguments_of_load_can_be_replaced(sealer):
-    """resume and handle can give load other arguments: by place instead of those sealed, by name put over them; they
-    are sealed with the object from then on.
+    """`resume` and `handle` replace positional arguments of load, and update keyword arguments. The new token has the
+    changed arguments.
     """
     token = sealer.seal(Counter(2, limit=5), **ANN)
     assert (sealer.resume(token, **ANN, args=(3,)).step, sealer.resume(token, **ANN, args=[3]).limit) == (3, 5)
@@ -804,7 +803,7 @@ def test_arguments_of_load_can_be_replaced(sealer):
 
 
 def test_handle(sealer, told):
-    """A call is answered with the result and a token of the new state."""
+    """The answer to a call has the result and a token of the new state."""
     token = sealer.seal(Counter(2), **ANN)
     for expected in (2, 4, 6):
         answer = json.loads(sealer.handle(body(token), **ANN))
@@ -816,7 +815,7 @@ def test_handle(sealer, told):
 
 @pytest.mark.parametrize("method", ["reset", "count", "load", "state", "nothing", "__init__", ""], ids=repr)
 def test_handle_calls_public_methods_only(sealer, told, method):
-    """What is not public is not called, and told as a bad call."""
+    """A call of a method that is not public is refused, with the event bad_call."""
     token = sealer.seal(Counter(), **ANN)
     with pytest.raises(NotPublicError):
         sealer.handle(body(token, method), **ANN)
@@ -826,15 +825,15 @@ def test_handle_calls_public_methods_only(sealer, told, method):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda token: b"", "a call has to be JSON"),
-        (lambda token: body(token, "add", 1, 2), r"Counter\.add takes other arguments"),
+        (lambda token: b"", "a call must be JSON"),
+        (lambda token: body(token, "add", 1, 2), r"Counter\.add does not accept these arguments"),
         (lambda token: body(token, "check"), "a text of at most 100 characters"),
-        (lambda token: body(token)[:-1], "a call has to be JSON"),
-        (lambda token: body(token) + b" " * 4 * 65536, "a call of 262... bytes, and 262144 is the most"),
+        (lambda token: body(token)[:-1], "a call must be JSON"),
+        (lambda token: body(token) + b" " * 4 * 65536, "a call of 262... bytes is longer than the limit of 262144"),
     ],
 )
 def test_bad_calls(sealer, told, call, message):
-    """What is no call, or none that the method takes, is an error of the client, told as a bad call."""
+    """An invalid call, or one that the method does not accept, is a StateError with the event bad_call."""
     token = sealer.seal(Counter(), **ANN)
     told.clear()
     with pytest.raises(StateError, match=message) as caught:
@@ -844,12 +843,12 @@ def test_bad_calls(sealer, told, call, message):
 
 
 def test_the_length_of_a_call(keys, clock):
-    """A call may have four times the characters that a token may have."""
+    """A call may have four times as many bytes as a token may have characters."""
     sealer = StateSealer(**keys, clock=clock, max_size=256)
     sealer.register(Counter)
     call = body(sealer.seal(Counter(), **ANN)).ljust(4 * 256)
     assert sealer.handle(call, **ANN)
-    with pytest.raises(StateError, match="a call of 1025 bytes, and 1024 is the most"):
+    with pytest.raises(StateError, match="a call of 1025 bytes is longer than the limit of 1024"):
         sealer.handle(call + b" ", **ANN)
 
 
@@ -874,7 +873,7 @@ json_loads = json.loads
 
 @pytest.fixture
 def parsed(monkeypatch):
-    """What the JSON parser is given meanwhile."""
+    """Return the list of texts that reach the JSON parser."""
     given_to_it = []
     monkeypatch.setattr(state_calls.json, "loads", lambda text, **options: given_to_it.append(text) or {})
     return given_to_it
@@ -882,7 +881,7 @@ def parsed(monkeypatch):
 
 @pytest.mark.parametrize("token_of", TOKENS_FROM_NO_PAGE.values(), ids=TOKENS_FROM_NO_PAGE)
 def test_a_body_without_a_good_token_is_not_parsed(sealer, parsed, token_of):
-    """The token is opened before anything of the body is parsed, so that nobody without a page has it parsed."""
+    """A body is parsed only after its token has been opened."""
     call = body(token_of(sealer), "add", *[[{}]] * 10_000)
     with pytest.raises((UnsealError, StateError)):
         sealer.handle(call, **ANN)
@@ -903,7 +902,7 @@ def test_a_body_without_a_good_token_is_not_parsed(sealer, parsed, token_of):
     ],
 )
 def test_a_body_that_does_not_begin_with_its_token(sealer, parsed, change):
-    """A call begins with its token. Any other body is refused, and is not parsed."""
+    """A body that does not begin with a token is refused without parsing."""
     call = body(sealer.seal(Counter(), **ANN))
     with pytest.raises(StateError) as caught:
         sealer.handle(change(call), **ANN)
@@ -912,7 +911,7 @@ def test_a_body_that_does_not_begin_with_its_token(sealer, parsed, change):
 
 
 def test_a_second_token_in_the_body(sealer):
-    """No other token than the first member counts: a second one is refused, and one among the arguments is theirs."""
+    """A second member "token" is refused. A "token" inside the arguments is ignored."""
     token, other = sealer.seal(Counter(), **ANN), sealer.seal(Counter(), session_id="5555")
     call = body(token, "keep", {"token": other})
     assert sealer.handle(call, **ANN)
@@ -923,7 +922,7 @@ def test_a_second_token_in_the_body(sealer):
 
 
 def test_a_token_that_is_spelled_with_an_escape(sealer, parsed):
-    """A token that JSON would spell in another way is none, though the parser would find a good one."""
+    """A token with a JSON escape is refused, even if the parser would decode a valid token."""
     token = sealer.seal(Counter(), **ANN)
     call = body(token).replace(token.encode(), f"\\u{ord(token[0]):04x}{token[1:]}".encode())
     assert json_loads(call)["token"] == token
@@ -932,7 +931,7 @@ def test_a_token_that_is_spelled_with_an_escape(sealer, parsed):
 
 
 def test_spaces_around_the_token(sealer):
-    """White space before the token is JSON's, and does not matter."""
+    """White space before the token is accepted."""
     token = sealer.seal(Counter(), **ANN)
     assert sealer.handle(f' \t\r\n{{ \n"token"\t:\r "{token}" , "method": "add" }} '.encode(), **ANN)
     for kind in (bytearray, memoryview):
@@ -940,7 +939,7 @@ def test_spaces_around_the_token(sealer):
 
 
 def test_what_a_method_raises(sealer, told):
-    """A method's own error passes as it is; a StaleStateError of its own is told like any."""
+    """Exceptions of a method propagate unchanged. A StaleStateError is also an event."""
     token = sealer.seal(Counter(), **ANN)
     told.clear()
     with pytest.raises(ZeroDivisionError):
@@ -951,23 +950,25 @@ def test_what_a_method_raises(sealer, told):
 
 
 def test_results_that_no_page_takes(sealer):
-    """A result that is no JSON is an error of the application, which names the method."""
+    """A result that is not JSON is a TypeError that names the method."""
     token = sealer.seal(Counter(), **ANN)
     assert json.loads(sealer.handle(body(token, "answer", "ok"), **ANN))["result"] == {"ok": [1]}
     for kind in ("nan", "object"):
-        with pytest.raises(TypeError, match=r"Counter\.answer returned what JSON cannot say"):
+        with pytest.raises(TypeError, match=r"Counter\.answer: the result must be JSON"):
             sealer.handle(body(token, "answer", kind), **ANN)
 
 
 def test_async_methods(sealer):
-    """handle cannot await: the error of an async method says what to call instead, and nothing is left unawaited."""
+    """Calling an async method with `handle` is an error that names the alternative. No coroutine is left unawaited."""
     token = sealer.seal(Counter(), **ANN)
-    with pytest.raises(TypeError, match=r"Counter\.wait is async, and handle\(\) cannot await: use resume\(\), await"):
+    with pytest.raises(
+        TypeError, match=r"Counter\.wait: is async, and handle\(\) does not await it\. Use resume\(\), await"
+    ):
         sealer.handle(body(token, "wait"), **ANN)
 
 
 def test_a_client_that_sends_too_much(sealer, told):
-    """A method that keeps what a client sends gets the error of whoever seals too much; the page has its old token."""
+    """If a method stores too much, `handle` raises StateTooLargeError. The page keeps its previous token."""
     token = sealer.seal(Counter(), **ANN)
     with pytest.raises(StateTooLargeError):
         sealer.handle(body(token, "keep", "x" * 100_000), **ANN)
@@ -979,7 +980,7 @@ def test_a_client_that_sends_too_much(sealer, told):
 
 
 def test_max_size(keys, clock, told):
-    """A token has at most max_size characters; more is an error that names the largest attributes."""
+    """A token longer than max_size is an error that names the largest attributes."""
     sealer = StateSealer(**keys, clock=clock, max_size=1000, compress=False, on_event=told.append)
     sealer.register(Counter)
     counter = Counter()
@@ -1009,7 +1010,7 @@ def test_a_token_that_is_longer_than_this_sealer_takes(keys, clock):
 
 
 def test_a_large_state(sealer):
-    """A state may be much larger than a cookie."""
+    """State can be much larger than a cookie."""
     value = [os.urandom(40_000), ["text"] * 3000]
     assert sealer.unseal(sealer.seal(value, **ANN), **ANN) == value
 
@@ -1018,7 +1019,7 @@ def test_a_large_state(sealer):
 
 
 def test_a_registry(keys, clock):
-    """The types of a registry can be sealed, families and references among them; others name the registry."""
+    """A sealer supports the types of its registry. The error for another type names the registry."""
     fetched = []
     registry = StateRegistry()
     registry.register_base(
@@ -1042,7 +1043,7 @@ def test_a_registry(keys, clock):
 
 
 def test_what_a_reference_raises(keys, clock, told):
-    """A reference to what is gone is a stale state, and told; a database that is down is its own error."""
+    """A missing reference is a StaleStateError with an event. A database error propagates unchanged."""
     answers = []
 
     def fetch(names):
@@ -1066,7 +1067,7 @@ def test_what_a_reference_raises(keys, clock, told):
 
 
 def test_events(keys, sealer, told, clock):
-    """Every event names sealer and session, as the session's own events do where the id is one of ours."""
+    """Every event names the sealer, and identifies the session as the session's own events do."""
     sealer.unseal(sealer.seal(1, session_id=SID), session_id=SID)
     told_of_the_session = []
     config = SessionConfig(**keys, clock=clock, on_event=told_of_the_session.append)
@@ -1081,7 +1082,7 @@ def test_events(keys, sealer, told, clock):
 
 
 def test_without_a_hook(keys, caplog):
-    """Without a hook nothing is told, and what somebody may have to act on is logged all the same."""
+    """Without a hook, problems are still logged."""
     caplog.set_level(logging.DEBUG)
     sealer = StateSealer(**keys, name="todo")
     sealer.register(Counter)
@@ -1101,7 +1102,7 @@ def test_without_a_hook(keys, caplog):
 
 
 def test_no_secret_is_told(keys, other_keys, sealer, told, caplog, clock):
-    """No event and no record holds a key, a token, a session's id, a user or a value of a state."""
+    """No event or log record contains a key, token, session id, user or value."""
     caplog.set_level(logging.DEBUG)
     owner = {"session_id": SID, "user": "confidential-user"}
     counter = Counter()
@@ -1137,6 +1138,6 @@ def test_errors_show_no_secret(sealer):
 
 
 def test_the_browser_module_is_there():
-    """The path of the browser's part is that of a file in the package."""
+    """SCRIPT is the path of a file in the package."""
     assert SCRIPT.name == "sealed_state.js"
     assert SCRIPT.is_file()

@@ -1,4 +1,4 @@
-"""The calls of the browser module as JSON: what is read, what is refused, and what is answered."""
+"""The JSON protocol of the browser module: which calls are accepted or refused, and how they are answered."""
 
 import json
 
@@ -25,13 +25,13 @@ def test_a_call():
 
 
 def test_a_call_without_arguments():
-    """The arguments may be left out."""
+    """The arguments are optional."""
     assert read_call(b'{"method": "m", "token": "t"}').args == []
 
 
 @given(token=st.text(), method=st.text(), args=st.lists(json_values))
 def test_every_call_is_read(token, method, args):
-    """Whatever JSON a browser makes of texts and arguments is read as it was."""
+    """Any JSON of texts and arguments that a browser makes is parsed unchanged."""
     for ascii_only in (True, False):
         body = json.dumps({"token": token, "method": method, "args": args}, ensure_ascii=ascii_only)
         assert read_call(body.encode()) == (token, method, args)
@@ -74,8 +74,8 @@ BAD_CALLS = {
 
 @pytest.mark.parametrize("body", BAD_CALLS.values(), ids=BAD_CALLS)
 def test_what_is_no_call(body):
-    """What is no call of exactly that form is refused with one error, which quotes nothing of it."""
-    with pytest.raises(StateError, match="a call has to be JSON such as ") as caught:
+    """A body that is not exactly a call is refused with one error that quotes nothing from it."""
+    with pytest.raises(StateError, match="a call must be JSON such as ") as caught:
         read_call(body)
     assert type(caught.value) is StateError
     assert len(str(caught.value)) < 120
@@ -84,7 +84,7 @@ def test_what_is_no_call(body):
 @given(body=st.binary() | st.text().map(str.encode) | json_values.map(json.dumps).map(str.encode))
 @example(body=b'{"token": "t", "method": "m"}')
 def test_any_body(body):
-    """Any bytes are a call, or the one error."""
+    """Any bytes are either a call or a StateError."""
     try:
         token, method, args = read_call(body)
     except StateError:
@@ -94,7 +94,7 @@ def test_any_body(body):
 
 @pytest.mark.parametrize("half", [r"\ud83d", r"\uDE00", r"\ude00\ud83d"])
 def test_half_a_character(half):
-    """Half of a surrogate pair, which no database and no file takes, is refused; both halves are a character."""
+    """Half of a surrogate pair is refused. Both halves together are one character."""
     with pytest.raises(StateError, match="UnicodeEncodeError"):
         read_call(f'{{"token": "t", "method": "m", "args": [{{"a": "{half}"}}]}}'.encode())
     assert read_call(rb'{"token": "t", "method": "m", "args": ["\ud83d\ude00"]}').args == ["\U0001f600"]
@@ -102,24 +102,24 @@ def test_half_a_character(half):
 
 @pytest.mark.parametrize("body", ["{}", {}, None])
 def test_a_body_that_is_no_bytes(body):
-    """What is no bytes is the application's mistake, and the error says so."""
-    with pytest.raises(TypeError, match="the body of a call has to be bytes, and a"):
+    """A body that is not bytes is a TypeError."""
+    with pytest.raises(TypeError, match="body: must be bytes"):
         read_token(body, MOST)
 
 
 def test_a_long_call():
-    """A call of more bytes than are allowed is refused unread, and one of exactly as many is read."""
+    """A body longer than the limit is refused without reading it. One of exactly the limit is read."""
     body = CALL.encode()
     assert read_token(body, len(body)) == "t"
-    with pytest.raises(StateError, match=f"a call of {len(body)} bytes, and {len(body) - 1} is the most"):
+    with pytest.raises(StateError, match=f"a call of {len(body)} bytes is longer than the limit of {len(body) - 1}"):
         read_token(body, len(body) - 1)
-    with pytest.raises(StateError, match="a call of 9 bytes, and 8 is the most"):
+    with pytest.raises(StateError, match="a call of 9 bytes is longer than the limit of 8"):
         read_token(b"\xff" * 9, 8)
 
 
 @given(token=st.text(st.characters(exclude_characters='"\\', max_codepoint=255)), args=st.lists(json_values))
 def test_the_token_is_found_before_the_call_is_read(token, args):
-    """The token that is found without parsing is the one that the parser finds."""
+    """`read_token` finds the same token as the parser."""
     body = json.dumps({"token": token, "method": "m", "args": args}, ensure_ascii=False)
     if "\\" not in body[: body.index('", "method"')]:
         assert read_token(body.encode(), 10**9).encode("latin-1").decode() == read_call(body.encode()).token
@@ -130,7 +130,7 @@ def test_the_token_is_found_before_the_call_is_read(token, args):
 
 @given(result=json_values)
 def test_an_answer(result):
-    """An answer is JSON, in ASCII, of the new token and the result."""
+    """An answer is ASCII JSON with the new token and the result."""
     answer = write_answer("t", "C.m", result)
     assert answer.isascii()
     assert json.loads(answer, parse_constant=pytest.fail) == {"token": "t", "result": result}
@@ -146,7 +146,7 @@ LOOP.append(LOOP)
     ids=lambda value: type(value).__name__,
 )
 def test_a_result_that_is_no_json(result):
-    """A result that JSON has no form for is an error of the application that names the method; browsers read no NaN."""
-    with pytest.raises(TypeError, match=r"Counter\.add returned what JSON cannot say, .*: ") as caught:
+    """A result that is not JSON, such as NaN, is a TypeError that names the method."""
+    with pytest.raises(TypeError, match=r"Counter\.add: the result must be JSON.*: ") as caught:
         write_answer("t", "Counter.add", result)
     assert caught.value.__cause__ is not None

@@ -1,7 +1,7 @@
-"""Hostile payloads in states that are sealed with the real keys: nothing of them runs, whatever the keys' thief writes.
+"""Hostile payloads in states that are sealed with the real keys: no code in them runs.
 
-The whole corpus goes through, each case in a process of its own. The tests below name the ways in which readers of
-pickles have been made to run code, one by one.
+The command runs every case of the corpus in a process of its own. The other tests cover the known ways to make readers
+of pickles run code, one by one.
 """
 
 import copyreg
@@ -40,14 +40,14 @@ CALL_HIT = call(M, "hit")
 
 @pytest.fixture(scope="module")
 def records() -> list[dict[str, Any]]:
-    """What happened to every case of the corpus: the command forks, and has no threads that were forked away."""
+    """Run the command, and return its records of all cases. It forks, so it must not have threads."""
     command = [sys.executable, "-m", "tests.corpus.state"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1800, check=True)
     return json.loads(done.stdout)
 
 
 def test_the_whole_corpus(records: list[dict[str, Any]]) -> None:
-    """No case runs code, imports, opens, tampers with the process, fills memory or ends it; all are refused or read."""
+    """No case runs code, imports, opens files, tampers with the process, exhausts memory or ends it."""
     assert {record["id"] for record in records} == {case.id for case in all_cases()}
     faults = {
         (record["id"], record["place"]): record
@@ -62,13 +62,13 @@ def test_the_whole_corpus(records: list[dict[str, Any]]) -> None:
 
 
 def expected(case: Case) -> str:
-    """What our reader does with what stands inside: a stock pickle without its head."""
+    """Return the result of our reader for the pickle without its head."""
     return case.headless if case.form == "stock" else case.expect
 
 
 def test_the_corpus_is_refused_and_read(records: list[dict[str, Any]]) -> None:
-    """Inside of a state the same is refused and read as in a session, but for what is about the end of a payload and
-    the limits; and no payload of the corpus is a state as a whole.
+    """In a state, the results are the same as in a session, except for limits and the end of a payload. No payload of
+    the corpus is a whole state.
     """
     by_id = {case.id: case for case in all_cases()}
     differing = {
@@ -88,7 +88,7 @@ def test_the_corpus_is_refused_and_read(records: list[dict[str, Any]]) -> None:
 
 
 class Thing(Resumable):
-    """What is resumed."""
+    """A resumable object."""
 
     def load(self, *args: object) -> None:
         self.args = args
@@ -103,14 +103,14 @@ def states(keys: dict[str, str]) -> StateSealer:
 
 @pytest.fixture
 def forge(keys: dict[str, str]) -> Callable[[bytes], str]:
-    """Make a token of any payload, as whoever has the keys."""
+    """Make a token with any payload, as an attacker with the keys can."""
     sealer = Sealer(Keyring(**keys), "state:state:4:4f1cann", compress=True)
     return lambda payload: sealer.seal(payload, created=1_700_000_000)
 
 
 @pytest.fixture(autouse=True)
 def nothing_ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """At the end of every test, no code of a payload has run."""
+    """Check after every test that no code of a payload has run."""
     monkeypatch.chdir(tmp_path)
     marker.HITS.clear()
     yield
@@ -119,7 +119,7 @@ def nothing_ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
 
 
 def places(value: bytes) -> dict[str, bytes]:
-    """A state in which a value stands, by where it stands."""
+    """Return states that contain a value, by the place of the value."""
     thing = text("Thing")
     return {
         "whole": ours(value),
@@ -136,7 +136,7 @@ def places(value: bytes) -> dict[str, bytes]:
 
 
 def refuse(states: StateSealer, forge: Callable[[bytes], str], *values: bytes) -> None:
-    """See that values are refused in every place."""
+    """Check that values are refused in every place."""
     for value in values:
         for place, payload in places(value).items():
             with pytest.raises(UnsealError) as caught:
@@ -145,7 +145,7 @@ def refuse(states: StateSealer, forge: Callable[[bytes], str], *values: bytes) -
 
 
 def test_the_marker_works() -> None:
-    """What the payloads below carry does run code where pickle itself reads it."""
+    """The code in the payloads below runs if pickle itself reads them."""
     assert pickle.loads(stock(CALL_HIT)) == "ran"
     assert marker.HITS == ["ran"]
     marker.HITS.clear()
@@ -153,7 +153,7 @@ def test_the_marker_works() -> None:
 
 
 def test_persistent_ids_that_carry_a_nested_pickle(states: StateSealer, forge: Callable[[bytes], str]) -> None:
-    """A persistent id is a code and plain data: pickles in it, whatever they are in, are data and never read."""
+    """A persistent id has a code and plain data. Pickles in the data are never read."""
     nested = stock(CALL_HIT)
     inside = [data(nested), data(without_head(nested)), o.SHORT_BINSTRING(nested), text(nested.decode("latin-1"))]
     pids = [pid for content in inside for pid in (content, tup(text("pickle"), content), tup(content, content))]
@@ -179,9 +179,7 @@ BUILDERS = [
 
 @pytest.mark.parametrize("builder", BUILDERS, ids=lambda builder: builder.__qualname__)
 def test_types_that_build_code_or_functions(states: StateSealer, forge: Callable[[bytes], str], builder: Any) -> None:
-    """What makes code, functions, classes or calls of data is neither named nor made, nor a class that can be a value;
-    and it is not sealed either.
-    """
+    """Types that make code, functions, classes or calls cannot be named, made, used as a class value, or sealed."""
     names = [(builder.__module__ or "builtins", builder.__qualname__), ("types", f"{builder.__name__.title()}Type")]
     refuse(states, forge, *(glob(*name) for name in names), *(call(*name, text("a"), o.EMPTY_TUPLE) for name in names))
     refuse(states, forge, *(o.GLOBAL(*name) + o.EMPTY_TUPLE + o.NEWOBJ for name in names))
@@ -209,7 +207,7 @@ def test_types_that_build_code_or_functions(states: StateSealer, forge: Callable
     ids=lambda value: type(value).__name__,
 )
 def test_values_that_are_code(states: StateSealer, value: object) -> None:
-    """Functions, code, calls, modules and classes are no state, wherever they stand."""
+    """Functions, code, calls, modules and classes are refused anywhere in a state."""
     thing = Thing()
     thing.value = value  # type: ignore[attr-defined]
     for attempt in (value, [value], {"a": (value,)}, Thing(value), thing):
@@ -218,7 +216,7 @@ def test_values_that_are_code(states: StateSealer, value: object) -> None:
 
 
 def test_whole_module_allowances(states: StateSealer, forge: Callable[[bytes], str]) -> None:
-    """That a class is registered allows nothing else of its module: no other name, no method, no member, not itself."""
+    """A registered class allows no other name of its module: no method, no member, not even itself."""
     module = registered.__name__
     names = [
         "Colour",
@@ -244,16 +242,16 @@ def test_whole_module_allowances(states: StateSealer, forge: Callable[[bytes], s
     "code", ["hit", "tests.corpus.marker.OnInit", "tests.corpus.probe", "os:system", "builtins.eval", "object"]
 )
 def test_codes_of_classes_are_not_looked_up(states: StateSealer, forge: Callable[[bytes], str], code: str) -> None:
-    """The code of an object's class is a key of what was registered, and nothing is found or imported by it."""
+    """The code of a class is only a key of the registered classes. Nothing is imported by it."""
     before = set(sys.modules)
     for payload in (lst(text(code), tup(text("true")), dic(), dic()), lst(text(code), tup(), dic(), dic())):
-        with pytest.raises(StaleStateError, match="which is not registered any more"):
+        with pytest.raises(StaleStateError, match="is no longer registered"):
             states.resume(forge(ours(payload)), **OWNER)
     assert set(sys.modules) == before
 
 
 def test_cached_extension_codes(states: StateSealer, forge: Callable[[bytes], str]) -> None:
-    """Extension codes, which pickle looks up by itself and keeps, are refused, used before or not."""
+    """Extension codes, which pickle looks up and caches itself, are refused, cached or not."""
     codes = {"hit": 0xC5, "OnInit": 0x0ACD, "OnNew": 0x00C0FFED}
     for name, code in codes.items():
         copyreg.add_extension(M, name, code)
@@ -269,7 +267,7 @@ def test_cached_extension_codes(states: StateSealer, forge: Callable[[bytes], st
 
 
 def test_import_before_the_check(states: StateSealer, forge: Callable[[bytes], str]) -> None:
-    """A module that a payload names is not imported on the way to the refusal, in whatever way it is named."""
+    """A module that a payload names is not imported before the payload is refused."""
     probe = "tests.corpus.probe"
     assert probe not in sys.modules
     refuse(
@@ -283,9 +281,7 @@ def test_import_before_the_check(states: StateSealer, forge: Callable[[bytes], s
 @pytest.mark.parametrize("size", [64 * 1024 + 1, 1 << 20, 30 << 20])
 @pytest.mark.parametrize("fill", [b"\0", b"]", b"N"], ids=["zeros", "lists", "values"])
 def test_unbounded_decompression(states: StateSealer, forge: Callable[[bytes], str], size: int, fill: bytes) -> None:
-    """A token of a few kilobytes that inflates to any size is refused, and no more memory is taken than a state may
-    have.
-    """
+    """A token that inflates beyond the limit is refused without using more memory than the limit."""
     token = forge(fill * size)
     assert len(token) < 64 * 1024
     tracemalloc.start()
@@ -298,7 +294,7 @@ def test_unbounded_decompression(states: StateSealer, forge: Callable[[bytes], s
 
 
 def test_as_much_as_may_be_inflated(states: StateSealer, forge: Callable[[bytes], str]) -> None:
-    """What inflates to exactly as much as a state may have is read."""
+    """A token that inflates to exactly the limit is read."""
     value = bytes(64 * 1024 - 10)
     assert (
         states.unseal(forge(PickleSerializer().dumps([None, b""])[:-4] + o.BINBYTES(value) + b"e."), **OWNER) == value
@@ -306,7 +302,7 @@ def test_as_much_as_may_be_inflated(states: StateSealer, forge: Callable[[bytes]
 
 
 def test_references_are_not_fetched_for_forged_states(keys: dict[str, str], forge: Callable[[bytes], str]) -> None:
-    """A payload in which anything is forbidden asks no database for what it refers to."""
+    """A payload with a forbidden value fetches no references."""
     fetched: list[object] = []
     registry = StateRegistry()
     registry.register_base(
@@ -321,7 +317,7 @@ def test_references_are_not_fetched_for_forged_states(keys: dict[str, str], forg
 
 
 def test_stock_pickles(keys: dict[str, str], forge: Callable[[bytes], str]) -> None:
-    """Stock pickles of an application's own objects, of every binary protocol, are refused like any."""
+    """Standard pickles of an application's objects are refused in every binary protocol."""
     states = StateSealer(**keys)
     for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
         for value in ([None, 1], Thing(), marker.OnInit.__new__(marker.OnInit), {"a": {1, 2}}):

@@ -1,4 +1,4 @@
-"""docs/state.rst, and what README and docs/format.rst say of sealed state, is true."""
+"""docs/state.rst, and the parts about sealed state in README and docs/format.rst, are correct."""
 
 import asyncio
 import inspect
@@ -34,7 +34,7 @@ MODULE = SCRIPT.read_text()
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch, keys: dict[str, str]) -> None:
-    """The variables that the quick start exports."""
+    """Set the variables that the quick start exports."""
     monkeypatch.setenv("SESSION_VALIDATE_KEY", keys["validate_key"])
     monkeypatch.setenv("SESSION_ENCRYPT_KEY", keys["encrypt_key"])
 
@@ -68,7 +68,7 @@ def send(
     monkeypatch.chdir(tmp_path)
     application = run(block_with(PAGE, request.param, "application = "))["application"]
     in_wsgi = request.param == "sealedsession.wsgi"
-    # An error handler that answers tells the server of the exception (PEP 3333), which is no reason to raise it here.
+    # An error handler passes the exception to start_response (PEP 3333). The test does not raise it again.
     transport: Any = httpx.WSGITransport(application, raise_app_exceptions=False)
     if not in_wsgi:
         transport = httpx.ASGITransport(application)
@@ -86,7 +86,7 @@ def send(
 
 
 def test_the_quick_start_counts(send: Send) -> None:
-    """Both quick starts give a page, the module, and an answer to each call that takes the state further."""
+    """Both quick starts serve the page and the module, and answer calls with the new state."""
     status, kind, page = send("GET", "/")
     assert (status, kind) == (200, "text/html")
     assert send("GET", "/sealed_state.js") == (200, "text/javascript", MODULE)
@@ -99,7 +99,7 @@ def test_the_quick_start_counts(send: Send) -> None:
 
 
 def test_the_quick_start_refuses(send: Send) -> None:
-    """Both quick starts answer an edited token, a call that is none, and a type that forms can send, with an error."""
+    """Both quick starts refuse a changed token, a body that is not a call, and content types of forms."""
     token = token_in(send("GET", "/")[2])
     refused = (token[:40] + ("B" if token[40] == "A" else "A") + token[41:], "add"), (token, "load"), ("!", "add")
     answers = [send("POST", "/call", call_of(*call)) for call in refused]
@@ -112,7 +112,7 @@ def test_the_quick_start_refuses(send: Send) -> None:
 
 
 def test_the_readme_section_counts(keys: dict[str, str]) -> None:
-    """README's lines give an element with a state, and answer the calls of README's script."""
+    """The lines in README make an element with a state, and answer calls of README's script."""
     text = section(README, "State in the page")
     names = run(block_with(text, "StateSealer"))
     assert 'call(button, "add")' in block_with(text, "import", language="js")
@@ -146,7 +146,7 @@ def test_what_is_in_a_state() -> None:
 
 
 def test_a_method_checks_its_arguments() -> None:
-    """The search of docs/state.rst finds, and refuses what is no text."""
+    """The search of docs/state.rst works, and refuses other types than text."""
     search = run(block_with(PAGE, "class Search"))["Search"]()
     assert search.call("find", "emm") == ["Emma"]
     for argument in (1, None, ["Emma"], "x" * 101):
@@ -155,7 +155,7 @@ def test_a_method_checks_its_arguments() -> None:
 
 
 def test_references() -> None:
-    """The references of docs/state.rst are fetched together, and stale when one is gone."""
+    """The references of docs/state.rst are fetched together, and stale if one is missing."""
     names = run(block_with(PAGE, "StateRegistry"))
     assert names["articles"] == [names["ARTICLES"][7], names["ARTICLES"][8]]
     del names["ARTICLES"][8]
@@ -165,14 +165,14 @@ def test_references() -> None:
 
 @pytest.mark.parametrize("rejected", [None, "unknown_key", "revoked", "store_error"])
 def test_a_session_that_has_to_last(rejected: str | None) -> None:
-    """The page of docs/state.rst saves its session, but for one whose revocation store is down."""
+    """The page of docs/state.rst saves its session, except while the revocation store is down."""
     session = mock.create_autospec(Session, instance=True, id="4f1c", rejected=rejected)
     assert run(block_with(PAGE, "session.rejected"))["page"](session) == "4f1c"
     assert session.save.called == (rejected != "store_error")
 
 
 def test_the_options_are_those_of_the_sealer() -> None:
-    """The table of docs/state.rst has exactly the options of StateSealer, in order, with the defaults they have."""
+    """The table of docs/state.rst has the options of StateSealer, in order, with their defaults."""
     table = {name: default for names, default, *_ in rows(section(PAGE, "Lifetimes, keys")) for name in literals(names)}
     options = inspect.signature(StateSealer).parameters
     assert list(table) == list(options)
@@ -187,7 +187,7 @@ def test_the_options_are_those_of_the_sealer() -> None:
 
 
 def test_the_errors_are_those_of_the_code() -> None:
-    """The table of docs/state.rst has exactly the statuses and codes that errors are answered with."""
+    """The table of docs/state.rst has exactly the statuses and codes of errors."""
     errors = [StaleStateError(""), NotPublicError(""), StateError("")]
     errors += [UnsealError(code, "") for code in get_args(Reason)]
     answered = set()
@@ -199,7 +199,7 @@ def test_the_errors_are_those_of_the_code() -> None:
 
 
 def test_the_module_is_as_described() -> None:
-    """What docs/state.rst names of the browser module stands in it; it is short, and imports nothing."""
+    """The browser module has the names in docs/state.rst, is short, and imports nothing."""
     assert len(MODULE.splitlines()) < 120
     code = re.sub(r"/\*.*?\*/", "", MODULE, flags=re.DOTALL)
     assert not re.search(r"\bimport\b|\beval\b|\bFunction\b|HTML", code)
@@ -210,7 +210,7 @@ def test_the_module_is_as_described() -> None:
 
 
 def test_the_format_page_says_how_state_is_sealed(keys: dict[str, str]) -> None:
-    """The reader of docs/format.rst opens a state's token by the purpose given there; the payload is as given."""
+    """The reader of docs/format.rst opens a token of sealed state with the documented purpose."""
     text = " ".join(section(PAGES["format"], "Sealed state").split())
     assert 'purpose = "state:" name ":" length ":" session_id user' in text
     limits = StateLimits()
@@ -241,7 +241,7 @@ def test_the_format_page_says_how_state_is_sealed(keys: dict[str, str]) -> None:
 
 
 def test_a_plain_value_has_a_purpose() -> None:
-    """The offer of docs/state.rst opens for its purpose, and for no other."""
+    """The offer of docs/state.rst opens only with its purpose."""
     names = run(block_with(PAGE, 'purpose="offer"'))
     assert names["offer"] == {"article": 7, "price": 990}
     with pytest.raises(UnsealError):
@@ -249,6 +249,6 @@ def test_a_plain_value_has_a_purpose() -> None:
 
 
 def test_the_call_on_the_page_is_one() -> None:
-    """The body that docs/state.rst shows is read as a call."""
+    """The body in docs/state.rst is a valid call."""
     body = block_with(PAGE, '"method"', language="json").encode()
     assert (read_token(body, 1000), read_call(body).method) == ("...", "add")

@@ -1,4 +1,4 @@
-"""The payload of a state: its shape, where a fault is, and how large its parts are."""
+"""The payload of sealed state: its format, paths of unsupported values, and sizes of its parts."""
 
 import collections
 import zlib
@@ -14,13 +14,13 @@ from sealedsession.errors import NotSerializableError, StateTooLargeError, Unsea
 from sealedsession.serialization.registry import Registry
 from sealedsession.serialization.safe_pickle import PickleSerializer
 from sealedsession.state.payload import StatePayload
-from sealedsession.state.resumable import Resumable, loaded_with, resume
+from sealedsession.state.resumable import Resumable, get_load_record, restore
 
 WRITER = PickleSerializer()
 
 
 class Order(Resumable):
-    """What is sealed here."""
+    """An object to be sealed."""
 
     def load(self, *args, **kwargs):
         self.loaded = object()
@@ -28,7 +28,7 @@ class Order(Resumable):
 
 class Outer:
     class Inner(Resumable):
-        """A class within another one."""
+        """A nested class."""
 
 
 @pytest.fixture(scope="module")
@@ -44,14 +44,14 @@ def made(**state):
 
 
 def test_a_value(form):
-    """A value is the second member of a list that begins with None."""
+    """The payload of a plain value is a list of None and the value."""
     payload = form.dumps({"a": 1}, None)
     assert payload == WRITER.dumps([None, {"a": 1}])
     assert form.loads(payload) == [None, {"a": 1}]
 
 
 def test_an_object(form):
-    """An object is its code, load's arguments by place and by name, and its state."""
+    """The payload of an object has its code, the arguments of load, and its state."""
     payload = form.dumps(made(text="milk"), "order")
     assert payload == WRITER.dumps(["order", (1,), {"shop": "corner"}, {"text": "milk"}])
     assert form.loads(payload) == ["order", (1,), {"shop": "corner"}, {"text": "milk"}]
@@ -60,10 +60,10 @@ def test_an_object(form):
 @settings(deadline=None)
 @given(value=values)
 def test_round_trip(form, value):
-    """What sessions hold, states hold: of the payload comes exactly the value."""
+    """A payload holds every value that sessions hold."""
     try:
         payload = form.dumps(value, None)
-    except (NotSerializableError, StateTooLargeError):  # some are beyond a limit, and say so
+    except (NotSerializableError, StateTooLargeError):  # some values are over a limit
         return
     assert exactly(form.loads(payload)[1]) == exactly(value)
 
@@ -78,7 +78,7 @@ names = st.text(st.characters(), max_size=8).filter(lambda name: not name.starts
     state=st.dictionaries(names.filter(lambda name: name != "loaded"), values, max_size=3),
 )
 def test_an_object_makes_the_round_trip(form, args, kwargs, state):
-    """Of the payload of an object comes one with exactly its arguments and its state."""
+    """An object from a payload has the same arguments and state."""
     order = Order(*args, **kwargs)
     for name, value in state.items():
         setattr(order, name, value)
@@ -86,11 +86,11 @@ def test_an_object_makes_the_round_trip(form, args, kwargs, state):
         code, *content = form.loads(form.dumps(order, "code"))
     except (NotSerializableError, StateTooLargeError):
         return
-    back = resume(Order, *content)
+    back = restore(Order, *content)
     assert code == "code"
     assert exactly(back.state) == exactly(state)
-    assert exactly(loaded_with(back).args) == exactly(tuple(args))
-    assert exactly(loaded_with(back).kwargs) == exactly(kwargs)
+    assert exactly(get_load_record(back).args) == exactly(tuple(args))
+    assert exactly(get_load_record(back).kwargs) == exactly(kwargs)
 
 
 GOOD = ["order", (), {}, {}]
@@ -134,17 +134,17 @@ GOOD = ["order", (), {}, {}]
     ids=repr,
 )
 def test_wrong_shape(form, content):
-    """A payload of any other shape, or with a name that is private or no text, is refused."""
+    """Any other payload is refused, and so is one with a private name, or a name that is not a str."""
     with pytest.raises(UnsealError) as caught:
         form.loads(WRITER.dumps(content))
-    assert (caught.value.reason, caught.value.detail) == ("forbidden_value", "a payload that is no state")
+    assert (caught.value.reason, caught.value.detail) == ("forbidden_value", "not a payload of sealed state")
 
 
 @pytest.mark.parametrize(
     "content", [[None, None], [None, [None, 1]], GOOD, ["", (1,), {"": 1}, {"": 1, "a b": 2}]], ids=repr
 )
 def test_right_shape(form, content):
-    """What a writer can make is read, with any public names."""
+    """Payloads with any public names are accepted."""
     assert form.loads(WRITER.dumps(content)) == content
 
 
@@ -163,7 +163,7 @@ def test_right_shape(form, content):
     ids=stable_repr,
 )
 def test_the_path_in_a_value(form, value, path):
-    """The error for a value names the place in it, with the value itself as "state"."""
+    """The error for an unsupported value names its path, which begins with "state"."""
     with pytest.raises(NotSerializableError) as caught:
         form.dumps(value, None)
     assert caught.value.path == path
@@ -185,14 +185,14 @@ def test_the_path_in_a_value(form, value, path):
     ],
 )
 def test_the_path_in_an_object(form, order, path):
-    """The error for an object names attribute or argument, as the application would write it."""
+    """The error for an unsupported value in an object names the attribute or argument."""
     with pytest.raises(NotSerializableError) as caught:
         form.dumps(order, "code")
     assert caught.value.path == path
 
 
 def test_the_path_in_a_class_within_a_class(form):
-    """A class is named as it is in its module."""
+    """An error names a nested class by its qualified name."""
     inner = Outer.Inner()
     inner.text = object()
     with pytest.raises(NotSerializableError) as caught:
@@ -209,7 +209,7 @@ def test_the_cause_is_kept(form):
 
 
 def test_a_circle(form):
-    """An object in its own state is a value that cannot be stored, and not an endless search."""
+    """An object that contains itself is not serializable, and the search for the fault ends."""
     order = made()
     order.me = order
     with pytest.raises(NotSerializableError, match=r"Order.me: values of type .*Order cannot be stored in states"):
@@ -224,7 +224,7 @@ def test_a_circle(form):
 
 
 def test_too_large_to_be_read(form):
-    """A payload that no reader takes is too large, whatever compression would make of it; its parts are named."""
+    """A payload over the limit is too large even if it compresses well. The error names its parts."""
     order = made(small=1, text="x" * 70_000, lines=["y" * 1000] * 5)
     with pytest.raises(StateTooLargeError) as caught:
         form.dumps(order, "code")
@@ -238,7 +238,7 @@ def test_too_large_to_be_read(form):
 
 
 def test_as_large_as_can_be_read(form):
-    """A payload of exactly 64 KiB is written and read, and one of a byte more is too large."""
+    """A payload of exactly 64 KiB is accepted. One of a byte more is too large."""
     value = b"x" * (64 * 1024 - len(WRITER.dumps([None, b"x" * 256])) + 256)
     payload = form.dumps(value, None)
     assert len(payload) == 64 * 1024
@@ -248,7 +248,7 @@ def test_as_large_as_can_be_read(form):
 
 
 def test_many_parts_that_are_too_large_together(form):
-    """Parts that each fit, and not together, are counted one by one."""
+    """The sizes of parts are listed one by one if only their sum is too large."""
     with pytest.raises(StateTooLargeError) as caught:
         form.dumps(dict.fromkeys(range(80), "x" * 1000), None)
     assert caught.value.size > caught.value.limit
@@ -267,14 +267,14 @@ def test_many_parts_that_are_too_large_together(form):
     ids=["dict", "empty", "list", "other", "object"],
 )
 def test_sizes(form, value, parts):
-    """The parts of a dict are its items, of an object its attributes and what load was called with, the largest first;
-    anything else is one part.
+    """Sizes are those of a dict's items, or of an object's attributes and arguments of load, largest first. Any other
+    value is one part.
     """
-    assert list(form.sizes(value).items()) == [(key, len(WRITER.dumps(part))) for key, part in parts.items()]
+    assert list(form.measure(value).items()) == [(key, len(WRITER.dumps(part))) for key, part in parts.items()]
 
 
 def test_a_part_behind_one_that_is_too_large(form):
-    """A part that could not be stored at all does not hide that another one is too large."""
+    """An unsupported part does not hide that another part is too large."""
     with pytest.raises(StateTooLargeError) as caught:
         form.dumps({"large": "x" * 70_000, "odd": object()}, None)
     assert set(caught.value.by_key) == {"large", "odd"}
@@ -286,16 +286,16 @@ def test_a_part_behind_one_that_is_too_large(form):
     ids=["values", "typed", "in a dict", "keys", "elements"],
 )
 def test_too_many_values(form, value):
-    """More values than a reader takes are said to be that, with all three limits."""
+    """The error for too many values names all three limits."""
     for attempt, path in ((value, "state"), (made(lines=value), "Order")):
         with pytest.raises(
-            NotSerializableError, match=r"the 16384 values, the 1024 of .+ the weight 1024 of keys"
+            NotSerializableError, match=r"at most 16384 values, 1024 values of .+ a weight of 1024 for keys"
         ) as caught:
             form.dumps(attempt, "code" if isinstance(attempt, Order) else None)
         assert caught.value.path == path
 
 
 def test_as_many_values_as_are_read(form):
-    """Up to the limits values are stored and read."""
+    """Values up to the limits are written and read."""
     value = [[None] * 9_000, [1.5j] * 1000, {*range(500)}, dict.fromkeys(range(520))]
     assert form.loads(form.dumps(value, None)) == [None, value]

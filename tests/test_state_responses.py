@@ -1,4 +1,4 @@
-"""Errors of sealed state as responses: what a client is told, in WSGI and ASGI, and when it is too late for that."""
+"""Responses to errors of sealed state, in WSGI and ASGI, before and after a response has begun."""
 
 import asyncio
 import http.client
@@ -33,9 +33,9 @@ from sealedsession.wsgi import SessionMiddleware
 STALE = (410, "StaleState", "What this part of the page shows is gone or has changed. Load the page again.")
 EXPIRED = (403, "ExpiredState", "This page is too old. Load it again.")
 FOREIGN = (403, "ForeignState", "This state was made for another session or user. Load the page again.")
-MALFORMED = (400, "MalformedState", "This is no state of a page.")
+MALFORMED = (400, "MalformedState", "This is not the state of a page.")
 NOT_PUBLIC = (403, "NotPublic", "There is no such public method.")
-BAD_CALL = (400, "BadCall", "This is no call that can be carried out.")
+BAD_CALL = (400, "BadCall", "This call is invalid.")
 EXPECTED = {
     "malformed": MALFORMED,
     "unknown_key": FOREIGN,
@@ -63,7 +63,7 @@ def content_of(expected):
 
 
 def told(response):
-    """What a response of `request` of test_wsgi tells."""
+    """Return status and JSON of a response."""
     headers = dict(response.headers)
     assert headers == {
         "Content-Type": "application/json",
@@ -78,20 +78,20 @@ def told(response):
 
 @each_error
 def test_response_to(error, expected):
-    """Each kind of error has its status and code, and a message for users in which nothing of the error stands."""
+    """Each kind of error has its status, its code, and a message for users without the error's text."""
     status, content = response_to(error)
     assert (status, json.loads(content)) == (expected[0], content_of(expected))
 
 
 @pytest.mark.parametrize("reason", get_args(Reason))
 def test_every_reason(reason):
-    """Each reason code is an expired, a foreign or a malformed state, and none a server error."""
+    """The response to each reason is that of an expired, foreign or malformed token, never a server error."""
     status, content = response_to(UnsealError(reason, "confidential"))
     assert (status, json.loads(content)) == (EXPECTED[reason][0], content_of(EXPECTED[reason]))
 
 
 def test_the_stale_response_is_exactly_this():
-    """The browser module looks for these bytes' meaning: they are part of the interface."""
+    """The browser module depends on this response."""
     assert response_to(StaleStateError("x")) == (
         410,
         b'{"error": {"code": "StaleState", "message": '
@@ -100,7 +100,7 @@ def test_the_stale_response_is_exactly_this():
 
 
 def test_an_application_s_own_error():
-    """An application's subclass is answered like what it is of, with its own code if it has one."""
+    """The response to an application's subclass is that of its base, with its own reason if it has one."""
 
     class Sold(StaleStateError):
         pass
@@ -115,7 +115,7 @@ def test_an_application_s_own_error():
 
 @each_error
 def test_http_error(error, expected):
-    """http_error is an exception of webob that answers with the same, as Pyramid and others raise them."""
+    """`http_error` returns a webob exception with the same response, for Pyramid and others."""
     made = http_error(error)
     assert isinstance(made, Exception)
     assert isinstance(made, webob.Response)
@@ -126,7 +126,7 @@ def test_http_error(error, expected):
 
 
 def test_http_error_is_webob_s():
-    """The exception is of the class that webob has for the status."""
+    """The exception has webob's class for the status."""
     assert type(http_error(StaleStateError("x"))) is HTTPGone
 
 
@@ -134,7 +134,7 @@ def test_http_error_is_webob_s():
 
 
 def raising(error, *, started=False, parts=None):
-    """An application that raises: before it starts, after that, or behind some of the parts of its iterable."""
+    """Make an application that raises before start_response, after it, or during iteration."""
 
     def app(environ, start_response):
         if started:
@@ -152,14 +152,14 @@ def raising(error, *, started=False, parts=None):
 
 @each_error
 def test_wsgi(error, expected):
-    """An error that an application lets out is answered, with a status line that servers accept."""
+    """The middleware answers an error, with a valid status line."""
     response = request(WSGIStateErrorMiddleware(raising(error)))
     assert response.status == f"{expected[0]} {http.client.responses[expected[0]]}"
     assert told(response) == (expected[0], content_of(expected))
 
 
 def test_wsgi_leaves_the_rest_alone():
-    """A response that went well is the application's own, iterable and all; its other errors pass."""
+    """Successful responses and other errors pass the middleware unchanged."""
     parts = [b"well"]
 
     def app(environ, start_response):
@@ -177,13 +177,13 @@ def test_wsgi_leaves_the_rest_alone():
 
 
 def test_wsgi_after_start_response():
-    """An error after start_response, before the first byte, is answered: the headers of before are taken back."""
+    """An error after start_response and before the first byte is answered. Earlier headers are replaced."""
     response = request(WSGIStateErrorMiddleware(raising(StaleStateError("x"), started=True)))
     assert told(response) == (410, content_of(STALE))
 
 
 def test_wsgi_generators():
-    """A generator, which works only when the server iterates, is answered as well, whether it has started or not."""
+    """Errors of generators are answered, before and after start_response."""
     for started in (False, True):
         response = request(WSGIStateErrorMiddleware(raising(StaleStateError("x"), started=started, parts=[])))
         assert told(response) == (410, content_of(STALE))
@@ -196,7 +196,7 @@ def test_wsgi_generators():
 
 
 def test_wsgi_after_the_first_byte():
-    """Once bytes are out there is nothing to answer: the server gets the error, and ends the connection."""
+    """An error after the first byte propagates to the server."""
     error = StaleStateError("x")
     with pytest.raises(StaleStateError) as caught:
         request(WSGIStateErrorMiddleware(raising(error, started=True, parts=[b"half"])))
@@ -204,7 +204,7 @@ def test_wsgi_after_the_first_byte():
 
 
 def test_wsgi_after_write():
-    """The same goes for an application that writes through the function of start_response."""
+    """An error after the first call of write propagates to the server."""
 
     def app(environ, start_response):
         start_response("200 OK", [])(b"half")
@@ -215,7 +215,7 @@ def test_wsgi_after_write():
 
 
 def test_wsgi_closes():
-    """The application's iterable is closed when the server is done: read, given up, failed, or never begun."""
+    """The application's iterable is closed in every case: read, abandoned, failed, or never started."""
     closed = []
 
     class Parts:
@@ -245,14 +245,14 @@ def test_wsgi_closes():
 
 
 def test_wsgi_iterables_without_close():
-    """An iterable without a close, as iterators are, needs none."""
+    """An iterable without close is accepted."""
     iterable = WSGIStateErrorMiddleware(lambda environ, start_response: iter([b"a"]))(environ_of(), lambda *args: None)
     assert list(iterable) == [b"a"]
     iterable.close()
 
 
 def test_wsgi_files():
-    """A file for the server's file wrapper stays one: servers send it in their own way."""
+    """A file for the server's file wrapper is returned unchanged."""
     file = FileWrapper(io.BytesIO(b"file"))
 
     def app(environ, start_response):
@@ -264,7 +264,7 @@ def test_wsgi_files():
 
 
 def test_wsgi_head():
-    """The answer to HEAD has the length of the body, and no body."""
+    """The answer to HEAD has the Content-Length of the body, and no body."""
     for parts in (None, []):
         response = request(WSGIStateErrorMiddleware(raising(StaleStateError("x"), parts=parts)), REQUEST_METHOD="HEAD")
         assert response.body == b""
@@ -273,13 +273,13 @@ def test_wsgi_head():
 
 @pytest.mark.parametrize("parts", [None, []])
 def test_wsgi_to_the_letter(parts):
-    """The answer keeps to PEP 3333, as wsgiref's validator has it."""
+    """The answer conforms to PEP 3333, as checked by wsgiref's validator."""
     app = validator(WSGIStateErrorMiddleware(raising(StaleStateError("x"), started=True, parts=parts)))
     assert told(request(app))[0] == 410
 
 
 def test_wsgi_in_a_session(keys):
-    """Inside the session's middleware, the session is saved with the answer, as with any response under 500."""
+    """Inside the session middleware, the session is saved with the answer, as with any response below 500."""
 
     def app(environ, start_response):
         environ["sealedsession.session"]["seen"] = True
@@ -306,7 +306,7 @@ OWNER = {"session_id": "4f1c"}
 
 @pytest.fixture(params=["webtest", "webob", "wsgiref", "httpx", "starlette", "starlette's own"])
 def post(request, sealer):
-    """Send the body of a call to an application whose path /call handles calls of counters; gives status and JSON."""
+    """Send a call to an application, and return status and JSON."""
 
     def wsgi(environ, start_response):
         asked = webob.Request(environ)
@@ -374,7 +374,7 @@ def post(request, sealer):
 
 
 def test_every_bad_call_of_an_application(post, sealer, keys, other_keys, clock):
-    """Of whatever a client can send, nothing is a server error: each has its status and code, and the rest works on."""
+    """No call of a client is a server error. Each has its status and code, and later calls work."""
     token = sealer.seal(Counter(2), **OWNER)
     yesterday = sealer.seal(Counter(2), **OWNER)
     clock.advance(DAY + 61)
@@ -428,7 +428,7 @@ HTTP = {"type": "http", "asgi": {"version": "3.0"}, "method": "POST", "path": "/
 
 
 def talk(app, scope=HTTP):
-    """Every message that an application sends for one request."""
+    """Return every message that an application sends for one request."""
     sent = []
 
     async def send(message):
@@ -452,7 +452,7 @@ def asgi_raising(error, *messages):
 
 @each_error
 def test_asgi(error, expected):
-    """An error that an application lets out is answered with two messages."""
+    """The middleware answers an error with two messages."""
     start, content = talk(asgi_raising(error))
     assert start == {
         "type": "http.response.start",
@@ -468,7 +468,7 @@ def test_asgi(error, expected):
 
 
 def test_asgi_leaves_the_rest_alone():
-    """A response that went well is the application's own; its other errors pass."""
+    """Successful responses and other errors pass the middleware unchanged."""
     messages = [{"type": "http.response.start", "status": 200, "headers": []}, {"type": "http.response.body"}]
 
     async def app(scope, receive, send):
@@ -483,7 +483,7 @@ def test_asgi_leaves_the_rest_alone():
 
 
 def test_asgi_before_the_response():
-    """Messages that begin no response, such as early hints, do not keep from answering."""
+    """An error after early hints is answered, because no response has begun."""
     sent = talk(asgi_raising(StaleStateError("x"), {"type": "http.response.early_hint", "links": []}))
     assert [message["type"] for message in sent] == [
         "http.response.early_hint", "http.response.start", "http.response.body",
@@ -492,7 +492,7 @@ def test_asgi_before_the_response():
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_asgi_after_the_response_has_begun(count):
-    """Once the response has begun there is nothing to answer: the server gets the error."""
+    """An error after the response has begun propagates to the server."""
     messages = [
         {"type": "http.response.start", "status": 200, "headers": []},
         {"type": "http.response.body", "body": b"half", "more_body": True},
@@ -505,13 +505,13 @@ def test_asgi_after_the_response_has_begun(count):
 
 @pytest.mark.parametrize("kind", ["websocket", "lifespan", "unknown"])
 def test_asgi_other_scopes(kind):
-    """A websocket, and whatever else is no http, gets no response: errors pass, and so does everything else."""
+    """Errors in a websocket, or in any other scope, propagate unchanged."""
     with pytest.raises(StaleStateError):
         talk(asgi_raising(StaleStateError("x")), {"type": kind})
 
 
 def test_asgi_lifespan():
-    """Applications start and stop behind it."""
+    """The middleware passes lifespan messages."""
 
     async def main():
         app = ASGIStateErrorMiddleware(Starlette(routes=[Route("/", JSONResponse({}))]))

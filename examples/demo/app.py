@@ -43,7 +43,9 @@ def make_app() -> Callable[..., Any]:
     sessions = SessionMiddleware(application, config)
 
     def demo(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
-        wire = environ["demo.wire"] = page.Wire(str(config.cookie.name), Request(environ).cookies.get(config.cookie.name, ""))
+        wire = environ["demo.wire"] = page.Wire(
+            str(config.cookie.name), Request(environ).cookies.get(config.cookie.name, "")
+        )
 
         def watching_start_response(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
             for name, value in headers:

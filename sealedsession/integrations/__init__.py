@@ -1,9 +1,10 @@
-"""One module for each framework or tool that this package fits into. Each imports it, and nothing else here does."""
+"""Integrations, one module or folder per framework or tool. Nothing else in the package imports a framework."""
 
 
 def not_installed(error: ModuleNotFoundError, extra: str) -> ModuleNotFoundError:
-    """Make the error of a package that is missing one that says how it is installed.
+    """Return an error that shows how to install a missing package.
 
-    :param extra: the extra of ours that asks for it.
+    :param error: the original error.
+    :param extra: the extra of sealedsession that requires the package.
     """
     return ModuleNotFoundError(f"{error.name} is not installed: pip install 'sealedsession[{extra}]'", name=error.name)

@@ -1,4 +1,4 @@
-"""Sealed state: what a page needs at its next call travels in the page, sealed."""
+"""Sealed state: the state of a page's elements, sealed into tokens that the page holds and sends with its calls."""
 
 from sealedsession.state.middleware import ASGIStateErrorMiddleware as ASGIStateErrorMiddleware
 from sealedsession.state.middleware import WSGIStateErrorMiddleware as WSGIStateErrorMiddleware

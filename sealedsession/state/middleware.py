@@ -1,8 +1,10 @@
-"""Errors of sealed state as responses: a status, and JSON ``{"error": {"code": ..., "message": ...}}``.
+"""Responses to errors of sealed state: a status, and JSON ``{"error": {"code": ..., "message": ...}}``.
 
-`WSGIStateErrorMiddleware` and `ASGIStateErrorMiddleware` answer for an application that lets these errors out: for
-http, and until a response has begun. An old, foreign or broken token is the client's fault, never a server error. The
-messages are for users and do not contain the error's text, which is for the log.
+`WSGIStateErrorMiddleware` and `ASGIStateErrorMiddleware` catch these errors around an application, and answer them if
+no response has begun.
+
+1. An old, foreign or invalid token is the client's fault, and never a server error.
+2. Messages are for users. The text of the error is for the log, and never in a response.
 """
 
 import json
@@ -21,7 +23,7 @@ GONE, FORBIDDEN, BAD_REQUEST = 410, 403, 400
 _STALE = "What this part of the page shows is gone or has changed. Load the page again."
 _EXPIRED = (FORBIDDEN, "ExpiredState", "This page is too old. Load it again.")
 _CODES: dict[Reason, tuple[int, str, str]] = {
-    "malformed": (BAD_REQUEST, "MalformedState", "This is no state of a page."),
+    "malformed": (BAD_REQUEST, "MalformedState", "This is not the state of a page."),
     "expired_idle": _EXPIRED,
     "expired_absolute": _EXPIRED,
 }
@@ -29,10 +31,10 @@ _FOREIGN = (FORBIDDEN, "ForeignState", "This state was made for another session 
 
 
 def response_to(error: StateError | UnsealError) -> tuple[int, bytes]:
-    """What a client is told: the status code, and JSON.
+    """Return the response to an error: the status code, and the JSON body.
 
-    It is 410 for `StaleStateError`, 403 for a token that is expired or somebody else's, and for a method that is not
-    public, and 400 for what is no token or no call.
+    The status is 410 for `StaleStateError`; 403 for an expired or foreign token, and for a method that is not public;
+    and 400 for a malformed token or call.
     """
     if isinstance(error, UnsealError):
         status, code, message = _CODES.get(error.reason, _FOREIGN)
@@ -41,24 +43,27 @@ def response_to(error: StateError | UnsealError) -> tuple[int, bytes]:
     elif isinstance(error, NotPublicError):
         status, code, message = FORBIDDEN, error.reason, "There is no such public method."
     else:
-        status, code, message = BAD_REQUEST, error.reason, "This is no call that can be carried out."
+        status, code, message = BAD_REQUEST, error.reason, "This call is invalid."
     return status, json.dumps({"error": {"code": code, "message": message}}).encode()
 
 
 def http_error(error: StateError | UnsealError) -> "WSGIHTTPException":
-    """The same as an exception of webob, which is a WSGI application too: Pyramid and others raise these."""
-    from webob.exc import status_map  # here, as only this needs it, and it is slow to import
+    """Return the response to an error as an exception of webob, which Pyramid and others raise.
+
+    The exception is a WSGI application, too.
+    """
+    from webob.exc import status_map  # slow to import, and used only here
 
     status, body = response_to(error)
-    made: WSGIHTTPException = status_map[status](body=body, content_type="application/json", charset=None)
-    made.headers["Cache-Control"] = "no-store"
-    return made
+    response: WSGIHTTPException = status_map[status](body=body, content_type="application/json", charset=None)
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 class WSGIStateErrorMiddleware:
-    """WSGI middleware that answers for an application that lets errors of sealed state out.
+    """WSGI middleware that answers errors of sealed state.
 
-    :param app: the application. Errors of its iterable are answered too, until it has given its first bytes.
+    :param app: the application. Errors of its iterable are answered, too, until the first bytes.
     """
 
     def __init__(self, app: Any) -> None:
@@ -68,18 +73,18 @@ class WSGIStateErrorMiddleware:
         try:
             parts: Iterable[bytes] = self.app(environ, start_response)
         except (StateError, UnsealError) as error:
-            return _answer(error, environ, start_response)
+            return _send_answer(error, environ, start_response)
         file_wrapper = environ.get("wsgi.file_wrapper")
-        is_file = isinstance(file_wrapper, type) and isinstance(parts, file_wrapper)  # which the server looks for
+        is_file = isinstance(file_wrapper, type) and isinstance(parts, file_wrapper)  # servers send it faster
         return parts if is_file or isinstance(parts, list | tuple) else _Parts(parts, environ, start_response)
 
 
 class _Parts:
-    """What an application gives one by one, the first of it perhaps only after all its work."""
+    """The iterable of an application, which may do all its work before the first part."""
 
     def __init__(self, parts: Iterable[bytes], environ: dict[str, Any], start_response: Any) -> None:
         self._parts = parts
-        self._left = iter(parts)
+        self._remaining = iter(parts)
         self._environ = environ
         self._start_response = start_response
 
@@ -88,20 +93,20 @@ class _Parts:
 
     def __next__(self) -> bytes:
         try:
-            return next(self._left)
+            return next(self._remaining)
         except (StateError, UnsealError) as error:
-            self._left = iter(_answer(error, self._environ, self._start_response))
-            return next(self._left, b"")
+            self._remaining = iter(_send_answer(error, self._environ, self._start_response))
+            return next(self._remaining, b"")
 
     def close(self) -> None:
-        """Close the application's iterable, as PEP 3333 asks of whoever wraps it."""
+        """Close the application's iterable. PEP 3333 requires this of middleware."""
         close = getattr(self._parts, "close", None)
         if close is not None:
             close()
 
 
-def _answer(error: StateError | UnsealError, environ: dict[str, Any], start_response: Any) -> list[bytes]:
-    """Answer instead of the application, while its error is handled. If it is too late, the server raises that."""
+def _send_answer(error: StateError | UnsealError, environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    """Answer instead of the application. If headers have been sent, `start_response` raises the error again."""
     status, body = response_to(error)
     headers = [
         ("Content-Type", "application/json"),
@@ -113,9 +118,9 @@ def _answer(error: StateError | UnsealError, environ: dict[str, Any], start_resp
 
 
 class ASGIStateErrorMiddleware:
-    """ASGI middleware that answers for an application that lets errors of sealed state out.
+    """ASGI middleware that answers errors of sealed state.
 
-    :param app: the application. In a websocket, or once its response has begun, its errors pass.
+    :param app: the application. Errors in a websocket, or after its response has begun, propagate unchanged.
     """
 
     def __init__(self, app: Any) -> None:
@@ -124,13 +129,13 @@ class ASGIStateErrorMiddleware:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         has_begun = scope["type"] != "http"
 
-        async def noting_send(message: Any) -> None:
+        async def send_wrapper(message: Any) -> None:
             nonlocal has_begun
             has_begun = has_begun or message["type"] == "http.response.start"
             await send(message)
 
         try:
-            await self.app(scope, receive, noting_send)
+            await self.app(scope, receive, send_wrapper)
         except (StateError, UnsealError) as error:
             if has_begun:
                 raise

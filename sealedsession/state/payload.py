@@ -1,11 +1,11 @@
-"""The payload of sealed state: a list.
+"""Payload format of sealed state: a list in one of three forms.
 
-    [None, value]               a value without a purpose
-    [None, value, purpose]      a value with a purpose
+    [None, value]               a plain value without a purpose
+    [None, value, purpose]      a plain value with a purpose
     [code, args, kwargs, state] an object: the code of its class, the arguments of `load`, its public attributes
 
-Everything else is refused as ``forbidden_value``, a private name among the attributes for example. The caller looks up
-the class and compares the purpose.
+Any other payload is refused with the reason ``forbidden_value``, for example one with a private attribute name. The
+caller looks up the class and compares the purpose.
 """
 
 import re
@@ -15,22 +15,20 @@ from sealedsession.errors import NotSerializableError, StateTooLargeError, Unsea
 from sealedsession.serialization.limits import StateLimits, TooLarge, TooManyValues
 from sealedsession.serialization.registry import Registry
 from sealedsession.serialization.safe_pickle import PickleSerializer
-from sealedsession.state.resumable import Resumable, loaded_with
+from sealedsession.state.resumable import Resumable, get_load_record
 
-_KINDS = [str, tuple, dict, dict]  # of the parts of an object
-_NAMES = {str}  # of the arguments and attributes
+_OBJECT_TYPES = [str, tuple, dict, dict]  # of code, args, kwargs and state
 _LIMITS = StateLimits()
 _TOO_MANY = (
-    f"it has more than the {_LIMITS.nodes} values, the {_LIMITS.typed} of types besides the plain ones, or the weight "
-    f"{_LIMITS.hashed} of keys and elements, other than str and bytes, that a state can have. Store fewer values, or "
-    "str as keys"
+    f"a state has at most {_LIMITS.nodes} values, {_LIMITS.typed} values of types other than the plain ones, and a "
+    f"weight of {_LIMITS.hashed} for keys and elements other than str and bytes. Store fewer values, or use str as keys"
 )
 
 
 class StatePayload:
-    """States to payloads and back.
+    """Converts plain values and objects into payloads, and payloads into lists.
 
-    :param registry: the types, besides the plain ones, that they can hold.
+    :param registry: the supported types besides the plain ones.
     """
 
     __slots__ = ("_serializer",)
@@ -39,63 +37,64 @@ class StatePayload:
         self._serializer = PickleSerializer(registry, _LIMITS)
 
     def dumps(self, value: object, code: str | None, purpose: str = "") -> bytes:
-        """Write a value; or, with a code, an object.
+        """Serialize a plain value or an object.
 
-        :param purpose: of a value.
-        :raises NotSerializableError: naming the path of the value that cannot be stored.
-        :raises StateTooLargeError: when the payload would be larger than any that is read.
+        :param code: of the object's class, or None for a plain value.
+        :param purpose: of a plain value.
+        :raises NotSerializableError: if a value is not supported. The message names its path.
+        :raises StateTooLargeError: if the payload is larger than `loads` accepts.
         """
         content: list[object] = [None, value, purpose] if purpose else [None, value]
         if code is not None:
             target = cast(Resumable, value)
-            loading = loaded_with(target)
-            content = [code, loading.args, loading.kwargs, target.state]
+            record = get_load_record(target)
+            content = [code, record.args, record.kwargs, target.state]
         try:
             return self._serializer.dumps(content)
         except TooManyValues:
-            raise NotSerializableError(_path("state", value), None, _TOO_MANY) from None
+            raise NotSerializableError(_translate_path("state", value), None, _TOO_MANY) from None
         except TooLarge:
-            sizes = self.sizes(value)
+            sizes = self.measure(value)
             raise StateTooLargeError(max(_LIMITS.size + 1, sum(sizes.values())), _LIMITS.size, sizes) from None
         except NotSerializableError as error:
-            raise NotSerializableError(_path(error.path, value), error.type, error.args[2]) from error.__cause__
+            raise NotSerializableError(
+                _translate_path(error.path, value), error.type, error.args[2]
+            ) from error.__cause__
 
     def loads(self, payload: bytes) -> list[Any]:
-        """Read a payload: the list that it is.
+        """Return the list of a payload.
 
-        :raises UnsealError: ``forbidden_value``
+        :raises UnsealError: if it is not a payload of sealed state, with the reason ``forbidden_value``.
         """
         content = self._serializer.loads(payload)
         if not _is_content(content):
-            raise UnsealError("forbidden_value", "a payload that is no state")
+            raise UnsealError("forbidden_value", "not a payload of sealed state")
         return cast(list[Any], content)
 
-    def sizes(self, value: object) -> dict[object, int]:
-        """For every key or attribute the bytes that its value takes before it is compressed, largest first."""
+    def measure(self, value: object) -> dict[object, int]:
+        """Return the serialized size of each key or attribute in bytes before compression, largest first."""
         parts: dict[Any, Any] = value if type(value) is dict else {"state": value}
         if isinstance(value, Resumable):
-            loading = loaded_with(value)
-            parts = {**value.state, "load()": [loading.args, loading.kwargs]}
-        sizes = {key: self._size(part) for key, part in parts.items()}
+            record = get_load_record(value)
+            parts = {**value.state, "load()": [record.args, record.kwargs]}
+        sizes = {key: self._measure_part(part) for key, part in parts.items()}
         return dict(sorted(sizes.items(), key=lambda item: -item[1]))
 
-    def _size(self, value: object) -> int:
+    def _measure_part(self, value: object) -> int:
         try:
             return len(self._serializer.dumps(value))
-        except (
-            TooLarge,
-            NotSerializableError,
-        ):  # what stands behind the place where the writer stopped may be of any kind
+        # The serializer stopped at the limit, so a later value can be unsupported, too.
+        except (TooLarge, NotSerializableError):
             return _LIMITS.size
 
 
 def _is_content(content: Any) -> bool:
     if type(content) is not list:
         return False
-    if [*map(type, content)] != _KINDS:
+    if [*map(type, content)] != _OBJECT_TYPES:
         return _is_value(content)
-    names = {*map(type, content[2]), *map(type, content[3])}
-    return names <= _NAMES and not any(name[:1] == "_" for name in content[3])
+    name_types = {*map(type, content[2]), *map(type, content[3])}
+    return name_types <= {str} and not any(name[:1] == "_" for name in content[3])
 
 
 def _is_value(content: list[Any]) -> bool:
@@ -104,8 +103,8 @@ def _is_value(content: list[Any]) -> bool:
     return len(content) == 2 or (len(content) == 3 and type(content[2]) is str and content[2] != "")
 
 
-def _path(path: str, value: object) -> str:
-    """Where a fault is, as the application would write it: `path` begins with the list that is sealed."""
+def _translate_path(path: str, value: object) -> str:
+    """Return a path as the application would write it. The serializer's path begins with the serialized list."""
     if not isinstance(value, Resumable):
         return re.sub(r"^state\[1\]", "state", path)
     name = type(value).__qualname__

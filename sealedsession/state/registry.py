@@ -1,28 +1,28 @@
-"""Value types for sealed state: families of types, and values kept by reference.
+"""`StateRegistry`: types of values for sealed state, including whole class hierarchies and references.
 
-A registry for sessions means exactly the types that were registered. State holds what a page was made of: instances of
-whatever subclasses an application has, and rows of a database, of which only the name is written.
+The registry of a session supports exactly the registered types. Sealed state also holds instances of an application's
+subclasses, and objects such as database rows, of which only a reference is sealed.
 
-1. A family is a class and its subclasses under one code. `decode` gets hostile data, as in values.py.
-2. A type with a `fetch` is kept by reference: `decode` checks the data and makes a reference of it, and touches nothing
-   else. After the whole payload was read, `fetch` gets the references of one payload, all together, and gives the
-   values. What it raises is not taken for a forgery: it passes, as `StaleStateError` or as what a database says.
-3. When state is sealed, references are made and checked, and nothing is fetched.
+1. A family is a class and its subclasses with one code. Its `decode` may get hostile data.
+2. A family with `fetch` is sealed by reference. `decode` checks the data and returns a reference, without side effects.
+   After the whole payload has been read, `fetch` gets all references of the payload, and returns the values.
+   Exceptions from `fetch` are not treated as tampering; they propagate unchanged.
+3. Sealing makes and checks references. It does not fetch.
 """
 
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from sealedsession.errors import ConfigError
+from sealedsession.errors import ConfigError, got
 from sealedsession.serialization.registry import Registry, ValueType
 
 
 class StateRegistry(Registry):
-    """A registry that knows families and references. Sessions do not take it: opening one asks nobody else."""
+    """A registry with families and references. Sessions refuse it, because opening a session must not fetch."""
 
     __slots__ = ("_families",)
 
-    import_path: ClassVar[str] = "registry"  # there is no default one
+    import_path: ClassVar[str] = "registry"  # for error messages: there is no default StateRegistry
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,35 +36,34 @@ class StateRegistry(Registry):
         encode: Callable[[Any], object],
         decode: Callable[[Any], Any],
         fetch: Callable[[list[Any]], list[Any]] | None = None,
-        plain: bool = False,
+        allow_nested: bool = True,
     ) -> None:
-        """Let state hold instances of a class and of all its subclasses.
+        """Support instances of a class and of all its subclasses.
 
-        The instances are made after the whole payload was read, and so can be in lists, dicts and sets, and cannot be
-        keys. A subclass that is registered itself, or is the base of a family, goes by that.
+        Instances are made after the whole payload has been read. They can be in lists, dicts and sets, but cannot be
+        keys. A subclass that is registered itself, or is the base of another family, uses its own registration.
 
-        :param code: 1 to 32 characters, the family's name on the wire. It may never be given to another type.
-        :param encode: makes plain data, or values of registered types, of an instance.
-        :param decode: makes an instance of such data; or, with ``fetch``, a reference. The data may be hostile.
-        :param fetch: gets what ``decode`` made, in a list, for all instances in a payload, and gives as many values, in
-            the same order. Families that have the same function are fetched together. A reference whose data holds
-            values that are made afterwards, such as references, is fetched alone.
-        :param plain: refuse such data, for where ``fetch`` has to get all instances of a payload at once.
-        :raises ConfigError: when the type or the code is taken, or the code is not a short string.
+        :param code: the family's name on the wire, 1 to 32 characters. Never reuse a code for another type.
+        :param encode: converts an instance into plain data, or values of registered types.
+        :param decode: converts such data into an instance, or into a reference if there is a ``fetch``. The data may be
+            hostile.
+        :param fetch: converts a list of references, all those of a payload, into a list of values in the same order.
+            Families with the same function are fetched together.
+        :param allow_nested: allow the data of a reference to contain values that are made after reading, such as other
+            references. Such a reference is fetched in a call of its own. With False, such data is refused, so that
+            ``fetch`` always gets all references at once.
+        :raises ConfigError: if the type or the code is registered already, or an argument is invalid.
         """
         if fetch is not None and not callable(fetch):
-            raise ConfigError(f"fetch of the code {code!r} has to be a function")
+            raise ConfigError(f"fetch: must be a function for the code {code!r}{got(fetch)}")
         self.register(base, code, encode=encode, decode=decode)
-        # `register` demands exactly one type of what is decoded, which a family is not, and a reference even less.
-        made = decode if fetch is not None else _of_family(base, code, decode)
-        self._families[base] = ValueType(base, code, encode, made, True, fetch, not plain)
+        # `register` requires decoded values of exactly one type. Members of a family and references have other types.
+        decode = decode if fetch is not None else _check_family(base, code, decode)
+        self._families[base] = ValueType(base, code, encode, decode, True, fetch, allow_nested)
         self._add(self._families[base])
 
     def find_family(self, cls: type, /) -> ValueType | None:
-        """Look for a family that an unregistered type belongs to, and register the type with it.
-
-        :returns: the family's entry, or None.
-        """
+        """Register a type under the code of its family, and return the family's entry, or None."""
         for base in cls.__mro__:
             if base in self._families:
                 self.by_type[cls] = self._families[base]
@@ -72,11 +71,13 @@ class StateRegistry(Registry):
         return None
 
 
-def _of_family(base: type, code: str, decode: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _check_family(base: type, code: str, decode: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return `decode` with a check that its result belongs to a family."""
+
     def checked(data: Any) -> Any:
         value = decode(data)
         if not isinstance(value, base):
-            raise TypeError(f"the decoder of {code!r} made a {type(value).__name__}")
+            raise TypeError(f"the decoder of {code!r} returned a {type(value).__name__}")
         return value
 
     return checked

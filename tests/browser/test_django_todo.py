@@ -183,7 +183,7 @@ def test_search(page: Page, other_page: Page, url: str) -> None:
         ("(token) => token.slice(0, 40) + (token[40] === 'A' ? 'B' : 'A') + token.slice(41)", FOREIGN),
         ("(token) => token.slice(0, -8)", EITHER),
         ("(token) => token + token", EITHER),
-        ("() => 'nothing of the kind'", "MalformedState: This is no state of a page."),
+        ("() => 'nothing of the kind'", "MalformedState: This is not the state of a page."),
     ],
     ids=["changed", "cut", "twice", "garbage"],
 )

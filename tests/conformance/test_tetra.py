@@ -1,7 +1,7 @@
-"""Tetra on our state layer: its components do there what they do on its own layer.
+"""Tetra on this library's state layer: components behave as on Tetra's own layer.
 
-Each suite runs twice, in a pytest of its own: on Tetra's layer, and on ours, see tetra_plugin.py. The stories here are
-our own, and need the installed package only. Tetra's own tests are those of tetra_suite.py.
+Each suite runs twice, in separate pytest processes: on Tetra's layer, and on this library's layer, see tetra_plugin.py.
+The stories here need only the installed package. tetra_suite.py runs Tetra's own tests.
 """
 
 import json
@@ -19,7 +19,7 @@ ROOT = HERE.parent.parent
 
 
 class Report(NamedTuple):
-    """What came of a run: the outcome of each test, and how often seal and unseal of ours ran."""
+    """The result of a run: the outcome of each test, and the number of calls of seal and unseal."""
 
     outcomes: dict[str, str]
     calls: dict[str, int]
@@ -46,7 +46,7 @@ def run(directory: Path, *words: str, ours: bool, python: list[str], report: Pat
 
 
 def test_components_do_the_same_on_either_layer(tmp_path):
-    """Every story that is true of Tetra's own state layer is true of ours, and so are those that are of ours alone."""
+    """Every story passes on both layers; those marked `ours` run on this library's only."""
     words = ("-c", os.devnull, "--rootdir", ".", "--confcutdir", ".", "-p", "tetra_shop.setup", "tetra_stories.py")
     python = [sys.executable]
     if measuring := coverage.Coverage.current():
@@ -63,7 +63,7 @@ def test_components_do_the_same_on_either_layer(tmp_path):
 
 
 def test_what_the_benchmark_compares_is_equal():
-    """Every codec of benchmarks/state.py gives back what it was given; nothing is timed here."""
+    """Every codec of benchmarks/state.py returns the same value. Nothing is timed here."""
     code = "import state; state._set_up(); print(*(len(state._cases(each)[1]) for each in state.STATES.values()))"
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -1,7 +1,7 @@
-"""Stories of components of Tetra that are sealed into a page and come back with a call.
+"""Stories of Tetra components that are sealed into a page and resumed by a call.
 
-test_tetra.py has them told twice, by a pytest of their own: on Tetra's own state layer, and on ours. Those marked with
-`ours` are about what Tetra's own does not do, and are told of ours only.
+test_tetra.py runs them twice: on Tetra's own state layer, and on this library's. Stories marked with `ours` run only on
+the latter.
 """
 
 import datetime
@@ -50,13 +50,13 @@ ours = pytest.mark.ours
 
 @pytest.fixture(autouse=True)
 def classes_may_have_changed():
-    tetra._methods_of.cache_clear()
-    tetra._class_names_of.cache_clear()
+    tetra._find_methods.cache_clear()
+    tetra._find_class_names.cache_clear()
 
 
 @pytest.fixture(autouse=True)
 def tables():
-    """What a story writes into the database is gone after it."""
+    """Roll back what a story writes into the database."""
     with transaction.atomic():
         yield
         transaction.set_rollback(True)
@@ -85,7 +85,7 @@ def back(token, cls, request):
 
 
 def resumed(component):
-    """The component in the next request of its session."""
+    """Return the component in the next request of its session."""
     token = state.encode_component(component)
     return back(token, type(component), make_request(component.request.session, component.request.user))
 
@@ -97,12 +97,12 @@ def basket_of(thing, **options):
 
 
 def kept(value):
-    """A value after its way to the page and back."""
+    """Return a value after it was sealed and resumed."""
     return resumed(basket_of(value)).thing
 
 
 def token_in(page):
-    """The token of the first component in a page."""
+    """Return the token of the first component in a page."""
     text = html.unescape(page).encode().decode("unicode_escape")
     return re.search(r'"__state": ?"([^"]+)"', text)[1]
 
@@ -111,7 +111,7 @@ def token_in(page):
 
 
 def test_attributes_come_back():
-    """What a component was given, public or not, is there at the next call."""
+    """Public and private attributes of a component are restored."""
     basket = Basket(make_request(), key="k")
     basket.note = "ring twice"
     basket.lines = [{"name": "Moby-Dick", "count": 2, "price": Decimal("9.90"), "sent": None}]
@@ -124,7 +124,7 @@ def test_attributes_come_back():
 
 
 def test_load_runs_again():
-    """What `load` sets is not kept: it is loaded again, with the same arguments."""
+    """Attributes that `load` sets are not sealed. `load` runs again with the same arguments."""
     item = Item.objects.create(name="Moby-Dick")
     price = Price(make_request(), key="k", item_id=item.pk, currency="CHF")
     Item.objects.update(name="Emma")
@@ -133,7 +133,7 @@ def test_load_runs_again():
 
 
 def test_load_that_finds_nothing():
-    """What `load` misses is its own error, or what Tetra makes of that since 0.9."""
+    """An error of `load` propagates, or is handled by Tetra since 0.9."""
     item = Item.objects.create(name="Moby-Dick")
     request = make_request()
     token = state.encode_component(Price(request, key="k", item_id=item.pk))
@@ -143,7 +143,7 @@ def test_load_that_finds_nothing():
 
 
 def test_a_component_is_no_other_one():
-    """A token of one component does not resume another, in the same session."""
+    """A token of one component does not resume another one of the same session."""
     request = make_request()
     token = state.encode_component(Basket(request, key="k"))
     with pytest.raises(TypeError):
@@ -160,7 +160,7 @@ def test_methods_work_on_what_came_back():
 
 @pytest.mark.parametrize("other", ["session", "user", "signed in"])
 def test_a_token_is_its_owners(other):
-    """Nobody else can use a token, nor its owner under another name."""
+    """A token is refused for another session or user."""
     request = make_request(user=AnonymousUser() if other == "signed in" else User(username="anna"))
     token = state.encode_component(Basket(request, key="k"))
     session = None if other == "session" else request.session
@@ -172,7 +172,7 @@ def test_a_token_is_its_owners(other):
 
 
 def test_a_changed_token_is_refused():
-    """A token that somebody has changed does not open."""
+    """A changed token is refused."""
     request = make_request()
     token = state.encode_component(Basket(request, key="k"))
     middle = len(token) // 2
@@ -186,7 +186,7 @@ def test_a_changed_token_is_refused():
 
 
 def test_rows_are_fetched_again():
-    """A row of the database comes back as it is then, and None if it is gone."""
+    """A row comes back with its current values, or as None if it no longer exists."""
     item = Item.objects.create(name="Moby-Dick")
     basket = basket_of([item, Item.objects.create(name="Emma")])
     token = state.encode_component(basket)
@@ -198,7 +198,7 @@ def test_rows_are_fetched_again():
 
 
 def test_querysets_are_fetched_again():
-    """A queryset finds what there is then."""
+    """A QuerySet finds the current rows."""
     Item.objects.create(name="Moby-Dick")
     basket = basket_of(Item.objects.filter(name__startswith="M").order_by("-name"))
     token = state.encode_component(basket)
@@ -209,7 +209,7 @@ def test_querysets_are_fetched_again():
 
 
 def test_a_user_who_was_looked_up_late():
-    """What Django looks up when it is needed, such as request.user, is the row that it stands for."""
+    """A lazy object such as request.user comes back as its row."""
     anna = User.objects.create(username="anna")
     lazy = SimpleLazyObject(lambda: User.objects.get(username="anna"))
     assert str(lazy) == "anna"
@@ -217,13 +217,13 @@ def test_a_user_who_was_looked_up_late():
 
 
 def test_safe_strings_stay_safe():
-    """A string that need not be escaped need not be so at the next call, and any other has to."""
+    """A safe string stays safe, and other strings are still escaped."""
     assert type(kept(mark_safe("<b>"))) is SafeString
     assert type(kept("<b>")) is str
 
 
 def test_uploads_are_found_again(uploads):
-    """A file that was uploaded for a form is there until the form is submitted."""
+    """An upload of a form is available until the form is submitted."""
     upload = NamedTemporaryUploadedFile(name="cv.txt", content_type="text/plain", size=5, charset="utf-8")
     upload.file.write(b"hello")
     upload.file.flush()
@@ -233,7 +233,7 @@ def test_uploads_are_found_again(uploads):
 
 
 def test_slots_of_a_template_are_shown_again():
-    """What the page around a component puts into it is still in it when the component is rendered at a call."""
+    """Slots that a page fills are rendered again after a call."""
     request = make_request()
     page = render_to_string("tetra_shop/page.html", request=request)
     assert "from the page: nothing" in page
@@ -241,7 +241,7 @@ def test_slots_of_a_template_are_shown_again():
 
 
 def test_slots_of_a_component_are_shown_again():
-    """What another component puts into it, too."""
+    """Slots that another component fills are rendered again after a call."""
     request = make_request()
     card = html.unescape(Shelf(request, key="s").render()).split("tetra_shop__shop__card", 1)[1]
     again = back(token_in(card), Card, request)
@@ -253,7 +253,7 @@ def test_slots_of_a_component_are_shown_again():
 
 @ours
 def test_only_registered_components_are_sealed():
-    """A component that is in no library, or was replaced in it, is an error that names it."""
+    """Sealing a component that is not in a library, or was replaced there, is an error that names it."""
 
     class Loose(Component):
         template = "<div></div>"
@@ -266,7 +266,7 @@ def test_only_registered_components_are_sealed():
 
 @ours
 def test_a_component_that_is_gone(monkeypatch):
-    """A component that was registered when its page was made, and is not any more, is stale."""
+    """A component that is no longer registered is stale."""
     request = make_request()
     token = state.encode_component(Basket(request, key="k"))
     monkeypatch.delitem(shop.components, "basket")
@@ -277,21 +277,21 @@ def test_a_component_that_is_gone(monkeypatch):
 
 @ours
 def test_what_is_not_registered_names_its_path():
-    """A value of any other class is refused when it is sealed, and the error says where it is."""
+    """Sealing a value of another class is an error with its path."""
     with pytest.raises(NotSerializableError, match=re.escape("Basket['thing'][0]['of']: values of type re.Pattern")):
         state.encode_component(basket_of([{"of": re.compile("x")}]))
 
 
 @ours
 def test_no_room():
-    """A component that holds too much is an error that names what holds it."""
+    """Sealing too much is an error that names the attribute."""
     with pytest.raises(StateTooLargeError, match="'thing'"):
         state.encode_component(basket_of("".join(map(chr, range(1000, 60_000)))))
 
 
 @ours
 def test_one_query_for_rows_of_a_model():
-    """However many rows of a model a component holds, they are fetched at once; a queryset waits until it is used."""
+    """All rows of a model are fetched with one query. A QuerySet is not evaluated."""
     items = Item.objects.bulk_create(Item(name=str(number)) for number in range(5))
     basket = basket_of([Item.objects.get(name=item.name) for item in items] + [Item.objects.filter(name="1")])
     token = state.encode_component(basket)
@@ -304,7 +304,7 @@ def test_one_query_for_rows_of_a_model():
 
 @ours
 def test_one_query_for_rows_that_are_gone():
-    """However many of the rows are gone, or were never saved, it takes the same one query to find out."""
+    """One query fetches all rows of a model, also if some are missing or were never saved."""
     items = Item.objects.bulk_create(Item(name=str(number)) for number in range(9))
     basket = basket_of([*items, Item(name="never saved"), *[item.picture for item in items]])
     token = state.encode_component(basket)
@@ -318,7 +318,7 @@ def test_one_query_for_rows_that_are_gone():
 
 @ours
 def test_a_file_of_a_row():
-    """A file that a row names comes back with the row, None when the row is gone or was never saved."""
+    """A file of a row comes back with the row, or as None if the row is missing or was never saved."""
     item = Item.objects.create(name="Moby-Dick", picture="pictures/whale.png")
     basket = basket_of({"file": item.picture, "unsaved": Item(picture="x.png").picture, "row": Item(name="Emma")})
     token = state.encode_component(basket)
@@ -332,7 +332,7 @@ def test_a_file_of_a_row():
 
 @ours
 def test_choices_and_small_files():
-    """A member of an enum of choices is its value, as in a row; a small upload is in the token itself."""
+    """A member of an enum of choices comes back as its value, and a small upload with its content."""
     assert kept([Kind.TOY]) == ["toy"]
     file = kept(SimpleUploadedFile("cv.txt", b"hello", "text/plain"))
     assert (file.name, file.read(), file.content_type) == ("cv.txt", b"hello", "text/plain")
@@ -340,13 +340,13 @@ def test_choices_and_small_files():
 
 @ours
 def test_types_of_the_project():
-    """What the project has registered for sealed state can be in a component, too."""
+    """Types that the project has registered for sealed state can be in a component, too."""
     assert kept({"price": Money(990, "EUR")})["price"] == Money(990, "EUR")
 
 
 @ours
 def test_slots_of_a_nameless_template():
-    """A block in a template that was made of a string could not be found again, and is not sealed."""
+    """A block of a template without a name is not sealed."""
     page = Template("{% load tetra %}{% shop.Card %}{% slot title %}x{% endslot %}{% /shop.Card %}")
     with pytest.raises(NotSerializableError, match=r"Card\['_slots'\].*its template has no name"):
         page.render(RequestContext(make_request()))
@@ -354,7 +354,7 @@ def test_slots_of_a_nameless_template():
 
 @pytest.fixture
 def as_it_was():
-    """Ours is in place as it was before, after a story."""
+    """Install this library's layer again after a story."""
     yield
     tetra.install()
 
@@ -362,7 +362,7 @@ def as_it_was():
 @ours
 @pytest.mark.usefixtures("as_it_was")
 def test_tokens_grow_old():
-    """A token is accepted for as long as the setting of Tetra says, by the clock of the settings."""
+    """A token is accepted for TETRA_STATE_MAX_AGE seconds, by the clock of the settings."""
     now = 1_800_000_000.0
     options = {"STATE": {**settings.SEALEDSESSION["STATE"], "clock": lambda: now}}
     with override_settings(TETRA_STATE_MAX_AGE=600, SEALEDSESSION=options):
@@ -379,7 +379,7 @@ def test_tokens_grow_old():
 
 @ours
 def test_the_documentation():
-    """What the page about Tetra says has to be done is what has to be done."""
+    """The steps in docs/tetra.rst are sufficient."""
     page = (Path(__file__).parents[2] / "docs" / "tetra.rst").read_text()
     code = page.split("   :caption: shop/apps.py\n", 1)[1].split(".. code-block", 1)[0]
     names = {}
@@ -390,7 +390,7 @@ def test_the_documentation():
 
 @ours
 def test_components_within_a_component():
-    """A component that another one holds comes back too."""
+    """A component inside another one comes back."""
     inner = Card(make_request(), key="c")
     inner.colour = "red"
     again = kept({"inner": inner})["inner"]
@@ -399,7 +399,7 @@ def test_components_within_a_component():
 
 @ours
 def test_what_is_around_a_component():
-    """Of the variables around a component those are kept that nobody sets again."""
+    """Only those variables of the context are sealed that nothing sets again."""
     request = make_request()
     context = {"page": 3, "note": "the component's own", "user": request.user, "True": True}
     basket = Basket(request, key="k", _context=context)
@@ -410,10 +410,10 @@ def test_what_is_around_a_component():
 
 @ours
 def test_uploads_elsewhere_are_nobodys(uploads, tmp_path):
-    """A file that is not among the uploads is not sealed; one that is gone is None, and no other one is made."""
+    """A file outside the upload folder is not sealed. A missing one comes back as None."""
     (tmp_path / "secret.txt").write_text("secret")
     upload = NamedTemporaryUploadedFile("x.txt", "text/plain", 6, "utf-8", temp_path=str(tmp_path / "secret.txt"))
-    with pytest.raises(NotSerializableError, match=r"Basket\['thing'\].*it is not in"):
+    with pytest.raises(NotSerializableError, match=r"Basket\['thing'\].*the upload is not in"):
         state.encode_component(basket_of(upload))
     gone = NamedTemporaryUploadedFile("x.txt", "text/plain", 6, "utf-8")
     basket = basket_of(gone)
@@ -425,7 +425,7 @@ def test_uploads_elsewhere_are_nobodys(uploads, tmp_path):
 
 
 class Forged:
-    """Whatever has the code, in a token that somebody made who has the keys."""
+    """Data written under the code of another type, as an attacker with the keys can."""
 
     def __init__(self, data):
         self.data = data
@@ -450,7 +450,7 @@ def forge_state(content, request, registry=None):
     ids=lambda name: ascii(name[:9]),
 )
 def test_a_forged_upload_is_no_other_file(name, uploads):
-    """Not even with the keys does a token open a file that is not among the uploads."""
+    """A forged token cannot open a file outside the upload folder."""
     (uploads.parent / "secret.txt").write_text("secret")
     request = make_request()
     assert back(forge("tetra.upload", (name, "x.txt", 6, "text/plain"), request), Basket, request).thing is None
@@ -472,7 +472,7 @@ def test_a_forged_upload_is_no_other_file(name, uploads):
     ],
 )
 def test_forged_data_is_refused(code, data):
-    """Data of another shape is refused, whoever has sealed it."""
+    """Invalid data is refused."""
     request = make_request()
     with pytest.raises(UnsealError) as caught:
         back(forge(code, data, request), Basket, request)
@@ -488,25 +488,25 @@ def test_forged_data_is_refused(code, data):
     ],
 )
 def test_blocks_that_are_gone(data):
-    """A block of a template that is not there any more is stale."""
+    """A missing block of a template is stale."""
     request = make_request()
-    with pytest.raises(Exception, match=r"the block '.*' of '.*' is gone") as caught:
+    with pytest.raises(Exception, match=r"the block '.*' of '.*' no longer exists") as caught:
         back(forge("tetra.block", data, request), Basket, request)
     assert type(caught.value).__name__ in ("StaleStateError", "StaleComponentStateError")
 
 
 @ours
 def test_what_is_in_the_way_of_a_method(monkeypatch):
-    """An attribute with the name of a method is an error when it is sealed; and stale, if it is a method since."""
+    """Sealing an attribute with the name of a method is an error. A state with one is stale."""
     basket = basket_of(None)
     basket.total = 9
     token = state.encode_component(basket)
     basket.write = "by hand"
-    with pytest.raises(NotSerializableError, match=r"Basket\.write: it has the name of a method"):
+    with pytest.raises(NotSerializableError, match=r"Basket\.write: this attribute has the name of a method"):
         state.encode_component(basket)
     for member in (lambda basket: 9, property(lambda basket: 9), classmethod(lambda cls: 9), staticmethod(lambda: 9)):
         monkeypatch.setattr(Basket, "total", member, raising=False)
-        tetra._methods_of.cache_clear()  # a class that is in use does not change otherwise
+        tetra._find_methods.cache_clear()  # a class that is in use does not change otherwise
         with pytest.raises(Exception, match=r"attributes that are methods now: \['total'\]") as error:
             back(token, Basket, basket.request)
         assert type(error.value).__name__ in ("StaleStateError", "StaleComponentStateError")
@@ -515,7 +515,7 @@ def test_what_is_in_the_way_of_a_method(monkeypatch):
 @ours
 @pytest.mark.parametrize("name", ["client", "write", "_call_load", "__getstate__"])
 def test_forged_methods(name):
-    """Not even with the keys does a token put a value in the place of a method, be it one of Tetra's own."""
+    """A forged token cannot replace a method, nor one of Tetra's own."""
     request = make_request()
     token = forge("tetra.component", ({"": ("tetra_shop", "shop", "basket"), name: bytearray()},), request)
     with pytest.raises(Exception, match="attributes that are methods now") as caught:
@@ -535,34 +535,34 @@ TETRAS_OWN = [
 @pytest.mark.parametrize("name", TETRAS_OWN)
 @pytest.mark.parametrize("inside", [False, True], ids=["whole", "inside"])
 def test_forged_names_of_the_class(name, inside):
-    """Not even with the keys does a token set what Tetra keeps in a class, or leaves out of a state."""
+    """A forged token cannot set what Tetra keeps in a class, or excludes from a state."""
     request = make_request()
     forged_state = {"": ("tetra_shop", "shop", "basket"), name: [], "note": "forged"}
     token = forge("tetra.component", (forged_state,), request) if inside else forge_state(forged_state, request)
-    with pytest.raises(Exception, match=r"attributes that (no state of it has|are methods now)") as caught:
+    with pytest.raises(Exception, match=r"attributes that (cannot be in a state|are methods now)") as caught:
         back(token, Basket, request)
     assert type(caught.value).__name__ in ("StaleStateError", "StaleComponentStateError")
 
 
 @ours
 def test_a_component_that_leaves_something_out(monkeypatch):
-    """What a component of the project leaves out of its states, no token sets."""
+    """A token cannot set attributes that a component excludes from its state."""
     excluded = [*Basket._excluded_props_from_saved_state, "secret"]
     monkeypatch.setattr(Basket, "_excluded_props_from_saved_state", excluded, raising=False)
-    tetra._class_names_of.cache_clear()
+    tetra._find_class_names.cache_clear()
     basket = basket_of(1)
     basket.secret = "by the server"
     again = resumed(basket)
     assert (again.thing, hasattr(again, "secret")) == (1, False)
     request = make_request()
     token = forge_state({"": ("tetra_shop", "shop", "basket"), "secret": "by a client"}, request)
-    with pytest.raises(Exception, match="attributes that no state of it has"):
+    with pytest.raises(Exception, match="attributes that cannot be in a state"):
         back(token, Basket, request)
 
 
 @ours
 def test_what_has_a_name_of_the_class():
-    """An attribute under a name that Tetra keeps in the class is an error when the component is sealed."""
+    """Sealing an attribute under a name that Tetra uses in the class is an error."""
     basket = basket_of(1)
     basket.style = "by hand"
     with pytest.raises(NotSerializableError, match=r"Basket\.style"):
@@ -571,7 +571,7 @@ def test_what_has_a_name_of_the_class():
 
 @ours
 def test_an_attribute_with_a_default():
-    """An attribute of the project's own that has a default in the class is in the state, private or not."""
+    """An attribute of the project with a default in the class is sealed, private or not."""
     shelf = Shelf(make_request(), key="k")
     shelf._row, shelf.label = 2, "new"
     again = resumed(shelf)
@@ -580,7 +580,7 @@ def test_an_attribute_with_a_default():
 
 @ours
 def test_what_was_computed_once(monkeypatch):
-    """A cached property comes back with what it was."""
+    """A cached property comes back with its value."""
     monkeypatch.setattr(Basket, "total", cached_property(lambda basket: 9), raising=False)
     Basket.total.__set_name__(Basket, "total")
     basket = basket_of(None)
@@ -597,7 +597,7 @@ class Bomb:
 
 @ours
 def test_a_pickle_is_not_a_token():
-    """What Tetra's own layer takes for a token, a pickle under its own keys, is not even read."""
+    """A token of Tetra's own layer is refused without reading its pickle."""
     request = make_request()
     token = state._get_fernet_for_request(request).encrypt(gzip.compress(pickle.dumps(Bomb()))).decode()
     with pytest.raises(UnsealError) as caught:
@@ -623,7 +623,7 @@ def test_a_pickle_is_not_a_token():
      ("component", 400, "BadCall")],
 )  # fmt: skip
 def test_calls_over_http(token_of, status, code, monkeypatch):
-    """A call is answered, and one with a token that is not good is told so; it is no server error."""
+    """Calls over HTTP are answered. An invalid token is not a server error."""
     for name in ("js_url", "styles_url"):
         monkeypatch.setattr(Library, name, "built elsewhere")
     client = Client()
@@ -644,7 +644,7 @@ def test_calls_over_http(token_of, status, code, monkeypatch):
 
 
 def call_of(token, method, *args):
-    """The URL and the body of a call, as Tetra's browser part sends it."""
+    """Return URL and body of a call, as Tetra's browser code sends it."""
     if not HAS_STALE:
         body = {"encrypted": token, "data": {"key": "k"}, "children": [], "args": args}
         return f"/tetra/tetra_shop/shop/basket/{method}", json.dumps(body)

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 from test_tetra import run
 
-# 0.7.1, the last for Python 3.11, and 0.9.2. Neither can be installed and used: the one asks Python 3.13 for
-# warnings.deprecated, and the other was packed without some of its templates; a checkout has them.
+# 0.7.1, the last one for Python 3.11, and 0.9.2. Neither works when installed: 0.7.1 needs warnings.deprecated of
+# Python 3.13, and 0.9.2 was published without some templates, which a checkout has.
 COMMIT = {11: "8dfba57c6cb31004ce7bda0ef085db2fd7b8d4f1"}.get(
     sys.version_info[1], "f759916f01d01d5c8d141d4ae818184ca788b74e"
 )

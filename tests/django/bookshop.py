@@ -6,7 +6,7 @@ from testapp.models import Author, Book, Branch, Edition, Genre, Note, Page, Pub
 
 
 def stock() -> None:
-    """Make a few rows of everything, of which some are alike."""
+    """Create a few rows of every model, some of them with equal values."""
     ada = Author.objects.create(name="Ada", email="ada@example.org", notes={"a": {"b": 3}, "x": 1})
     bob = Author.objects.create(name="Bob", mentor=ada, born=datetime.date(1970, 1, 1))
     cid = Author.objects.create(name="Cid", mentor=bob, email="cid@example.org")

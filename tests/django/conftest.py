@@ -1,4 +1,4 @@
-"""A Django project for the tests beside: its settings, its tables in memory, and a transaction for each test."""
+"""A Django project for the tests in this folder: settings, tables in memory, and a transaction for each test."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -17,11 +17,11 @@ from django.test.utils import (
     teardown_test_environment,
 )
 
-# No variable of the environment names them: processes that other tests start have settings of their own.
+# Not set in the environment, because other tests start processes with different settings.
 settings.configure(**{name: value for name, value in vars(project).items() if name.isupper()})
 django.setup()
 
-# What is imported here asks for models.
+# These modules import models, and need the settings.
 from bookshop import stock  # noqa: E402
 from forging import ForgingRegistry  # noqa: E402
 
@@ -33,7 +33,7 @@ QueryCount = Callable[..., AbstractContextManager[CaptureQueriesContext]]
 
 @pytest.fixture(scope="session")
 def databases() -> Iterator[None]:
-    """The tables of all applications, in every database."""
+    """Create the tables of all applications in every database."""
     setup_test_environment(debug=False)
     old = setup_databases(verbosity=0, interactive=False)
     yield
@@ -43,7 +43,7 @@ def databases() -> Iterator[None]:
 
 @pytest.fixture
 def db(databases: None) -> Iterator[None]:
-    """A transaction in every database, undone when the test is over."""
+    """Run a test in a transaction in every database, and roll back."""
     with ExitStack() as stack:
         for alias in connections:
             stack.enter_context(transaction.atomic(using=alias))
@@ -54,7 +54,7 @@ def db(databases: None) -> Iterator[None]:
 
 @pytest.fixture
 def queries(db: None) -> QueryCount:
-    """``with queries(2): ...`` fails unless exactly two queries are made within, in the database `using`."""
+    """Check the number of queries in a block: ``with queries(2): ...``, in the database `using`."""
 
     @contextmanager
     def counted(number: int, using: str = "default") -> Iterator[CaptureQueriesContext]:
@@ -67,24 +67,24 @@ def queries(db: None) -> QueryCount:
 
 @pytest.fixture
 def sealer(keys: dict[str, str]) -> StateSealer:
-    """Seals and opens what Django's registry knows."""
+    """Return a sealer with Django's registry."""
     return StateSealer(**keys, registry=registry)
 
 
 @pytest.fixture
 def reopened(sealer: StateSealer) -> Callable[[Any], Any]:
-    """What becomes of a value that is sealed and opened."""
+    """Return a function that seals and opens a value."""
     return lambda value: sealer.unseal(sealer.seal(value, session_id="s"), session_id="s")
 
 
 @pytest.fixture
 def open_forged(keys: dict[str, str], sealer: StateSealer) -> Callable[[object], Any]:
-    """Open a token that somebody made who has the keys, of values that no application seals: see forging.py."""
+    """Return a function that seals values as an attacker with the keys can, and opens the token: see forging.py."""
     forger = StateSealer(**keys, registry=ForgingRegistry())
     return lambda value: sealer.unseal(forger.seal(value, session_id="s"), session_id="s")
 
 
 @pytest.fixture
 def shop(db: None) -> None:
-    """A few rows of everything, of which some are alike."""
+    """Create a few rows of every model, some of them with equal values."""
     stock()

@@ -1,4 +1,4 @@
-"""Tokens sealed with the real keys that hold what no application seals."""
+"""Tokens with the real keys and with content that no application seals."""
 
 from operator import attrgetter
 from typing import Any
@@ -9,7 +9,7 @@ from sealedsession.state.registry import StateRegistry
 
 
 class _Forged:
-    """Data of any form, to be written under the code of one of Django's types."""
+    """Data of any form, written under the code of one of Django's types."""
 
     def __init__(self, data: object) -> None:
         self.data = data
@@ -19,12 +19,12 @@ _CLASSES: dict[str, type[_Forged]] = {code: type("Forged", (_Forged,), {}) for c
 
 
 def forged(code: str, data: object) -> Any:
-    """A value that claims to be of the type with that code."""
+    """Return a value that is written under a code."""
     return _CLASSES[code](data)
 
 
 class ForgingRegistry(StateRegistry):
-    """Writes any data under any code, and finds all of it right."""
+    """Writes any data under any code, and checks nothing."""
 
     def __init__(self) -> None:
         super().__init__()

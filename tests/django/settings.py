@@ -1,4 +1,4 @@
-"""The settings of the project that these tests run in. conftest.py hands them to Django."""
+"""The settings of the test project. conftest.py configures Django with them."""
 
 SECRET_KEY = "yq2LbVtV0cJkUe3hSPa8mXn5wRzD7fGoKiTBC1_uQ9s"
 INSTALLED_APPS = [
@@ -15,6 +15,6 @@ DATABASES = {
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
-# Tables are made of the models as they are: migrations take seconds and say the same.
+# Tables are created from the models. Migrations would take seconds, with the same result.
 MIGRATION_MODULES = dict.fromkeys(("contenttypes", "auth", "sessions"))
-SILENCED_SYSTEM_CHECKS = ["fields.E210"]  # no test opens an image, which would take Pillow
+SILENCED_SYSTEM_CHECKS = ["fields.E210"]  # no test opens an image, which would need Pillow

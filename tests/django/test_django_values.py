@@ -1,4 +1,4 @@
-"""Other values of Django in sealed state: blocks, forms, lazy objects and text, safe strings, query strings, nobody."""
+"""Blocks, forms, lazy objects, lazy text, safe strings, QueryDicts and AnonymousUser in sealed state."""
 
 import sys
 import threading
@@ -27,7 +27,8 @@ from forging import forged
 from testapp.models import Author, Book, Tag
 
 from sealedsession.errors import ConfigError, NotSerializableError, StaleStateError, UnsealError
-from sealedsession.integrations.django import blocks, budget
+from sealedsession.integrations.django import blocks
+from sealedsession.integrations.django.budget import begin_payload, current_budgets
 from sealedsession.integrations.django.values import DjangoRegistry
 from sealedsession.state.sealer import StateSealer
 
@@ -47,7 +48,7 @@ PAGE = """{% extends "base.html" %}
 
 @pytest.fixture(params=[True, False], ids=["cached", "not cached"])
 def templates(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
-    """A directory of templates, whose loaders keep what they have parsed, or do not."""
+    """Make a folder of templates, with and without a cached loader."""
     (tmp_path / "base.html").write_text("{% block content %}{% endblock %}{% block foot %}{% endblock %}")
     (tmp_path / "page.html").write_text(PAGE)
     loaders = ["django.template.loaders.filesystem.Loader"]
@@ -75,21 +76,23 @@ def rendered(node: Any) -> str:
 @pytest.mark.usefixtures("templates")
 @pytest.mark.parametrize("name", ["content", "aside", "foot"])
 def test_a_block_comes_back(name: str, reopened: Reopened) -> None:
-    """A block, be it in another block and a tag, is the same block of the same template."""
+    """A block, also inside another block or tag, comes back as the same block of the same template."""
     opened = reopened({"block": block(name)})["block"]
     assert type(opened) is BlockNode
     assert rendered(opened) == rendered(block(name))
 
 
 def test_a_block_is_that_of_today(templates: Path, reopened: Reopened, sealer: StateSealer) -> None:
-    """The template is loaded again: with what it says now, and stale when the block or the template is gone."""
+    """The template is loaded again, with its current content. A missing block or template is stale."""
     token = sealer.seal(block("aside"), session_id="s")
     (templates / "page.html").write_text(PAGE.replace("by ", "of "))
     reset_loaders()
     assert rendered(sealer.unseal(token, session_id="s")) == "of Ada"
     (templates / "page.html").write_text(PAGE.replace("aside", "side"))
     reset_loaders()
-    with pytest.raises(StaleStateError, match=r"the block 'content\.aside' of the template 'page\.html': gone"):
+    with pytest.raises(
+        StaleStateError, match=r"the block 'content\.aside' of the template 'page\.html' no longer exists"
+    ):
         sealer.unseal(token, session_id="s")
     (templates / "page.html").unlink()
     reset_loaders()
@@ -104,11 +107,11 @@ def reset_loaders() -> None:
 
 @pytest.mark.usefixtures("templates")
 def test_a_template_is_loaded_once_for_all_blocks(sealer: StateSealer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many blocks of a template a state has, opening it loads the template once."""
+    """Opening a token loads each template once, regardless of the number of blocks."""
     token = sealer.seal([block("aside"), block("foot")] * 50, session_id="s")
     loaded: list[str] = []
-    load = blocks.template_of
-    monkeypatch.setattr(blocks, "template_of", lambda backend, name: loaded.append(name) or load(backend, name))
+    load = blocks.load_template
+    monkeypatch.setattr(blocks, "load_template", lambda backend, name: loaded.append(name) or load(backend, name))
     opened = sealer.unseal(token, session_id="s")
     assert [node.name for node in opened] == ["aside", "foot"] * 50
     assert loaded == ["page.html"]
@@ -118,25 +121,25 @@ def test_a_template_is_loaded_once_for_all_blocks(sealer: StateSealer, monkeypat
     "name", ["./page.html", "page.html/", "/page.html", "x/../page.html", "..", ".//page.html", "x\\\\..\\\\page.html"]
 )
 def test_a_template_has_one_name(templates: Path, name: str) -> None:
-    """Another spelling of a template's name is a template that there is not, so that no loader keeps one for each."""
+    """Another spelling of a template's name is refused, so that a cached loader does not keep one template for each."""
     with pytest.raises(TemplateDoesNotExist):
-        blocks.template_of(engines.all()[0], name)
+        blocks.load_template(engines.all()[0], name)
     with pytest.raises(StaleStateError):
-        blocks.fetch([(engines.all()[0].name, name, ("content",))])
+        blocks.fetch_blocks([(engines.all()[0].name, name, ("content",))])
 
 
 @pytest.mark.usefixtures("templates")
 def test_many_templates_are_paid_for() -> None:
-    """Each template that a state names costs a share of its budget."""
-    budget.begin()
-    blocks.fetch([(engines.all()[0].name, "page.html", ("content",))] * 2)
-    left = budget.current().reading.weight
-    blocks.fetch([(engines.all()[0].name, "page.html", ("content",))])
-    assert budget.current().reading.weight < left
+    """Each template costs part of the budget."""
+    begin_payload()
+    blocks.fetch_blocks([(engines.all()[0].name, "page.html", ("content",))] * 2)
+    left = current_budgets().decoding.weight
+    blocks.fetch_blocks([(engines.all()[0].name, "page.html", ("content",))])
+    assert current_budgets().decoding.weight < left
 
 
 def test_a_template_that_does_not_parse(templates: Path, sealer: StateSealer) -> None:
-    """That is not stale: it is told."""
+    """A template that does not parse raises Django's error, and is not stale."""
     token = sealer.seal(block("foot"), session_id="s")
     (templates / "page.html").write_text("{% block foot %}")
     reset_loaders()
@@ -145,7 +148,7 @@ def test_a_template_that_does_not_parse(templates: Path, sealer: StateSealer) ->
 
 
 def test_an_engine_that_is_gone(templates: Path, sealer: StateSealer) -> None:
-    """It is stale."""
+    """A block of a missing engine is stale."""
     token = sealer.seal(block("foot"), session_id="s")
     with override_settings(TEMPLATES=[]), pytest.raises(StaleStateError):
         sealer.unseal(token, session_id="s")
@@ -153,17 +156,17 @@ def test_an_engine_that_is_gone(templates: Path, sealer: StateSealer) -> None:
 
 @pytest.mark.usefixtures("templates")
 def test_blocks_without_a_name(sealer: StateSealer) -> None:
-    """A block of a template that no loader has loaded is refused, and so is one of an engine of its own."""
+    """A block of a template that was not loaded by name is refused, and so is one of a separate engine."""
     inline = Template("{% block a %}{% endblock %}", engine=engines["pages"].engine)
     alone = Engine(loaders=[("django.template.loaders.locmem.Loader", {"a.html": "{% block a %}{% endblock %}"})])
     for template, problem in (
-        (inline, "the block 'a' is of no template that was loaded by its name"),
-        (alone.get_template("a.html"), "the block 'a' is not found in the template 'a.html', or twice"),
+        (inline, "the block 'a' does not belong to a template that was loaded by name"),
+        (alone.get_template("a.html"), "the block 'a' is missing from the template 'a.html', or is in it twice"),
     ):
         (node,) = template.nodelist.get_nodes_by_type(BlockNode)
         with pytest.raises(NotSerializableError, match=problem):
             sealer.seal(node, session_id="s")
-    with pytest.raises(NotSerializableError, match="of no template"):
+    with pytest.raises(NotSerializableError, match="does not belong to a template"):
         sealer.seal(BlockNode("a", []), session_id="s")
 
 
@@ -187,13 +190,13 @@ def test_blocks_without_a_name(sealer: StateSealer) -> None:
     ],
 )
 def test_forged_blocks(data: object, error: type[Exception], open_forged: Open) -> None:
-    """No path leads out of the directories of templates; other data is refused."""
+    """No path leaves the template folders. Invalid data is refused."""
     with pytest.raises(error):
         open_forged(forged("dj.block", data))
 
 
 def test_names_of_tokens_are_not_kept(templates: Path, open_forged: Open) -> None:
-    """A name that no loader has found takes no memory afterwards; what was found is kept."""
+    """A cached loader forgets the names of missing templates, and keeps found ones."""
     kept = [getattr(loader, "get_template_cache", {}) for loader in engines["pages"].engine.template_loaders]
     block("foot")
     before = [dict(cache) for cache in kept]
@@ -204,16 +207,18 @@ def test_names_of_tokens_are_not_kept(templates: Path, open_forged: Open) -> Non
 
 
 def test_a_template_with_a_long_name(templates: Path, sealer: StateSealer) -> None:
-    """One that would be refused when it is opened is not sealed."""
+    """A template whose name is too long to open is not sealed."""
     directory = "/".join("a" * 60 for _ in range(5))
     (templates / directory).mkdir(parents=True)
     (templates / directory / "page.html").write_text("{% block foot %}{% endblock %}")
-    with pytest.raises(NotSerializableError, match="a name of a template or a block has at most 255 characters"):
+    with pytest.raises(
+        NotSerializableError, match="the name of a template or block must have at most 255 printable characters"
+    ):
         sealer.seal(block("foot", f"{directory}/page.html"), session_id="s")
 
 
 def test_a_disk_that_is_broken(templates: Path, sealer: StateSealer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is not stale, whatever else a system says of names."""
+    """An I/O error propagates unchanged, and is not stale."""
     token = sealer.seal(block("foot"), session_id="s")
     reset_loaders()
 
@@ -229,7 +234,7 @@ def test_a_disk_that_is_broken(templates: Path, sealer: StateSealer, monkeypatch
 
 
 class Search(forms.Form):
-    """A form of an application."""
+    """A plain form."""
 
     text = forms.CharField()
     tag = forms.ModelChoiceField(Tag.objects.all(), required=False)
@@ -246,7 +251,7 @@ class BookForm(forms.ModelForm):
 
 @pytest.fixture
 def form_sealer(keys: dict[str, str]) -> StateSealer:
-    """A sealer whose registry knows the forms."""
+    """Return a sealer whose registry supports the forms."""
     registry = DjangoRegistry()
     registry.register_form(Search)
     registry.register_form(BookForm, "book form")
@@ -261,7 +266,7 @@ def reopened_form(form_sealer: StateSealer) -> Reopened:
 @pytest.mark.parametrize("data", [{"a-text": "x"}, QueryDict("a-text=x&a-tag=1&a-tag=2")], ids=["dict", "query string"])
 @pytest.mark.usefixtures("db")
 def test_a_bound_form_comes_back(data: Any, reopened_form: Reopened) -> None:
-    """Its data, initial values and prefix are as they were; it is validated anew."""
+    """A bound form comes back with its data, initial values and prefix, and validates again."""
     form = Search(data, initial={"text": "y", "tag": lambda: 3}, prefix="a")
     form.is_valid()
     opened = reopened_form(form)
@@ -274,14 +279,14 @@ def test_a_bound_form_comes_back(data: Any, reopened_form: Reopened) -> None:
 
 
 def test_an_unbound_form_comes_back(reopened_form: Reopened) -> None:
-    """It is not bound then either."""
+    """An unbound form comes back unbound."""
     opened = reopened_form(Search())
     assert not opened.is_bound
     assert (opened.data, opened.initial, opened.prefix) == ({}, {}, None)
 
 
 def test_files_are_left_out(reopened_form: Reopened) -> None:
-    """What was uploaded is not sealed."""
+    """Uploaded files are not sealed."""
     opened = reopened_form(Search({"text": "x"}, {"file": SimpleUploadedFile("a.txt", b"text")}))
     assert opened.is_bound
     assert not opened.files
@@ -289,7 +294,7 @@ def test_files_are_left_out(reopened_form: Reopened) -> None:
 
 @pytest.mark.usefixtures("db")
 def test_a_form_for_a_row(form_sealer: StateSealer, queries: QueryCount) -> None:
-    """The row is sealed by reference, with those in the initial values; without a row there is none afterwards."""
+    """The instance and rows in initial values are sealed by reference. An unsaved instance is left out."""
     book = Book.objects.create(title="A", isbn="1", author=Author.objects.create(name="Ada"))
     book.tags.add(Tag.objects.create(name="a"))
     token = form_sealer.seal([BookForm(instance=book), BookForm({"title": "B"})], session_id="s")
@@ -306,7 +311,7 @@ def test_a_form_for_a_row(form_sealer: StateSealer, queries: QueryCount) -> None
 
 
 class Wide(forms.Form):
-    """A form of many fields."""
+    """A form with many fields."""
 
 
 Wide.base_fields = {f"f{number}": forms.CharField() for number in range(60)}
@@ -321,7 +326,7 @@ def wide_sealer(keys: dict[str, str]) -> StateSealer:
 
 
 def forge_forms(keys: dict[str, str], values: list[tuple[str, Any]]) -> str:
-    """A token of forms that were never made: of the code of each, and its data."""
+    """Make a token of forms from their codes and data, without making the forms."""
     forging = DjangoRegistry()
     classes = {code: type("Forged", (tuple,), {}) for code, _ in values}
     for code, cls in classes.items():
@@ -343,7 +348,7 @@ EMPTY = (None, {}, None, None)
     ids=["forms", "fields", "of two classes", "with initial values"],
 )
 def test_forms_are_few(values: list[tuple[str, Any]], wide_sealer: StateSealer, keys: dict[str, str]) -> None:
-    """A payload of more forms, or fields in them, than a page has is refused before the last of them are made."""
+    """A payload with too many forms or fields is refused before the last of them are made."""
     with pytest.raises(UnsealError, match="more than 16 forms, or 512 fields") as caught:
         wide_sealer.unseal(forge_forms(keys, values), session_id="s")
     assert caught.value.reason == "forbidden_value"
@@ -351,7 +356,7 @@ def test_forms_are_few(values: list[tuple[str, Any]], wide_sealer: StateSealer, 
 
 @pytest.mark.usefixtures("db")
 def test_forms_that_are_made_alone_share_the_bound(wide_sealer: StateSealer, keys: dict[str, str]) -> None:
-    """Forms with rows inside are made one by one, and are counted together all the same."""
+    """Forms that contain rows are made one by one, but share the limit."""
     row = Author.objects.create(name="Ada")
     values = [("Search", (None, {"a": row}, None, None))] * 17
     with pytest.raises(UnsealError, match="more than 16 forms"):
@@ -360,7 +365,7 @@ def test_forms_that_are_made_alone_share_the_bound(wide_sealer: StateSealer, key
 
 @pytest.mark.usefixtures("db")
 def test_a_page_of_forms(wide_sealer: StateSealer) -> None:
-    """As many forms as a page has are sealed and opened, again and again."""
+    """The maximum number of forms is sealed and opened, repeatedly."""
     page = [*[Wide() for _ in range(8)], *[Search() for _ in range(7)], BookForm()]
     for _ in range(3):
         page = wide_sealer.unseal(wide_sealer.seal(page, session_id="s"), session_id="s")
@@ -369,14 +374,14 @@ def test_a_page_of_forms(wide_sealer: StateSealer) -> None:
 
 @pytest.mark.parametrize("page", [[Search() for _ in range(17)], [Wide() for _ in range(9)]], ids=["forms", "fields"])
 def test_forms_that_would_not_be_opened(page: list[Any], wide_sealer: StateSealer) -> None:
-    """More forms than can be opened are not sealed, and the error names the place of the first one too many."""
-    with pytest.raises(NotSerializableError, match="one of too many") as caught:
+    """More forms than can be opened are not sealed. The error names the path of the first one over the limit."""
+    with pytest.raises(NotSerializableError, match="too many forms") as caught:
         wide_sealer.seal(page, session_id="s")
     assert caught.value.path == f"state[{len(page) - 1}]"
 
 
 def test_forms_have_to_be_registered(sealer: StateSealer) -> None:
-    """A form of a class that nobody has registered is refused, also if it is a subclass of one that is."""
+    """A form of a class that is not registered is refused, also if its base is registered."""
 
     class Deeper(Search):
         pass
@@ -387,13 +392,13 @@ def test_forms_have_to_be_registered(sealer: StateSealer) -> None:
 
 
 def test_how_forms_are_registered(sealer: StateSealer) -> None:
-    """The error for a form says how, and the one for a manager, which is nothing to register, what to seal."""
+    """The errors for a form and for a manager show what to do."""
     ada = Author(pk=1)
     ours = r"sealedsession\.integrations\.django\.values\.registry"
     for value, problem in (
         (Search(), rf"Register its class: {ours}\.register_form\(Search\)$"),
-        (Book.objects, r"Seal its query set: \.all\(\)$"),
-        (ada.books, r"Seal its query set: \.all\(\)$"),
+        (Book.objects, r"Seal its QuerySet: \.all\(\)$"),
+        (ada.books, r"Seal its QuerySet: \.all\(\)$"),
         (threading.Lock(), rf"or register the type: {ours}\.register\("),
     ):
         with pytest.raises(NotSerializableError, match=problem):
@@ -402,7 +407,7 @@ def test_how_forms_are_registered(sealer: StateSealer) -> None:
 
 @pytest.mark.parametrize("error", [OperationalError, KeyError])
 def test_a_form_that_fails(error: type[Exception], keys: dict[str, str]) -> None:
-    """What its class raises passes, be it that the database is down: the token is not to blame."""
+    """Exceptions of a form's class propagate unchanged."""
     works = True
 
     class Choosing(forms.Form):
@@ -421,14 +426,17 @@ def test_a_form_that_fails(error: type[Exception], keys: dict[str, str]) -> None
 
 
 def test_what_cannot_be_registered() -> None:
-    """A class that needs more than data, initial values and prefix, and what is no class of forms, is refused."""
+    """A class that needs other arguments, or is not a class of forms, cannot be registered."""
 
     class Needy(forms.Form):
         def __init__(self, user: object, **options: Any) -> None:
             super().__init__(**options)
 
     registry = DjangoRegistry()
-    for cls, problem in ((Needy, "cannot be made of data, initial, prefix alone"), (Book, "is not a class of forms")):
+    for cls, problem in (
+        (Needy, "Needy needs other arguments than data, initial, prefix: "),
+        (Book, "is not a class of forms"),
+    ):
         with pytest.raises(ConfigError, match=problem):
             registry.register_form(cls)
     registry.register_form(Search)
@@ -441,7 +449,7 @@ def test_what_cannot_be_registered() -> None:
 
 @pytest.mark.usefixtures("db")
 def test_the_user_of_a_request(reopened: Reopened, queries: QueryCount) -> None:
-    """A lazy user is resolved: it comes back as the user, by reference."""
+    """A lazy user is sealed as a reference to the user."""
     ada = User.objects.create(username="ada")
     lazy = SimpleLazyObject(lambda: User.objects.get())
     with queries(2):  # when it is sealed, and when it is opened
@@ -452,7 +460,7 @@ def test_the_user_of_a_request(reopened: Reopened, queries: QueryCount) -> None:
 
 @pytest.mark.usefixtures("db")
 def test_users_of_requests_are_fetched_with_others(sealer: StateSealer, queries: QueryCount) -> None:
-    """What is behind lazy objects takes no query of its own."""
+    """Rows behind lazy objects are fetched together with other rows."""
     User.objects.create(username="ada")
     bob = User.objects.create(username="bob")
     lazy = SimpleLazyObject(lambda: User.objects.get(username="ada"))
@@ -462,18 +470,18 @@ def test_users_of_requests_are_fetched_with_others(sealer: StateSealer, queries:
 
 
 def test_nobody(reopened: Reopened) -> None:
-    """AnonymousUser comes back, behind a lazy object too."""
+    """AnonymousUser comes back, also behind a lazy object."""
     for user in (AnonymousUser(), SimpleLazyObject(AnonymousUser)):
         assert type(reopened([user])[0]) is AnonymousUser
 
 
 def test_lazy_values_of_any_kind(reopened: Reopened) -> None:
-    """A lazy object is what it wraps, None too."""
+    """A lazy object comes back as the wrapped object, which can be None."""
     assert reopened([SimpleLazyObject(lambda: None), SimpleLazyObject(lambda: [1, 2])]) == [None, [1, 2]]
 
 
 def test_lazy_text(reopened: Reopened) -> None:
-    """Lazy text is text afterwards, in the language in which it was sealed."""
+    """Lazy text comes back as text in the language in which it was sealed."""
     with translation.override("de"):
         opened = reopened([gettext_lazy("Monday"), lazystr("x")])
     assert opened == ["Montag", "x"]
@@ -482,13 +490,13 @@ def test_lazy_text(reopened: Reopened) -> None:
 
 @override_settings(ROOT_URLCONF=())
 def test_a_lazy_value_that_fails(sealer: StateSealer) -> None:
-    """What it says when it is resolved is the reason why it cannot be sealed."""
+    """An exception of a lazy value is the reason in the error."""
     with pytest.raises(NotSerializableError, match="'nowhere' is not a valid view function"):
         sealer.seal(reverse_lazy("nowhere"), session_id="s")
 
 
 def test_safe_strings(reopened: Reopened) -> None:
-    """A safe string is safe afterwards, also as a key, and other strings are not."""
+    """A SafeString comes back safe, also as a key. Other strings do not."""
     opened = reopened({mark_safe("<b>"): [mark_safe("<i>"), "<u>"]})
     ((key, (safe, plain)),) = opened.items()
     assert [type(key), type(safe), type(plain)] == [SafeString, SafeString, str]
@@ -496,7 +504,7 @@ def test_safe_strings(reopened: Reopened) -> None:
 
 
 def test_query_strings(reopened: Reopened) -> None:
-    """A QueryDict comes back with all its values, and cannot be changed."""
+    """A QueryDict comes back with all values, and immutable."""
     opened = reopened(QueryDict("a=1&a=2&b="))
     assert opened == QueryDict("a=1&a=2&b=")
     with pytest.raises(AttributeError, match="immutable"):
@@ -504,7 +512,7 @@ def test_query_strings(reopened: Reopened) -> None:
 
 
 def test_nobody_without_the_application(open_forged: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A token of an AnonymousUser imports nothing: without django.contrib.auth, it is refused."""
+    """A token with AnonymousUser imports nothing, and is refused without django.contrib.auth."""
     token = forged("dj.anonymous", None)
     assert open_forged(token) == AnonymousUser()
     with monkeypatch.context() as patch:
@@ -532,13 +540,13 @@ def test_nobody_without_the_application(open_forged: Open, monkeypatch: pytest.M
     ],
 )
 def test_forged_values(code: str, data: object, open_forged: Open) -> None:
-    """Data of another form is refused."""
+    """Invalid data is refused."""
     with pytest.raises(UnsealError, match="forbidden_value"):
         open_forged(forged(code, data))
 
 
 def test_forged_forms(form_sealer: StateSealer, keys: dict[str, str]) -> None:
-    """A form is made of nothing but data of the right types."""
+    """Forms are made only from data of the right types."""
     forging = DjangoRegistry()
 
     class Forged(tuple[Any, ...]):

@@ -1,4 +1,4 @@
-"""The sections of docs/django.rst about values are true: what recipes say, what they do not, and the examples."""
+"""The sections about values in docs/django.rst: their tables and examples are correct."""
 
 import json
 import re
@@ -10,22 +10,21 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.db.models import QuerySet
 from django.test import RequestFactory
 from test_docs import ROOT, blocks, literals, rows, section
-from test_querysets import EVERY, UNSAYABLE
+from test_querysets import EVERY, UNSUPPORTED
 from testapp.models import Book
 
 from sealedsession.errors import StaleStateError
 from sealedsession.integrations.django import conf, querysets, shortcuts
-from sealedsession.integrations.django.operands import AGGREGATES
-from sealedsession.integrations.django.recipes import _STEPS
+from sealedsession.integrations.django.querysets.spec import AGGREGATES, STEPS
 from sealedsession.integrations.django.values import registry
 
 PAGE = (ROOT / "docs" / "django.rst").read_text()
-# Steps that are called otherwise by who makes a queryset.
+# Steps with another name than the method that makes them.
 CALLED = {"sticky": "filter", "flat": "values_list", "named": "values_list", "select_all_related": "select_related"}
 
 
 def block_of(name: str) -> dict[str, Any]:
-    """What a file of the page's project defines."""
+    """Execute a file of the page's project, and return its names."""
     (code,) = re.findall(rf":caption: {name}\n\n((?:   .*\n|\n)+)", PAGE)
     namespace: dict[str, Any] = {"__name__": name.removesuffix(".py").replace("/", ".")}
     exec(textwrap.dedent(code), namespace)
@@ -34,7 +33,7 @@ def block_of(name: str) -> dict[str, Any]:
 
 @pytest.mark.usefixtures("shop")
 def test_rows_and_query_sets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The classes with a row and with a query set do what the page says, from call to call."""
+    """The classes with a row and with a QuerySet work as described, call after call."""
     monkeypatch.setattr(conf, "_classes", {})
     monkeypatch.setattr(conf, "_sealer", None)
     classes = block_of("shop/shelves.py")
@@ -61,36 +60,36 @@ def test_rows_and_query_sets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_table_of_recipes_has_every_step() -> None:
-    """Each step is in the table of what recipes say, and each name there is a step, or what steps are made of."""
+    """The table has every step, and no other names."""
     table = list(rows(section(PAGE, "Query sets")))
     named = {name for cell, *_ in table for name in literals(cell)}
-    assert named - {"exclude", "Q", "using"} == {CALLED.get(step, step) for step in _STEPS}
+    assert named - {"exclude", "Q", "using"} == {CALLED.get(step, step) for step in STEPS}
     (described,) = [cell for part, cell in table if "annotate" in part]
     assert set(AGGREGATES) <= set(literals(described))
 
 
 def test_what_recipes_do_not_say_is_tested() -> None:
-    """Each part that the page says is refused is in one of the querysets that are."""
+    """Every unsupported part on the page is tested."""
     (refused,) = re.findall(r"which names the path in the state and the part of the query:\n(.+?)\n\n", PAGE, re.DOTALL)
     source = (ROOT / "tests" / "django" / "test_querysets.py").read_text()
-    (tested,) = re.findall(r"UNSAYABLE: .+?\n}\n", source, re.DOTALL)
+    (tested,) = re.findall(r"UNSUPPORTED: .+?\n}\n", source, re.DOTALL)
     names = set(literals(refused)) - {"QuerySet", "load", "OuterRef"}
     assert {name for name in names if not re.search(rf"\b{name}[(=]", tested)} == set()
-    assert "OuterRef" in {part for _, part in UNSAYABLE.values()}
+    assert "OuterRef" in {part for _, part in UNSUPPORTED.values()}
 
 
 @pytest.mark.usefixtures("shop")
 def test_the_recipe_of_the_page() -> None:
-    """The recipe that is shown is what comes of such a query set."""
+    """The recipe on the page is that of such a QuerySet."""
     (shown,) = [code for code in blocks(section(PAGE, "Query sets"), "python") if "shop.Book" in code]
     recipe: Any = eval(shown)  # a tuple
-    found = querysets.encode(EVERY["relations: foreign"]().order_by("-title")[:10])
+    found = querysets.encode_queryset(EVERY["relations: foreign"]().order_by("-title")[:10])
     assert found == ("testapp.Book", "objects", *recipe[2:])
-    assert type(querysets.fetch([("testapp.Book", *recipe[1:])])[0]) is QuerySet
+    assert type(querysets.fetch_querysets([("testapp.Book", *recipe[1:])])[0]) is QuerySet
 
 
 def test_the_table_of_values_has_every_type() -> None:
-    """Each of Django's types that the registry has is in the table of what is sealed."""
+    """The table has every type of the registry."""
     cells = " ".join(cell for cell, *_ in rows(section(PAGE, "What is sealed")))
     types = {entry.cls.__name__ for code, entry in registry.by_code.items() if code.startswith("dj.")}
     said = {"Model": "Model instance", "BlockNode": "Block of a template", "Promise": "Lazy text"}
@@ -98,6 +97,6 @@ def test_the_table_of_values_has_every_type() -> None:
 
 
 def test_the_form_of_the_page() -> None:
-    """The form that the page registers can be sealed."""
+    """The form on the page can be sealed."""
     form = block_of("shop/forms.py")["Search"]
     assert registry.by_type.pop(form) is registry.by_code.pop("Search")

@@ -1,4 +1,4 @@
-"""Requests: whose session and user state belongs to, calls of the browser module, and errors as responses."""
+"""Requests: session and user of tokens, calls of the browser module, and responses to errors."""
 
 import asyncio
 import json
@@ -22,19 +22,19 @@ from django.test import AsyncClient, Client, RequestFactory, override_settings
 from django.urls import path
 
 from sealedsession.asgi import SessionMiddleware as AsgiSessions
-from sealedsession.errors import ConfigError, NotPublicError, StaleStateError, StateError, StoreError, UnsealError
+from sealedsession.errors import ConfigError, NotPublicError, StaleStateError, StateError, StoreError, UnsealError, got
 from sealedsession.integrations.django import conf
 from sealedsession.integrations.django.apps import MIDDLEWARE
 from sealedsession.integrations.django.middleware import StateErrorMiddleware
 from sealedsession.integrations.django.shortcuts import (
-    begun_session_id,
+    ensure_session_id,
+    get_session_id,
+    get_username,
     handle,
     register,
     resume,
     seal,
-    session_id,
     unseal,
-    user,
 )
 from sealedsession.revocation import MemoryStore
 from sealedsession.state.resumable import Resumable, public
@@ -61,7 +61,7 @@ RESPONSES = [
 
 
 class Counter(Resumable):
-    """What the pages here hold."""
+    """An object in the pages of these tests."""
 
     stale_on = (LookupError,)
     fault: Exception | None = None  # of its load
@@ -84,7 +84,7 @@ class Other(Resumable):
 
 @pytest.fixture(autouse=True)
 def project(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A project with the views below, and two classes that can be resumed."""
+    """Configure a project with the views below and two registered classes."""
     monkeypatch.setattr(conf, "_classes", {})
     monkeypatch.setattr(conf, "_sealer", None)
     register(Counter)
@@ -106,7 +106,7 @@ def project(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def page(request: HttpRequest) -> HttpResponse:
-    """A page with a token."""
+    """Return a page with a token."""
     return HttpResponse(seal(Counter(), request))
 
 
@@ -167,7 +167,7 @@ def token_of(client: Client) -> str:
 
 
 def add(client: Client, token: str, number: object = 1, *, to: str = "/state/", **headers: str) -> Any:
-    """Call the method `add` as the browser module does."""
+    """Call the method `add`, as the browser module does."""
     body = {"token": token, "method": "add", "args": [number]}
     return client.post(to, body, content_type="application/json", headers=headers)
 
@@ -181,7 +181,7 @@ JSON = {"Content-Type": "application/json"}
 
 
 def test_calls() -> None:
-    """A call brings what the method returned, and the token of the object as it is then. Nobody may store it."""
+    """The answer to a call has the result and the token of the new state, and must not be cached."""
     client = Client()
     token = token_of(client)
     for total in (2, 4, 6):
@@ -195,12 +195,12 @@ def test_calls() -> None:
 
 
 def test_a_page_varies_by_cookie() -> None:
-    """A page with a token belongs to one session, and says so to caches."""
+    """A page with a token has Vary: Cookie."""
     assert "Cookie" in Client().get("/page/")["Vary"]
 
 
 def test_async_views() -> None:
-    """An async view seals in a thread, and calls are answered under ASGI too."""
+    """An async view can seal in a thread, and calls are answered under ASGI."""
 
     async def visit() -> Any:
         client = AsyncClient()
@@ -212,7 +212,7 @@ def test_async_views() -> None:
 
 
 def test_csrf() -> None:
-    """Calls work with Django's CSRF protection, by the header that the browser module sends, and not without it."""
+    """Calls pass Django's CSRF protection with the header of the browser module, and not without it."""
     client = Client(enforce_csrf_checks=True)
     token = token_of(client)
     secret = "a" * 32
@@ -225,7 +225,7 @@ def test_csrf() -> None:
 
 @pytest.mark.parametrize("method", ["get", "put", "delete"])
 def test_other_methods(method: str) -> None:
-    """What is no POST is no call."""
+    """Only POST is accepted."""
     response = getattr(Client(), method)("/state/")
     assert response.status_code == 405
     assert response["Allow"] == "POST"
@@ -235,14 +235,14 @@ def test_other_methods(method: str) -> None:
     "body", [b" ", b"{", b"[]", b'"token"', b"{}", b'{"token": 1, "method": "add"}', b'{"method": "add"}', b"\xff"]
 )
 def test_bodies(body: bytes) -> None:
-    """A body that does not begin with a token is told so."""
+    """A body that does not begin with a token is a bad call."""
     response = Client().post("/state/", body, content_type="application/json")
     assert code_of(response) == (400, "BadCall")
 
 
 @pytest.mark.parametrize("rest", ["", "}", ', "method": 1}', ', "args": []}', ', "method": "add", "more": 1}', "}}"])
 def test_bodies_with_a_token(rest: str) -> None:
-    """A body that is no call is told so, with a good token too; with another one, it is the token that is refused."""
+    """A body with a valid token that is not a call is a bad call. With an invalid token, the token is refused."""
     client = Client()
     for token, expected in ((token_of(client), (400, "BadCall")), ("t", (400, "MalformedState"))):
         response = client.post("/state/", f'{{"token": "{token}"{rest}', content_type="application/json")
@@ -253,7 +253,7 @@ def test_bodies_with_a_token(rest: str) -> None:
     "kind", ["text/plain", "application/x-www-form-urlencoded", "text/json", "application/json+x", "", "json", "a b"]
 )
 def test_other_content_types(kind: str) -> None:
-    """A call of another type than JSON, such as a form of another site can send, is refused unread."""
+    """A content type except JSON is refused without reading the body."""
     client = Client()
     body = json.dumps({"token": token_of(client), "method": "add", "args": [1]})
     request = RequestFactory().generic("POST", "/state/", body, content_type=kind)
@@ -266,14 +266,14 @@ def test_other_content_types(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "APPLICATION/JSON", " application/json ;x=y"])
 def test_spellings_of_the_content_type(kind: str) -> None:
-    """JSON is JSON in any case of letters, and with parameters."""
+    """The content type may have parameters and any case."""
     client = Client()
     body = json.dumps({"token": token_of(client), "method": "add", "args": [1]})
     assert client.post("/state/", body, content_type=kind).status_code == 200
 
 
 def test_a_long_body() -> None:
-    """A body of more than four times the size of a token is refused, whatever token it begins with."""
+    """A body of more than four times max_size is refused, whatever token it begins with."""
     client = Client()
     body = json.dumps({"token": token_of(client), "method": "add", "args": [1]})
     assert client.post("/state/", body.ljust(4 * 65536), content_type="application/json").status_code == 200
@@ -284,7 +284,7 @@ def test_a_long_body() -> None:
 
 
 def test_purposes() -> None:
-    """A plain value opens in a view for the purpose that it was sealed for, and for no other; an object never."""
+    """A view opens a plain value only with its purpose, and never opens an object as a value."""
     request = RequestFactory().get("/")
     request.session = Client().session
     request.user = AnonymousUser()
@@ -301,9 +301,7 @@ def test_purposes() -> None:
 
 
 def test_bad_calls() -> None:
-    """A token that is none, one that was changed, a method that is not public, arguments that do not fit, another
-    class: each has its code, and the token is as good as before.
-    """
+    """Each kind of bad call has its code, and the token remains valid."""
     client = Client()
     token = token_of(client)
     changed = token[:-4] + ("AAAA" if token[-4:] != "AAAA" else "BBBB")
@@ -322,7 +320,7 @@ def test_bad_calls() -> None:
 
 @pytest.mark.parametrize(("fault", "status"), [(KeyError("row"), 410), (OperationalError("database"), 500)])
 def test_what_load_raises(fault: Exception, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is gone is 410; a database that is down is a server error and not taken for that."""
+    """A missing row is 410. A database that is down is a server error."""
     client = Client(raise_request_exception=False)
     token = token_of(client)
     monkeypatch.setattr(Counter, "fault", fault)
@@ -330,7 +328,7 @@ def test_what_load_raises(fault: Exception, status: int, monkeypatch: pytest.Mon
 
 
 def session_of(client: Client) -> Any:
-    """The session that a client begins with its first token."""
+    """Return the session that a client starts with its first token."""
     token_of(client)
     return client.session
 
@@ -339,7 +337,7 @@ def session_of(client: Client) -> Any:
 @pytest.mark.parametrize("view", ["fail", "async_fail"])
 @pytest.mark.parametrize("server", ["wsgi", "asgi"])
 def test_errors(server: str, view: str, error: str, status: int, code: str) -> None:
-    """The middleware answers for views of both kinds, under servers of both kinds, and says nothing of the inside."""
+    """The middleware answers errors of sync and async views under WSGI and ASGI, without internal details."""
     if server == "wsgi":
         response = Client().get(f"/{view}/{error}/")
     else:
@@ -353,14 +351,14 @@ def test_errors(server: str, view: str, error: str, status: int, code: str) -> N
 @pytest.mark.parametrize("error", ["down", "other"])
 @pytest.mark.parametrize("view", ["fail", "async_fail"])
 def test_other_errors(view: str, error: str) -> None:
-    """Other errors are server errors, and are reported as ever."""
+    """Other errors are reported as server errors."""
     with pytest.raises(type(ERRORS[error])):
         Client().get(f"/{view}/{error}/")
     assert Client(raise_request_exception=False).get(f"/{view}/{error}/").status_code == 500
 
 
 def test_the_middleware_is_of_both_kinds() -> None:
-    """It is a coroutine function where what is below it is one: Django then puts no thread between."""
+    """The middleware is a coroutine function if the next one is, so that Django needs no thread between them."""
 
     async def below(request: HttpRequest) -> HttpResponse:
         return HttpResponse()
@@ -373,7 +371,7 @@ def test_the_middleware_is_of_both_kinds() -> None:
 
 @pytest.mark.usefixtures("db")
 def test_transactions() -> None:
-    """What a view had written in its transaction is not kept, when it meets something stale."""
+    """A view's transaction is rolled back when it meets something stale."""
     assert code_of(Client().get("/half_done/")) == (410, "StaleState")
     assert not get_user_model().objects.filter(username="half done").exists()
 
@@ -385,7 +383,7 @@ ENGINES = ["db", "cache", "cached_db", "file"]
 
 @pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest, tmp_path: Any, db: None) -> Iterator[str]:
-    """Each of Django's engines whose sessions have a key."""
+    """Use each of Django's session engines whose sessions have a key."""
     with override_settings(
         SESSION_ENGINE=f"django.contrib.sessions.backends.{request.param}", SESSION_FILE_PATH=str(tmp_path)
     ):
@@ -394,7 +392,7 @@ def engine(request: pytest.FixtureRequest, tmp_path: Any, db: None) -> Iterator[
 
 @pytest.mark.usefixtures("engine")
 def test_a_session_begins_with_the_first_token() -> None:
-    """A visitor without a session gets one with the first token, and keeps it."""
+    """The first token starts a session, which the visitor keeps."""
     client = Client()
     token = token_of(client)
     assert "sessionid" in client.cookies
@@ -406,7 +404,7 @@ def test_a_session_begins_with_the_first_token() -> None:
 
 @pytest.mark.usefixtures("engine")
 def test_what_is_in_a_new_session_is_kept() -> None:
-    """What a view has put into a session before it seals is there at the next request."""
+    """A new session keeps what a view has stored before it seals."""
     client = Client()
     client.get("/put/")
     assert client.get("/get/").content == b"yes"
@@ -414,7 +412,7 @@ def test_what_is_in_a_new_session_is_kept() -> None:
 
 @pytest.mark.usefixtures("engine")
 def test_a_session_key_that_names_no_session() -> None:
-    """A key of a session that is over, or that somebody has made up, is not what a token is sealed for."""
+    """A token is not sealed for a session key that is expired or made up."""
     client = Client()
     client.cookies = SimpleCookie({"sessionid": "a" * 32})
     token = token_of(client)
@@ -424,7 +422,7 @@ def test_a_session_key_that_names_no_session() -> None:
 
 @pytest.mark.usefixtures("engine")
 def test_a_session_that_is_over() -> None:
-    """A token ends with its session."""
+    """A token is refused when its session is over."""
     client = Client()
     token = token_of(client)
     client.session.flush()
@@ -434,7 +432,7 @@ def test_a_session_that_is_over() -> None:
 @pytest.mark.usefixtures("db")
 @override_settings(SESSION_ENGINE="django.contrib.sessions.backends.db")
 def test_calls_without_a_session_begin_none() -> None:
-    """Whoever sends a token without a session is refused, by its reason, and nothing is stored for that."""
+    """A call without a session is refused, and starts no session."""
     token = token_of(Client())
     before = Session.objects.count()
     assert before == 1
@@ -447,7 +445,7 @@ def test_calls_without_a_session_begin_none() -> None:
 
 @pytest.mark.usefixtures("engine")
 def test_tokens_of_another_session() -> None:
-    """A token of somebody else's session does not open."""
+    """A token of another session is refused."""
     mine, yours = Client(), Client()
     token = token_of(mine)
     token_of(yours)
@@ -463,7 +461,7 @@ def users(db: None) -> None:
 
 @pytest.mark.usefixtures("engine", "users")
 def test_signing_in_and_out() -> None:
-    """What was sealed before signing in is refused after it, and so it is after signing out, and as another user."""
+    """Tokens are refused after signing in, signing out, and signing in as another user."""
     client = Client()
     tokens = []
     for there in ("/page/", "/sign_in/ann/", "/sign_out/", "/sign_in/bob/"):
@@ -475,7 +473,7 @@ def test_signing_in_and_out() -> None:
 
 @pytest.mark.usefixtures("users")
 def test_another_user_of_the_same_session() -> None:
-    """The user's name is a part of it: with the same session key, another user's token does not open."""
+    """A token is refused for another user, even with the same session key."""
     request = RequestFactory().get("/")
     request.session = session_of(Client())
     ann, bob = (get_user_model().objects.get(username=name) for name in ("ann", "bob"))
@@ -497,17 +495,17 @@ def test_without_users() -> None:
 
 
 @pytest.mark.parametrize("ours", [False, True])
-@pytest.mark.parametrize(("given", "kind"), [(None, "NoneType"), ("a state", "str")])
-def test_what_is_no_request(given: Any, kind: str, ours: bool) -> None:
-    """Arguments that were swapped, or are missing, are told, whose sessions it may be."""
+@pytest.mark.parametrize("given", [None, "a state"])
+def test_what_is_no_request(given: Any, ours: bool) -> None:
+    """An argument that is not a request is a TypeError, with each kind of session."""
     with override_settings(SEALEDSESSION={"SESSION_ID": "sealedsession" if ours else "django"}):
         for shortcut in (seal, unseal, lambda token, request: resume(token, request, Counter)):
-            with pytest.raises(TypeError, match=f"request has to be an HttpRequest, and a {kind} was given"):
+            with pytest.raises(TypeError, match=f"request: must be an HttpRequest{got(given)}"):
                 shortcut("token", given)
 
 
 def test_requests_around_a_request() -> None:
-    """What stands for a request, and hands on what it has, is one: frameworks for APIs have such."""
+    """A wrapper that forwards attributes of a request is accepted, as frameworks for APIs have them."""
 
     class Wrapped:
         def __init__(self, request: HttpRequest) -> None:
@@ -524,20 +522,23 @@ def test_requests_around_a_request() -> None:
 
 @pytest.mark.usefixtures("users")
 def test_a_sealer_of_your_own() -> None:
-    """Session and user as a sealer takes them: a session is begun to seal, and never to open."""
+    """The helpers return session id and user for a sealer. Only ensure_session_id starts a session."""
     request = RequestFactory().get("/")
     request.session = type(session_of(Client()))()
-    nobodys = session_id(request)
+    nobodys = get_session_id(request)
     assert request.session.session_key is None
-    assert begun_session_id(request) == session_id(request) == request.session.session_key != nobodys
-    assert user(request) == ""
+    assert ensure_session_id(request) == get_session_id(request) == request.session.session_key != nobodys
+    assert get_username(request) == ""
     request.user = get_user_model().objects.get(username="ann")
-    assert user(request) == "ann"
-    assert unseal(conf.get_state_sealer().seal(7, session_id=session_id(request), user=user(request)), request) == 7
+    assert get_username(request) == "ann"
+    assert (
+        unseal(conf.get_state_sealer().seal(7, session_id=get_session_id(request), user=get_username(request)), request)
+        == 7
+    )
 
 
 def test_resume() -> None:
-    """The shortcut `resume` takes a class, and other arguments of `load`, as the sealer does."""
+    """The shortcut `resume` accepts a class, and arguments of load, as the sealer does."""
     request = RequestFactory().get("/")
     request.session = session_of(Client())
     token = seal(Counter("name"), request)
@@ -551,7 +552,7 @@ def test_resume() -> None:
 
 @pytest.mark.parametrize("came", [False, True], ids=["new", "with a cookie"])
 def test_sessions_in_signed_cookies(came: bool) -> None:
-    """Sessions without an id are refused with what to do, whether one came or not, and so are subclasses of them."""
+    """Sessions in signed cookies are refused with advice, and so are subclasses."""
 
     class Subclass(SignedCookies):
         pass
@@ -560,12 +561,12 @@ def test_sessions_in_signed_cookies(came: bool) -> None:
         request = RequestFactory().get("/")
         request.session = kind("cookie" if came else None)
         for shortcut in (seal, unseal):
-            with pytest.raises(ConfigError, match="SESSION_ENGINE keeps in signed cookies have no id"):
+            with pytest.raises(ConfigError, match="SESSION_ENGINE: sessions in signed cookies have no stable id"):
                 shortcut("state", request)
 
 
 def test_an_engine_that_gives_no_key() -> None:
-    """So are sessions that have none after they were begun."""
+    """Sessions that have no key after they were created are refused."""
 
     class Keyless(type(session_of(Client()))):  # type: ignore[misc]
         def create(self) -> None:
@@ -573,13 +574,13 @@ def test_an_engine_that_gives_no_key() -> None:
 
     request = RequestFactory().get("/")
     request.session = Keyless()
-    with pytest.raises(ConfigError, match="have no id"):
+    with pytest.raises(ConfigError, match="have no stable id"):
         seal("state", request)
 
 
 def test_without_sessions() -> None:
-    """A project without sessions is told which middleware is missing."""
-    with pytest.raises(ConfigError, match="SessionMiddleware into MIDDLEWARE"):
+    """Without sessions, the error names the missing middleware."""
+    with pytest.raises(ConfigError, match="SessionMiddleware to MIDDLEWARE"):
         seal("state", RequestFactory().get("/"))
 
 
@@ -588,17 +589,17 @@ def test_without_sessions() -> None:
 
 @pytest.fixture
 def ours() -> Iterator[None]:
-    """The settings of a project that uses none of Django's sessions."""
+    """Configure a project that uses the sessions of SessionMiddleware."""
     with override_settings(SEALEDSESSION={"SESSION_ID": "sealedsession"}, MIDDLEWARE=[MIDDLEWARE]):
         yield
 
 
 class Visitor:
-    """A browser at an application that either door has wrapped."""
+    """A browser at an application in the WSGI or ASGI middleware."""
 
-    def __init__(self, door: str, **options: Any) -> None:
+    def __init__(self, interface: str, **options: Any) -> None:
         self.cookies: dict[str, str] = {}
-        if door == "wsgi":
+        if interface == "wsgi":
             self._request = self._wsgi(WsgiSessions(get_wsgi_application(), **options))
         else:
             self._request = self._asgi(AsgiSessions(get_asgi_application(), **options))
@@ -644,13 +645,13 @@ class Visitor:
         return status, json.loads(answer)
 
 
-@pytest.mark.parametrize("door", ["wsgi", "asgi"])
+@pytest.mark.parametrize("interface", ["wsgi", "asgi"])
 @pytest.mark.usefixtures("ours")
-def test_our_session(door: str, keys: dict[str, str], other_keys: dict[str, str]) -> None:
-    """State belongs to the session that a middleware of this package keeps: it begins with the first token, another
-    session's tokens do not open, and an old cookie that is refused is replaced.
+def test_our_session(interface: str, keys: dict[str, str], other_keys: dict[str, str]) -> None:
+    """Tokens belong to the session of SessionMiddleware: the first token starts it, tokens of another session are
+    refused, and an old refused cookie is replaced.
     """
-    mine, yours = Visitor(door, **keys), Visitor(door, **keys)
+    mine, yours = Visitor(interface, **keys), Visitor(interface, **keys)
     token = mine.token()
     assert list(mine.cookies) == ["__Host-Http-session"]
     assert mine.add(token)[0] == 200
@@ -660,7 +661,7 @@ def test_our_session(door: str, keys: dict[str, str], other_keys: dict[str, str]
     assert (status, answer["error"]["code"]) == FOREIGN
     assert mine.add(token)[1]["result"] == 1
 
-    moved = Visitor(door, **other_keys)
+    moved = Visitor(interface, **other_keys)
     moved.cookies = dict(mine.cookies)
     assert moved.add(moved.token())[0] == 200
 
@@ -676,14 +677,12 @@ class DownStore(MemoryStore):
         return super().find(keys)
 
 
-@pytest.mark.parametrize("door", ["wsgi", "asgi"])
+@pytest.mark.parametrize("interface", ["wsgi", "asgi"])
 @pytest.mark.usefixtures("ours")
-def test_our_session_while_its_store_is_down(door: str, keys: dict[str, str]) -> None:
-    """A page that is seen while the revocation store is down does not cost the session: state of before opens when the
-    store is back.
-    """
+def test_our_session_while_its_store_is_down(interface: str, keys: dict[str, str]) -> None:
+    """A session survives a page view while the revocation store is down: its tokens open when the store is back."""
     store = DownStore()
-    visitor = Visitor(door, **keys, revocation=store)
+    visitor = Visitor(interface, **keys, revocation=store)
     token = visitor.token()
     store.is_down = True
     assert visitor.add(visitor.token())[0] == 403
@@ -694,6 +693,6 @@ def test_our_session_while_its_store_is_down(door: str, keys: dict[str, str]) ->
 @pytest.mark.parametrize("get", [Client().get, lambda path: asyncio.run(AsyncClient().get(path))], ids=["wsgi", "asgi"])
 @pytest.mark.usefixtures("ours")
 def test_without_our_session(get: Callable[[str], Any]) -> None:
-    """Where nothing has put such a session there, the error says what to wrap."""
-    with pytest.raises(ConfigError, match=r"wrap the application, in wsgi\.py or asgi\.py, into SessionMiddleware"):
+    """Without such a session, the error says what to wrap."""
+    with pytest.raises(ConfigError, match=r"Wrap the application, in wsgi\.py or asgi\.py, in SessionMiddleware"):
         get("/page/")

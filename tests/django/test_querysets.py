@@ -1,4 +1,6 @@
-"""QuerySets: what recipes say comes back the same, with no query; what they cannot say is an error that names it."""
+"""QuerySets in sealed state: supported queries come back unchanged and without a query; for others, the error names the
+unsupported part.
+"""
 
 import datetime
 import functools
@@ -59,8 +61,7 @@ from testapp.models import (
 )
 
 from sealedsession.errors import NotSerializableError
-from sealedsession.integrations.django import recipes
-from sealedsession.integrations.django.querysets import encode as recipe_of
+from sealedsession.integrations.django.querysets import encode_queryset, spec
 from sealedsession.state.sealer import StateSealer
 
 QueryCount = Callable[..., Any]
@@ -316,7 +317,7 @@ EVERY = {
 @pytest.mark.usefixtures("shop")
 @pytest.mark.parametrize("name", EVERY)
 def test_a_queryset_comes_back(name: str, sealer: StateSealer, queries: QueryCount) -> None:
-    """It is sealed and opened without a query, and asks for the same rows in the same form, by the same class."""
+    """A QuerySet is sealed and opened without a query, with the same rows, form and class."""
     queryset = EVERY[name]()
     with queries(0), queries(0, "other"):
         token = sealer.seal(queryset, session_id="s")
@@ -328,21 +329,21 @@ def test_a_queryset_comes_back(name: str, sealer: StateSealer, queries: QueryCou
 
 
 def test_every_step_of_recipes_is_one_of_these(shop: None) -> None:
-    """The querysets above use all steps that there are, but for that of Django 6.1."""
-    used = {step[0] for query in EVERY.values() for step in _steps(recipe_of(query()))}
-    assert used == set(recipes._STEPS) - {"fetch_mode"}
+    """The QuerySets above use all steps except the one of Django 6.1."""
+    used = {step[0] for query in EVERY.values() for step in _steps(encode_queryset(query()))}
+    assert used == set(spec.STEPS) - {"fetch_mode"}
 
 
 def _steps(recipe: Any) -> Iterator[tuple[Any, ...]]:
     for step in recipe[3]:
         yield step
-        if step[0] in recipes.COMBINATORS:
+        if step[0] in spec.COMBINATORS:
             for other in step[2]:
                 yield from _steps(other)
 
 
 def _words(queryset: Any) -> list[str]:
-    """Of its SQL, in any order, as that of joins depends on what else was done with the queryset."""
+    """Return the sorted words of a query's SQL. The order of joins depends on earlier calls."""
     try:
         return sorted(str(queryset.query).split())
     except EmptyResultSet:
@@ -381,7 +382,7 @@ def _first_book() -> Any:
     return books().filter(author=OuterRef("pk")).values("title")[:1]
 
 
-UNSAYABLE: dict[str, tuple[Callable[[], Any], str]] = {
+UNSUPPORTED: dict[str, tuple[Callable[[], Any], str]] = {
     "raw": (lambda: Book.objects.raw("SELECT * FROM testapp_book"), "raw SQL"),
     "extra": (lambda: books().extra(where=["1 = 1"]), r"extra\(\)"),
     "extra select": (lambda: books().extra(select={"x": "1"}), r"extra\(\)"),
@@ -393,7 +394,7 @@ UNSAYABLE: dict[str, tuple[Callable[[], Any], str]] = {
     "order by a function of a function": (lambda: books().order_by(Lower(Lower("title"))), "the expression Lower"),
     "queries by and, of many": (
         lambda: books().filter(tags__name="old") & books().filter(tags__name="new"),
-        "the way in which its filters, annotations and values were put together",
+        "this combination of filters, annotations and values",
     ),
     "any function": (lambda: books().annotate(x=Func("title", function="RANDOM")), "the expression Func"),
     "raw expression": (lambda: books().annotate(x=RawSQL("SELECT 1", [])), "the expression RawSQL"),
@@ -421,18 +422,21 @@ UNSAYABLE: dict[str, tuple[Callable[[], Any], str]] = {
         "a reference to an outer query, OuterRef",
     ),
     "lookup without a name": (lambda: books().filter(Same(F("pages"), 100)), "the lookup Same, which has no name"),
-    # Django looks for joins of a row by the names of tables, and finds those of another relation here.
+    # Django finds joins of a row by the names of tables, and here takes those of another relation.
     "wrong rows": (
         lambda: authors().filter(Q(books__title="A") ^ Q(~Q(edited__isnull=False))),
-        "a lookup that has no name",
+        "a lookup without a path",
     ),
     "window": (lambda: books().annotate(x=Window(RowNumber())), "the expression Window"),
     "wrapper": (
         lambda: books().annotate(x=ExpressionWrapper(F("pages"), output_field=FloatField())),
         "the expression ExpressionWrapper",
     ),
-    "output field": (lambda: authors().annotate(x=Sum("books__pages", output_field=FloatField())), "Sum with more"),
-    "template": (lambda: authors().annotate(x=Sum("books__pages", template="1")), "Sum with more than distinct"),
+    "output field": (
+        lambda: authors().annotate(x=Sum("books__pages", output_field=FloatField())),
+        "options of Sum except",
+    ),
+    "template": (lambda: authors().annotate(x=Sum("books__pages", template="1")), "options of Sum except distinct"),
     "own aggregate": (lambda: authors().annotate(x=Median("books__pages")), "the expression Median"),
     "condition": (lambda: books().annotate(x=Q(pages=1)), "in the annotation 'x'"),
     "dates": (lambda: books().dates("added", "year"), "Trunc"),
@@ -444,33 +448,33 @@ UNSAYABLE: dict[str, tuple[Callable[[], Any], str]] = {
     "prefetch object": (lambda: books().prefetch_related(Prefetch("tags")), "a Prefetch object"),
     "prefetch behind a generic relation": (
         lambda: Comment.objects.prefetch_related("about__author"),
-        "'author' is no relation",
+        "'author' is not a relation",
     ),
-    "odd key": (lambda: authors().filter(**{"notes__it's": 1}), "a name of a field or a lookup that is none"),
-    "class of no manager": (_of_no_manager, "Odd, which is not the QuerySet of a manager of Book"),
-    "attribute": (_with_attribute, "page: attributes of a BookQuerySet"),
+    "odd key": (lambda: authors().filter(**{"notes__it's": 1}), "an invalid name of a field or lookup"),
+    "class of no manager": (_of_no_manager, "Odd, which no manager of Book uses"),
+    "attribute": (_with_attribute, "attributes of a BookQuerySet: page"),
     "rows of its own": (_with_rows_of_its_own, "rows made by Rows"),
     "query of its own": (lambda: QuerySet(Book, query=type("Own", (Query,), {})(Book)), "a Own"),
 }
 
 
 class Median(Aggregate):
-    """An aggregate of an application."""
+    """An application's aggregate."""
 
     function = "MEDIAN"
 
 
 class Same(Exact):
-    """A lookup that is used as an expression only."""
+    """A lookup without a name, used as an expression."""
 
     lookup_name = None
 
 
 @pytest.mark.usefixtures("db")
-@pytest.mark.parametrize("name", UNSAYABLE)
-def test_what_recipes_cannot_say(name: str, sealer: StateSealer, queries: QueryCount) -> None:
-    """It is an error when it is sealed, with the path of the value and the part, and without a query."""
-    query, part = UNSAYABLE[name]
+@pytest.mark.parametrize("name", UNSUPPORTED)
+def test_unsupported_queries(name: str, sealer: StateSealer, queries: QueryCount) -> None:
+    """Sealing an unsupported query is an error with its path and the part, without a query."""
+    query, part = UNSUPPORTED[name]
     with queries(0), pytest.raises(NotSerializableError, match=part) as caught:
         sealer.seal({"shown": [query()]}, session_id="s")
     assert str(caught.value).startswith("state['shown'][0]: ")
@@ -498,7 +502,7 @@ def _joined(times: int) -> Any:
 
 
 BEYOND: dict[str, tuple[Callable[[], Any], str]] = {
-    "value": (lambda: books().annotate(x=Value(1j, output_field=models.Field())), "a complex for a value"),
+    "value": (lambda: books().annotate(x=Value(1j, output_field=models.Field())), "a value of type complex"),
     "annotations of annotations": (_doubled, "more than 16384 nodes"),
     "alternatives": (lambda: books().filter(_alternatives(11)), "more than 16384 nodes"),
     "joins": (lambda: _joined(65), "more than 64 joins"),
@@ -508,7 +512,7 @@ BEYOND: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "related rows": (
         lambda: books().annotate(page_set=Value(1)),
-        "the annotation 'page_set', which would hide what rows of testapp.Book have",
+        "this query: the annotation 'page_set' would hide an attribute of testapp.Book",
     ),
     "relations": (
         lambda: books().select_related(*[f"{name}{'__mentor' * 32}" for name in ("author", "editor")]),
@@ -516,7 +520,7 @@ BEYOND: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "name of a method": (
         lambda: books().annotate(delete=Value(1)),
-        "the annotation 'delete', which would hide what rows of testapp.Book have",
+        "this query: the annotation 'delete' would hide an attribute of testapp.Book",
     ),
 }
 
@@ -524,9 +528,9 @@ BEYOND: dict[str, tuple[Callable[[], Any], str]] = {
 @pytest.mark.usefixtures("db")
 @pytest.mark.parametrize("name", BEYOND)
 def test_what_is_beyond_the_bounds(name: str, sealer: StateSealer) -> None:
-    """What would be refused when it is opened is not sealed, and the error says which part it is."""
+    """A QuerySet that could not be opened is not sealed, and the error names the part."""
     query, part = BEYOND[name]
-    with pytest.raises(NotSerializableError, match=rf"state\['shown'\]: .*recipes have no words for {part}"):
+    with pytest.raises(NotSerializableError, match=rf"state\['shown'\]: .*recipes of QuerySets do not support {part}"):
         sealer.seal({"shown": query()}, session_id="s")
 
 
@@ -541,7 +545,7 @@ EDGES = {
 @pytest.mark.usefixtures("db")
 @pytest.mark.parametrize("name", EDGES)
 def test_the_first_and_the_last_time(name: str, reopened: Reopened, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Times that UTC does not reach are kept as they are, in conditions, lists, values and defaults."""
+    """Times that UTC cannot represent are kept in conditions, lists, values and defaults."""
     time = EDGES[name]
     monkeypatch.setattr(connection.ops, "adapt_datetimefield_value", lambda value: value)  # as PostgreSQL has it
     for queryset in (
@@ -557,7 +561,7 @@ def test_the_first_and_the_last_time(name: str, reopened: Reopened, monkeypatch:
 
 @pytest.mark.usefixtures("db")
 def test_bytes_that_can_change(reopened: Reopened) -> None:
-    """A bytearray is sealed as the bytes that it had: a recipe holds nothing that changes."""
+    """A bytearray is sealed as bytes, because a recipe must be immutable."""
     opened = reopened(books().annotate(x=Value(bytearray(b"a"), output_field=models.BinaryField())))
     assert type(opened.query.annotations["x"].value) is bytes
 
@@ -583,26 +587,26 @@ WITHIN: Queries = {
 @pytest.mark.usefixtures("db")
 @pytest.mark.parametrize("name", WITHIN)
 def test_what_is_within_the_bounds(name: str, reopened: Reopened) -> None:
-    """Querysets far larger than pages have are sealed."""
+    """QuerySets far larger than usual are sealed."""
     queryset = WITHIN[name]()
     assert _words(reopened(queryset)) == _words(queryset)
 
 
 def test_a_model_that_is_not_the_one_of_its_name(sealer: StateSealer) -> None:
-    """Nothing is sealed that would come back as a query of something else."""
+    """A QuerySet of a model whose label belongs to another model is not sealed."""
     with isolate_apps("testapp"):
 
         class Book(models.Model):
             class Meta:
                 app_label = "testapp"
 
-    with pytest.raises(NotSerializableError, match="which is not the model of that name"):
+    with pytest.raises(NotSerializableError, match="whose label belongs to another model"):
         sealer.seal(Book.objects.all(), session_id="s")
 
 
 @pytest.mark.usefixtures("shop")
 def test_a_related_manager_filters_the_same_rows_afterwards(reopened: Reopened) -> None:
-    """As before it was sealed, the next filter() of such a queryset speaks of the rows of its manager."""
+    """The next filter() of a related manager's QuerySet refers to the same rows, as before sealing."""
     queryset = Tag.objects.get(name="old").books.all()
     narrowed, again = (each.filter(tags__name="new") for each in (queryset, reopened(queryset)))
     assert str(again.query) == str(narrowed.query)
@@ -611,7 +615,7 @@ def test_a_related_manager_filters_the_same_rows_afterwards(reopened: Reopened) 
 
 @pytest.mark.usefixtures("shop")
 def test_rows_are_those_of_the_moment(reopened: Reopened) -> None:
-    """A queryset that was evaluated before it is sealed is evaluated anew."""
+    """A QuerySet that was evaluated before sealing is evaluated again."""
     queryset = Book.objects.order_by("title")
     assert len(queryset) == 4
     Book.objects.filter(title="A").delete()
@@ -620,7 +624,7 @@ def test_rows_are_those_of_the_moment(reopened: Reopened) -> None:
 
 @pytest.mark.usefixtures("shop")
 def test_it_is_an_ordinary_queryset(reopened: Reopened) -> None:
-    """Methods of Django and of its own class go on from what was sealed."""
+    """The methods of Django and of the own class work on an opened QuerySet."""
     queryset = reopened(Book.objects.filter(pages=100))
     assert queryset.cheap().filter(tags__name="old").get().title == "B"
     assert queryset.count() == 2
@@ -628,7 +632,7 @@ def test_it_is_an_ordinary_queryset(reopened: Reopened) -> None:
 
 @pytest.mark.usefixtures("db")
 def test_many_in_one_state(sealer: StateSealer, queries: QueryCount) -> None:
-    """Querysets anywhere in a state take no query, be they as many as there may be."""
+    """Many QuerySets anywhere in a state need no query."""
     state = {"lists": [Book.objects.filter(pages=number) for number in range(50)], "one": (Tag.objects.all(),)}
     with queries(0):
         opened = sealer.unseal(sealer.seal(state, session_id="s"), session_id="s")
@@ -637,7 +641,7 @@ def test_many_in_one_state(sealer: StateSealer, queries: QueryCount) -> None:
 
 @pytest.mark.usefixtures("db")
 def test_the_query_is_not_touched(sealer: StateSealer) -> None:
-    """Sealing leaves a queryset as it is, joins and all."""
+    """Sealing does not change a QuerySet, nor its joins."""
     queryset = Book.objects.order_by("author__name").select_related("publisher")
     before = dict(queryset.query.alias_map)
     sealer.seal(queryset, session_id="s")
@@ -646,14 +650,14 @@ def test_the_query_is_not_touched(sealer: StateSealer) -> None:
 
 @pytest.mark.usefixtures("db")
 def test_fetch_modes(reopened: Reopened) -> None:
-    """How rows fetch what is missing is said by the name of the mode, where Django has modes."""
-    modes = [getattr(models, name) for name in recipes.FETCH_MODES if hasattr(models, name)]
-    assert len(modes) == (len(recipes.FETCH_MODES) if django.VERSION >= (6, 1) else 0)
+    """A fetch mode is sealed by its name, if Django has modes."""
+    modes = [getattr(models, name) for name in spec.FETCH_MODES if hasattr(models, name)]
+    assert len(modes) == (len(spec.FETCH_MODES) if django.VERSION >= (6, 1) else 0)
     assert [reopened(Book.objects.fetch_mode(mode))._fetch_mode for mode in modes] == modes
 
 
 class Replica:
-    """Reads of a row's relations go where the row came from; others to the default database."""
+    """A router that reads relations of a row from the row's database, and everything else from the default."""
 
     def db_for_read(self, model: Any, instance: Any = None, **hints: Any) -> str | None:
         return instance._state.db if instance is not None else None
@@ -662,7 +666,7 @@ class Replica:
 @pytest.mark.usefixtures("shop")
 @override_settings(DATABASE_ROUTERS=[Replica()])
 def test_the_database_of_a_related_manager(reopened: Reopened) -> None:
-    """Rows that belong to a row of another database are looked for there, and others where routers say then."""
+    """A related manager's QuerySet uses the database of its row. Others use the routers' current choice."""
     other = Author.objects.using("other").create(name="Ann")
     Book.objects.using("other").create(title="O", author=other, isbn="o")
     assert [book.title for book in reopened(other.books.all())] == ["O"]
@@ -671,7 +675,7 @@ def test_the_database_of_a_related_manager(reopened: Reopened) -> None:
 
 @pytest.mark.usefixtures("db")
 def test_distinct_by_fields(reopened: Reopened, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What only some databases have is sealed where the database has it."""
+    """distinct() with fields is sealed if the database supports it."""
     queryset = Book.objects.order_by("author", "title").distinct("author__name", "title")
     with pytest.raises(NotSerializableError, match="DISTINCT ON fields is not supported"):
         reopened(queryset)

@@ -1,4 +1,4 @@
-"""Any composition of conditions and calls: what is sealed is the same query, and hardly anything is not sealed."""
+"""Random compositions of conditions and calls: a sealed QuerySet is the same query, and almost all are sealed."""
 
 import functools
 import operator
@@ -62,7 +62,7 @@ ORDERS: dict[Any, list[str]] = {Book: ["author__name", "-pk"], Author: ["name", 
 
 
 def conditions(model: Any) -> st.SearchStrategy[Q]:
-    """Trees of lookups."""
+    """Return a strategy for trees of lookups."""
     return st.recursive(
         st.sampled_from(LOOKUPS[model]).map(Q),
         lambda inner: (
@@ -75,14 +75,14 @@ def conditions(model: Any) -> st.SearchStrategy[Q]:
 
 @st.composite
 def filtered(draw: st.DrawFn) -> Any:
-    """A queryset with one tree of conditions."""
+    """Return a strategy for a QuerySet with one tree of conditions."""
     model = draw(st.sampled_from([Book, Author]))
     return model.objects.filter(draw(conditions(model)))
 
 
 @st.composite
 def composed(draw: st.DrawFn) -> Any:
-    """A queryset by up to five calls."""
+    """Return a strategy for a QuerySet made by up to five calls."""
     model = draw(st.sampled_from([Book, Author]))
     queryset = model.objects.all()
     for number in range(draw(st.integers(1, 5))):
@@ -108,7 +108,7 @@ many = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, H
 @many
 @given(queryset=filtered())
 def test_any_tree_of_conditions(queryset: Any, reopened: Reopened) -> None:
-    """Every tree of lookups, on any relations, is sealed, and finds the same rows."""
+    """Every tree of lookups is sealed, and finds the same rows."""
     assert_same(reopened(queryset), queryset)
 
 
@@ -116,16 +116,16 @@ def test_any_tree_of_conditions(queryset: Any, reopened: Reopened) -> None:
 @many
 @given(queryset=composed())
 def test_any_calls(queryset: Any, reopened: Reopened) -> None:
-    """Whatever calls it was made by: a queryset that is sealed finds the same rows; or it is not, and that is said."""
+    """A QuerySet of any calls either comes back with the same rows, or is refused with an error."""
     opened, problem = attempt(queryset, reopened)
-    assert (opened is None) == ("were put together" in problem)
+    assert (opened is None) == ("this combination of filters" in problem)
     if opened is not None:
         assert_same(opened, queryset)
 
 
 @pytest.mark.usefixtures("shop")
 def test_hardly_any_calls_are_not_understood(reopened: Reopened) -> None:
-    """Of 400 random compositions of calls, the same in every run, at least 398 are sealed."""
+    """At least 398 of 400 random compositions, the same in every run, are sealed."""
     chance = random.Random(1)
     problems = [attempt(random_queryset(chance), reopened)[1] for _ in range(400)]
     assert problems.count("") >= 398
@@ -155,7 +155,7 @@ def random_condition(chance: random.Random, model: Any, depth: int) -> Q:
 
 
 def attempt(queryset: Any, reopened: Reopened) -> tuple[Any, str]:
-    """What became of it, or why it was not sealed."""
+    """Return the opened QuerySet, or None and the error."""
     try:
         return reopened(queryset), ""
     except NotSerializableError as error:
@@ -168,7 +168,7 @@ def assert_same(opened: Any, queryset: Any) -> None:
 
 
 def words(queryset: Any) -> list[str]:
-    """Of its SQL, in any order and without numbers of joins, which depend on what else was done with the queryset."""
+    """Return the sorted words of a query's SQL, without the numbers of joins, which depend on earlier calls."""
     try:
         return sorted(re.sub(r"T\d+", "T", str(queryset.query)).split())
     except EmptyResultSet:

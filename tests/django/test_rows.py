@@ -1,4 +1,4 @@
-"""Model instances and their files: by reference, fetched together, stale when gone."""
+"""Model instances and files: sealed by reference, fetched together, and stale if they no longer exist."""
 
 import datetime
 import uuid
@@ -64,7 +64,7 @@ def hidden_note() -> Note:
 
 @pytest.mark.parametrize("name", KEYS)
 def test_an_instance_comes_back(name: str, sealer: StateSealer, queries: QueryCount) -> None:
-    """It is sealed without a query, and fetched by one: the same row, of the same class and database."""
+    """An instance is sealed without a query, and fetched with one: the same row, class and database."""
     instance = KEYS[name]()
     with queries(0):
         token = sealer.seal(instance, session_id="s")
@@ -77,17 +77,17 @@ def test_an_instance_comes_back(name: str, sealer: StateSealer, queries: QueryCo
 
 @pytest.mark.parametrize("name", KEYS)
 def test_a_row_that_is_gone(name: str, sealer: StateSealer, db: None) -> None:
-    """The state is stale, and the error says of which model and database the row was, and not its pk."""
+    """A missing row is stale. The error names model and database, but not the primary key."""
     instance = KEYS[name]()
     token = sealer.seal(instance, session_id="s")
     type(instance)._base_manager.filter(pk=instance.pk).delete()
-    with pytest.raises(StaleStateError, match=rf"1 of 1 rows of {instance._meta.label} .* gone from 'default'"):
+    with pytest.raises(StaleStateError, match=rf"1 of 1 rows of {instance._meta.label} no longer exist in 'default'"):
         sealer.unseal(token, session_id="s")
 
 
 @pytest.mark.usefixtures("db")
 def test_it_is_fetched_fresh(sealer: StateSealer) -> None:
-    """What changed in the row since, and what was changed in the instance and not saved, is as in the row."""
+    """The fetched instance has the row's current values, and none of the unsaved changes."""
     tag = Tag.objects.create(name="before")
     tag.name = "never saved"
     token = sealer.seal(tag, session_id="s")
@@ -101,19 +101,20 @@ def test_it_is_fetched_fresh(sealer: StateSealer) -> None:
     ids=["no pk", "a pk", "a pk by itself", "half a pk", "a pk of text"],
 )
 def test_an_unsaved_instance(instance: Any, sealer: StateSealer) -> None:
-    """It has no row, and the error says what to do."""
+    """Sealing an unsaved instance is an error that says what to do."""
     with pytest.raises(
-        NotSerializableError, match=rf"{instance._meta.label} has no row: save it first, or it was deleted"
+        NotSerializableError,
+        match=rf"{instance._meta.label} has no row, or its row was deleted\. Save the instance first",
     ) as caught:
         sealer.seal({"shown": instance}, session_id="s")
     assert caught.value.path == "state['shown']"
 
 
 def test_a_deleted_instance(sealer: StateSealer, db: None) -> None:
-    """It has no row any more."""
+    """Sealing a deleted instance is an error."""
     tag = Tag.objects.create(name="a")
     tag.delete()
-    with pytest.raises(NotSerializableError, match="save it first"):
+    with pytest.raises(NotSerializableError, match="Save the instance first"):
         sealer.seal(tag, session_id="s")
 
 
@@ -121,14 +122,14 @@ def test_a_deleted_instance(sealer: StateSealer, db: None) -> None:
 @pytest.mark.parametrize(
     ("pk", "problem"),
     [
-        (1.5, "its pk: a float for a int, and would come back as the row of 1"),
-        (1.0, "its pk: a float for a int"),
-        (True, "its pk: a bool for a int"),
-        ("abc", "its pk: “abc” value must be an integer."),
+        (1.5, "primary key: expected int, got float. It would come back as the row of 1"),
+        (1.0, "primary key: expected int, got float"),
+        (True, "primary key: expected int, got bool"),
+        ("abc", "primary key: “abc” value must be an integer."),
     ],
 )
 def test_a_pk_that_was_assigned(pk: Any, problem: str, sealer: StateSealer) -> None:
-    """One that is not the row's, and would name another row, is an error that says so in words."""
+    """Sealing an instance with an assigned primary key that would name another row is an error."""
     tag = Tag.objects.create(pk=1, name="a")
     tag.pk = pk
     with pytest.raises(NotSerializableError) as caught:
@@ -140,7 +141,7 @@ def test_a_pk_that_was_assigned(pk: Any, problem: str, sealer: StateSealer) -> N
 
 @pytest.mark.usefixtures("db")
 def test_a_text_for_a_number_is_the_same_row(sealer: StateSealer) -> None:
-    """What Django takes for the same pk is sealed as the field has it."""
+    """A primary key is sealed with the type of its field."""
     tag = Tag.objects.create(pk=1, name="a")
     tag.pk = "1"
     assert sealer.unseal(sealer.seal(tag, session_id="s"), session_id="s").pk == 1
@@ -149,7 +150,7 @@ def test_a_text_for_a_number_is_the_same_row(sealer: StateSealer) -> None:
 @pytest.mark.usefixtures("db")
 @pytest.mark.parametrize("code", ["dj.lazy", "dj.text"])
 def test_rows_by_lazy_pks_are_fetched_together(code: str, open_forged: Open, queries: QueryCount) -> None:
-    """No value around a pk makes rows be fetched one by one."""
+    """Rows are fetched together, whatever values their primary keys are wrapped in."""
     Tag.objects.create(pk=1, name="a")
     Author.objects.create(pk=1, name="Ada")
     with queries(1):
@@ -172,14 +173,14 @@ def test_rows_by_lazy_pks_are_fetched_together(code: str, open_forged: Open, que
 )
 @pytest.mark.parametrize("columns", [1, 2])
 def test_a_pk_is_plain_data(columns: int, pk: Any, open_forged: Open, queries: QueryCount) -> None:
-    """What is not of a plain type is refused before the model is asked, which would write it out."""
+    """A primary key that is not plain data is refused before it reaches the model."""
     data = ("testapp.Country", pk, "default") if columns == 1 else ("testapp.Page", (1, pk), "default")
     with queries(0), pytest.raises(UnsealError, match="forbidden_value"):
         open_forged(forged("dj.row", data))
 
 
 def test_a_deferred_instance(sealer: StateSealer, queries: QueryCount) -> None:
-    """Fields that were not loaded are not loaded to seal it; when it is fetched, they are."""
+    """Sealing does not load deferred fields. The fetched instance has all fields."""
     make_book()
     book = Book.objects.only("isbn").get()
     with queries(0):
@@ -191,7 +192,7 @@ def test_a_deferred_instance(sealer: StateSealer, queries: QueryCount) -> None:
 
 @pytest.mark.usefixtures("shop")
 def test_many_of_a_model_are_fetched_by_one_query(sealer: StateSealer, queries: QueryCount) -> None:
-    """One query for each model, wherever in the state its rows are, and in the order they were in."""
+    """One query per model fetches all rows of a state, in any place, and keeps their order."""
     books, tags, pages = list(Book.objects.order_by("-pk")), list(Tag.objects.all()), list(Page.objects.all())
     state = {"books": books, "first": (books[-1], tags), "pages": [{"page": page} for page in pages]}
     token = sealer.seal(state, session_id="s")
@@ -202,7 +203,7 @@ def test_many_of_a_model_are_fetched_by_one_query(sealer: StateSealer, queries: 
 
 
 def test_a_proxy_and_its_model_are_two(sealer: StateSealer, queries: QueryCount) -> None:
-    """Each comes back as the class that it was."""
+    """Instances of a proxy and of its model come back with their own class."""
     book = make_book()
     token = sealer.seal([book, Bestseller.objects.get()], session_id="s")
     with queries(2):
@@ -210,14 +211,14 @@ def test_a_proxy_and_its_model_are_two(sealer: StateSealer, queries: QueryCount)
 
 
 def test_a_thousand_rows(sealer: StateSealer, db: None) -> None:
-    """As many rows as a state can hold are fetched within what a database takes for one query."""
+    """The maximum number of rows fits into one query."""
     Tag.objects.bulk_create([Tag(name=str(number)) for number in range(1000)])
     tags = list(Tag.objects.all())
     assert sealer.unseal(sealer.seal(tags, session_id="s"), session_id="s") == tags
 
 
 def test_a_thousand_rows_with_two_columns_for_a_pk(sealer: StateSealer, db: None) -> None:
-    """The same where a pk takes two parameters."""
+    """The maximum number of rows fits into one query with composite primary keys, too."""
     book = make_book()
     Page.objects.bulk_create([Page(book=book, number=number) for number in range(1000)])
     pages = list(Page.objects.all())
@@ -226,7 +227,7 @@ def test_a_thousand_rows_with_two_columns_for_a_pk(sealer: StateSealer, db: None
 
 @pytest.mark.usefixtures("db")
 def test_another_database(sealer: StateSealer, queries: QueryCount) -> None:
-    """A row is fetched from the database that it came from, whatever the other one has."""
+    """A row is fetched from its own database."""
     other = Tag.objects.using("other").create(pk=1, name="other")
     here = Tag.objects.create(pk=1, name="here")
     token = sealer.seal([other, here], session_id="s")
@@ -237,13 +238,13 @@ def test_another_database(sealer: StateSealer, queries: QueryCount) -> None:
 
 @pytest.mark.usefixtures("db")
 def test_a_database_that_is_not_configured_any_more(open_forged: Open) -> None:
-    """It is stale."""
-    with pytest.raises(StaleStateError, match=r"testapp\.Tag in the database 'archive', which is not in DATABASES"):
+    """A row of a database that is no longer configured is stale."""
+    with pytest.raises(StaleStateError, match=r"testapp\.Tag: the database 'archive' is no longer in DATABASES"):
         open_forged(forged("dj.row", ("testapp.Tag", 1, "archive")))
 
 
 def test_a_database_that_is_down(sealer: StateSealer, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """That is not stale: what the database says is told, for a row and, when it is evaluated, for a queryset."""
+    """Errors of a database that is down propagate unchanged, for rows and for QuerySets."""
     nowhere = {**connections.settings["default"], "NAME": str(tmp_path / "nowhere" / "database")}
     monkeypatch.setitem(connections.settings, "down", nowhere)
     tag = Tag(pk=1, name="a")
@@ -296,9 +297,7 @@ WRONG_PKS: dict[str, tuple[str, Any, type[Exception]]] = {
 @pytest.mark.usefixtures("shop")
 @pytest.mark.parametrize("name", WRONG_PKS)
 def test_what_is_no_pk(name: str, open_forged: Open) -> None:
-    """A pk that can be from before the key was changed is stale; one that is never written is refused. Neither is a
-    server error.
-    """
+    """A key of an earlier type is stale; one that is never written is refused. Neither is a server error."""
     label, pk, error = WRONG_PKS[name]
     for value in (forged("dj.row", (label, pk, "default")), forged("dj.file", (label, pk, "default", "sample"))):
         with pytest.raises(error):
@@ -307,16 +306,16 @@ def test_what_is_no_pk(name: str, open_forged: Open) -> None:
 
 @pytest.mark.usefixtures("db")
 def test_a_pk_that_is_not_kept(sealer: StateSealer) -> None:
-    """What would be refused when it is opened is not sealed."""
+    """An instance whose primary key would be refused when opened is not sealed."""
     country = Country.objects.create(code="a\0")
-    with pytest.raises(NotSerializableError, match="its pk: a text with a NUL"):
+    with pytest.raises(NotSerializableError, match="primary key: contains a NUL character"):
         sealer.seal(country, session_id="s")
 
 
 @pytest.mark.usefixtures("db")
 @pytest.mark.parametrize("error", [ValueError, TypeError, ValidationError])
 def test_an_error_of_the_application(error: type[Exception], sealer: StateSealer) -> None:
-    """What a receiver raises while rows are made is no fault of the pk: it passes."""
+    """Exceptions of a signal receiver propagate unchanged."""
     token = sealer.seal(Tag.objects.create(name="a"), session_id="s")
 
     def broken(**_: Any) -> None:
@@ -331,7 +330,7 @@ def test_an_error_of_the_application(error: type[Exception], sealer: StateSealer
 
 
 def test_a_pk_that_cannot_be_sent(open_forged: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a field's way to the database ends, before any query, the state is stale too."""
+    """A primary key that a field cannot send to the database is stale, without a query."""
 
     def refuse(*_: Any) -> None:
         raise InvalidOperation
@@ -356,13 +355,13 @@ MALFORMED: list[tuple[str, object]] = [
 @pytest.mark.usefixtures("db")
 @pytest.mark.parametrize(("code", "data"), MALFORMED)
 def test_what_is_no_reference(code: str, data: object, open_forged: Open) -> None:
-    """Data of another form is refused."""
+    """Invalid data is refused."""
     with pytest.raises(UnsealError, match="forbidden_value"):
         open_forged(forged(code, data))
 
 
 def test_a_model_that_is_not_the_one_of_its_name(sealer: StateSealer) -> None:
-    """Nothing is sealed that would come back as something else."""
+    """An instance of a model whose label belongs to another model is not sealed."""
     with isolate_apps("testapp"):
 
         class Tag(models.Model):
@@ -371,7 +370,7 @@ def test_a_model_that_is_not_the_one_of_its_name(sealer: StateSealer) -> None:
 
     tag = Tag(pk=1)
     tag._state.adding, tag._state.db = False, "default"
-    with pytest.raises(NotSerializableError, match=r"testapp\.Tag is the name of another model"):
+    with pytest.raises(NotSerializableError, match=r"the label testapp\.Tag belongs to another model"):
         sealer.seal(tag, session_id="s")
 
 
@@ -380,7 +379,7 @@ def test_a_model_that_is_not_the_one_of_its_name(sealer: StateSealer) -> None:
 
 @pytest.mark.usefixtures("db")
 def test_a_file_comes_back(sealer: StateSealer, queries: QueryCount) -> None:
-    """Files are sealed by the field of a row, and come back as that field has them then."""
+    """A file is sealed by row and field, and comes back as the field's current file."""
     book = make_book(sample="samples/a.pdf", cover="covers/a.png")
     with queries(0):
         token = sealer.seal([book.sample, book.cover], session_id="s")
@@ -394,7 +393,7 @@ def test_a_file_comes_back(sealer: StateSealer, queries: QueryCount) -> None:
 
 @pytest.mark.usefixtures("db")
 def test_a_file_and_its_row_take_one_query(sealer: StateSealer, queries: QueryCount) -> None:
-    """The row of a file is fetched along with other rows of the model."""
+    """The row of a file is fetched together with other rows of its model."""
     books = [make_book(sample=f"{number}.pdf") for number in range(3)]
     token = sealer.seal([*books, *[book.sample for book in books]], session_id="s")
     with queries(1):
@@ -404,21 +403,21 @@ def test_a_file_and_its_row_take_one_query(sealer: StateSealer, queries: QueryCo
 
 @pytest.mark.usefixtures("db")
 def test_an_empty_file(sealer: StateSealer) -> None:
-    """A field without a file comes back without one."""
+    """An empty FileField comes back empty."""
     opened = sealer.unseal(sealer.seal(make_book().sample, session_id="s"), session_id="s")
     assert not opened
 
 
 @pytest.mark.usefixtures("db")
 def test_a_file_that_is_not_stored(sealer: StateSealer) -> None:
-    """A file that was assigned and not saved, a file of no row and one without an instance are told apart."""
+    """Different errors name an unstored file, an unsaved row, and a missing instance."""
     book = make_book()
     book.sample = ContentFile(b"text", name="a.txt")
     alone = type(book.sample)(None, Book._meta.get_field("sample"), "a.txt")
     unsaved = Book(sample="a.txt").sample
     for file, problem in (
-        (book.sample, "the file in 'sample' has not been stored yet: save it first"),
-        (unsaved, r"testapp\.Book has no row: save it first, or it was deleted"),
+        (book.sample, r"the file of the field 'sample' is not stored yet\. Save the instance first"),
+        (unsaved, r"testapp\.Book has no row, or its row was deleted\. Save the instance first"),
         (alone, "this file belongs to no model instance"),
     ):
         with pytest.raises(NotSerializableError, match=problem):
@@ -428,15 +427,15 @@ def test_a_file_that_is_not_stored(sealer: StateSealer) -> None:
 @pytest.mark.usefixtures("db")
 @pytest.mark.parametrize("field", ["letter", "title", "objects", "delete", "author", "pk", ""])
 def test_a_field_that_has_no_files(field: str, open_forged: Open) -> None:
-    """A field that is gone, or is one of other values, or no field, is stale."""
+    """A field that is missing or holds no files is stale."""
     book = make_book()
-    with pytest.raises(StaleStateError, match=r"a file of testapp\.Book in .* not a field for files any more"):
+    with pytest.raises(StaleStateError, match=r"a file of testapp\.Book: .* is no longer a field for files"):
         open_forged(forged("dj.file", ("testapp.Book", book.pk, "default", field)))
 
 
 def test_a_file_whose_row_is_gone(sealer: StateSealer, db: None) -> None:
-    """It is stale."""
+    """A file of a missing row is stale."""
     token = sealer.seal(make_book(sample="a.pdf").sample, session_id="s")
     Book.objects.all().delete()
-    with pytest.raises(StaleStateError, match=r"gone from 'default'"):
+    with pytest.raises(StaleStateError, match=r"no longer exist in 'default'"):
         sealer.unseal(token, session_id="s")

@@ -1,4 +1,4 @@
-"""The settings: keys made of SECRET_KEY, options, what the system check says of them, and the static file."""
+"""The settings: derived keys, options, system checks, and the static file."""
 
 import hashlib
 import hmac
@@ -40,7 +40,7 @@ events: list[Event] = []
 
 @pytest.fixture(autouse=True)
 def project() -> Iterator[None]:
-    """A project whose settings are all right."""
+    """Configure a project with valid settings."""
     events.clear()
     with override_settings(SECRET_KEY=SECRET, SECRET_KEY_FALLBACKS=[], SEALEDSESSION={}, MIDDLEWARE=[MIDDLEWARE]):
         yield
@@ -48,13 +48,13 @@ def project() -> Iterator[None]:
 
 @pytest.fixture
 def classes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test registers is gone after it."""
+    """Remove the classes that a test registers."""
     monkeypatch.setattr(conf, "_classes", dict(conf._classes))
     monkeypatch.setattr(conf, "_sealer", None)
 
 
 def faults() -> list[tuple[str, str]]:
-    """What the system check finds: ids and messages."""
+    """Return ids and messages of the system check."""
     return [(fault.id, fault.msg) for fault in checks.run_checks(tags=["sealedsession"])]
 
 
@@ -66,14 +66,14 @@ def opens(token: str) -> bool:
 
 
 def hkdf(secret: str, label: str) -> bytes:
-    """HKDF-SHA256 of RFC 5869 for 32 bytes, written out."""
+    """Compute 32 bytes of HKDF-SHA256 (RFC 5869), independently of the package."""
     prk = hmac.digest(bytes(32), secret.encode(), hashlib.sha256)
     return hmac.digest(prk, label.encode() + b"\1", hashlib.sha256)
 
 
 def test_keys_are_made_of_the_secrets() -> None:
-    """Each secret gives two independent keys by HKDF with labels of their own, the present secret first: pages sealed
-    by another version of this package have to open.
+    """Each secret gives two independent keys by HKDF with fixed labels, the current secret first. Other versions must
+    derive the same keys.
     """
     with override_settings(SECRET_KEY_FALLBACKS=[OTHER_SECRET]):
         keys = conf.state_keys({})
@@ -87,7 +87,7 @@ def test_keys_are_made_of_the_secrets() -> None:
 
 
 def test_rotation() -> None:
-    """A token opens while its secret is one of the fallbacks, and not after."""
+    """A token opens while its secret is a fallback, and not afterwards."""
     token = get_state_sealer().seal("state", session_id=SID)
     with override_settings(SECRET_KEY=OTHER_SECRET, SECRET_KEY_FALLBACKS=[SECRET]):
         assert opens(token)
@@ -100,7 +100,7 @@ def test_rotation() -> None:
 
 @pytest.mark.parametrize("again", [SECRET, SECRET.encode()], ids=["str", "bytes"])
 def test_a_secret_that_is_a_fallback_too(again: str | bytes) -> None:
-    """The present secret among the fallbacks is no mistake to Django, and none here; bytes are the same as str."""
+    """The current secret may be a fallback, too. bytes and str are equivalent."""
     token = get_state_sealer().seal("state", session_id=SID)
     with override_settings(SECRET_KEY_FALLBACKS=[again]):
         assert opens(token)
@@ -111,7 +111,7 @@ def test_a_secret_that_is_a_fallback_too(again: str | bytes) -> None:
 @pytest.mark.parametrize("secret", ["short-secret", "0123456789abcdef" * 2, "abc" * 20, b"\0" * 50])
 @pytest.mark.parametrize("setting", ["SECRET_KEY", "SECRET_KEY_FALLBACKS[0]"])
 def test_weak_secrets_are_refused(setting: str, secret: str) -> None:
-    """A secret that is no random key is refused by name, by its content never, and with both cures."""
+    """A weak secret is refused with its name and both remedies, and without its content."""
     weak: dict[str, Any] = {"SECRET_KEY": secret} if setting == "SECRET_KEY" else {"SECRET_KEY_FALLBACKS": [secret]}
     with override_settings(**weak):
         with pytest.raises(ConfigError) as caught:
@@ -125,7 +125,7 @@ def test_weak_secrets_are_refused(setting: str, secret: str) -> None:
 
 
 def test_no_secret() -> None:
-    """Without a SECRET_KEY the check says what Django says, and nothing breaks."""
+    """Without SECRET_KEY, the check reports Django's error."""
     with override_settings(SECRET_KEY=""):
         ((number, message),) = faults()
     assert number == "sealedsession.E002"
@@ -133,7 +133,7 @@ def test_no_secret() -> None:
 
 
 def test_given_keys(keys: dict[str, str], other_keys: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keys that are given are used instead of the secrets, which can then be anything; as one, as a list, by name."""
+    """Keys in the settings replace the secrets: one key, a list, or a name."""
     monkeypatch.setenv("TEST_VALIDATE_KEY", keys["validate_key"])
     token = StateSealer(**keys).seal("state", session_id=SID)
     named = {**keys, "validate_key": "env:TEST_VALIDATE_KEY"}
@@ -145,7 +145,7 @@ def test_given_keys(keys: dict[str, str], other_keys: dict[str, str], monkeypatc
 
 
 def test_options() -> None:
-    """The entries of STATE are the sealer's options; its functions can be named, as settings.py cannot import them."""
+    """The entries of STATE are options of the sealer. Functions can be dotted names."""
     options = {"max_age": 100, "max_size": 300, "clock": f"{__name__}.clock", "on_event": f"{__name__}.note"}
     with override_settings(SEALEDSESSION={"STATE": options}):
         assert faults() == []
@@ -161,7 +161,7 @@ def test_options() -> None:
 
 
 def test_the_registry() -> None:
-    """States hold Django's values, unless another registry is given."""
+    """Tokens hold Django's values, unless the settings have another registry."""
     safe = mark_safe("<b>bold</b>")
     token = get_state_sealer().seal(safe, session_id=SID)
     assert isinstance(get_state_sealer().unseal(token, session_id=SID), SafeString)
@@ -184,23 +184,23 @@ def note(event: Event) -> None:
 @pytest.mark.parametrize(
     ("sealedsession", "number", "words"),
     [
-        ([], "E001", ["SEALEDSESSION has to be a dict", "list was given"]),
-        ({"STATES": {}}, "E001", ["SEALEDSESSION has", "'STATES'", "did you mean 'STATE'?"]),
-        ({"max_age": 1}, "E001", ["SEALEDSESSION has", "'max_age'", "there are: SESSION_ID, STATE"]),
-        ({"STATE": 3600}, "E001", ['SEALEDSESSION["STATE"] has to be a dict', "int was given"]),
-        ({"STATE": {"MAX_AGE": 1}}, "E001", ['SEALEDSESSION["STATE"]', "'MAX_AGE'", "did you mean 'max_age'?"]),
-        ({"STATE": {1: 1}}, "E001", ["unknown entry 1", "there are: validate_key, encrypt_key, keyring"]),
+        ([], "E001", ["SEALEDSESSION: must be a dict", "list was given"]),
+        ({"STATES": {}}, "E001", ["SEALEDSESSION: unknown entry", "'STATES'", "Did you mean 'STATE'?"]),
+        ({"max_age": 1}, "E001", ["SEALEDSESSION: unknown entry", "'max_age'", "Known entries: SESSION_ID, STATE"]),
+        ({"STATE": 3600}, "E001", ['SEALEDSESSION["STATE"]: must be a dict', "int was given"]),
+        ({"STATE": {"MAX_AGE": 1}}, "E001", ['SEALEDSESSION["STATE"]', "'MAX_AGE'", "Did you mean 'max_age'?"]),
+        ({"STATE": {1: 1}}, "E001", ["unknown entry 1", "Known entries: validate_key, encrypt_key, keyring"]),
         ({"STATE": {"on_event": "nowhere.note"}}, "E001", ["on_event", "'nowhere.note'", "cannot be imported"]),
         ({"SESSION_ID": "cookie"}, "E001", ['SEALEDSESSION["SESSION_ID"]', '"django" or "sealedsession"']),
         ({"SESSION_ID": ["django"]}, "E001", ['SEALEDSESSION["SESSION_ID"]']),
-        ({"STATE": {"validate_key": "v" * 40}}, "E002", ['SEALEDSESSION["STATE"]: ', "encrypt_key is missing"]),
+        ({"STATE": {"validate_key": "v" * 40}}, "E002", ['SEALEDSESSION["STATE"]: ', "encrypt_key: missing"]),
         (
             {"STATE": {"validate_key": "v", "encrypt_key": "e"}},
             "E002",
             ["STATE", "validate_key: a key of 32 bytes has at least 43 characters, got 1"],
         ),
         ({"STATE": {"keyring": "env:NOT_SET"}}, "E002", ["STATE", "NOT_SET"]),
-        ({"STATE": {"max_age": "3600"}}, "E003", ['SEALEDSESSION["STATE"]: max_age has to be an int']),
+        ({"STATE": {"max_age": "3600"}}, "E003", ['SEALEDSESSION["STATE"]: max_age: must be an int']),
         ({"STATE": {"max_size": 10**9}}, "E003", ["max_size"]),
         ({"STATE": {"compress": None}}, "E003", ["compress"]),
         ({"STATE": {"registry": dict}}, "E003", ["registry"]),
@@ -208,7 +208,7 @@ def note(event: Event) -> None:
     ids=str,
 )
 def test_mistakes(sealedsession: Any, number: str, words: list[str]) -> None:
-    """Every mistake is one fault of the system check with a stable id, and an error in the same words at first use."""
+    """Every mistake is one error of the system check with a stable id, and the same error at first use."""
     with override_settings(SEALEDSESSION=sealedsession):
         ((found, message),) = faults()
         assert found == f"sealedsession.{number}"
@@ -221,14 +221,14 @@ def test_mistakes(sealedsession: Any, number: str, words: list[str]) -> None:
 
 
 def test_no_mistakes() -> None:
-    """A project that sets nothing has no fault, and neither has one that chooses the other session."""
+    """Empty settings have no errors, with each kind of session."""
     assert faults() == []
     with override_settings(SEALEDSESSION={"SESSION_ID": "sealedsession", "STATE": {}}):
         assert faults() == []
 
 
 def test_the_example_has_no_mistakes() -> None:
-    """Neither has examples/django_todo, for Django nor for us."""
+    """examples/django_todo passes the system check."""
     example = Path(__file__).parents[2] / "examples" / "django_todo"
     command = [sys.executable, "manage.py", "check", "--fail-level", "WARNING"]
     env = {**os.environ, "DJANGO_SETTINGS_MODULE": "settings"}
@@ -238,7 +238,7 @@ def test_the_example_has_no_mistakes() -> None:
 
 
 def test_missing_middleware() -> None:
-    """Without the middleware there is a warning."""
+    """A missing middleware is a warning."""
     with override_settings(MIDDLEWARE=[]):
         ((number, message),) = faults()
     assert number == "sealedsession.W001"
@@ -246,7 +246,7 @@ def test_missing_middleware() -> None:
 
 
 def test_sessions_in_signed_cookies() -> None:
-    """An engine whose sessions have no id is refused, where state is to belong to its sessions."""
+    """The engine signed_cookies is refused if state belongs to Django's sessions."""
     with override_settings(SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies"):
         ((number, message),) = faults()
         assert number == "sealedsession.E004"
@@ -256,7 +256,7 @@ def test_sessions_in_signed_cookies() -> None:
 
 
 def test_the_sealer_is_made_once() -> None:
-    """It is the same one at every call, until a setting that it is made of changes; others do not matter."""
+    """The sealer is made once, and again when one of its settings changes."""
     sealer = get_state_sealer()
     with override_settings(TIME_ZONE="UTC", DEBUG=True):
         assert get_state_sealer() is sealer
@@ -282,9 +282,7 @@ IN_REQUESTS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", IN_REQUESTS)
 def test_errors_show_no_keys(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Django's page for errors shows what is in the frames of each error: there are no keys. Frames of the application
-    are there.
-    """
+    """Django's debug page shows no keys. Frames of the application remain."""
     (tmp_path / "broken_clock.py").write_text("raise LookupError('no clock')")
     monkeypatch.syspath_prepend(str(tmp_path))
     with override_settings(**IN_REQUESTS[name], DEBUG=True):
@@ -303,10 +301,8 @@ def test_errors_show_no_keys(name: str, tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.usefixtures("classes")
 def test_register() -> None:
-    """A class can be registered before and after the sealer is made, whatever the settings, and stays registered when
-    they change.
-    """
-    with override_settings(SECRET_KEY="short"):  # nothing is made of it yet
+    """A class can be registered before and after the sealer is made, and stays registered when settings change."""
+    with override_settings(SECRET_KEY="short"):  # no key is derived yet
 
         @register
         class Early(Resumable):
@@ -318,7 +314,7 @@ def test_register() -> None:
         pass
 
     assert register(Late, "late") is Late
-    assert get_state_sealer() is sealer  # also where it was taken before
+    assert get_state_sealer() is sealer  # also for code that holds the sealer
     assert type(sealer.resume(sealer.seal(Late(), session_id=SID), session_id=SID)) is Late
     for cls in (Early, Late):
         token = get_state_sealer().seal(cls(), session_id=SID)
@@ -328,7 +324,7 @@ def test_register() -> None:
 
 @pytest.mark.usefixtures("classes")
 def test_register_mistakes() -> None:
-    """A class or a code that is registered already is refused where it is registered; so is what cannot be resumed."""
+    """Registering a class or a code twice is an error, and so is registering another class."""
 
     class Thing(Resumable):
         pass
@@ -346,7 +342,7 @@ def test_register_mistakes() -> None:
 
 
 def test_the_browser_module_is_a_static_file(tmp_path: Path) -> None:
-    """Finders find the one copy in the package, collectstatic collects it, and templates name it."""
+    """The finders find the browser module, collectstatic collects it, and templates can refer to it."""
     name = "sealedsession/sealed_state.js"
     assert Path(finders.find(name)) == SCRIPT
     with (
@@ -359,7 +355,7 @@ def test_the_browser_module_is_a_static_file(tmp_path: Path) -> None:
 
 
 def test_the_application() -> None:
-    """The application has a label that says whose it is, and no models."""
+    """The application has its own label, and no models."""
     config = apps.get_app_config("sealedsession")
     assert config.cookie.name == "sealedsession.integrations.django"
     assert list(config.get_models()) == []
@@ -367,7 +363,7 @@ def test_the_application() -> None:
 
 @pytest.mark.usefixtures("classes")
 def test_sealer_in_a_fork() -> None:
-    """A fork makes the sealer although another thread of its parent was making it."""
+    """A forked process can make the sealer while a thread of its parent holds the lock."""
     taken, may_end = threading.Event(), threading.Event()
 
     def make() -> None:

@@ -1,4 +1,4 @@
-"""The section of docs/django.rst about settings and middleware is true: its project runs, its tables are the code's."""
+"""The section about settings and middleware in docs/django.rst: its project runs, and its tables match the code."""
 
 import os
 import re
@@ -17,7 +17,7 @@ from sealedsession.state.middleware import response_to
 
 SECTION = section((ROOT / "docs" / "django.rst").read_text(), "Settings and middleware")
 
-# Visits the page and calls it twice, as its script does; prints the results, and the events of the audit.
+# Visits the page, calls it twice as its script does, and prints the results and the audited events.
 VISIT = """
 import re, webtest, mysite.wsgi
 
@@ -51,7 +51,7 @@ def test_the_project_counts(session_id: str, tmp_path: Path, keys: dict[str, str
     assert "..." not in own
     own += block_with(SECTION, "SEALEDSESSION").replace('"django"', f'"{session_id}"')
     if session_id == "django":
-        del files["mysite/wsgi.py"]  # that of startproject will do
+        del files["mysite/wsgi.py"]  # startproject has made one
     files["shop/audit.py"] = "kinds = []\ndef note(event):\n    kinds.append(event.kind)\n"
     env = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
     env |= {f"SESSION_{option.upper()}": key for option, key in keys.items()} | {"PYTHONPATH": str(ROOT)}
@@ -87,7 +87,7 @@ def test_the_project_counts(session_id: str, tmp_path: Path, keys: dict[str, str
 
 
 def test_the_table_of_checks() -> None:
-    """The system checks are those of the code, with the same numbers."""
+    """The table has the system checks of the code, with the same ids."""
     source = Path(apps.__file__).read_text()
     used = re.findall(r'id="(sealedsession\.[EW]\d+)"', source)
     assert len(set(used)) == len(used)
@@ -96,13 +96,13 @@ def test_the_table_of_checks() -> None:
 
 
 def test_the_table_of_errors() -> None:
-    """Every error has the status and the code that the table says."""
+    """The table has the status and code of every error."""
     errors = [row for row in rows(section(SECTION, "Errors")) if row[1].isdigit()]
     table = {tuple(literals(error)): (int(status), *literals(code)) for error, status, code, _ in errors}
     others = table.pop(("UnsealError",))
     for kind in (StaleStateError, NotPublicError, StateError):
         assert answer_to(kind("")) == table.pop((kind.__name__,))
-    for reason in {*get_args(Reason)} - {"expired_absolute", "revoked", "store_error"}:  # those are of sessions
+    for reason in {*get_args(Reason)} - {"expired_absolute", "revoked", "store_error"}:  # these occur only in sessions
         assert answer_to(UnsealError(reason, "")) == table.pop(("UnsealError", reason), others)
     assert not table
 
@@ -113,10 +113,19 @@ def answer_to(error: StateError | UnsealError) -> tuple[int, str]:
 
 
 def test_the_shortcuts() -> None:
-    """Every function of the module is described."""
+    """The section describes every shortcut."""
     text = section(SECTION, "In views")
     own = (shortcuts.__name__, shortcuts.register.__module__)
     functions = {name for name, thing in vars(shortcuts).items() if getattr(thing, "__module__", None) in own}
     public = {name for name in functions if not name.startswith("_")}
-    assert public == {"seal", "unseal", "resume", "handle", "register", "session_id", "begun_session_id", "user"}
+    assert public == {
+        "seal",
+        "unseal",
+        "resume",
+        "handle",
+        "register",
+        "get_session_id",
+        "ensure_session_id",
+        "get_username",
+    }
     assert public <= set(re.findall(r"``(\w+)", text))

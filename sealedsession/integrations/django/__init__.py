@@ -1,1 +1,1 @@
-"""Sealed state in a Django project; extra ``[django]``."""
+"""Sealed state in Django projects. Install the extra ``[django]``."""

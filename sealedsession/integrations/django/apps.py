@@ -1,13 +1,12 @@
-"""What ``"sealedsession.integrations.django"`` in ``INSTALLED_APPS`` brings: the browser module as a static file, and
-system checks, so that a mistake in the settings is told before the first request.
+"""The application ``sealedsession.integrations.django``: the browser module as a static file, and system checks.
 
-==================  ============================================================================================
-sealedsession.E001  ``SEALEDSESSION`` is no dict, or has an entry that is not known
-sealedsession.E002  the keys are refused: ``SECRET_KEY``, one of ``SECRET_KEY_FALLBACKS``, or the keys given
+==================  =============================================================================================
+sealedsession.E001  ``SEALEDSESSION`` is not a dict, or has an unknown entry
+sealedsession.E002  a key is refused: ``SECRET_KEY``, one of ``SECRET_KEY_FALLBACKS``, or a key in the settings
 sealedsession.E003  an option in ``SEALEDSESSION["STATE"]`` is refused
-sealedsession.E004  sessions have no id: ``SESSION_ENGINE`` keeps them in signed cookies
+sealedsession.E004  sessions have no stable id, because ``SESSION_ENGINE`` keeps them in signed cookies
 sealedsession.W001  the middleware is missing from ``MIDDLEWARE``
-==================  ============================================================================================
+==================  =============================================================================================
 """
 
 from pathlib import Path
@@ -19,7 +18,7 @@ from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
-import sealedsession.state
+import sealedsession
 from sealedsession.errors import ConfigError
 from sealedsession.integrations.django import conf
 
@@ -33,20 +32,20 @@ class SealedSessionConfig(AppConfig):
     name = "sealedsession.integrations.django"
     label = "sealedsession"
     verbose_name = "Sealed state"
-    path = str(Path(sealedsession.state.__file__).parent)  # static/ is there: the one copy of the browser module
+    path = str(Path(sealedsession.__file__).parent / "state")  # its folder static/ has the browser module
 
     def ready(self) -> None:
-        """Register the checks, and have settings read again when a test changes them."""
+        """Register the system checks, and forget the sealer when a test overrides settings."""
         checks.register(check_settings, "sealedsession")
         setting_changed.connect(_on_setting_changed)
 
 
 def check_settings(**_: Any) -> list[checks.CheckMessage]:
-    """Find what is wrong with the settings: the system check."""
-    return _sealer_faults() or [*_engine_faults(), *_middleware_faults()]
+    """Check the settings, as a system check."""
+    return _check_sealer() or [*_check_engine(), *_check_middleware()]
 
 
-def _sealer_faults() -> list[checks.CheckMessage]:
+def _check_sealer() -> list[checks.CheckMessage]:
     try:
         conf.uses_django_sessions()
         options = conf.state_options()
@@ -64,19 +63,19 @@ def _sealer_faults() -> list[checks.CheckMessage]:
     return []
 
 
-def _engine_faults() -> list[checks.CheckMessage]:
+def _check_engine() -> list[checks.CheckMessage]:
     if settings.SESSION_ENGINE != SIGNED_COOKIES or not conf.uses_django_sessions():
         return []
-    return [checks.Error(conf.NO_ID, id="sealedsession.E004")]
+    return [checks.Error(conf.NO_SESSION_ID, id="sealedsession.E004")]
 
 
-def _middleware_faults() -> list[checks.CheckMessage]:
+def _check_middleware() -> list[checks.CheckMessage]:
     if MIDDLEWARE in settings.MIDDLEWARE:
         return []
-    message = f"{MIDDLEWARE} is not in MIDDLEWARE: stale and broken tokens are server errors without it"
+    message = f"MIDDLEWARE: {MIDDLEWARE} is missing. Add it last: without it, stale tokens are server errors"
     return [checks.Warning(message, id="sealedsession.W001")]
 
 
 def _on_setting_changed(*, setting: str, **_: Any) -> None:
-    if setting in conf.READ:
+    if setting in conf.SETTING_NAMES:
         conf.forget_state_sealer()

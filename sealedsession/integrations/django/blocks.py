@@ -1,7 +1,7 @@
-"""Template blocks in sealed state: by the engine, the name of the template, and the names of the blocks around it.
+"""References to template blocks in sealed state: engine, template name, and the names of the enclosing blocks.
 
-The template is loaded again by the loaders of its engine, and the block looked up in it: it is the block of today. One
-that is gone, with its template or without, is a `StaleStateError`; a template that does not parse any more tells so.
+The engine's loaders load the template again, and the block is looked up in it. The result is the current block. A
+missing template or block is a `StaleStateError`. A template that no longer parses raises Django's own error.
 """
 
 import posixpath
@@ -17,114 +17,119 @@ from django.template.loaders.cached import Loader as CachedLoader
 from django.template.utils import InvalidTemplateEngineError
 
 from sealedsession.errors import StaleStateError
-from sealedsession.integrations.django.budget import current
-from sealedsession.integrations.django.operands import exactly
+from sealedsession.integrations.django.budget import current_budgets
+from sealedsession.integrations.django.validation import check_type
 
-_TEMPLATE = 64  # nodes: to parse one takes that long where loaders keep none
-_LONGEST = 255  # characters of a name, as in most file systems. Django keeps names that it did not find.
-# What a file system says of a name that no template can have. A disk that is broken says something else.
-_NO_NAME = (EISDIR, ENAMETOOLONG, ENOTDIR)
+_TEMPLATE = 64  # nodes: the time needed to parse a template, if no loader caches it
+_NAME_MAX = 255  # characters of a name, as in most file systems. Django caches the names of missing templates.
+# Raised by file systems for names that no template can have. Other errors, such as a broken disk, propagate.
+_NAME_ERRORS = (EISDIR, ENAMETOOLONG, ENOTDIR)
 
 
-def encode(block: Any) -> object:
-    """The reference to a block.
+def encode_block(block: Any) -> object:
+    """Return the data of a reference to a block.
 
-    :raises ValueError: when it is not found again in a template that an engine has loaded.
+    :raises ValueError: if an engine does not find exactly this block in a template that it has loaded by name.
     """
     origin: Any = getattr(block, "origin", None)
     name = getattr(origin, "template_name", None)
-    if not isinstance(name, str) or origin.loader is None or not _is_normal(name):
-        raise ValueError(f"the block {block.name!r} is of no template that was loaded by its name")
+    if not isinstance(name, str) or origin.loader is None or not _is_normalized(name):
+        raise ValueError(f"the block {block.name!r} does not belong to a template that was loaded by name")
     for engine in engines.all():
         if isinstance(engine, DjangoTemplates) and engine.engine is origin.loader.engine:
-            paths = [path for path, found in _blocks_of(engine, name) if _is_same(found, block)]
+            paths = [path for path, found in _load_blocks(engine, name) if _is_same_block(found, block)]
             if len(paths) == 1:
                 return (engine.name, name, paths[0])
-    raise ValueError(f"the block {block.name!r} is not found in the template {name!r}, or twice")
+    raise ValueError(f"the block {block.name!r} is missing from the template {name!r}, or is in it twice")
 
 
-def decode(data: Any) -> tuple[str, str, tuple[str, ...]]:
-    """Check the data of a reference to a block."""
-    engine, template, path = exactly(data, tuple, length=3)
-    for name in (engine, template, *exactly(path, tuple)):
-        if not exactly(name, str).isprintable() or len(name) > _LONGEST:
-            raise ValueError(f"a name of a template or a block has at most {_LONGEST} characters, all printable")
+def decode_block(data: Any) -> tuple[str, str, tuple[str, ...]]:
+    """Check the data of a reference to a block.
+
+    :returns: name of the engine, name of the template, names of the blocks.
+    :raises UnsealError: if it is invalid; also ValueError.
+    """
+    engine, template, path = check_type(data, tuple, length=3)
+    for name in (engine, template, *check_type(path, tuple)):
+        if not check_type(name, str).isprintable() or len(name) > _NAME_MAX:
+            raise ValueError(f"the name of a template or block must have at most {_NAME_MAX} printable characters")
     return engine, template, path
 
 
-def fetch(references: list[tuple[str, str, tuple[str, ...]]]) -> list[Any]:
-    """The blocks that references name.
+def fetch_blocks(references: list[tuple[str, str, tuple[str, ...]]]) -> list[Any]:
+    """Load the blocks of references, in the same order.
 
-    :raises StaleStateError: when one of them is gone.
+    :raises StaleStateError: if one of them no longer exists.
     """
-    found = cache(_found)  # a template is loaded once for all its blocks
-    return [_block(found, *reference) for reference in references]
+    load = cache(_load_template_blocks)  # load each template once for all its blocks
+    return [_find_block(load, *reference) for reference in references]
 
 
-def template_of(backend: Any, name: str) -> Any:
-    """The template that the loaders of an engine find.
+def load_template(backend: Any, name: str) -> Any:
+    """Load a template by its name.
 
-    A cached loader keeps a template for each spelling of its name. So a name has one spelling here.
+    A cached loader keeps a template for each spelling of its name, so only the normalized spelling is accepted.
 
-    :raises TemplateDoesNotExist: when they find none, or it is a name that none can have.
+    :raises TemplateDoesNotExist: if there is no such template, or no template can have this name.
     """
-    if not name.isprintable() or not _is_normal(name):
+    if not name.isprintable() or not _is_normalized(name):
         raise TemplateDoesNotExist(name)
     try:
         return backend.engine.get_template(name)
     except TemplateDoesNotExist:
-        _forget(backend.engine, name)
+        _forget_missing(backend.engine, name)
         raise
     except OSError as error:
-        if error.errno not in _NO_NAME:
+        if error.errno not in _NAME_ERRORS:
             raise
         raise TemplateDoesNotExist(name) from error
 
 
-def _is_normal(name: str) -> bool:
-    """Return whether a template's name is the shortest way to write its path."""
+def _is_normalized(name: str) -> bool:
+    """Return whether a template's name is the shortest spelling of its path."""
     return posixpath.normpath(name) == name and "\\" not in name and not name.startswith(("/", ".."))
 
 
-def _forget(engine: Any, name: str) -> None:
-    """Take a name that was not found out of where it would be kept for ever: a token may have named it."""
+def _forget_missing(engine: Any, name: str) -> None:
+    """Remove the name of a missing template from caches. Forged tokens could fill them with names."""
     for loader in engine.template_loaders:
         if isinstance(loader, CachedLoader):
             loader.get_template_cache.pop(loader.cache_key(name), None)
 
 
-def _found(engine: str, template: str) -> dict[tuple[str, ...], Any]:
-    current().reading.pay(_TEMPLATE)
+def _load_template_blocks(engine: str, template: str) -> dict[tuple[str, ...], Any]:
+    current_budgets().decoding.pay(_TEMPLATE)
     backend = engines[engine]
-    blocks = [*_blocks_of(backend, template)] if isinstance(backend, DjangoTemplates) else []
-    return dict(reversed(blocks))  # of several on one path the first
+    blocks = [*_load_blocks(backend, template)] if isinstance(backend, DjangoTemplates) else []
+    return dict(reversed(blocks))  # the first of several blocks with one path
 
 
-def _block(found: Callable[[str, str], Any], engine: str, template: str, path: tuple[str, ...]) -> Any:
-    gone = StaleStateError(f"the block {'.'.join(path)[:60]!a} of the template {template[:60]!a}: gone")
+def _find_block(load: Callable[[str, str], Any], engine: str, template: str, path: tuple[str, ...]) -> Any:
+    stale = StaleStateError(f"the block {'.'.join(path)[:60]!a} of the template {template[:60]!a} no longer exists")
     try:
-        block = found(engine, template).get(path)
+        block = load(engine, template).get(path)
     except (InvalidTemplateEngineError, TemplateDoesNotExist) as error:
-        raise gone from error
+        raise stale from error
     if block is None:
-        raise gone
+        raise stale
     return block
 
 
-def _blocks_of(backend: Any, template: str) -> Iterator[tuple[tuple[str, ...], Any]]:
-    return _blocks_in(template_of(backend, template).nodelist, ())
+def _load_blocks(backend: Any, template: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    return _walk_blocks(load_template(backend, template).nodelist, ())
 
 
-def _blocks_in(nodes: Any, around: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+def _walk_blocks(nodes: Any, enclosing: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield the path and the node of each block."""
     for node in nodes:
-        path = around
+        path = enclosing
         if isinstance(node, BlockNode):
-            path = (*around, node.name)
+            path = (*enclosing, node.name)
             yield path, node
         for attribute in node.child_nodelists:
-            yield from _blocks_in(getattr(node, attribute, None) or (), path)
+            yield from _walk_blocks(getattr(node, attribute, None) or (), path)
 
 
-def _is_same(found: Any, block: Any) -> bool:
-    """Whether it is the block, or the same one where templates are parsed anew each time."""
+def _is_same_block(found: Any, block: Any) -> bool:
+    """Return whether two nodes are the same block. Without a cached loader, each load parses new nodes."""
     return found is block or (found.name == block.name and found.token.lineno == block.token.lineno)

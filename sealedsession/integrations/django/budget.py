@@ -1,11 +1,11 @@
-"""The budget of one payload: what its recipes, rows and forms may cost together when it is read, or written again.
+"""Budgets for the work on one payload: decoding and encoding its recipes, rows, blocks and forms.
 
-A few characters can ask for a query without end, or for hundreds of forms. Everything that costs time is therefore paid
-for in nodes, before it is made. A node is what Django compiles in about 60 us on the machine of `docs/security.rst`.
+A short token can require an endless query, or hundreds of forms. Everything that costs time is therefore paid for
+in nodes before it is made. Django compiles a node in about 60 us on the machine of `docs/security.rst`.
 
-1. All parts of a payload share one `Budget`. `begin` renews it for each payload, and `current` returns it.
-2. What cannot be read within one budget is not sealed: writing pays for each part what reading will cost.
-3. Explaining QuerySets has a budget of its own, for all explanations of all QuerySets in a payload.
+1. All parts of a payload share one `Budget`. `begin_payload` renews it, and `current_budgets` returns it.
+2. Encoding a value pays what decoding it will cost. A payload that cannot be decoded is therefore not sealed.
+3. The search for recipes has a budget of its own, shared by all QuerySets in a payload.
 """
 
 import dataclasses
@@ -13,83 +13,74 @@ import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
-from typing import Any, NoReturn, TypeAlias
+from typing import Any
 
-from django.core.exceptions import FieldDoesNotExist
+from sealedsession.integrations.django.validation import refuse
 
-from sealedsession.errors import UnsealError
-
-WEIGHT = 16384  # nodes: about a second. As much plain data as a state may hold weighs less.
-EXPLANATIONS = 64  # of one QuerySet
-JOINS = 64  # of one query, and one for a relation to many by way of a third table: databases take about as many
+WEIGHT = 16384  # nodes, about one second. The largest plain state weighs less.
 FORMS = 16
-FIELDS = 512  # of all forms
+FIELDS = 512  # in all forms together
+JOIN_WEIGHT = 4  # nodes
 
-_COPIED = 8  # nodes that a step copies in the time in which one is compiled
-_EXCLUDED = 16  # nodes that a negated condition weighs besides, which is a query of its own where it is on many rows
+_COPIED = 8  # nodes that a step copies in the time needed to compile one
+_NEGATED = 16  # additional nodes of a negated condition, which becomes a subquery on a multi-valued relation
 _RECIPE = 4  # nodes
-_JOIN = 4
-_COLUMNS = 2  # that weigh as much as a node: an aggregate groups by all of them
+_COLUMNS = 2  # columns that weigh as much as a node: an aggregate groups by all of them
 _FORM, _FIELD = 8, 4  # nodes
-_LEVELS = 5  # of joins that Django follows when select_related() names none
-_ORDERS = 8  # relations that are followed from the order of one model to that of the next
-_COMPARED = 48  # pairs of values that are compared in the time in which a node is compiled, if their types differ
-
-
-Names: TypeAlias = tuple[str, ...]
+_COMPARED = 48  # pairs of values of different types that are compared in the time needed to compile a node
 
 
 class Budget:
-    """What is left for the parts of a payload.
+    """The remaining budget of a payload.
 
     :param weight: nodes.
-    :ivar times: how often Django writes what is read now.
-    :ivar negations: those around what is read now.
-    :ivar nodes: those that are there, to be copied.
+    :ivar copies: how often Django writes the current condition into the SQL.
+    :ivar negations: number of negations around the current condition.
+    :ivar nodes: nodes of the query so far. Each further step copies them.
     """
 
     def __init__(self, weight: int = WEIGHT) -> None:
         self.weight = weight
-        self.times = 1
+        self.copies = 1
         self.negations = 0
         self.nodes = 0
         self._forms = FORMS
         self._fields = FIELDS
 
-    def recipe(self, model: Any) -> None:
-        """Pay for a recipe: the columns that Django selects by itself, and the query around them."""
-        self.node(_RECIPE + len(model._meta.concrete_fields) // _COLUMNS)
+    def pay_recipe(self, model: Any) -> None:
+        """Pay for a recipe: the query, and the columns that Django selects by default."""
+        self.pay_node(_RECIPE + len(model._meta.concrete_fields) // _COLUMNS)
 
-    def step(self, copied: int = 0) -> None:
+    def pay_step(self, copied: int = 0) -> None:
         """Pay for a step, and for the nodes that it copies."""
         self.pay(1 + copied // _COPIED)
 
-    def node(self, weight: int = 1) -> None:
+    def pay_node(self, weight: int = 1) -> None:
         """Pay for a node of SQL."""
-        self.nodes += weight * self.times
-        self.pay(weight * self.times)
+        self.nodes += weight * self.copies
+        self.pay(weight * self.copies)
 
-    def condition(self) -> None:
-        """Pay for what a condition may become where it is negated."""
+    def pay_condition(self) -> None:
+        """Pay for the subquery that a negated condition may become."""
         if self.negations:
-            self.pay(_EXCLUDED * self.times)
+            self.pay(_NEGATED * self.copies)
 
-    def names(self, number: int) -> None:
-        """Pay for names on the way to a column, each of which Django looks for among all joins."""
-        self.pay(number * self.times * (1 + bool(self.negations)))
+    def pay_names(self, number: int) -> None:
+        """Pay for the names in a path. Django compares each of them with all joins."""
+        self.pay(number * self.copies * (1 + bool(self.negations)))
 
-    def joins(self, number: int) -> None:
+    def pay_joins(self, number: int) -> None:
         """Pay for joins."""
-        self.pay(_JOIN * number * self.times)
+        self.pay(JOIN_WEIGHT * number * self.copies)
 
-    def columns(self, number: int) -> None:
-        """Pay for columns of a joined table."""
+    def pay_columns(self, number: int) -> None:
+        """Pay for the columns of a joined table."""
         self.pay(1 + number // _COLUMNS)
 
-    def hashes(self, values: Iterable[Any]) -> None:
-        """Pay for values that Django puts into one set or dict, where those of one hash are compared with each other.
+    def pay_hashes(self, values: Iterable[Any]) -> None:
+        """Pay for values that Django puts into one set or dict, where values with equal hashes are compared.
 
-        Values that cannot be hashed cost nothing.
+        Unhashable values cost nothing.
         """
         try:
             collisions = Counter(map(hash, {repr(value): value for value in values}.values()))
@@ -97,178 +88,72 @@ class Budget:
             return
         self.pay(sum(number * number for number in collisions.values() if number > 1) // _COMPARED)
 
-    def form(self, fields: int) -> None:
-        """Pay for a form, of which each field is copied.
+    def pay_form(self, fields: int) -> None:
+        """Pay for a form. Django copies each of its fields.
 
-        :raises UnsealError: also when there are too many forms, or fields.
+        :raises UnsealError: if the payload has too many forms, too many fields in them, or no budget left.
         """
         self._forms -= 1
         self._fields -= fields
         if self._forms < 0 or self._fields < 0:
-            raise UnsealError("forbidden_value", f"a payload with more than {FORMS} forms, or {FIELDS} fields in them")
+            refuse(f"more than {FORMS} forms, or {FIELDS} fields in them")
         self.pay(_FORM + _FIELD * fields)
 
     def pay(self, weight: int) -> None:
-        """Take nodes.
+        """Pay nodes.
 
-        :raises UnsealError: when so many are not left.
+        :raises UnsealError: if the remaining budget is smaller.
         """
         self.weight -= weight
         if self.weight < 0:
             refuse(
-                f"more than {WEIGHT} nodes: annotations count wherever they are mentioned, XOR counts twice, negated "
-                f"conditions for {_EXCLUDED}, joins for {_JOIN}, and each step for an {_COPIED}th of what is there"
+                f"more than {WEIGHT} nodes. An annotation counts at each mention, XOR counts twice, a negated "
+                f"condition counts {_NEGATED}, a join counts {JOIN_WEIGHT}, and each step counts 1/{_COPIED} of the "
+                "query so far"
             )
 
 
-class Joins:
-    """The joins of one query, as they are asked for by names. Each is paid for once.
-
-    :param model: the model that names begin with.
-    :ivar call: number of the filter() that is read now: on the way to many rows, each has joins of its own.
-    """
-
-    def __init__(self, model: Any, budget: Budget) -> None:
-        self.call = 0
-        self._model = model
-        self._budget = budget
-        self._made: dict[tuple[int, Names], int] = {}
-        self._selected: set[Names] = set()
-
-    def follow(self, names: list[str], call: int = 0) -> None:
-        """Pay for the joins on the way to a column. Names behind it are those of lookups, and cost nothing here."""
-        ways, is_column = self._ways(names)
-        many = False
-        for way, links in ways:
-            many = many or any(link.m2m for link in links)
-            number = len(links)
-            if way == ways[-1][0] and links[-1].direct and not is_column:
-                number -= 1  # a foreign key holds what is asked for: Django takes the join back
-            if many and self._budget.negations:  # a query of its own
-                self._budget.joins(number)
-            else:
-                self._join((call if many else 0, way), number)
-
-    def select(self, names: list[str]) -> None:
-        """Pay for the joins of select_related(), and the columns of their tables."""
-        for way, links in self._ways(names)[0]:
-            self._select(way, links)
-
-    def select_all(self) -> None:
-        """Pay for the joins that select_related() makes by itself: of all foreign keys that cannot be NULL."""
-        self._select_all(self._model._meta, ())
-
-    def order(self, names: list[str]) -> None:
-        """Pay for the joins of order_by(). For the rows of a relation it takes the order of their model."""
-        self.follow(names)
-        ways, is_column = self._ways(names)
-        if ways and not is_column and len(ways) <= _ORDERS:
-            self.order_as(ways[-1][1][-1].to_opts, names)
-
-    def order_as(self, opts: Any, before: list[str]) -> None:
-        """Pay for the default order of a model.
-
-        :param before: the names that lead to the model.
-        """
-        for item in opts.ordering:
-            self._budget.node()
-            if isinstance(item, str):
-                self.order([*before, *item.removeprefix("-").split("__")])
-
-    def _ways(self, names: list[str]) -> tuple[list[tuple[Names, list[Any]]], bool]:
-        """For each name of a relation the way to it and what is joined for it; and whether a column follows."""
-        opts = self._model._meta
-        ways: list[tuple[Names, list[Any]]] = []
-        for place, name in enumerate(names):
-            field = _field(opts, name)
-            links = _links(opts, field) if field else []
-            if not links:
-                return ways, field is not None
-            ways.append((tuple(names[: place + 1]), links))
-            opts = links[-1].to_opts
-        return ways, False
-
-    def _select(self, way: Names, links: list[Any]) -> None:
-        self._join((0, way), len(links))
-        if way not in self._selected:
-            self._selected.add(way)
-            self._budget.columns(len(links[-1].to_opts.concrete_fields))
-
-    def _select_all(self, opts: Any, before: Names) -> None:
-        if len(before) == _LEVELS:
-            return
-        for field in opts.fields:
-            if field.remote_field and not field.remote_field.parent_link and not field.null:
-                way, links = (*before, field.name), _links(opts, field)
-                self._select(way, links)
-                self._select_all(links[-1].to_opts, way)
-
-    def _join(self, join: tuple[int, Names], number: int) -> None:
-        new = number - self._made.get(join, 0)
-        if new <= 0:
-            return
-        self._made[join] = number
-        self._budget.joins(new)
-        if len(self._made) > JOINS:
-            refuse(f"more than {JOINS} joins")
-
-
-def _field(opts: Any, name: str) -> Any:
-    try:
-        return opts.pk if name == "pk" else opts.get_field(name)
-    except FieldDoesNotExist:
-        return None
-
-
-def _links(opts: Any, field: Any) -> list[Any]:
-    """What Django joins for a field: tables of parents, and those of a relation. Nothing for a column of the table."""
-    owner = getattr(field, "model", None)
-    is_inherited = owner is not None and owner._meta.concrete_model is not opts.concrete_model
-    parents = opts.get_path_to_parent(owner._meta.concrete_model) if is_inherited else []  # type: ignore[union-attr]
-    return [*parents, *getattr(field, "path_infos", ())]
-
-
 @dataclasses.dataclass
-class Work:
-    """What is done for one payload.
+class Budgets:
+    """The budgets of one payload, and the values that were encoded for it.
 
-    :ivar reading: for what reading it costs, or will.
-    :ivar explaining: for the explanations of QuerySets in it.
+    :ivar decoding: pays what decoding the payload costs, now or later.
+    :ivar search: pays for recipes that are tried while QuerySets are encoded.
     """
 
-    reading: Budget = dataclasses.field(default_factory=Budget)
-    explaining: Budget = dataclasses.field(default_factory=lambda: Budget(2 * WEIGHT))
-    _done: dict[int, tuple[weakref.ref[Any], Any]] = dataclasses.field(default_factory=dict)
+    decoding: Budget = dataclasses.field(default_factory=Budget)
+    search: Budget = dataclasses.field(default_factory=lambda: Budget(2 * WEIGHT))
+    _encoded: dict[int, tuple[weakref.ref[Any], Any]] = dataclasses.field(default_factory=dict)
 
-    def once(self, value: Any, encode: Callable[[Any], Any]) -> Any:
-        """Encode a value, or return what has come of it, be it a failure: the search for a fault encodes all again."""
-        known, outcome = self._done.get(id(value), (lambda: None, None))
+    def encode_once(self, value: Any, encode: Callable[[Any], Any]) -> Any:
+        """Encode a value, or return the previous result for the same object.
+
+        If serialization fails, the search for the faulty value encodes all values again. Failures are kept too.
+
+        :raises TypeError: as `encode`.
+        """
+        known, result = self._encoded.get(id(value), (lambda: None, None))
         if known() is not value:
             try:
-                outcome = encode(value)
+                result = encode(value)
             except TypeError as error:
-                outcome = str(error)
-            self._done[id(value)] = (weakref.ref(value), outcome)
-        if type(outcome) is str:
-            raise TypeError(outcome)
-        return outcome
+                result = str(error)
+            self._encoded[id(value)] = (weakref.ref(value), result)
+        if type(result) is str:
+            raise TypeError(result)
+        return result
 
 
-_current: ContextVar[Work] = ContextVar("sealedsession_django_work")
+_current: ContextVar[Budgets] = ContextVar("sealedsession_django_budgets")
 
 
-def begin() -> Work:
-    """Renew the budgets, for another payload."""
-    work = Work()
-    _current.set(work)
-    return work
+def begin_payload() -> Budgets:
+    """Renew the budgets for the next payload, and return them."""
+    budgets = Budgets()
+    _current.set(budgets)
+    return budgets
 
 
-def current() -> Work:
-    """Return the budgets of the payload that is read or written now."""
-    return _current.get(None) or begin()
-
-
-def refuse(what: str) -> NoReturn:
-    """Refuse a recipe."""
-    raise UnsealError("forbidden_value", f"a recipe with {what}")
+def current_budgets() -> Budgets:
+    """Return the budgets of the payload that is being encoded or decoded."""
+    return _current.get(None) or begin_payload()

@@ -1,14 +1,15 @@
-"""The settings of a Django project, and the sealer that is made of them::
+"""The settings of a Django project, and the project's `StateSealer`::
 
     SEALEDSESSION = {
-        "SESSION_ID": "django",  # or "sealedsession": the session whose id state belongs to
-        "STATE": {"max_age": 3600},  # options of `StateSealer`, by their names
+        "SESSION_ID": "django",  # or "sealedsession": the session that state belongs to
+        "STATE": {"max_age": 3600},  # options of StateSealer, by name
     }
 
-1. Nothing has to be set. What is set is checked: a name that is not known is an error.
-2. Keys that are not given are made of ``SECRET_KEY``, and of each of ``SECRET_KEY_FALLBACKS``: two of a secret, by
-   HKDF-SHA256 (RFC 5869) with labels of their own. A secret that is short, patterned or a known default is refused.
-3. Settings are read when the sealer is first asked for, and again after ``override_settings``.
+1. All settings are optional. Unknown names are errors.
+2. Without keys in the settings, a validate_key and an encrypt_key are derived from ``SECRET_KEY``, and from each of
+   ``SECRET_KEY_FALLBACKS``, by HKDF-SHA256 (RFC 5869) with separate labels. A secret that is short, patterned or a
+   known default is refused.
+3. Settings are read when the sealer is first needed, and again after ``override_settings``.
 """
 
 import difflib
@@ -30,21 +31,21 @@ from sealedsession.state.resumable import Resumable, State
 from sealedsession.state.sealer import StateSealer
 
 NAME = "SEALEDSESSION"
-STATE = f'{NAME}["STATE"]'  # as settings.py would write it, for errors
-READ = (NAME, "SECRET_KEY", "SECRET_KEY_FALLBACKS")  # the settings that a sealer is made of
-NO_ID = (
-    "sessions that SESSION_ENGINE keeps in signed cookies have no id that stays the same, and state belongs to one: "
-    "choose another SESSION_ENGINE, such as django.contrib.sessions.backends.db, or wrap the application into "
-    f'SessionMiddleware of sealedsession and set {NAME} = {{"SESSION_ID": "sealedsession"}}'
+STATE = f'{NAME}["STATE"]'  # the spelling of settings.py, for error messages
+SETTING_NAMES = (NAME, "SECRET_KEY", "SECRET_KEY_FALLBACKS")  # the settings that the sealer depends on
+NO_SESSION_ID = (
+    "SESSION_ENGINE: sessions in signed cookies have no stable id, and state belongs to a session id. Choose another "
+    "engine, such as django.contrib.sessions.backends.db, or wrap the application in SessionMiddleware of "
+    f'sealedsession and set {NAME} = {{"SESSION_ID": "sealedsession"}}'
 )
 
 _OPTIONS = tuple(inspect.signature(StateSealer).parameters)
 _KEYS = ("validate_key", "encrypt_key", "keyring")
-_IMPORTED = ("registry", "on_event", "clock")  # settings.py is read too early to import these, and names them instead
+_IMPORTED = ("registry", "on_event", "clock")  # can be dotted names: settings.py cannot import the project's modules
 
 _classes: dict[str, type[Resumable]] = {}
 _sealer: StateSealer | None = None
-_lock = threading.RLock()  # a module that registers classes may be imported while another thread makes the sealer
+_lock = threading.RLock()  # one thread may register classes while another one makes the sealer
 
 
 def _renew_lock() -> None:
@@ -57,21 +58,21 @@ if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(after_in_child=_renew_lock)
 
 
-@without_own_frames  # Django's page for errors shows the local variables of frames
+@without_own_frames  # Django's debug page shows local variables
 def get_state_sealer() -> StateSealer:
-    """The sealer of this project, with all classes that are registered: made when first asked for, and kept.
+    """Return the sealer of the project with all registered classes. It is made once.
 
-    :raises ConfigError: for a mistake in the settings. ``manage.py check`` tells of it before any request.
+    :raises ConfigError: if the settings are invalid. ``manage.py check`` finds the error before the first request.
     """
     global _sealer
     with _lock:
         if _sealer is None:
-            _sealer = _new_sealer()
+            _sealer = _make_project_sealer()
         return _sealer
 
 
 def forget_state_sealer() -> None:
-    """Have the sealer made anew, of the settings as they are then."""
+    """Discard the sealer. The next one is made from the settings at that time."""
     global _sealer
     with _lock:
         _sealer = None
@@ -79,9 +80,9 @@ def forget_state_sealer() -> None:
 
 @without_own_frames
 def make_state_sealer(options: dict[str, Any]) -> StateSealer:
-    """Make a sealer of options, with errors that say where these are set.
+    """Make a sealer from options of the settings.
 
-    :raises ConfigError: for every mistake in them.
+    :raises ConfigError: if an option is invalid. The message names the setting.
     """
     try:
         return StateSealer(**options)
@@ -90,30 +91,31 @@ def make_state_sealer(options: dict[str, Any]) -> StateSealer:
 
 
 def register(cls: type[State], code: str | None = None) -> type[State]:
-    """Let objects of a class be resumed. It can stand as a decorator above the class.
+    """Allow objects of a class to be sealed and resumed. Use it as a function or as a class decorator.
 
-    The class has to be in a module that every process imports, such as one that the URLconf imports: where nobody has
-    registered it, its tokens are stale.
+    Define the class in a module that every process imports, such as a module that the URLconf imports. A process that
+    has not registered the class treats its tokens as stale.
 
-    :param code: what the class is called in tokens, its name unless given. It may never be given to another class.
-    :raises ConfigError: when it is not a `Resumable`, or class or code are registered already.
+    :param code: identifies the class in tokens. Default: the name of the class. Never reuse a code for another class.
+    :returns: the class.
+    :raises ConfigError: if this is not a subclass of `Resumable`, or class or code are registered already.
     """
     code = cls.__qualname__ if code is None else code
     if not (isinstance(cls, type) and issubclass(cls, Resumable)):
-        raise ConfigError(f"{cls!r} is not a subclass of Resumable: nothing else can be resumed")
+        raise ConfigError(f"register: {cls!r} is not a subclass of Resumable. Derive the class from Resumable")
     with _lock:
         if code in _classes or cls in _classes.values():
             raise ConfigError(
-                f"{cls.__qualname__}, or another class of the code {code!r}, is registered already: give it a code of "
-                "its own, register(cls, code)"
+                f"register: {cls.__qualname__}, or another class with the code {code!r}, is registered already. Pass a "
+                "different code: register(cls, code)"
             )
         if _sealer is not None:
-            _sealer.register(cls, code)  # whoever has taken it already knows the class too
+            _sealer.register(cls, code)  # so that code that holds this sealer can use the class, too
         _classes[code] = cls
     return cls
 
 
-def _new_sealer() -> StateSealer:
+def _make_project_sealer() -> StateSealer:
     options = state_options()
     sealer = make_state_sealer({**options, **state_keys(options)})
     for code, cls in _classes.items():
@@ -122,32 +124,32 @@ def _new_sealer() -> StateSealer:
 
 
 def uses_django_sessions() -> bool:
-    """Whether state belongs to Django's session, or else to that of a `SessionMiddleware` around the application.
+    """Return whether state belongs to Django's session. If not, it belongs to the session of `SessionMiddleware`.
 
-    :raises ConfigError: when the settings name neither.
+    :raises ConfigError: if the setting names neither.
     """
-    session_id = _sections().get("SESSION_ID", "django")
+    session_id = _read_settings().get("SESSION_ID", "django")
     if session_id not in ("django", "sealedsession"):
-        raise ConfigError(f'{NAME}["SESSION_ID"] has to be "django" or "sealedsession"')
+        raise ConfigError(f'{NAME}["SESSION_ID"]: must be "django" or "sealedsession"{got(session_id)}')
     return bool(session_id == "django")
 
 
 def state_options() -> dict[str, Any]:
-    """The options in the settings, with the default registry of Django's values.
+    """Return the options in the settings. The default of ``registry`` is the registry of Django's values.
 
-    :raises ConfigError: for a name that is not known, and for what cannot be imported.
+    :raises ConfigError: if a name is unknown, or a dotted name cannot be imported.
     """
-    options = _sections().get("STATE", {})
+    options = _read_settings().get("STATE", {})
     _check_names(STATE, options, _OPTIONS)
-    named = {option: _imported(option, options[option]) for option in _IMPORTED if option in options}
-    return {"registry": registry, **options, **named}
+    imported = {option: _import_option(option, options[option]) for option in _IMPORTED if option in options}
+    return {"registry": registry, **options, **imported}
 
 
 @without_own_frames
 def state_keys(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options that hold the keys: those in the settings, or else two lists derived from Django's secrets.
+    """Return the options with keys: those in the settings, or else two lists of keys derived from Django's secrets.
 
-    :raises ConfigError: for a secret that is short, patterned or a known default.
+    :raises ConfigError: if a secret is short, patterned or a known default.
     """
     own = {option: options[option] for option in _KEYS if options.get(option) is not None}
     if own:
@@ -155,29 +157,29 @@ def state_keys(options: dict[str, Any]) -> dict[str, Any]:
     secrets = {"SECRET_KEY": settings.SECRET_KEY}
     for index, secret in enumerate(settings.SECRET_KEY_FALLBACKS):
         secrets[f"SECRET_KEY_FALLBACKS[{index}]"] = secret
-    # Django allows duplicate secrets.
+    # Django allows duplicate secrets, but a keyring does not.
     distinct = dict.fromkeys(_check_secret(setting, secret) for setting, secret in secrets.items())
-    return {option: [_derive(secret, option) for secret in distinct] for option in ("validate_key", "encrypt_key")}
+    return {option: [_derive_key(secret, option) for secret in distinct] for option in ("validate_key", "encrypt_key")}
 
 
-def _sections() -> dict[str, Any]:
+def _read_settings() -> dict[str, Any]:
     sections = getattr(settings, NAME, {})
     _check_names(NAME, sections, ("SESSION_ID", "STATE"))
     return dict(sections)
 
 
-def _check_names(where: str, section: object, known: Iterable[str]) -> None:
+def _check_names(setting: str, section: object, known: Iterable[str]) -> None:
     if not isinstance(section, dict):
-        raise ConfigError(f"{where} has to be a dict{got(section)}")
+        raise ConfigError(f"{setting}: must be a dict{got(section)}")
     for name in section:
         if name not in known:
             lower = {one.lower(): one for one in known}
             close = difflib.get_close_matches(str(name).lower(), lower, 1)
-            hint = f"; did you mean {lower[close[0]]!r}?" if close else f"; there are: {', '.join(known)}"
-            raise ConfigError(f"{where} has an unknown entry {name!r}{hint}")
+            hint = f"Did you mean {lower[close[0]]!r}?" if close else f"Known entries: {', '.join(known)}"
+            raise ConfigError(f"{setting}: unknown entry {name!r}. {hint}")
 
 
-def _imported(option: str, value: object) -> object:
+def _import_option(option: str, value: object) -> object:
     if not isinstance(value, str):
         return value
     try:
@@ -191,11 +193,10 @@ def _check_secret(setting: str, secret: str | bytes) -> bytes:
         return check_framework_secret(setting, secret if isinstance(secret, bytes) else str(secret))
     except ConfigError as error:
         raise ConfigError(
-            f"{error}. Or leave it as it is, and give sealed state its own keys: validate_key and encrypt_key "
-            f"in {STATE}"
+            f"{error}. Or keep it, and give sealed state its own keys: validate_key and encrypt_key in {STATE}"
         ) from None
 
 
-def _derive(secret: bytes, option: str) -> bytes:
+def _derive_key(secret: bytes, option: str) -> bytes:
     label = f"sealedsession django v1 {option}".encode()
     return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=label).derive(secret)

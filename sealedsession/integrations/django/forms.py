@@ -1,10 +1,11 @@
-"""Forms in sealed state: what they were made with, and they are made with it again.
+"""Forms in sealed state: a token holds the arguments of a form, and the form is made again with them.
 
-1. Of a form there are sealed its data if it is bound, its initial values, its prefix, and of a form for a model the
-   instance, by reference, if that is saved.
-2. Files are not sealed, as browsers do not give them twice; nor are errors: validation finds them again.
-3. Data is checked before a form is made of it. What its class raises then is the application's, and passes.
-4. The number of forms in a payload, and of their fields, is bounded, see `budget`.
+1. The arguments are the data of a bound form, the initial values, the prefix, and the saved instance of a form for a
+   model, by reference.
+2. Files are not sealed, because browsers do not send them twice. Errors are not sealed, because validation finds them
+   again.
+3. Arguments are checked before the form is made. Exceptions of the form's class propagate unchanged.
+4. The number of forms and of their fields in a payload is limited, see `budget`.
 """
 
 import inspect
@@ -16,53 +17,56 @@ from django.forms.models import BaseModelForm
 from django.http import QueryDict
 
 from sealedsession.errors import ConfigError, UnsealError
-from sealedsession.integrations.django.budget import current
-from sealedsession.integrations.django.operands import exactly
+from sealedsession.integrations.django.budget import current_budgets
+from sealedsession.integrations.django.validation import INVALID, check_type
 from sealedsession.serialization.class_codecs import Codec
 
 
 def form_codec(cls: type[Any]) -> tuple[Codec, Callable[[list[Any]], list[Any]]]:
-    """How forms of a class become data, and arguments for the class; and what makes forms of these.
+    """Return a codec between forms of a class and their arguments, and a function that makes forms of arguments.
 
-    :raises ConfigError: for what is no class of forms, or cannot be made of data, initial values and prefix.
+    :raises ConfigError: if this is not a class of forms, or it needs other arguments.
     """
     if not (isinstance(cls, type) and issubclass(cls, BaseForm)):
-        raise ConfigError(f"{cls!r} is not a class of forms")
+        raise ConfigError(f"{cls!r} is not a class of forms. Pass a subclass of django.forms.Form or ModelForm")
     model = cast(Any, cls)._meta.model if issubclass(cls, BaseModelForm) else None
     names = ["data", "initial", "prefix", *(["instance"] if model is not None else [])]
     try:
         inspect.signature(cls).bind(**dict.fromkeys(names))
     except TypeError as error:
-        raise ConfigError(f"{cls.__qualname__} cannot be made of {', '.join(names)} alone: {error}") from None
+        only = ", ".join(names)
+        problem = f"{cls.__qualname__} needs other arguments than {only}: {error}"
+        raise ConfigError(f"{problem}. Give them defaults, or seal the values of the form") from None
 
     def decode(sealed: Any) -> Any:
-        data, initial, prefix, instance = exactly(sealed, tuple, length=4)
+        data, initial, prefix, instance = check_type(sealed, tuple, length=4)
         if type(data) not in (type(None), dict, QueryDict) or type(prefix) not in (type(None), str):
-            raise TypeError("data of another form")
-        made = {"data": data, "initial": exactly(initial, dict), "prefix": prefix}
+            raise TypeError("invalid data or prefix of a form")
+        arguments = {"data": data, "initial": check_type(initial, dict), "prefix": prefix}
         if model is not None:
             if not isinstance(instance, model | None):
-                raise TypeError(f"a {type(instance).__name__} for the instance")
-            made["instance"] = instance
-        return made
+                raise TypeError(f"the instance of a form: expected {model.__name__}, got {type(instance).__name__}")
+            arguments["instance"] = instance
+        return arguments
 
-    def make(checked: list[Any]) -> list[Any]:
-        for _ in checked:
-            current().reading.form(_fields_of(cls))
-        return [cls(**made) for made in checked]
+    def make_forms(decoded: list[Any]) -> list[Any]:
+        for _ in decoded:
+            current_budgets().decoding.pay_form(_count_fields(cls))
+        return [cls(**arguments) for arguments in decoded]
 
-    return Codec(lambda form: current().once(form, _encode), decode), make
+    return Codec(lambda form: current_budgets().encode_once(form, _encode), decode), make_forms
 
 
-def _fields_of(cls: Any) -> int:
+def _count_fields(cls: Any) -> int:
     return len(getattr(cls, "base_fields", ()))
 
 
 def _encode(form: Any) -> object:
     try:
-        current().reading.form(_fields_of(type(form)))
+        current_budgets().decoding.pay_form(_count_fields(type(form)))
     except UnsealError as error:
-        raise TypeError(f"it is one of too many: {error.detail}. Seal what the forms are made of") from None
+        problem = error.detail.removeprefix(INVALID)
+        raise TypeError(f"too many forms: {problem}. Seal the values of the forms instead") from None
     data = form.data if form.is_bound else None
     initial = {name: value() if callable(value) else value for name, value in form.initial.items()}
     instance = getattr(form, "instance", None)

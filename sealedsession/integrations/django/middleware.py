@@ -1,6 +1,6 @@
-"""The middleware: errors of sealed state become their responses, JSON with 410, 403 or 400, whichever view they left.
+"""Django middleware that answers errors of sealed state with JSON and the status 410, 403 or 400.
 
-What else a view raises is not its business: a database that is down is a server error, as ever.
+Other exceptions are not handled. If a database is down, for example, the response is Django's server error.
 """
 
 from collections.abc import Callable
@@ -14,12 +14,12 @@ from sealedsession.state.middleware import response_to
 
 
 class StateErrorMiddleware:
-    """Answers requests whose tokens are stale, expired, somebody else's or broken.
+    """Answers requests with stale, expired, foreign or invalid tokens.
 
-    Views may be synchronous or not. A transaction that was open for the view is rolled back before. Last in the list,
-    it is asked first: before a middleware that answers all errors.
+    Views may be synchronous or asynchronous. Django rolls back a transaction around the view first. Put this middleware
+    last in ``MIDDLEWARE``, so that it handles an error before a middleware that handles all errors.
 
-    :param get_response: what is below it.
+    :param get_response: the next middleware or the view.
     """
 
     sync_capable = True
@@ -33,9 +33,9 @@ class StateErrorMiddleware:
     def __call__(self, request: HttpRequest) -> Any:
         return self.get_response(request)
 
-    # Django turns what a view raises into a response before a middleware could catch it, but asks here first.
+    # Django makes a response of a view's exception before __call__ could catch it, but calls this hook first.
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:  # noqa: ARG002
-        """Answer for a view, if it was an error of sealed state that it raised."""
+        """Return a response for an error of sealed state, or None for any other exception."""
         if not isinstance(exception, StateError | UnsealError):
             return None
         status, body = response_to(exception)

@@ -1,9 +1,8 @@
-"""Sealed state in views: each function takes a request, and finds session and user in it.
+"""Sealed state in views. Each function finds session and user in the request.
 
-1. State belongs to a session. `seal` begins one where there is none; nothing else does.
-2. Signing in gives a new session key and another user: what was sealed before is refused then, and so it is after
-   signing out.
-3. These are synchronous, as models are: an async view awaits ``sync_to_async(seal)(value, request)``.
+1. A token belongs to a session. `seal` creates a session if there is none; the other functions do not.
+2. Signing in changes the session key and the user, and so does signing out. Tokens that were sealed before are refused.
+3. The functions are synchronous, like models. An async view awaits ``sync_to_async(seal)(value, request)``.
 """
 
 from collections.abc import Sequence
@@ -21,32 +20,36 @@ from sealedsession.integrations.django.conf import register as register
 from sealedsession.session import Session
 from sealedsession.state.resumable import Resumable, State
 
-_NO_SESSION = "-"  # no session's id. Nothing is sealed for it, so that whatever comes is refused, and its event told
+# Used to open tokens without a session. Nothing is sealed with this id, so every token is refused, with an event.
+_NO_SESSION = "-"
 
 
 def seal(value: object, request: HttpRequest, *, purpose: str = "") -> str:
-    """Make a token of a plain value, or of an object of a registered class, for the session and the user of a request.
+    """Seal a plain value, or an object of a registered class, for the session and the user of a request.
 
-    :param purpose: what a plain value is for. Only `unseal` with the same purpose opens it.
-    :raises NotSerializableError: naming the path of the value that cannot be stored.
-    :raises StateTooLargeError: when the token would be longer than the option ``max_size``.
-    :raises ConfigError: for a mistake in the settings, and where sessions have no id.
-    :raises TypeError: when `request` is none.
+    :param purpose: what a plain value is for. `unseal` needs the same purpose.
+    :returns: the token.
+    :raises NotSerializableError: if a value is not supported. The message names its path.
+    :raises StateTooLargeError: if the token would be longer than the option ``max_size``.
+    :raises ConfigError: if the settings are invalid, or sessions have no id.
+    :raises TypeError: if `request` is not a request.
     """
     return conf.get_state_sealer().seal(
-        value, session_id=begun_session_id(request), user=user(request), purpose=purpose
+        value, session_id=ensure_session_id(request), user=get_username(request), purpose=purpose
     )
 
 
 def unseal(token: str, request: HttpRequest, *, purpose: str = "") -> Any:
-    """Open a token of this session and user that holds a plain value. `resume` opens those that hold an object.
+    """Open a token of this session and user, and return its plain value. Use `resume` for the token of an object.
 
-    :param purpose: what the value was sealed for.
-    :raises UnsealError: with the reason code of what is wrong with the token; ``bad_signature``, for another purpose
-        and for an object.
-    :raises StaleStateError: when what it refers to is gone.
+    :param purpose: the purpose that the value was sealed with.
+    :raises UnsealError: if the token is refused. The reason is ``bad_signature`` for another purpose, and for the token
+        of an object.
+    :raises StaleStateError: if something that the value refers to no longer exists.
     """
-    return conf.get_state_sealer().unseal(token, session_id=session_id(request), user=user(request), purpose=purpose)
+    return conf.get_state_sealer().unseal(
+        token, session_id=get_session_id(request), user=get_username(request), purpose=purpose
+    )
 
 
 def resume(
@@ -57,15 +60,16 @@ def resume(
     args: Sequence[Any] | None = None,
     kwargs: dict[str, Any] | None = None,
 ) -> State:
-    """Open a token that holds an object.
+    """Open a token of this session and user, and return its object.
 
-    :param cls: what the object has to be an instance of: `Resumable`, for any.
-    :param args: instead of the arguments that `load` had; `kwargs` are those by name, put over the ones it had.
-    :raises UnsealError: with the reason code of what is wrong with the token; ``bad_signature``, for another class.
-    :raises StaleStateError: when what it refers to is gone.
+    :param cls: required class of the object. `Resumable` accepts every registered class.
+    :param args: replace the sealed positional arguments of `load`.
+    :param kwargs: update the sealed keyword arguments of `load`.
+    :raises UnsealError: if the token is refused. The reason is ``bad_signature`` for another class.
+    :raises StaleStateError: if something that the object refers to no longer exists.
     """
     return conf.get_state_sealer().resume(
-        token, session_id=session_id(request), user=user(request), cls=cls, args=args, kwargs=kwargs
+        token, session_id=get_session_id(request), user=get_username(request), cls=cls, args=args, kwargs=kwargs
     )
 
 
@@ -77,87 +81,92 @@ def handle(
     args: Sequence[Any] | None = None,
     kwargs: dict[str, Any] | None = None,
 ) -> HttpResponse:
-    """Answer a call of the browser module. It is a view: ``path("state/", handle, name="state")``.
+    """Answer a call of the browser module. This is a view: ``path("state/", handle, name="state")``.
 
-    :param cls: and the rest, as in `resume`.
-    :returns: JSON: the new token, and what the method returned. An empty response with the status 415 if the request
-        is not ``application/json``.
-    :raises StateError: and UnsealError, which are the middleware's to answer.
+    :param cls: as in `resume`, like `args` and `kwargs`.
+    :returns: JSON with the new token and the method's result; an empty response with the status 415 unless the content
+        type of the request is ``application/json``.
+    :raises StateError: and UnsealError, which the middleware answers.
     """
-    if request.content_type != "application/json":  # the types that forms of other sites can send, for example
+    if request.content_type != "application/json":  # such as the types that forms of other sites can send
         return HttpResponse(status=415)
     body = conf.get_state_sealer().handle(
-        request.body, session_id=session_id(request), user=user(request), cls=cls, args=args, kwargs=kwargs
+        request.body,
+        session_id=get_session_id(request),
+        user=get_username(request),
+        cls=cls,
+        args=args,
+        kwargs=kwargs,
     )
     return HttpResponse(body, content_type="application/json", headers={"Cache-Control": "no-store"})
 
 
-def user(request: HttpRequest) -> str:
-    """The name of the user that a request is of, as a sealer takes it: empty for nobody."""
-    found = getattr(request, "user", None)  # sites without accounts have no such middleware
-    return str(found.get_username()) if found is not None and found.is_authenticated else ""
+def get_username(request: HttpRequest) -> str:
+    """Return the name of the user of a request for a sealer, or an empty string if nobody is signed in."""
+    user = getattr(request, "user", None)  # missing if the site has no accounts
+    return str(user.get_username()) if user is not None and user.is_authenticated else ""
 
 
-def session_id(request: HttpRequest) -> str:
-    """The id of the session that a request is of, to open what was sealed for it. None is begun.
+def get_session_id(request: HttpRequest) -> str:
+    """Return the id of the session of a request, to open tokens. No session is created.
 
-    :raises ConfigError: where sessions have no id.
+    :raises ConfigError: if sessions have no id.
     """
-    _check(request)
+    _check_request(request)
     if not conf.uses_django_sessions():
-        return _sealed_session(request).id
-    return _django_session(request).session_key or _NO_SESSION
+        return _get_sealed_session(request).id
+    return _get_django_session(request).session_key or _NO_SESSION
 
 
-def begun_session_id(request: HttpRequest) -> str:
-    """The id of the session that a request is of, to seal for it. It is kept from now on even if nothing is in it.
+def ensure_session_id(request: HttpRequest) -> str:
+    """Return the id of the session of a request, to seal tokens. A missing session is created, and kept even if empty.
 
-    :raises ConfigError: where sessions have no id.
+    :raises ConfigError: if sessions have no id.
     """
-    _check(request)
+    _check_request(request)
     if not conf.uses_django_sessions():
-        session = _sealed_session(request)
-        # A cookie that was refused may be kept by the browser, and a new id would be lost. While the store is down it
-        # stays: it is good again when the store is back.
+        session = _get_sealed_session(request)
+        # The browser may keep a refused cookie, and the new id would be lost. Saving replaces the cookie. While the
+        # store is down, the cookie is left alone: it is valid again when the store is back.
         if session.new and session.rejected != "store_error":
             session.save()
         return session.id
-    django_session = _django_session(request)
+    django_session = _get_django_session(request)
     if django_session.session_key is None:
         django_session.create()
     if django_session.session_key is None:
-        raise ConfigError(conf.NO_ID)
+        raise ConfigError(conf.NO_SESSION_ID)
     return django_session.session_key
 
 
-def _check(request: object) -> None:
-    """Refuse what is no request. Frameworks have requests of their own around Django's, which will do."""
+def _check_request(request: object) -> None:
+    """Raise TypeError unless `request` looks like an HttpRequest. Django REST framework, for one, wraps requests."""
     if not hasattr(request, "META"):
-        raise TypeError(f"request has to be an HttpRequest{got(request)}")
+        raise TypeError(f"request: must be an HttpRequest{got(request)}. Check the order of the arguments")
 
 
-def _django_session(request: HttpRequest) -> SessionBase:
+def _get_django_session(request: HttpRequest) -> SessionBase:
     session = getattr(request, "session", None)
     if not isinstance(session, SessionBase):
         raise ConfigError(
-            "the request has no session of Django's: put django.contrib.sessions.middleware.SessionMiddleware into "
-            f"MIDDLEWARE, or, where SessionMiddleware of sealedsession wraps the application, set {conf.NAME} = "
-            '{"SESSION_ID": "sealedsession"}'
+            "request: has no Django session. Add django.contrib.sessions.middleware.SessionMiddleware to MIDDLEWARE, "
+            f'or, if SessionMiddleware of sealedsession wraps the application, set {conf.NAME} = {{"SESSION_ID": '
+            '"sealedsession"}'
         )
     if isinstance(session, signed_cookies.SessionStore):
-        raise ConfigError(conf.NO_ID)
-    session.keys()  # loads it: a key that came in and names no session any more is None then
+        raise ConfigError(conf.NO_SESSION_ID)
+    session.keys()  # load it: Django then sets the key of a session that no longer exists to None
     return session
 
 
-def _sealed_session(request: HttpRequest) -> Session:
+def _get_sealed_session(request: HttpRequest) -> Session:
     if isinstance(request, ASGIRequest):
         session = request.scope.get("session")
     else:
-        session = request.META.get("sealedsession.session")  # META is the environ
+        session = request.META.get("sealedsession.session")  # META is the WSGI environ
     if not isinstance(session, Session):
         raise ConfigError(
-            f'{conf.NAME}["SESSION_ID"] is "sealedsession", and the request came without such a session: wrap the '
-            "application, in wsgi.py or asgi.py, into SessionMiddleware of sealedsession.wsgi or sealedsession.asgi"
+            f'{conf.NAME}["SESSION_ID"]: is "sealedsession", but the request has no such session. Wrap the '
+            "application, in wsgi.py or asgi.py, in SessionMiddleware of sealedsession.wsgi or sealedsession.asgi"
         )
     return session

@@ -1,4 +1,4 @@
-"""The net under recipes: what makes another query, or other rows, is told from the query, and is not sealed."""
+"""Fingerprints of QuerySets: a recipe that decodes to another query, or to other rows, is not sealed."""
 
 import itertools
 from typing import Any
@@ -8,8 +8,9 @@ from django.db.models import Count, F, FloatField, Q, Sum, Value
 from testapp.models import Author, Book, Tag
 
 from sealedsession.errors import NotSerializableError
-from sealedsession.integrations.django import marks, querysets
-from sealedsession.integrations.django.marks import fingerprint
+from sealedsession.integrations.django.querysets import encode
+from sealedsession.integrations.django.querysets import fingerprint as fingerprint_module
+from sealedsession.integrations.django.querysets.fingerprint import fingerprint
 from sealedsession.state.sealer import StateSealer
 
 books, authors = Book.objects, Author.objects
@@ -59,14 +60,14 @@ DIFFERENT: dict[str, tuple[Any, Any]] = {
 
 @pytest.mark.parametrize("name", DIFFERENT)
 def test_two_that_are_not_the_same(name: str) -> None:
-    """What finds other rows, or finds them in another form, has another mark."""
+    """QuerySets with different rows, or rows in another form, have different fingerprints."""
     one, other = DIFFERENT[name]
     assert fingerprint(one) != fingerprint(other)
     assert fingerprint(one) == fingerprint(one.all())
 
 
 def test_the_order_of_joins_makes_no_difference() -> None:
-    """A query that was compiled before it was filtered has its joins in another order, and is the same."""
+    """The order of joins, which depends on earlier calls, does not change the fingerprint."""
     ordered = books.order_by("author__name")
     assert "author" in str(ordered.query)  # joined now
     conditions = Q(publisher__name="A") & Q(author__name="B")
@@ -87,48 +88,46 @@ def test_the_order_of_joins_makes_no_difference() -> None:
     ],
 )
 def test_what_was_misread_is_not_sealed(steps: Any, sealer: StateSealer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is read from a query, it is sealed only if it makes that query."""
+    """A QuerySet is sealed only if its recipe decodes to the same query."""
     queryset = books.filter(title="A")
     assert sealer.seal(queryset, session_id="s")
-    monkeypatch.setattr(querysets, "explanations", lambda *_: iter([steps]))
-    with pytest.raises(
-        NotSerializableError, match="the way in which its filters, annotations and values were put together"
-    ):
+    monkeypatch.setattr(encode, "explain", lambda *_: iter([steps]))
+    with pytest.raises(NotSerializableError, match="this combination of filters, annotations and values"):
         sealer.seal(queryset, session_id="s")
 
 
 @pytest.fixture
 def followed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Recipes that are followed to see whether they explain a query."""
+    """Return the list of recipes that are decoded while QuerySets are sealed."""
     recipes: list[Any] = []
-    follow = querysets.queryset_of
+    build = encode.build_queryset
 
     def watched(recipe: Any, *arguments: Any) -> Any:
         recipes.append(recipe)
-        return follow(recipe, *arguments)
+        return build(recipe, *arguments)
 
-    monkeypatch.setattr(querysets, "queryset_of", watched)
+    monkeypatch.setattr(encode, "build_queryset", watched)
     return recipes
 
 
 @pytest.mark.parametrize("part", [books.filter(title="A"), books.annotate(n=Count("tags")).values("title", "n")])
 def test_explaining_ends(part: Any, sealer: StateSealer, followed: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A query that no recipe makes is given up after 64 of them, and the search for the fault does not begin anew."""
-    marks = itertools.count()
-    monkeypatch.setattr(querysets, "fingerprint", lambda _: next(marks))
-    monkeypatch.setattr(querysets, "explanations", lambda *_: itertools.repeat([("filter", ("title__exact", "A"))]))
-    with pytest.raises(NotSerializableError, match="the way in which its filters") as caught:
+    """The search ends after 64 recipes, and is not repeated while the fault is located."""
+    fingerprints = itertools.count()
+    monkeypatch.setattr(encode, "fingerprint", lambda _: next(fingerprints))
+    monkeypatch.setattr(encode, "explain", lambda *_: itertools.repeat([("filter", ("title__exact", "A"))]))
+    with pytest.raises(NotSerializableError, match="this combination of filters") as caught:
         sealer.seal({"a": [part]}, session_id="s")
     assert caught.value.path == "state['a'][0]"
     assert len(followed) == 64
 
 
 def test_explanations_share_a_budget(sealer: StateSealer, followed: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The explanations of all query sets of a state cost no more than two states may, however many there are."""
+    """The searches for all QuerySets in a state share one budget."""
     long = [("filter", ["OR", False, *[("pages__exact", n) for n in range(500)]])]
     of_first = itertools.chain(itertools.repeat([("none",)], 9), [[("order_by", ["title"])]])
     readings = iter([itertools.chain(itertools.repeat(long, 9), of_first), itertools.repeat(long)])
-    monkeypatch.setattr(querysets, "explanations", lambda *_: next(readings))
+    monkeypatch.setattr(encode, "explain", lambda *_: next(readings))
     with pytest.raises(NotSerializableError, match="nodes") as caught:
         sealer.seal([books.order_by("title"), books.order_by("pages")], session_id="s")
     assert caught.value.path == "state[1]"
@@ -136,7 +135,7 @@ def test_explanations_share_a_budget(sealer: StateSealer, followed: list[Any], m
 
 
 def test_a_fault_elsewhere_explains_nothing_again(sealer: StateSealer, followed: list[Any]) -> None:
-    """The search for a value that cannot be stored takes the recipes that were found before."""
+    """Locating an unsupported value reuses the recipes that were found before."""
     state = [books.filter(title="A"), books.order_by("title"), object()]
     with pytest.raises(NotSerializableError) as caught:
         sealer.seal(state, session_id="s")
@@ -147,7 +146,7 @@ def test_a_fault_elsewhere_explains_nothing_again(sealer: StateSealer, followed:
 
 
 def test_what_could_not_be_opened_together_is_not_sealed(sealer: StateSealer) -> None:
-    """Query sets that are within the bounds one by one, and together would be refused when opened, are not sealed."""
+    """QuerySets that are within the limits separately, but not together, are not sealed."""
     one = books.exclude(Q(*[("title", str(n)) for n in range(150)], _connector=Q.OR))
     assert sealer.unseal(sealer.seal([one, one.all()], session_id="s"), session_id="s")
     with pytest.raises(NotSerializableError, match="nodes") as caught:
@@ -156,10 +155,12 @@ def test_what_could_not_be_opened_together_is_not_sealed(sealer: StateSealer) ->
 
 
 def test_the_pattern_of_aliases_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many joins a query has, its SQL is searched by one pattern."""
+    """One pattern searches the SQL, regardless of the number of joins."""
     made: list[str] = []
-    compile_pattern = marks.re.compile
-    monkeypatch.setattr(marks.re, "compile", lambda pattern, *_: made.append(pattern) or compile_pattern(pattern))
+    compile_pattern = fingerprint_module.re.compile
+    monkeypatch.setattr(
+        fingerprint_module.re, "compile", lambda pattern, *_: made.append(pattern) or compile_pattern(pattern)
+    )
     assert fingerprint(
         books.filter(author__name="A", editor__name="B", publisher__name="C").select_related("author__mentor")
     )
