@@ -21,7 +21,9 @@ def main(dist: pathlib.Path) -> int:
         if missing:
             raise SystemExit(f"{sdist}: {', '.join(missing)} is missing. Add it to MANIFEST.in")
         environment = os.environ | {"PYTHONPATH": str(source)}
-        imported = subprocess.check_output([sys.executable, "-c", WHERE], cwd=source, env=environment, text=True).strip()
+        imported = subprocess.check_output(
+            [sys.executable, "-c", WHERE], cwd=source, env=environment, text=True
+        ).strip()
         if imported != str(source):
             raise SystemExit(f"sealedsession: imported from {imported} instead of the unpacked archive")
         pytest = [sys.executable, "-m", "pytest", "--numprocesses=auto", "--quiet", "@tests/core.txt"]
