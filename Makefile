@@ -101,7 +101,7 @@ bench-pickling: $(VENV)/installed-demo
 	$(BIN)/python benchmarks/pickling.py
 
 clean:
-	rm -rf .venv* build dist docs/_build *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv* .nox build dist docs/_build *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
