@@ -49,12 +49,12 @@ check: $(VENV)/installed-check docs package workflows
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
-# The wheel is built from the sdist, so one check of its files covers both.
 package: $(VENV)/installed-check
 	rm -rf build dist
 	$(BIN)/python -m build --quiet .
 	$(BIN)/twine check --strict dist/*
 	$(BIN)/check-wheel-contents dist/*.whl
+	$(BIN)/python tests/check_packages.py dist
 	if [ -e .git ]; then $(BIN)/check-manifest --quiet; fi
 	$(BIN)/pyroma --min 10 dist/*.tar.gz
 
