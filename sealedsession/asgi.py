@@ -1,4 +1,5 @@
-"""The ASGI middleware (ASGI 3, http and websocket): it puts the session into the scope and seals it with the message that carries the response's headers.
+"""The ASGI middleware (ASGI 3, http and websocket): it puts the session into the scope, and seals it with the message
+that carries the response's headers.
 
 1. Other scope types pass through untouched, and so does every message except for those that carry headers.
 2. A websocket's session is sealed with `websocket.accept`, or with the denial response. After that, no header can be
@@ -46,8 +47,8 @@ class SessionMiddleware:
         self.config = SessionConfig.from_arguments(config, options)
         if self.config.environ_key != ENVIRON_KEY:
             raise ConfigError(
-                f"environ_key: {self.config.environ_key!r} has no effect in ASGI. Set scope_key instead, which names the "
-                "key of the scope"
+                f"environ_key: {self.config.environ_key!r} has no effect in ASGI. Set scope_key instead, which names "
+                "the key of the scope"
             )
         self._key = self.config.scope_key
         self._clock = self.config.clock

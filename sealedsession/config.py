@@ -296,8 +296,8 @@ class SessionConfig:
     :param oversize: what happens when the cookie would be over 4096 bytes. ``raise`` a `CookieTooLargeError`; ``keep``
         the old cookie and log; or a function of session and error that makes the session smaller, asked once.
     :param serializer: ``pickle``, the allow-list pickle, or ``json``, tagged JSON: the same values and limits.
-    :param accept_serializers: the serializers whose sessions are accepted; None means the one that writes. To change the
-        serializer, deploy three times: accept both; write the new one; after `absolute_timeout`, accept it alone.
+    :param accept_serializers: the serializers whose sessions are accepted; None means the one that writes. To change
+        the serializer, deploy three times: accept both; write the new one; after `absolute_timeout`, accept it alone.
     :param registry: the types, besides the built-in ones, that sessions can hold.
     :param limits: see `Limits`.
     :param save_on_error: whether changes are saved with responses of status 500 and above.

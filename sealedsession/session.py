@@ -28,6 +28,7 @@ from typing import Any, NamedTuple, NoReturn, Protocol
 
 from sealedsession.errors import (
     RETRYABLE_REASONS,
+    ConfigError,
     Reason,
     SessionClosedError,
     UnsealError,
@@ -412,6 +413,37 @@ class Session(dict[Any, Any]):
     def __reduce__(self) -> Any:
         """Copies, deep copies and pickles of a session are plain dicts."""
         return (dict, (dict(self),))
+
+
+def get_session(request: Any, key: str | None = None) -> Session:
+    """Return the session of a request.
+
+    :param request: a WSGI environ, an ASGI scope, or a request object that has one as `environ`, `scope` or `META`.
+    :param key: where the middleware puts the session: its option ``environ_key`` or ``scope_key``. Needed only if a
+        request has several sessions.
+    :raises ConfigError: if there is no session, because no middleware handles the request, or if there are several.
+    """
+    mapping = request
+    for attribute in ("scope", "environ", "META"):
+        if not isinstance(mapping, Mapping) and isinstance(found := getattr(request, attribute, None), Mapping):
+            mapping = found
+    if not isinstance(mapping, Mapping):
+        raise ConfigError(
+            "get_session: it needs a WSGI environ, an ASGI scope or a request that has one"
+            f"{got(request)}. Pass the request of the framework"
+        )
+    found = {name: value for name, value in mapping.items() if isinstance(value, Session) and key in (None, name)}
+    if not found:
+        place = "" if key is None else f" under {key!r}"
+        raise ConfigError(
+            f"get_session: the request has no session{place}. Wrap the application in the SessionMiddleware of "
+            "sealedsession.wsgi or sealedsession.asgi, outside of the code that calls this"
+        )
+    if len(found) > 1:
+        names = ", ".join(map(repr, found))
+        raise ConfigError(f"get_session: the request has several sessions: {names}. Choose one with key=")
+    session: Session = next(iter(found.values()))
+    return session
 
 
 _PATIENCE = 60  # seconds; longer than any store or signal takes

@@ -61,8 +61,9 @@ SESSIONS = [
     {"set": {1, 2}, "days": [datetime.date(2025, 1, 1), datetime.timedelta(1)], "kind": int, 1: "one", (1, 2): "two"},
 ]
 NEIGHBOURS = [
-    b'{"json":1}=a', b"null", b"a b=c", b"bad name=1", b'q="x; y"', b"x__Host-Http-session=1", b"__Host-Http-session", b"=", b"",
-    b"__Host-Http-session==", b"__host-session=1", b"\xff\xfe=\xc3\x28", b'__Host-Http-session="', b"__Secure-x=1", b"$Version=1",
+    b'{"json":1}=a', b"null", b"a b=c", b"bad name=1", b'q="x; y"', b"x__Host-Http-session=1", b"__Host-Http-session",
+    b"=", b"", b"__Host-Http-session==", b"__host-http-session=1", b"\xff\xfe=\xc3\x28", b'__Host-Http-session="',
+    b"__Secure-x=1", b"$Version=1",
 ]  # fmt: skip
 HOSTILE_PAYLOADS = [
     b"cos\nsystem\n(S'id'\ntR.", b"\x8c\x02os\x8c\x06system\x93\x8c\x02id\x85R.", b"(ios\nsystem\n.", b"]\x94h\x00.",

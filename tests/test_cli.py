@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,15 @@ def run(*arguments):
 def test_keygen_as_a_command():
     """`python -m sealedsession keygen` prints one key that passes the rules, and nothing else."""
     finished = run("keygen")
+    assert (finished.returncode, finished.stderr) == (0, "")
+    (key,) = finished.stdout.splitlines()
+    assert len(Keyring(key).derive("cookie:session")) == 1
+
+
+def test_console_script():
+    """The installed command sealedsession is the same as python -m sealedsession."""
+    script = Path(sys.executable).with_name("sealedsession")
+    finished = subprocess.run([script, "keygen"], capture_output=True, text=True, check=False)
     assert (finished.returncode, finished.stderr) == (0, "")
     (key,) = finished.stdout.splitlines()
     assert len(Keyring(key).derive("cookie:session")) == 1

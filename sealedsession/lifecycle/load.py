@@ -35,8 +35,8 @@ class SessionLoader:
     """
 
     __slots__ = (
-        "_allows_store_error", "_bind", "_cookie_header", "_decode_payload", "_events", "_find", "_persistent", "_store",
-        "_unseal",
+        "_allows_store_error", "_bind", "_cookie_header", "_decode_payload", "_events", "_find", "_persistent",
+        "_store", "_unseal",
     )  # fmt: skip
 
     def __init__(

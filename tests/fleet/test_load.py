@@ -9,7 +9,10 @@ import pytest
 
 from fleet.load import Answer, Load, parse
 
-WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Rejected: revoked\r\nset-cookie: __Host-Http-session=; Max-Age=0\r\n\r\n{}"
+WHOLE = (
+    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Rejected: revoked\r\n"
+    b"set-cookie: __Host-Http-session=; Max-Age=0\r\n\r\n{}"
+)
 
 
 class Client:

@@ -52,7 +52,7 @@ config = SessionConfig(
     httponly=True,
     samesite="Strict",
     partitioned=False,
-    max_age=None,
+    persistent=True,
     idle_timeout=3600,
     absolute_timeout=None,
     refresh_interval=60,
@@ -61,8 +61,8 @@ config = SessionConfig(
     save_on_error=True,
     cache_control="private",
     environ_key="my.session",
+    scope_key="my_session",
     clock=lambda: 0.0,
-    random_bytes=bytes,
 )
 assert_type(config.cookie.name, str | None)
 assert_type(config.idle_timeout, int | None)
@@ -159,3 +159,15 @@ def handle(error: Exception) -> str:
             return str(error)
         case _:
             return sealedsession.__version__
+
+
+def settings_page(request: Request, environ: "WSGIEnvironment") -> None:
+    session = sealedsession.get_session(request)
+    assert_type(session, Session)
+    session.regenerate()
+    session.persistent = True
+    assert_type(sealedsession.get_session(environ).persistent, bool)
+
+
+SessionConfig(validate_key=b"key", samesite="Lux")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+SessionConfig(validate_key=b"key", serializer="yaml")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

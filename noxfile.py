@@ -1,0 +1,39 @@
+"""Unit tests on every supported Python, with the latest and with the lowest dependencies: ``nox``, or ``nox --list``.
+
+The virtual environments are made by uv, because pip cannot install the lowest versions.
+"""
+
+import nox
+
+PYTHONS = ["3.11", "3.12", "3.13"]
+
+nox.needs_version = ">= 2024.4.15"
+nox.options.default_venv_backend = "uv"
+nox.options.error_on_missing_interpreters = True
+
+
+def run_units(session: nox.Session) -> None:
+    """Run the tests that need no browser, servers, corpus or benchmarks. Arguments after ``--`` are for pytest."""
+    session.run("python", "-m", "pytest", "--numprocesses=auto", "@tests/units.txt", *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def units(session: nox.Session) -> None:
+    """Test with the latest dependencies."""
+    session.install("--upgrade", "--editable", ".[test]")
+    run_units(session)
+
+
+@nox.session(python=PYTHONS[0])
+def lowest(session: nox.Session) -> None:
+    """Test with the lowest versions that setup.cfg allows, of the package and of every extra."""
+    session.install("--resolution=lowest-direct", "--editable", ".[test]")
+    run_units(session)
+
+
+@nox.session(python=PYTHONS[0])
+def lowest_core(session: nox.Session) -> None:
+    """Test the core with its lowest dependencies. The extras of `lowest` raise some of these."""
+    session.install("--resolution=lowest-direct", "--editable", ".")
+    session.install("pybase64", "pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "webtest", "httpx")
+    session.run("python", "-m", "pytest", "--numprocesses=auto", "@tests/core.txt", *session.posargs)
