@@ -305,7 +305,10 @@ class SessionConfig:
     :param environ_key: where a WSGI application finds the session in the environ.
     :param scope_key: where an ASGI application finds the session in the scope.
     :param clock: seconds since 1970.
-    :raises ConfigError: see above. Its traceback has no frames of this package, which would hold the keys.
+    :raises ConfigError: for every mistake. Its traceback has no frames of this package, which would contain the keys.
+
+    The attributes keep the values that were given, except for `validate_key` and `encrypt_key`, which do not show the
+    keys.
     """
 
     validate_key: KeySource | Sequence[KeySource] | None = field(default=None, repr=False)
@@ -352,6 +355,9 @@ class SessionConfig:
         keys = find_keys(self.validate_key, self.encrypt_key, self.keyring, events.keyring)
         # Not a field, so that asdict() and replace() see the options only. The dataclass is frozen.
         object.__setattr__(self, "_derived", _Derived(keys, cookie, timeouts, store, events))
+        if self.keyring is None:  # the keys themselves are in no list of the options, such as asdict's
+            object.__setattr__(self, "validate_key", keys)
+            object.__setattr__(self, "encrypt_key", keys)
 
     @property
     def keys(self) -> Keyring | KeyringFile:

@@ -36,6 +36,7 @@ DEFAULTS = {
     "sealed_at": CLOCK,
     "lifetime": None,
     "sid": None,
+    "persistent": False,
     "binding": "",
     "deflated": False,  # what comes of compress
 }
@@ -59,6 +60,8 @@ CASES = {
         "sid": SID.hex(),
         "binding": b"client 7".hex(),
     },
+    "persistent": {"persistent": True},
+    "persistent, sid": {"persistent": True, "sid": SID.hex()},
     "binding": {"binding": b"client 7".hex()},
     "binding, signed only": {"binding": b"client 7".hex(), "keys": [SIGNED_ONLY]},
     "another purpose": {"purpose": "state:sign-in"},
@@ -90,6 +93,7 @@ def make_vector(name: str, case: dict) -> dict:
         serializer=vector["serializer"],
         lifetime=vector["lifetime"],
         sid=vector["sid"] and bytes.fromhex(vector["sid"]),
+        persistent=vector["persistent"],
         binding=bytes.fromhex(vector["binding"]),
     )
     return vector | {

@@ -45,7 +45,6 @@ NAMED_DEFAULTS = {
     "registry": "sealedsession.default_registry",
     "limits": "Limits()",
     "clock": "time.time",
-    "random_bytes": "os.urandom",
 }
 
 
@@ -245,9 +244,10 @@ def test_the_readme_lists_every_option_with_its_default() -> None:
 def test_the_default_name_and_refresh_interval_are_as_described(keys: dict[str, str]) -> None:
     """What None stands for in `name` and `refresh_interval` is what README and docs/options.rst say."""
     config = SessionConfig(**keys)
-    assert (config.cookie.name, config.refresh_interval) == ("__Host-Http-session", 3600)
-    assert SessionConfig(**keys, secure=False).name == "session"
-    assert SessionConfig(**keys, idle_timeout=600).refresh_interval == 60
+    assert (config.cookie.name, config.timeouts.refresh) == ("__Host-Http-session", 3600)
+    assert SessionConfig(**keys, secure=False).cookie.name == "sealed-session"
+    assert SessionConfig(**keys, httponly=False).cookie.name == "__Host-session"
+    assert SessionConfig(**keys, idle_timeout=600).timeouts.refresh == 60
 
 
 def test_the_options_page_describes_every_option() -> None:

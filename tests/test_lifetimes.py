@@ -33,7 +33,8 @@ seconds_or_none = st.none() | st.integers(1, 2**32 - 1)
 def test_presets(keys, preset, timeouts):
     """A preset sets both timeouts, to what NIST SP 800-63B says."""
     assert resolve_timeouts(preset, IDLE, ABSOLUTE) == timeouts
-    assert SessionConfig(**keys, lifetimes=preset).timeouts == timeouts
+    found = SessionConfig(**keys, lifetimes=preset).timeouts
+    assert (found.idle, found.absolute) == (timeouts.idle, timeouts.absolute)
 
 
 @pytest.mark.parametrize("preset", ["aal1", "aal2", "aal3"])
@@ -266,11 +267,10 @@ def max_age(headers):
         ({"persistent": True, "idle_timeout": 500 * DAY, "absolute_timeout": None}, 400 * DAY),
         ({"persistent": True, "idle_timeout": None, "absolute_timeout": 401 * DAY}, 400 * DAY),
         ({"persistent": False}, None),
-        ({"persistent": False, "max_age": 60}, 60),
     ],
 )
 def test_max_age_of_a_new_session(clock, keys, options, expected):
-    """A persistent cookie is kept for as long as the session lives, 400 days at most; another one as max_age says."""
+    """A persistent cookie is kept for as long as the session lives, 400 days at most."""
     _, headers = Browser(clock, **keys, **options).visit(fill)
     assert max_age(headers) == expected
 
@@ -289,7 +289,7 @@ def test_max_age_of_a_new_session(clock, keys, options, expected):
 def test_max_age_of_a_refreshed_session(clock, keys, age, expected):
     """Max-Age follows what remains; in the leeway after the end it is a second, since 0 would delete the cookie."""
     browser = Browser(clock, **keys, persistent=True)
-    browser.cookie = browser.seal(dumps({"user": "ann"}), created=int(clock.now) - age)
+    browser.cookie = browser.seal(dumps({"user": "ann"}), created=int(clock.now) - age, persistent=True)
     _, headers = browser.visit(methodcaller("save"))
     assert max_age(headers) == expected
 

@@ -89,7 +89,7 @@ def read(token, pair, purpose=PURPOSE, binding=b""):
     assert body[:3] == (b"\x01" if encryption_key else b"\x02") + key_id
     plaintext = aes_ctr(encryption_key, body[3:19], body[19:]) if encryption_key else body[3:]
     flags, created, sealed_at, rest = plaintext[0], plaintext[1:5], plaintext[5:9], plaintext[9:]
-    assert flags < 64
+    assert not flags & 64
     lifetime = sid = None
     if flags & 8:
         lifetime, rest = int.from_bytes(rest[:4], "big"), rest[4:]
@@ -107,6 +107,7 @@ def read(token, pair, purpose=PURPOSE, binding=b""):
         lifetime=lifetime,
         sid=sid,
         by_fallback=False,
+        persistent=flags >= 128,
     )
 
 
@@ -150,6 +151,7 @@ def fields_of(vector):
         lifetime=vector["lifetime"],
         sid=vector["sid"] and bytes.fromhex(vector["sid"]),
         by_fallback=vector["sealed_by"] != 0,
+        persistent=vector["persistent"],
     )
 
 
@@ -184,6 +186,7 @@ def test_vector_is_sealed(vector):
         serializer=fields.serializer,
         lifetime=fields.lifetime,
         sid=fields.sid,
+        persistent=fields.persistent,
         binding=binding,
     )
     if vector["deflated"]:
@@ -220,6 +223,7 @@ all_fields = st.fixed_dictionaries(
         "serializer": st.sampled_from([PICKLE, JSON]),
         "lifetime": st.none() | st.integers(NOW, 2**32 - 1),
         "sid": st.none() | st.binary(min_size=16, max_size=16),
+        "persistent": st.booleans(),
     }
 )
 all_options = st.fixed_dictionaries({"compress": st.booleans(), "pad": st.integers(2, 255) | st.just(0)})
@@ -792,7 +796,7 @@ def test_forged_token(flags, rest, payload, pair):
     ("flags", "rest"),
     [
         (0x40, b"payload"),
-        (0x80, b"payload"),
+        (0xC0, b"payload"),
         (0xFF, b"payload" * 9),
         (2, b"payload"),
         (3, b"payload"),

@@ -324,8 +324,8 @@ def _parse_date(where: str, text: str) -> int:
 def find_keys(validate_key: Any, encrypt_key: Any, keyring: str | None, report: Report) -> Keyring | KeyringFile:
     """Load the keys that the options name. Log a warning if ``encrypt_key`` is missing.
 
-    :param validate_key: the option of this name.
-    :param encrypt_key: the option of this name.
+    :param validate_key: the option of this name, or a `Keyring` that was made of both options before.
+    :param encrypt_key: the option of this name, or the same `Keyring`.
     :param keyring: the option of this name.
     :param report: see `KeyringFile`.
     :raises ConfigError: for keys that are missing, refused, or given twice.
@@ -334,6 +334,13 @@ def find_keys(validate_key: Any, encrypt_key: Any, keyring: str | None, report: 
         if validate_key is not None or encrypt_key not in (None, UNSET):
             raise ConfigError("keyring is given, and validate_key or encrypt_key too: a keyring holds all keys")
         return keyring_from_source(keyring, report)
+    if isinstance(validate_key, Keyring) and validate_key is encrypt_key:
+        return validate_key
+    if isinstance(validate_key, Keyring) or isinstance(encrypt_key, Keyring):
+        raise ConfigError(
+            "validate_key, encrypt_key: only one of them was replaced, and the config does not keep the other. Give "
+            "both, with encrypt_key=None for signed only"
+        )
     if validate_key is None:
         raise ConfigError(f"validate_key: the key is missing, and nothing can be sealed without it. {KEYGEN}")
     if encrypt_key is not UNSET:
