@@ -44,7 +44,7 @@ class SessionMiddleware:
     ) -> None:
         check_application(app, "ASGI")
         self.app = app
-        self.config = SessionConfig.from_arguments(config, options)
+        self.config: SessionConfig = SessionConfig.from_arguments(config, options)
         if self.config.environ_key != ENVIRON_KEY:
             raise ConfigError(
                 f"environ_key: {self.config.environ_key!r} has no effect in ASGI. Set scope_key instead, which names "
@@ -52,7 +52,7 @@ class SessionMiddleware:
             )
         self._key = self.config.scope_key
         self._clock = self.config.clock
-        self.manager = SessionManager[Any, bytes](
+        self.manager: SessionManager[Any, bytes] = SessionManager(
             self.config,
             cookie_header=cookie_header,
             plain_http_host=plain_http_host,

@@ -24,7 +24,7 @@ from sealedsession.errors import (
     UnsealError,
 )
 
-logger = logging.getLogger("sealedsession")
+logger: logging.Logger = logging.getLogger("sealedsession")
 
 # Time does these to every session: no news. Anybody can send rubbish: worth a look. A payload that is
 # correctly signed and yet forbidden is a mistake of ours or a stolen key: somebody has to act.
@@ -111,7 +111,9 @@ class Events:
         self._find_hash_key = hash_key
         self._hash_key: bytes | None = None
         self._foreign: set[str] = set()
-        self.has_hook = hook is not None  # asked before `emit` where requests are many: nothing else may cost time then
+        self.has_hook: bool = (
+            hook is not None
+        )  # asked before `emit` where requests are many: nothing else may cost time then
 
     def emit(
         self,

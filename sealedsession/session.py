@@ -23,7 +23,7 @@ Rules:
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any, NamedTuple, NoReturn, Protocol
 
 from sealedsession.errors import (
@@ -302,7 +302,13 @@ class Session(dict[Any, Any]):
         """Seal the session with this response even if it is unchanged."""
         self._save = True
 
-    mark_modified = changed = save  # the names of this method in other session libraries
+    def mark_modified(self) -> None:
+        """Call `save`, as in other session libraries."""
+        self.save()
+
+    def changed(self) -> None:
+        """Call `save`, as in other session libraries."""
+        self.save()
 
     def ensure_fits(self) -> None:
         """Check that the session can be stored, while the application can still choose another response.
@@ -413,6 +419,57 @@ class Session(dict[Any, Any]):
     def __reduce__(self) -> Any:
         """Copies, deep copies and pickles of a session are plain dicts."""
         return (dict, (dict(self),))
+
+
+class SessionProxy(MutableMapping[Any, Any]):
+    """A session for frameworks that require a class of their own: derive it from this one.
+
+    Items, and the public attributes of `Session`, are those of the session. A subclass can define others.
+
+    :param session: the session that a manager has opened.
+    """
+
+    def __init__(self, session: Session) -> None:
+        object.__setattr__(self, "_session", session)
+
+    @property
+    def sealed_session(self) -> Session:
+        """The session itself."""
+        session: Session = self.__dict__["_session"]
+        return session
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.sealed_session[key]
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.sealed_session[key] = value
+
+    def __delitem__(self, key: Any) -> None:
+        del self.sealed_session[key]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.sealed_session)
+
+    def __len__(self) -> int:
+        return len(self.sealed_session)
+
+    def clear(self) -> None:
+        """Remove all items and the subject: see `Session.clear`."""
+        self.sealed_session.clear()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name not in vars(Session):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(self.sealed_session, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not name.startswith("_") and name in vars(Session) and name not in vars(type(self)):
+            setattr(self.sealed_session, name, value)
+        else:
+            super().__setattr__(name, value)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.sealed_session!r}>"
 
 
 def get_session(request: Any, key: str | None = None) -> Session:

@@ -40,7 +40,7 @@ class SessionMiddleware:
     ) -> None:
         check_application(app, "WSGI")
         self.app = app
-        self.config = SessionConfig.from_arguments(config, options)
+        self.config: SessionConfig = SessionConfig.from_arguments(config, options)
         if self.config.scope_key != SCOPE_KEY:
             raise ConfigError(
                 f"scope_key: {self.config.scope_key!r} has no effect in WSGI. Set environ_key instead, which names the "
@@ -48,7 +48,7 @@ class SessionMiddleware:
             )
         self._key = self.config.environ_key
         self._clock = self.config.clock
-        self.manager = SessionManager[dict[str, Any], str](
+        self.manager: SessionManager[dict[str, Any], str] = SessionManager(
             self.config, cookie_header=_as_bytes, plain_http_host=_plain_http_host, text=str, header_name=str
         )
 

@@ -88,6 +88,38 @@ def test_one_module_imports_pickle():
     assert importers == {"safe_pickle.py"}
 
 
+def private_names(paths):
+    """The private attributes that modules define: assigned to an object, listed in __slots__, or functions."""
+    names = set()
+    for path in paths:
+        for node in ast.walk(ast.parse(source_of(path))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                names.add(node.name)
+            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                names.add(node.attr)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                names.add(node.value)  # of __slots__
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                names.add(node.id)
+    return {name for name in names if name.startswith("_") and not name.startswith("__") and name.isidentifier()}
+
+
+def test_integrations_use_public_names_only():
+    """No integration uses a private name of the core: the public seam is enough for everybody."""
+    ours = [module for module in MODULES if module.parts[1] == "integrations"]
+    core = private_names(module for module in MODULES if module not in ours) - private_names(ours)
+    used = set()
+    for module in ours:
+        for node in ast.walk(ast.parse(source_of(module))):
+            names = {node.attr} if isinstance(node, ast.Attribute) else set()
+            if isinstance(node, ast.ImportFrom):
+                names = {alias.name for alias in node.names}
+            used |= {(str(module), name) for name in names & core}
+    assert "_identity" in core
+    of_others = {"_key", "_replace"}  # of Hyperdiv's components, and of every named tuple
+    assert {(module, name) for module, name in used if name not in of_others} == set()
+
+
 def test_public_names():
     """The package itself is re-exports and its version, at most 20 names together."""
     docstring, *statements = ast.parse(source_of(Path("sealedsession/__init__.py"))).body

@@ -2,17 +2,20 @@
 
 import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 from operator import methodcaller
 
 import pytest
 import webob
 from starlette.requests import Request
 
-from sealedsession import ConfigError, CookieTooLargeError, SessionConfig, get_session
+from sealedsession import ConfigError, CookieTooLargeError, Registry, SessionConfig, get_session
 from sealedsession.asgi import SessionMiddleware as ASGISessionMiddleware
-from sealedsession.lifecycle import SessionManager
+from sealedsession.lifecycle import ManagerCache, SessionManager
 from sealedsession.revocation import MemoryStore
-from sealedsession.session import ClosedSession, UnopenedSession
+from sealedsession.sealing import derive_keys
+from sealedsession.session import ClosedSession, SessionProxy, UnopenedSession
 from sealedsession.wsgi import SessionMiddleware
 
 
@@ -280,3 +283,97 @@ def test_get_session_without_a_session(request_, words):
     """The error names the middleware, or what to pass."""
     with pytest.raises(ConfigError, match=words):
         get_session(request_)
+
+
+# ------------------------------------------------------------------------------------------- parts for integrations
+
+
+def test_a_proxy_is_the_session(manager):
+    """A proxy has the items and the public attributes of its session, and a subclass can add its own."""
+
+    class Flasky(SessionProxy):
+        @property
+        def permanent(self):
+            return self.persistent
+
+        @permanent.setter
+        def permanent(self, value):
+            self.persistent = value
+
+    session = manager.open(None)
+    proxy = Flasky(session)
+    assert type(session) is UnopenedSession
+    proxy["user"] = "ann"
+    proxy.permanent = True
+    proxy.subject = "user:42"
+    proxy.note = 1
+    assert (dict(session), session.persistent, session.subject) == ({"user": "ann"}, True, "user:42")
+    assert (proxy == {"user": "ann"}, len(proxy), [*proxy], proxy.new, proxy.note) == (True, 1, ["user"], True, 1)
+    proxy.clear()
+    assert (session, session.subject) == ({}, None)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = proxy.nothing
+    with pytest.raises(AttributeError, match="_identity"):
+        _ = proxy._identity
+
+
+def test_keys_from_the_secret_of_a_framework(clock):
+    """Both keys come from one secret; its fallbacks open older sessions; another framework has other keys."""
+    old, new = "an old secret of 32 characters and more", "another, newer secret, as long as it must be"
+    options = derive_keys({"SECRET_KEY": old}, "shop")
+    assert options == derive_keys({"SECRET_KEY": old, "SECRET_KEY_FALLBACKS[0]": old}, "shop")
+    assert "secret" not in repr(options).replace("secret bytes", "")
+    session = (manager := SessionManager(SessionConfig(**options, clock=clock))).open(None)
+    session["user"] = "ann"
+    cookie = cookie_of(manager.set_cookie(session))
+    rotated = {"SECRET_KEY": new, "SECRET_KEY_FALLBACKS[0]": old}
+    for framework, reason in (("shop", None), ("blog", "unknown_key")):
+        other = SessionManager(SessionConfig(**derive_keys(rotated, framework), clock=clock))
+        assert other.open(cookie).rejected == reason
+
+
+@pytest.mark.parametrize("secret", ["short", "x" * 40, "", b"changeme" * 5])
+def test_a_weak_secret_is_refused(secret):
+    """A weak secret is refused by an error that names its setting, and does not show it."""
+    with pytest.raises(ConfigError, match="APP_SECRET") as caught:
+        derive_keys({"APP_SECRET": secret}, "shop")
+    assert not secret or str(secret) not in str(caught.value)
+
+
+def test_managers_are_made_once(keys):
+    """A cache makes one manager for each settings, by equality, and derives keys again only for new ones."""
+    made = []
+
+    def make(settings):
+        made.append(settings)
+        return SessionManager(SessionConfig(**keys, **settings))
+
+    cache = ManagerCache(make)
+    with ThreadPoolExecutor(8) as pool:
+        first, *others = pool.map(lambda _: cache.get({"name": "a"}), range(50))
+    assert all(manager is first for manager in others)
+    assert cache.get({"name": "b"}) is not first
+    assert made == [{"name": "a"}, {"name": "b"}]
+    for number in range(20):
+        cache.get({"name": f"n{number}"})
+    assert len(cache._managers) == 8
+
+
+def test_a_copy_of_a_registry(keys):
+    """An integration adds types to a copy, and the registry that it came from stays as it was."""
+
+    class Markup(str):
+        pass
+
+    original = Registry()
+    original.register_subclass(Markup, "mine")
+    copy = original.copy()
+    assert copy.by_type.keys() == original.by_type.keys()
+    copy.register_enum(HTTPStatus, "status")
+    assert HTTPStatus not in original.by_type
+    manager = SessionManager(SessionConfig(**keys, registry=copy))
+    session = manager.open(None)
+    session["value"] = [Markup("<b>"), HTTPStatus.OK, {frozenset([1])}]
+    opened = manager.open(cookie_of(manager.set_cookie(session)))
+    assert opened == session
+    assert type(opened["value"][0]) is Markup

@@ -11,8 +11,8 @@ from sealedsession.integrations import not_installed
 
 try:
     from prometheus_client import REGISTRY, CollectorRegistry, Counter
-except ModuleNotFoundError as error:
-    raise not_installed(error, "prometheus") from error
+except ModuleNotFoundError as _error:
+    raise not_installed(_error, "prometheus") from _error
 
 
 class EventCounter:

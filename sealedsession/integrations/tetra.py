@@ -160,11 +160,11 @@ class _TetraRegistry(DjangoRegistry):
         super().__init__()
         del self.by_type[BlockNode]  # Tetra's blocks can be in inline templates, and are registered below
         for row in (Model, FieldFile):
-            self._families[row] = _allow_missing(self._families[row])
-            self._add(self._families[row])
+            self.families[row] = _allow_missing(self.families[row])
+            self.add(self.families[row])
         for entry in [entry for code, entry in registry.by_code.items() if code not in self.by_code]:
-            self._add(entry)
-        self._families = {**registry._families, **self._families}
+            self.add(entry)
+        self.families = {**registry.families, **self.families}
         self._register_tuple(BasicComponent, "tetra.component", _wrap_component, _make_component, dict)
         self._register_tuple(BlockNode, "tetra.block", _encode_block, _find_block, str, str, str, str)
         for upload in UPLOADS:

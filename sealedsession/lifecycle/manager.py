@@ -14,6 +14,7 @@ Errors leave without the frames of this package, whose local variables contain s
 
 import inspect
 import re
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Literal, TypeVar
 
@@ -24,6 +25,7 @@ from sealedsession.lifecycle.load import SessionLoader
 from sealedsession.lifecycle.payload import SessionPayload
 from sealedsession.lifecycle.revoke import SessionRevoker
 from sealedsession.lifecycle.save import Action, SessionHeaders, SessionSaver, Text
+from sealedsession.revocation.store import add_lock
 from sealedsession.sealing.sealer import SID_BYTES, Sealer
 from sealedsession.session import (
     UNOPENED_CONTENT,
@@ -36,6 +38,7 @@ from sealedsession.session import (
 )
 
 Request = TypeVar("Request")
+Settings = TypeVar("Settings")
 
 _FOREIGN = re.compile(rb"[^A-Za-z0-9_-]")  # bytes that no token contains
 
@@ -100,9 +103,9 @@ class SessionManager(Generic[Request, Text]):
         self._loader = SessionLoader(config, self._sealer, self._payload, cookie_header)
         self._saver = SessionSaver(config, self._sealer, self._payload, self._headers, max_length)
         self._revoker = SessionRevoker(config)
-        self.binds = config.binding is not None
-        self.revokes = config.store is not None
-        self.awaits = awaits and config.store is not None and config.store.blocks
+        self.binds: bool = config.binding is not None
+        self.revokes: bool = config.store is not None
+        self.awaits: bool = awaits and config.store is not None and config.store.blocks
         self.load: Callable[[Session], Loaded] = _fetched if self.awaits else self._loader.load
 
     def open(self, cookie_header: str | bytes | None, request: Request | None = None) -> Session:
@@ -337,6 +340,39 @@ class SessionManager(Generic[Request, Text]):
         else:
             self._watch_transport = False  # warn once
             self.config.events.plain_http(host)
+
+
+class ManagerCache(Generic[Settings]):
+    """Managers by the settings that they were made from, for frameworks whose settings change while a process runs.
+
+    Keys are derived once for each settings. Threads and forks can share a cache.
+
+    :param make: makes a manager from settings.
+    """
+
+    _MAX_MANAGERS = 8  # the settings of several applications in one process, or of tests
+    _lock: threading.Lock
+
+    def __init__(self, make: Callable[[Settings], SessionManager[Any, Any]]) -> None:
+        self._make = make
+        self._managers: tuple[tuple[Settings, SessionManager[Any, Any]], ...] = ()
+        add_lock(self)
+
+    def get(self, settings: Settings) -> SessionManager[Any, Any]:
+        """Return the manager for settings.
+
+        :param settings: compared by equality. The caller must not change them later.
+        """
+        for known, manager in self._managers:  # a tuple that is replaced as a whole: reading it needs no lock
+            if known == settings:
+                return manager
+        with self._lock:  # one manager for each settings: a store in memory belongs to one
+            for known, manager in self._managers:
+                if known == settings:
+                    return manager
+            manager = self._make(settings)
+            self._managers = ((settings, manager), *self._managers[: self._MAX_MANAGERS - 1])
+            return manager
 
 
 def _fetched(session: Session) -> Loaded:

@@ -55,11 +55,11 @@ class Revocations:
     __slots__ = ("acts_as", "ended", "exempt", "is_refused", "pending", "reserved")
 
     def __init__(self, loaded: Loaded, *, awaits: bool = False) -> None:
-        self.acts_as = loaded.identity.subject
+        self.acts_as: str | None = loaded.identity.subject
         self.reserved: dict[str, bytes] = {}
         self.exempt: bytes | None = None
         self.ended: dict[bytes, bytes] = {}
-        self.is_refused = False
+        self.is_refused: bool = False
         self.pending: list[Revocation] | None = [] if awaits else None
 
 
@@ -70,8 +70,8 @@ class SessionRevoker:
 
     def __init__(self, config: SessionConfig) -> None:
         self._config = config
-        self.revokes = config.store is not None
-        self.staleness = config.store.staleness if config.store is not None else 0
+        self.revokes: bool = config.store is not None
+        self.staleness: float = config.store.staleness if config.store is not None else 0
         # Sealed by a clock that is ahead, read by one behind. An idle timeout alone does not end what a request seals
         # that was under way: such a request has a day.
         margin = 2 * config.leeway + (0 if config.timeouts.absolute else DAY)

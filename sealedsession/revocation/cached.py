@@ -48,7 +48,7 @@ class CachedStore(RevocationStore):
         check_clock(clock)
         self._store = store
         self._staleness = staleness
-        self.staleness = staleness + store.staleness
+        self.staleness: float = staleness + store.staleness
         self._size = size
         self._clock = clock
         self._answers: OrderedDict[bytes, tuple[float, Entry | None]] = OrderedDict()  # (time of the look-up, answer)

@@ -14,7 +14,7 @@ Rules:
 import logging
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
@@ -33,6 +33,7 @@ from sealedsession.sealing.key_rules import (
     SecretBytes,
     check_bytes,
     check_file,
+    check_framework_secret,
     check_text,
     looks_like_key,
 )
@@ -190,6 +191,22 @@ def _check_unique(pairs: Sequence[KeyPair], option: str) -> None:
         raise ConfigError(
             f"{option}: one key is given twice. All validate and encrypt keys must differ, in every state. {KEYGEN}"
         )
+
+
+def derive_keys(secrets: Mapping[str, str | bytes], framework: str) -> dict[str, list[bytes]]:
+    """Derive both keys from the secret of a web framework and from its fallbacks, by HKDF-SHA256 (RFC 5869).
+
+    :param secrets: maps the name of each setting, for errors, to its secret: the primary secret first, then fallbacks.
+        A secret that is repeated counts once.
+    :param framework: a name such as ``django``: frameworks that share a secret do not share keys.
+    :returns: the options ``validate_key`` and ``encrypt_key`` of a `SessionConfig` or a `Keyring`.
+    :raises ConfigError: if a secret is short, patterned, a default, a placeholder or a published example.
+    """
+    distinct = dict.fromkeys(check_framework_secret(setting, secret) for setting, secret in secrets.items())
+    return {
+        option: [_hkdf(secret, b"", f"sealedsession {framework} v1 {option}".encode()) for secret in distinct]
+        for option in ("validate_key", "encrypt_key")
+    }
 
 
 def _hkdf(key: bytes, salt: bytes, info: bytes) -> bytes:

@@ -11,7 +11,7 @@ Rules:
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from sealedsession.serialization.registry import ValueType
 
@@ -29,12 +29,12 @@ class Deferred:
     """
 
     __slots__ = ("data", "decode", "fetch", "fetched")
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
     def __init__(self, entry: ValueType, data: object) -> None:
-        self.decode = entry.decode
-        self.fetch = entry.fetch
-        self.data = data
+        self.decode: Callable[[Any], object] = entry.decode
+        self.fetch: Callable[[list[Any]], list[Any]] | None = entry.fetch
+        self.data: object = data
         self.fetched: tuple[object, ...] = ()
 
 

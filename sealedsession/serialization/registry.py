@@ -19,7 +19,7 @@ import uuid
 import zoneinfo
 from abc import ABCMeta
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 from sealedsession.errors import ConfigError, SealedSessionError, got
 from sealedsession.serialization import class_codecs
@@ -80,17 +80,26 @@ class Registry:
         self.by_type: dict[type, ValueType] = {}
         self.by_code: dict[str, ValueType] = {}
         for cls, code, encode, decode in DEFAULT_TYPES:
-            self._add(ValueType(cls, code, encode, decode, _has_opcode_methods(cls)))
+            self.add(ValueType(cls, code, encode, decode, _has_opcode_methods(cls)))
         # Sets and UUIDs are created at once, because they can be parts of keys. They have an `add` or a `__setstate__`.
         for cls in (set, frozenset):
-            self._add(self.by_type[cls]._replace(encode=self._encode_set, deferred=False))
-        self._add(self.by_type[uuid.UUID]._replace(deferred=False))
+            self.add(self.by_type[cls]._replace(encode=self._encode_set, deferred=False))
+        self.add(self.by_type[uuid.UUID]._replace(deferred=False))
         # SETITEM with a slice as the key would assign to a part of a list, and a range could then fill all memory.
-        self._add(self.by_type[slice]._replace(deferred=True))
+        self.add(self.by_type[slice]._replace(deferred=True))
         # A class can be a value. It is created after the payload has been read, because opcodes could look
         # up its methods.
-        self._add(ValueType(type, "t", _encode_class, _decode_class, True))
+        self.add(ValueType(type, "t", _encode_class, _decode_class, True))
         self.by_type[ABCMeta] = self.by_type[type]  # the type of some of these classes, such as Fraction
+
+    def copy(self) -> Self:
+        """Return a registry with the same types. To register a type with one of the two does not change the other."""
+        made = type(self)()
+        for code, entry in self.by_code.items():
+            made.by_code.setdefault(code, entry)
+        for cls, entry in self.by_type.items():
+            made.by_type.setdefault(cls, entry)
+        return made
 
     def register(self, cls: type[T], code: str, *, encode: Callable[[T], object], decode: Callable[[Any], T]) -> None:
         """Let sessions hold instances of exactly this class.
@@ -124,7 +133,7 @@ class Registry:
                 raise TypeError(f"the decoder of {code!r} must return a {name}{got(value)}")
             return value
 
-        self._add(ValueType(cls, code, encode, decode_exactly, _has_opcode_methods(cls)))
+        self.add(ValueType(cls, code, encode, decode_exactly, _has_opcode_methods(cls)))
 
     def register_enum(self, cls: type[enum.Enum], code: str) -> None:
         """Let sessions hold the members of an enum. They are stored by value.
@@ -132,7 +141,7 @@ class Registry:
         :param code: as in `register`.
         :raises ConfigError: as `register`, and if the enum is a Flag or a member has an unhashable value.
         """
-        self._register(cls, code, class_codecs.enum_codec(cls))
+        self.register_codec(cls, code, class_codecs.enum_codec(cls))
 
     def register_dataclass(self, cls: type[Any], code: str) -> None:
         """Let sessions hold a dataclass. The values of its fields are stored in order, each of exactly the annotated
@@ -145,7 +154,7 @@ class Registry:
         :param code: as in `register`.
         :raises ConfigError: as `register`, and if an annotation cannot be checked.
         """
-        self._register(cls, code, class_codecs.dataclass_codec(cls))
+        self.register_codec(cls, code, class_codecs.dataclass_codec(cls))
 
     def register_namedtuple(self, cls: type[Any], code: str) -> None:
         """Let sessions hold a named tuple. If it has annotations, its members must be of exactly these types.
@@ -153,7 +162,7 @@ class Registry:
         :param code: as in `register`.
         :raises ConfigError: as `register`, and if an annotation cannot be checked.
         """
-        self._register(cls, code, class_codecs.namedtuple_codec(cls))
+        self.register_codec(cls, code, class_codecs.namedtuple_codec(cls))
 
     def register_subclass(self, cls: type[Any], code: str) -> None:
         """Let sessions hold a subclass of str, int, float or bytes. Reading calls the class with the plain value.
@@ -161,7 +170,7 @@ class Registry:
         :param code: as in `register`.
         :raises ConfigError: as `register`, and if the class is not such a subclass.
         """
-        self._register(cls, code, class_codecs.subclass_codec(cls))
+        self.register_codec(cls, code, class_codecs.subclass_codec(cls))
 
     def register_zoneinfo(self, names: Iterable[str], code: str = "zone") -> None:
         """Let sessions hold these time zones, as values and in a datetime or time. The zones are loaded immediately.
@@ -170,7 +179,7 @@ class Registry:
         :param code: as in `register`.
         :raises ConfigError: as `register`, and if a zone does not exist on this machine.
         """
-        self._register(zoneinfo.ZoneInfo, code, class_codecs.zoneinfo_codec(names))
+        self.register_codec(zoneinfo.ZoneInfo, code, class_codecs.zoneinfo_codec(names))
 
     def begin_payload(self) -> None:
         """Prepare for reading or writing one payload. Types that share a budget renew it here."""
@@ -220,10 +229,12 @@ class Registry:
     def _encode_set(self, elements: Iterable[object]) -> list[object]:
         return self.set_sorter()(elements)
 
-    def _register(self, cls: type[Any], code: str, codec: class_codecs.Codec) -> None:
+    def register_codec(self, cls: type[Any], code: str, codec: class_codecs.Codec) -> None:
+        """Let sessions hold instances of a class, by a codec."""
         self.register(cls, code, encode=codec.encode, decode=codec.decode)
 
-    def _add(self, entry: ValueType) -> None:
+    def add(self, entry: ValueType) -> None:
+        """Add an entry, or replace the one of the same type, without checks."""
         self.by_type[entry.cls] = self.by_code[entry.code] = entry
 
 
@@ -280,4 +291,4 @@ def _decode_class(data: object) -> type:
     return CLASS_VALUES[data]
 
 
-default_registry = Registry()  # the registry of every SessionConfig for which none is given
+default_registry: Registry = Registry()  # the registry of every SessionConfig for which none is given

@@ -20,13 +20,13 @@ from sealedsession.serialization.registry import Registry, ValueType
 class StateRegistry(Registry):
     """A registry with families and references. Sessions refuse it, because opening a session must not fetch."""
 
-    __slots__ = ("_families",)
+    __slots__ = ("families",)
 
     import_path: ClassVar[str] = "registry"  # for error messages: there is no default StateRegistry
 
     def __init__(self) -> None:
         super().__init__()
-        self._families: dict[type, ValueType] = {}
+        self.families: dict[type, ValueType] = {}
 
     def register_base(
         self,
@@ -59,15 +59,15 @@ class StateRegistry(Registry):
         self.register(base, code, encode=encode, decode=decode)
         # `register` requires decoded values of exactly one type. Members of a family and references have other types.
         decode = decode if fetch is not None else _check_family(base, code, decode)
-        self._families[base] = ValueType(base, code, encode, decode, True, fetch, allow_nested)
-        self._add(self._families[base])
+        self.families[base] = ValueType(base, code, encode, decode, True, fetch, allow_nested)
+        self.add(self.families[base])
 
     def find_family(self, cls: type, /) -> ValueType | None:
         """Register a type under the code of its family, and return the family's entry, or None."""
         for base in cls.__mro__:
-            if base in self._families:
-                self.by_type[cls] = self._families[base]
-                return self._families[base]
+            if base in self.families:
+                self.by_type[cls] = self.families[base]
+                return self.families[base]
         return None
 
 

@@ -46,9 +46,10 @@ class LoadRecord:
     __slots__ = ("args", "is_running", "kwargs", "names")
 
     def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.args, self.kwargs = args, kwargs
+        self.args: tuple[Any, ...] = args
+        self.kwargs: dict[str, Any] = kwargs
         self.names: set[str] = set()
-        self.is_running = True
+        self.is_running: bool = True
 
 
 class Resumable:

@@ -357,7 +357,7 @@ def test_the_browser_module_is_a_static_file(tmp_path: Path) -> None:
 def test_the_application() -> None:
     """The application has its own label, and no models."""
     config = apps.get_app_config("sealedsession")
-    assert config.cookie.name == "sealedsession.integrations.django"
+    assert config.name == "sealedsession.integrations.django"
     assert list(config.get_models()) == []
 
 

@@ -32,7 +32,7 @@ class SealedSessionConfig(AppConfig):
     name = "sealedsession.integrations.django"
     label = "sealedsession"
     verbose_name = "Sealed state"
-    path = str(Path(sealedsession.__file__).parent / "state")  # its folder static/ has the browser module
+    path: str = str(Path(sealedsession.__file__).parent / "state")  # its folder static/ has the browser module
 
     def ready(self) -> None:
         """Register the system checks, and forget the sealer when a test overrides settings."""

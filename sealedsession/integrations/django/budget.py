@@ -40,10 +40,10 @@ class Budget:
     """
 
     def __init__(self, weight: int = WEIGHT) -> None:
-        self.weight = weight
+        self.weight: int = weight
         self.copies = 1
         self.negations = 0
-        self.nodes = 0
+        self.nodes: int = 0
         self._forms = FORMS
         self._fields = FIELDS
 

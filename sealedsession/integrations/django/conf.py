@@ -19,14 +19,12 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 from django.utils.module_loading import import_string
 
 from sealedsession.errors import ConfigError, got, without_own_frames
 from sealedsession.integrations.django.values import registry
-from sealedsession.sealing.key_rules import KEY_BYTES, check_framework_secret
+from sealedsession.sealing.keys import derive_keys
 from sealedsession.state.resumable import Resumable, State
 from sealedsession.state.sealer import StateSealer
 
@@ -157,9 +155,17 @@ def state_keys(options: dict[str, Any]) -> dict[str, Any]:
     secrets = {"SECRET_KEY": settings.SECRET_KEY}
     for index, secret in enumerate(settings.SECRET_KEY_FALLBACKS):
         secrets[f"SECRET_KEY_FALLBACKS[{index}]"] = secret
-    # Django allows duplicate secrets, but a keyring does not.
-    distinct = dict.fromkeys(_check_secret(setting, secret) for setting, secret in secrets.items())
-    return {option: [_derive_key(secret, option) for secret in distinct] for option in ("validate_key", "encrypt_key")}
+    try:
+        return dict(
+            derive_keys(
+                {name: secret if isinstance(secret, bytes) else str(secret) for name, secret in secrets.items()},
+                "django",
+            )
+        )
+    except ConfigError as error:
+        raise ConfigError(
+            f"{error}. Or keep it, and give sealed state its own keys: validate_key and encrypt_key in {STATE}"
+        ) from None
 
 
 def _read_settings() -> dict[str, Any]:
@@ -186,17 +192,3 @@ def _import_option(option: str, value: object) -> object:
         return import_string(value)
     except ImportError as error:
         raise ConfigError(f"{STATE}: {option} is {value!r}, which cannot be imported: {error}") from error
-
-
-def _check_secret(setting: str, secret: str | bytes) -> bytes:
-    try:
-        return check_framework_secret(setting, secret if isinstance(secret, bytes) else str(secret))
-    except ConfigError as error:
-        raise ConfigError(
-            f"{error}. Or keep it, and give sealed state its own keys: validate_key and encrypt_key in {STATE}"
-        ) from None
-
-
-def _derive_key(secret: bytes, option: str) -> bytes:
-    label = f"sealedsession django v1 {option}".encode()
-    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=label).derive(secret)

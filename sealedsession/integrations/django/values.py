@@ -92,9 +92,9 @@ class DjangoRegistry(StateRegistry):
             and as `Registry.register`.
         """
         codec, make_forms = form_codec(cls)
-        self._register(cls, cls.__qualname__ if code is None else code, codec)
+        self.register_codec(cls, cls.__qualname__ if code is None else code, codec)
         # A form may query the database, so forms are made when rows are fetched. An error then is not tampering.
-        self._add(self.by_type[cls]._replace(decode=codec.decode, deferred=True, fetch=make_forms))
+        self.add(self.by_type[cls]._replace(decode=codec.decode, deferred=True, fetch=make_forms))
         return cls
 
 
@@ -151,4 +151,4 @@ _LAZY = (SimpleLazyObject, Promise)
 _PLACEHOLDER = type("AnonymousUser", (), {})
 _ANONYMOUS_USER = ValueType(_PLACEHOLDER, "dj.anonymous", lambda _: None, _decode_anonymous, True)
 
-registry = DjangoRegistry()
+registry: DjangoRegistry = DjangoRegistry()

@@ -14,5 +14,5 @@ from sealedsession.integrations import not_installed
 
 try:
     from sealedsession.integrations.hyperdiv.plugin import sealed_session as sealed_session
-except ModuleNotFoundError as error:
-    raise not_installed(error, "hyperdiv") from error
+except ModuleNotFoundError as _error:
+    raise not_installed(_error, "hyperdiv") from _error

@@ -23,7 +23,7 @@ from sealedsession.integrations.hyperdiv.tokens import TokenOptions, get_manager
 from sealedsession.revocation.store import check_subject
 from sealedsession.session import Session
 
-logger = logging.getLogger("sealedsession")
+logger: logging.Logger = logging.getLogger("sealedsession")
 
 
 class sealed_session(hd.Plugin):  # type: ignore[misc]  # noqa: N801  # named as Hyperdiv names its components

@@ -57,7 +57,7 @@ class ExpressionEncoder(LookupPaths):
         self, query: Any, strategy: Strategy, missing_field: Any = None, outer: "ExpressionEncoder | None" = None
     ) -> None:
         super().__init__(query, missing_field)
-        self.known = set(query.annotations)
+        self.known: set[Any] = set(query.annotations)
         self.mentioned: set[str] = set()
         self.excluded_joins: set[str] = set()
         self._strategy = strategy
