@@ -13,6 +13,9 @@ autodoc_preserve_defaults = True  # os.urandom, not <built-in function urandom>
 
 default_role = "any"  # docstrings and pages write names of options and of the API in single backticks
 nitpick_ignore = [  # type variables
+    ("py:class", "sealedsession.lifecycle.manager.Request"),
+    ("py:class", "sealedsession.lifecycle.manager.Settings"),
+    ("py:class", "sealedsession.lifecycle.save.Text"),
     ("py:class", "sealedsession.serialization.registry.T"),
     ("py:class", "sealedsession.state.resumable.Method"),
     ("py:class", "sealedsession.state.resumable.State"),

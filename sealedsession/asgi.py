@@ -166,7 +166,7 @@ def _spec_version(scope: Any) -> tuple[int, ...]:
 def cookie_header(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
     """Return the value of the Cookie header, or None.
 
-    HTTP/2 sends several, which are joined with ``; `` (RFC 9113, 8.2.3).
+    HTTP/2 sends several, which are joined by semicolons (RFC 9113, 8.2.3).
 
     :param headers: ``scope["headers"]``.
     """

@@ -475,7 +475,8 @@ class SessionProxy(MutableMapping[Any, Any]):
 def get_session(request: Any, key: str | None = None) -> Session:
     """Return the session of a request.
 
-    :param request: a WSGI environ, an ASGI scope, or a request object that has one as `environ`, `scope` or `META`.
+    :param request: a WSGI environ, an ASGI scope, or a request object that has one as ``environ``, ``scope`` or
+        ``META``.
     :param key: where the middleware puts the session: its option ``environ_key`` or ``scope_key``. Needed only if a
         request has several sessions.
     :raises ConfigError: if there is no session, because no middleware handles the request, or if there are several.

@@ -153,8 +153,9 @@ class CookieTarget:
     name = "cookie"
 
     def __init__(self, rng: random.Random) -> None:
+        seeded = type("Seeded", (SessionConfig,), {"_random_bytes": lambda _, count: rng.randbytes(count)})
         self.configs = [
-            SessionConfig(validate_key=validate_key, encrypt_key=encrypt_key, clock=clock, random_bytes=rng.randbytes)
+            seeded(validate_key=validate_key, encrypt_key=encrypt_key, clock=clock)
             for validate_key, encrypt_key, clock in (
                 (KEYS[0], KEYS[1], lambda: NOW),
                 ([KEYS[2], KEYS[0]], [KEYS[3], KEYS[1]], lambda: NOW + 3600),

@@ -68,6 +68,7 @@ def test_reason_codes():
         "expired_idle",
         "expired_absolute",
         "from_the_future",
+        "other_serializer",
         "forbidden_value",
         "revoked",
         "store_error",

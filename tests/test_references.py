@@ -179,7 +179,7 @@ def test_what_cannot_be_read_back_is_not_written():
     registry = StateRegistry()
     registry.register_base(Shape, "shape", encode=lambda shape: shape.name, decode=lambda data: data)
     with pytest.raises(
-        NotSerializableError, match=r"state\[0\]: a state cannot hold this .*Disc: .*'shape' made a str"
+        NotSerializableError, match=r"state\[0\]: a state cannot hold this .*Disc: .*'shape' returned a str"
     ):
         serializer(registry).dumps([Disc("a")])
 

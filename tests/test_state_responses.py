@@ -43,6 +43,7 @@ EXPECTED = {
     "expired_idle": EXPIRED,
     "expired_absolute": EXPIRED,
     "from_the_future": FOREIGN,
+    "other_serializer": FOREIGN,
     "forbidden_value": FOREIGN,
     "revoked": FOREIGN,
     "store_error": FOREIGN,

@@ -55,7 +55,7 @@ class SessionManager(Generic[Request, Text]):
     """Opens and closes sessions by one configuration. One manager serves all requests and threads.
 
     The middleware creates a session unopened and stores only the data that is needed to open it. It does not store the
-    request, unless a binding needs it (`binds`): request, session and request would be a reference cycle.
+    request, unless a binding needs it (``binds``): request, session and request would be a reference cycle.
 
     Integrations of frameworks call the public methods. Each is safe to call from any thread, except that a store that
     blocks must be awaited in an event loop: pass ``awaits=True``, and call `aopen` and `aclose`.

@@ -134,7 +134,8 @@ class Sealer:
     ) -> None:
         self._clock = clock
         self._purpose = purpose
-        current = keyring.current(int(clock()))
+        # A keyring never changes, so that the clock need not work at start.
+        current = keyring if isinstance(keyring, Keyring) else keyring.current(int(clock()))
         self._keys = _Keys(current, purpose)
         # A plain keyring returns itself and never changes, so that no call needs to check it.
         self._source = None if current is keyring else keyring

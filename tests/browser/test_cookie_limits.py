@@ -121,7 +121,9 @@ def test_a_session_filled_to_the_last_byte_is_kept(site: Site, page: Page) -> No
         start_response("200 OK", [("Content-Type", "text/plain")])
         return [b"full"]
 
-    site.app = SessionMiddleware(app, validate_key=secrets.token_bytes(32), encrypt_key=secrets.token_bytes(32))
+    # With this name a token of every length but 4n + 1 leaves no byte.
+    keys = {"validate_key": secrets.token_bytes(32), "encrypt_key": secrets.token_bytes(32)}
+    site.app = SessionMiddleware(app, **keys, name="__Host-session")
     page.goto(site.url())
     page.goto(site.url())
     (cookie,) = page.context.cookies()
@@ -131,10 +133,10 @@ def test_a_session_filled_to_the_last_byte_is_kept(site: Site, page: Page) -> No
 
 
 def test_the_default_cookie(site: Site, page: Page) -> None:
-    """The default cookie is accepted from localhost over plain http, and is what it says: a __Host- cookie."""
+    """The default cookie is accepted from localhost over plain http, and is what it says: a __Host-Http- cookie."""
     (cookie,) = visit(site, page, rendered(policy()))
     assert cookie == {
-        "name": "__Host-session",
+        "name": "__Host-Http-session",
         "value": "value",
         "domain": "localhost",  # no dot in front: this host only
         "path": "/",
@@ -170,7 +172,7 @@ def test_http_prefixes(site: Site, page: Page) -> None:
 def test_not_secure(site: Site, page: Page) -> None:
     """The opt-out for development gives a cookie that is not Secure."""
     (cookie,) = visit(site, page, rendered(policy(secure=False)))
-    assert cookie["name"] == "session"
+    assert cookie["name"] == "sealed-session"
     assert not cookie["secure"]
 
 
@@ -189,22 +191,22 @@ def test_strict_is_not_sent_from_another_site(site: Site, page: Page) -> None:
 def test_partitioned(site: Site, page: Page) -> None:
     """A Partitioned cookie is kept in the partition of the site that is visited."""
     (cookie,) = visit(site, page, rendered(policy(partitioned=True, samesite="None")))
-    assert cookie["name"] == "__Host-session"
+    assert cookie["name"] == "__Host-Http-session"
     assert cookie["partitionKey"] == "http://localhost"
     visit(site, page)
-    assert site.cookie_header == "__Host-session=value"
+    assert site.cookie_header == "__Host-Http-session=value"
 
 
 @pytest.mark.parametrize("max_age", [60, 3600, MAX_AGE_LIMIT])
 def test_max_age(site: Site, page: Page, max_age: int) -> None:
     """A cookie with Max-Age outlives the browser by as many seconds, up to the 400 days that are the limit."""
-    (cookie,) = visit(site, page, rendered(policy(max_age=max_age)))
+    (cookie,) = visit(site, page, rendered(policy()) + f"; Max-Age={max_age}")
     assert cookie["expires"] == pytest.approx(time.time() + max_age, abs=30)
 
 
 def test_max_age_over_the_limit_is_clipped(site: Site, page: Page) -> None:
-    """More than 400 days become 400 days: that is why a policy refuses more."""
-    header = rendered(policy(max_age=MAX_AGE_LIMIT)).replace(str(MAX_AGE_LIMIT), str(MAX_AGE_LIMIT * 2))
+    """More than 400 days become 400 days: that is why the middleware sends no more."""
+    header = rendered(policy()) + f"; Max-Age={MAX_AGE_LIMIT * 2}"
     (cookie,) = visit(site, page, header)
     assert cookie["expires"] == pytest.approx(time.time() + MAX_AGE_LIMIT, abs=30)
 
@@ -264,7 +266,6 @@ def test_what_a_policy_refuses_browsers_drop(site: Site, page: Page, header: str
     [
         {},
         {"secure": False},
-        {"max_age": 3600},
         {"path": "/shop"},
         {"domain": "example.localhost"},
         {"domain": "example.localhost", "path": "/shop"},
