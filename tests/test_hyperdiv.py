@@ -778,7 +778,7 @@ def test_what_cannot_be_stored_is_named(sign_in, capsys):
     before = window.token
     with pytest.raises(Stop):
         window.do(put({"a": [object()]}))
-    assert "session.data['value']['a'][0]: " in capsys.readouterr().out
+    assert "NotSerializableError: session.data['value']['a'][0]: " in capsys.readouterr().out
     assert window.token == before
 
 

@@ -43,7 +43,7 @@ class TokenLimits(StateLimits):
     """What a session may come to: as much as a state, whose room a token has."""
 
     __slots__ = ()
-    what: ClassVar[str] = "session"
+    object_name: ClassVar[str] = "session"
 
 
 _LIMITS = TokenLimits()
