@@ -25,6 +25,7 @@ from sealedsession.session import UNOPENED_CONTENT, ClosedSession, Session, Unop
 ASGIApplication = Callable[[Any, Any, Any], Awaitable[None]]
 
 _WITH_HEADERS = frozenset(("http.response.start", "websocket.http.response.start", "websocket.accept"))
+_LAST_WITH_COOKIE = _WITH_HEADERS | {"websocket.close"}  # no later message can carry a cookie
 _SWITCHING_PROTOCOLS = 101  # the status of an accepted websocket
 _ACCEPT_HEADERS_SINCE = (2, 1)  # the ASGI spec_version in which websocket.accept got headers
 
@@ -74,6 +75,7 @@ class SessionMiddleware:
         session._cookies = headers
         session._arrived = self._clock()
         session._unclaimed = True
+        session._opener = None
         session._headers_gone = False
         key = self._key
         if key in scope:  # of another middleware, which must not see this session
@@ -84,7 +86,7 @@ class SessionMiddleware:
 
         def sealing_send(message: Any) -> Any:
             if message["type"] != "http.response.body":
-                if message["type"] in _WITH_HEADERS:
+                if message["type"] in _LAST_WITH_COOKIE:
                     session._headers_gone = True
                 if not hasattr(session, "_unclaimed") or scope.get(self._key, session) is not session:
                     try:

@@ -190,7 +190,7 @@ def resolve_timeouts(preset: str | None, idle: int | None, absolute: int | None)
     """
     if preset is not None:
         if preset not in PRESETS:
-            raise ConfigError(f"lifetimes={preset!r} has to be one of {', '.join(map(repr, PRESETS))}, or None")
+            raise ConfigError(f"lifetimes={preset!r}: it must be one of {', '.join(map(repr, PRESETS))}, or None")
         if (idle, absolute) not in ((DEFAULT_IDLE, DEFAULT_ABSOLUTE), PRESETS[preset]):
             raise ConfigError(
                 f"lifetimes={preset!r} sets idle_timeout and absolute_timeout, and they are given too: "
@@ -203,7 +203,7 @@ def resolve_timeouts(preset: str | None, idle: int | None, absolute: int | None)
         )
     for option, seconds in (("idle_timeout", idle), ("absolute_timeout", absolute)):
         if seconds is not None and seconds <= 0:
-            raise ConfigError(f"{option}={seconds} has to be more than 0 seconds, or None to switch it off")
+            raise ConfigError(f"{option}={seconds}: it must be more than 0 seconds, or None to switch it off")
     return Timeouts(idle, absolute)
 
 
@@ -233,11 +233,11 @@ def coerce(option: str, text: str, kinds: tuple[type, ...]) -> object:
     if bool in kinds:
         if stripped.lower() in _TRUE + _FALSE:
             return stripped.lower() in _TRUE
-        raise ConfigError(f"{option} = {stripped} has to be true or false (or yes, no, on, off, 1, 0)")
+        raise ConfigError(f"{option} = {stripped}: it must be true or false (or yes, no, on, off, 1, 0)")
     if int in kinds:
         if re.fullmatch("-?[0-9]{1,15}", stripped):
             return int(stripped)
-        raise ConfigError(f"{option} = {stripped} has to be {whole_number(option)}" + _none_too(kinds))
+        raise ConfigError(f"{option} = {stripped}: it must be {whole_number(option)}" + _none_too(kinds))
     return stripped
 
 
@@ -439,7 +439,7 @@ class SessionConfig:
             return b""
         binding = self.binding(request)
         if type(binding) is not bytes:
-            raise TypeError(f"binding has to return bytes, and returned a {type(binding).__name__}")
+            raise TypeError(f"binding: the function must return bytes{got(binding)}")
         return binding
 
     def _get_derived(self) -> "_Derived":
@@ -462,20 +462,20 @@ class SessionConfig:
                     raise ConfigError(
                         "samesite: None is not a value. Did you mean the str 'None'? The default is 'Lax'"
                     )
-                raise ConfigError(f"{option} has to be {expected}{number}{got(value)}")
+                raise ConfigError(f"{option}: it must be {expected}{number}{got(value)}")
         for option in ("clock", "binding", "on_event"):
             value, or_none = getattr(self, option), types.NoneType in _kinds(_HINTS[option])
             if not callable(value) and not (value is None and or_none):
                 expected = "a function or None" if or_none else "a function"
-                raise ConfigError(f"{option} has to be {expected}{got(value)}")
+                raise ConfigError(f"{option}: it must be {expected}{got(value)}")
             if iscoroutinefunction(value) or iscoroutinefunction(type(value).__call__):
-                raise ConfigError(f"{option} has to be a function without async: nobody awaits what it returns")
+                raise ConfigError(f"{option}: it must be a function without async, because nobody awaits its result")
 
     def _check_times(self) -> Timeouts:
         timeouts = resolve_timeouts(self.lifetimes, self.idle_timeout, self.absolute_timeout)
         refresh = self.refresh_interval
         if refresh is not None and refresh < 0:
-            raise ConfigError(f"refresh_interval={refresh} has to be 0 or more seconds")
+            raise ConfigError(f"refresh_interval={refresh}: it must be 0 or more seconds")
         if timeouts.idle not in (None, DEFAULT_IDLE) and timeouts.idle > (timeouts.absolute or timeouts.idle):
             raise ConfigError(
                 f"idle_timeout={timeouts.idle} is longer than absolute_timeout={timeouts.absolute}, so that it has no "
@@ -483,7 +483,7 @@ class SessionConfig:
             )
         if not 0 <= self.leeway <= 600:
             raise ConfigError(
-                f"leeway={self.leeway} has to be 0 to 600 seconds: it covers differing clocks, not time zones"
+                f"leeway={self.leeway}: it must be 0 to 600 seconds: it covers differing clocks, not time zones"
             )
         if refresh is None:
             refresh = max(1, min(HOUR, (timeouts.idle or 10 * HOUR) // 10))
@@ -496,18 +496,20 @@ class SessionConfig:
 
     def _check_rest(self) -> None:
         if self.oversize not in ("raise", "keep") and not callable(self.oversize):
-            shown = f", and {self.oversize!r} was given" if isinstance(self.oversize, str) else got(self.oversize)
-            raise ConfigError(f"oversize has to be 'raise', 'keep' or a function of session and error{shown}")
+            shown = f", got {self.oversize!r}" if isinstance(self.oversize, str) else got(self.oversize)
+            raise ConfigError(f"oversize: it must be 'raise', 'keep' or a function of session and error{shown}")
         if iscoroutinefunction(self.oversize) or iscoroutinefunction(type(self.oversize).__call__):
-            raise ConfigError("oversize has to be a function without async: nobody awaits what it returns")
+            raise ConfigError("oversize: it must be a function without async, because nobody awaits its result")
         self._check_serializers()
         self._check_revocation()
         if self.pad != 0 and not 2 <= self.pad <= 255:
-            raise ConfigError(f"pad={self.pad} has to be 2 to 255 bytes, or 0 for none")
+            raise ConfigError(f"pad={self.pad}: it must be 2 to 255 bytes, or 0 for none")
         if self.token_cache != 0 and not 2 <= self.token_cache <= _TOKENS_MAX:
-            raise ConfigError(f"token_cache={self.token_cache} has to be 2 to {_TOKENS_MAX} tokens, or 0 for none")
+            raise ConfigError(f"token_cache={self.token_cache}: it must be 2 to {_TOKENS_MAX} tokens, or 0 for none")
         if self.cache_control is not None and not _is_header_value(self.cache_control):
-            raise ConfigError("cache_control has to be a header's value: printable ASCII, such as 'no-store', or None")
+            raise ConfigError(
+                "cache_control: it must be a header's value: printable ASCII, such as 'no-store', or None"
+            )
         if "." not in self.environ_key.strip("."):
             raise ConfigError(
                 f"environ_key={self.environ_key!r} needs a dot inside: PEP 3333 leaves other names to CGI"
@@ -517,26 +519,30 @@ class SessionConfig:
 
     def _check_revocation(self) -> None:
         if self.revocation is not None and not isinstance(self.revocation, RevocationStore | str):
-            raise ConfigError(f"revocation has to be a RevocationStore, or a str that names one{got(self.revocation)}")
+            raise ConfigError(
+                f"revocation: it must be a RevocationStore, or a str that names one{got(self.revocation)}"
+            )
         if self.on_store_error not in ("reject", "allow"):
-            raise ConfigError(f"on_store_error={self.on_store_error!r} has to be 'reject' or 'allow'")
+            raise ConfigError(f"on_store_error={self.on_store_error!r}: it must be 'reject' or 'allow'")
 
     def _check_serializers(self) -> None:
         accepted, names = self.accept_serializers, " or ".join(map(repr, SERIALIZERS))
         if self.serializer not in SERIALIZERS:
-            raise ConfigError(f"serializer={self.serializer!r} has to be {names}")
+            raise ConfigError(f"serializer={self.serializer!r}: it must be {names}")
         if accepted is not None:
             if not isinstance(accepted, list | tuple) or any(name not in SERIALIZERS for name in accepted):
-                raise ConfigError(f"accept_serializers has to be a list of {names}, or both, such as ['json'], or None")
+                raise ConfigError(
+                    f"accept_serializers: it must be a list of {names}, or both, such as ['json'], or None"
+                )
             if self.serializer not in accepted:
                 raise ConfigError(
                     f"serializer={self.serializer!r} is none of accept_serializers: what is sealed could not be read "
                     "again. Add it, or leave out accept_serializers"
                 )
         if type(self.registry) is not Registry:
-            raise ConfigError(f"registry has to be a Registry, given in code{got(self.registry)}")
+            raise ConfigError(f"registry: it must be a Registry, given in code{got(self.registry)}")
         if type(self.limits) is not Limits:
-            raise ConfigError(f"limits has to be Limits, such as Limits(size=2048), given in code{got(self.limits)}")
+            raise ConfigError(f"limits: it must be Limits, such as Limits(size=2048), given in code{got(self.limits)}")
 
 
 class _Derived(NamedTuple):
@@ -552,9 +558,7 @@ def _is_header_value(text: str) -> bool:
 
 
 # The options and their types, read off the class, so that nothing lists them again.
-_HINTS = {
-    option.name: typing.get_type_hints(SessionConfig)[option.name] for option in fields(SessionConfig) if option.init
-}
+_HINTS = typing.get_type_hints(SessionConfig)
 
 
 def _kinds(hint: Any) -> tuple[type, ...]:

@@ -137,15 +137,6 @@ class CookiePolicy:
     @property
     def attributes(self) -> str:
         """The attributes, as Set-Cookie has them after name and value."""
-        return self._fixed_attributes
-
-    @property
-    def deletion(self) -> str:
-        """The value of the Set-Cookie header that deletes the cookie."""
-        return f"{self.name}=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT{self._fixed_attributes}"
-
-    @property
-    def _fixed_attributes(self) -> str:
         return (
             f"; Path={self.path}"
             + (f"; Domain={self.domain}" if self.domain else "")
@@ -154,6 +145,11 @@ class CookiePolicy:
             + f"; SameSite={self.samesite}"
             + ("; Partitioned" if self.partitioned else "")
         )
+
+    @property
+    def deletion(self) -> str:
+        """The value of the Set-Cookie header that deletes the cookie."""
+        return f"{self.name}=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT{self.attributes}"
 
 
 class CookieFinder:

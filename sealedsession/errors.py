@@ -6,7 +6,7 @@ The branch says whose fault it is and when it shows:
 * `SealError`: the application's, while a response is being made and before its headers go out.
 * `UnsealError`: the client's token. It leaves `Sealer.unseal`, the serializers' `loads` and `StateSealer`,
   and never leaves the session middlewares: a bad cookie gives a new, empty session.
-* `StateError`: the client's call to an object in sealed state. state_responses.py makes responses of these.
+* `StateError`: the client's call to an object in sealed state. state/middleware.py makes responses of these.
 * `StoreError`: the revocation store's. It never leaves the middlewares either.
 
 A message says what happened, names the option, key or path, and ends with what to do.
@@ -43,9 +43,9 @@ Result = TypeVar("Result")
 
 
 def got(value: object) -> str:
-    """Say of what type something was that another type was meant for, as the end of a message. It may be a key."""
+    """Return ``", got a <type>"`` for an error message. Never include the value: it may be a key."""
     name = type(value).__name__
-    return f", and {'an' if name[:1] in 'aeiouAEIOU' else 'a'} {name} was given"
+    return f", got {'an' if name[:1] in 'aeiouAEIOU' else 'a'} {name}"
 
 
 def drop_own_frames(error: BaseException) -> None:

@@ -175,9 +175,9 @@ class Events:
             return
         self._foreign.add(name)
         logger.warning(
-            'scope["session"] was replaced by a %s, which is ignored: the session of the cookie %r keeps its content. '
-            "To write to the session, change the object that the middleware put there, with session.clear() and "
-            "session.update()",
+            "the session in the scope was replaced by a %s, which is ignored: the session of the cookie %r keeps its "
+            "content. To write to the session, change the object that the middleware put there, with session.clear() "
+            "and session.update()",
             name,
             self._cookie,
         )

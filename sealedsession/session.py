@@ -18,7 +18,8 @@ Rules:
    wait in `WAITING` for its end, then look again. A forked child reclaims sessions whose thread it does not have.
 3. The middleware sets `_headers_gone`, then looks at `_unclaimed`. The opening thread claims first and looks at
    `_headers_gone` last. So either the middleware waits, or the session is opened as closed: no write is lost.
-4. Only `_open` and the methods of `Session` write the attributes of a session; its identity changes as a whole.
+4. `_open` adopts what was loaded in one place. Later, only the methods of `Session` and the package `lifecycle` write
+   the attributes of a session. Its identity changes as a whole.
 """
 
 import os
@@ -27,11 +28,9 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any, NamedTuple, NoReturn, Protocol
 
 from sealedsession.errors import (
-    RETRYABLE_REASONS,
     ConfigError,
     Reason,
     SessionClosedError,
-    UnsealError,
     drop_own_frames,
     got,
 )
@@ -71,7 +70,7 @@ class Loaded(NamedTuple):
     :param token: the accepted token, or None for a new session.
     :param lineage: the lineage id of the accepted session, or of the one that was refused only because the store did
         not answer.
-    :param rejections: why tokens were refused, each with the session id if it is known.
+    :param reason: why the cookie was refused, or None.
     :param keeps_cookie: whether a refused cookie must not be deleted, because not all cookies could be read.
     :param revocations: where the store is awaited, what the request revokes; otherwise None until it does.
     """
@@ -80,20 +79,9 @@ class Loaded(NamedTuple):
     identity: Identity
     token: Unsealed | None = None
     lineage: bytes | None = None
-    rejections: tuple[tuple[UnsealError, bytes | None], ...] = ()
+    reason: Reason | None = None
     keeps_cookie: bool = False
     revocations: Any = None
-
-    @property
-    def reason(self) -> Reason | None:
-        """Why the cookie was refused, or None: the first reason, unless a later one is retryable and the first not."""
-        if self.token is not None or not self.rejections:
-            return None
-        reasons: list[Reason] = [error.reason for error, _ in self.rejections]
-        for reason in reasons:
-            if reason in RETRYABLE_REASONS:
-                return reason
-        return reasons[0]
 
 
 class SessionBackend(Protocol):
@@ -163,10 +151,10 @@ class Session(dict[Any, Any]):
     # Set by the middleware:
     #   _manager. _cookies: the Cookie header, or all headers. _request: the request, if the option `binding` needs it.
     #   _arrived: when the request arrived, in seconds since 1970.
-    #   _unclaimed: deleted by the thread that opens the session (rule 2).
+    #   _unclaimed: deleted by the thread that opens the session (rule 2). _opener: that thread, or None.
     #   _headers_gone: the response's headers are being sent (rule 3).
     # Set when the session is opened:
-    #   _opener: the thread that opens it. _loaded: what came in. _identity: what will be sealed.
+    #   _loaded: what came in. _identity: what will be sealed.
     #   _save: `save` was called. _invalidated: `invalidate` was called.
     #   _revocations: what this request revokes; None until it does.
     __slots__ = (
@@ -179,7 +167,7 @@ class Session(dict[Any, Any]):
     _arrived: float
     _unclaimed: bool
     _headers_gone: bool
-    _opener: int
+    _opener: tuple[int, int] | None
     _loaded: Loaded
     _identity: Identity
     _save: bool
@@ -193,7 +181,8 @@ class Session(dict[Any, Any]):
         It names the session and is not a secret: it opens nothing. `regenerate` and `invalidate` change it.
         """
         if self._identity.session_id is None:
-            self._identity = self._identity._replace(session_id=self._manager.new_session_id())
+            session_id = self._manager.new_session_id()
+            self._identity = self._identity._replace(session_id=session_id)
         return str(self._identity.session_id.hex())  # type: ignore[union-attr]
 
     @property
@@ -242,7 +231,7 @@ class Session(dict[Any, Any]):
         """Whether the browser keeps the cookie when it is closed ("remember me"). Set it to change that.
 
         Max-Age is then the remaining lifetime of the session. The choice is sealed with the session, so that a refresh
-        keeps it. New sessions begin with the option ``persistent``.
+        keeps it, and so does a sign-in: set it with each sign-in. New sessions begin with the option ``persistent``.
 
         :raises TypeError: when it is set to another value than True or False.
         """
@@ -335,9 +324,9 @@ class Session(dict[Any, Any]):
         :raises ValueError: unless it is 1 to 2^32 - 1.
         """
         if type(seconds) is not int:
-            raise TypeError(f"a lifetime is a whole number of seconds{got(seconds)}")
+            raise TypeError(f"set_lifetime: it takes a whole number of seconds{got(seconds)}")
         if not 0 < seconds < 2**32:
-            raise ValueError(f"a lifetime is 1 to 2**32 - 1 seconds, and {seconds} was given")
+            raise ValueError(f"set_lifetime: it takes 1 to 2**32 - 1 seconds, got {seconds}")
         lifetime = self._identity.lifetime
         self._identity = self._identity._replace(lifetime=seconds if lifetime is None else min(seconds, lifetime))
 
@@ -475,14 +464,14 @@ class SessionProxy(MutableMapping[Any, Any]):
 def get_session(request: Any, key: str | None = None) -> Session:
     """Return the session of a request.
 
-    :param request: a WSGI environ, an ASGI scope, or a request object that has one as ``environ``, ``scope`` or
-        ``META``.
+    :param request: a WSGI environ, an ASGI scope, or a request object that has one as ``environ``, ``scope``,
+        ``env`` or ``META``.
     :param key: where the middleware puts the session: its option ``environ_key`` or ``scope_key``. Needed only if a
         request has several sessions.
     :raises ConfigError: if there is no session, because no middleware handles the request, or if there are several.
     """
     mapping = request
-    for attribute in ("scope", "environ", "META"):
+    for attribute in ("scope", "environ", "env", "META"):
         if not isinstance(mapping, Mapping) and isinstance(found := getattr(request, attribute, None), Mapping):
             mapping = found
     if not isinstance(mapping, Mapping):
@@ -506,13 +495,16 @@ def get_session(request: Any, key: str | None = None) -> Session:
 
 _PATIENCE = 60  # seconds; longer than any store or signal takes
 WAITING: dict[int, threading.Event] = {}  # by id of a session: set when the thread that opens it has ended
-_forked = False
+# How often this process has been forked off, and by which thread: no other thread of the parent is in the child.
+_forks = 0
+_forking_thread = 0
 
 
 def _after_fork_in_child() -> None:
-    global _forked
+    global _forks, _forking_thread
     WAITING.clear()
-    _forked = True
+    _forks += 1
+    _forking_thread = threading.get_ident()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows
@@ -612,7 +604,7 @@ def _open(session: Any) -> None:
             _open(session)
         return
     try:  # no signal handler runs before this: the interpreter calls them after function calls and jumps only
-        session._opener = threading.get_ident()  # not imported by name: gevent and eventlet replace it
+        session._opener = _forks, threading.get_ident()  # not imported by name: gevent and eventlet replace it
         loaded = session._loaded = session._manager.load(session)
         session._identity = loaded.identity
         session._revocations = loaded.revocations
@@ -621,6 +613,7 @@ def _open(session: Any) -> None:
         dict.pop(session, _PLACEHOLDER, None)  # it may be gone, if a signal interrupted this before
         session.__class__ = ClosedSession if session._headers_gone else Session
     except BaseException as error:
+        session._opener = None
         session._unclaimed = True
         _wake(session)
         drop_own_frames(error)
@@ -631,25 +624,23 @@ def _open(session: Any) -> None:
 
 def wait_until_open(session: Any) -> None:
     """Wait for the thread that is opening a session, if there is one."""
-    while _is_being_opened(session):
-        opener = getattr(session, "_opener", None)
-        if opener == threading.get_ident():
+    for _ in range(_PATIENCE):
+        opener = session._opener  # None right after the claim
+        if not _is_being_opened(session):
+            return
+        if opener == (_forks, threading.get_ident()):
             raise RuntimeError(
                 "session: it was used while it was being opened. A binding function, a revocation store, a clock and a "
                 "decoder must not use the session; with greenlets, patch the standard library before the first import"
             )
+        if opener is not None and opener[0] != _forks and opener[1] != _forking_thread:
+            session._unclaimed = True  # the thread was left behind in the parent
+            return
         ended = WAITING.setdefault(id(session), threading.Event())
-        for _ in range(_PATIENCE):
-            if not _is_being_opened(session) or ended.wait(1):
-                break
-            if _forked and all(thread.ident != opener for thread in threading.enumerate()):
-                session._unclaimed = True  # the thread was left behind in the parent
-                return
-        else:
-            raise RuntimeError(
-                f"session: another thread has been opening it for {_PATIENCE} seconds. Does that thread hang?"
-            )
+        if _is_being_opened(session):
+            ended.wait(1)
         _wake(session)  # others may wait for the event of a thread that had ended before it could see the event
+    raise RuntimeError(f"session: another thread has been opening it for {_PATIENCE} seconds. Does that thread hang?")
 
 
 def _is_being_opened(session: Session) -> bool:

@@ -60,6 +60,7 @@ class SessionMiddleware:
         session._request = environ if manager.binds else None
         session._arrived = self._clock()
         session._unclaimed = True
+        session._opener = None
         session._headers_gone = False
 
         def sealing_start_response(

@@ -696,3 +696,23 @@ def test_a_request_is_freed_with_its_last_reference(keys, act, options):
         assert freed() is None
     finally:
         gc.enable()
+
+
+def test_a_write_after_websocket_close(keys):
+    """A session that is touched first after websocket.close can be read, and a write is an error: it would be lost."""
+    session = None
+
+    async def app(scope, receive, send):
+        nonlocal session
+        session = scope["session"]
+        await send({"type": "websocket.close"})
+        assert len(session) == 0
+        with pytest.raises(SessionClosedError):
+            session["late"] = True
+
+    async def send(message):
+        pass
+
+    scope = {"type": "websocket", "scheme": "wss", "headers": []}
+    asyncio.run(SessionMiddleware(app, **keys)(scope, None, send))
+    assert session is not None

@@ -482,7 +482,7 @@ def _as_said(part: ast.expr) -> str:
     if isinstance(part, ast.Constant):
         return str(part.value)
     assert isinstance(part, ast.FormattedValue)
-    return ", and a … was given" if ast.unparse(part.value).startswith("got(") else "…"
+    return ", got a …" if ast.unparse(part.value).startswith("got(") else "…"
 
 
 def documented_messages() -> list[str]:

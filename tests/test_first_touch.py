@@ -1,5 +1,6 @@
 """A session is opened once, whichever thread, fork or greenlet of its request touches it first."""
 
+import _thread
 import asyncio
 import dis
 import json
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -361,6 +363,33 @@ def test_a_fork_while_another_thread_opens(keys, gate):
 
     request(middleware, act, cookie)
     assert statuses == [0]
+
+
+@pytest.mark.parametrize("start", [_thread.start_new_thread, lambda work, _: threading.Thread(target=work).start()])
+def test_a_slow_opener_in_a_forked_process(keys, gate, monkeypatch, start):
+    """In a forked worker, no thread takes over a session from another one, however that was started."""
+    monkeypatch.setattr(session_states, "_forks", 3)
+    monkeypatch.setattr(session_states, "_forking_thread", threading.get_ident())
+    opened = []
+
+    def binding(environ):
+        opened.append(threading.get_ident())
+        time.sleep(1.5)  # longer than a waiter waits before it looks again
+        return b""
+
+    middleware = wsgi.SessionMiddleware(lambda e, s: [], **keys, binding=binding)
+
+    def act(session):
+        ended = threading.Event()
+        start(lambda: (session.__setitem__("other", 1), ended.set()), ())
+        while not opened:
+            time.sleep(0.01)
+        session["mine"] = 2
+        assert ended.wait(LONG)
+        assert session == {"other": 1, "mine": 2}
+
+    request(middleware, act, f"{middleware.config.cookie.name}=rubbish")
+    assert len(opened) == 2  # to open the session, and to seal it
 
 
 GREENLETS = """

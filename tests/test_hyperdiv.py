@@ -236,7 +236,7 @@ def test_consent_is_a_bool():
     """A flag that is no bool is the application's mistake, and says so."""
 
     def attempt(session):
-        with pytest.raises(TypeError, match="gdpr_flag is True or False, and a str was given"):
+        with pytest.raises(TypeError, match="gdpr_flag is True or False, got a str"):
             session.gdpr_flag = "no"
         assert session.is_gdpr_allowed() is False
 
@@ -1039,16 +1039,16 @@ def test_the_options_have_the_defaults_of_sessions():
         ({"httponly": True}, r"unknown option 'httponly'; there are: validate_key, encrypt_key, "),
         ({"validate_key": None}, "validate_key: the key is missing"),
         ({"encrypt_key": None}, "encrypt_key is missing: these tokens are always encrypted"),
-        ({"name": None}, "name has to be str, and a NoneType was given"),
-        ({"name": ["session"]}, "name has to be str, and a list was given"),
+        ({"name": None}, "name: it must be str, got a NoneType"),
+        ({"name": ["session"]}, "name: it must be str, got a list"),
         ({"name": "a b"}, "name='a b': it is not a cookie's name"),
-        ({"max_size": 255}, "max_size has to be an int of characters, 256 to 65536"),
-        ({"max_size": 65_537}, "max_size has to be an int of characters, 256 to 65536"),
-        ({"max_size": True}, "max_size has to be an int"),
-        ({"idle_timeout": 0}, "idle_timeout=0 has to be more than 0 seconds"),
-        ({"registry": {}}, "registry has to be a Registry, and a dict was given"),
+        ({"max_size": 255}, "max_size: it must be an int of characters, 256 to 65536"),
+        ({"max_size": 65_537}, "max_size: it must be an int of characters, 256 to 65536"),
+        ({"max_size": True}, "max_size: it must be an int"),
+        ({"idle_timeout": 0}, "idle_timeout=0: it must be more than 0 seconds"),
+        ({"registry": {}}, "registry: it must be a Registry, got a dict"),
         ({"revocation": "nothing"}, "revocation: it must be 'memory'"),
-        ({"clock": 5}, "clock has to be a function"),
+        ({"clock": 5}, "clock: it must be a function"),
     ],
 )
 def test_mistakes_in_options(options, message):

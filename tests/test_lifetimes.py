@@ -140,7 +140,7 @@ def test_no_lifetime(clock, keys, seconds, error):
     browser.visit(fill)
 
     def act(session):
-        with pytest.raises(error, match="a lifetime is "):
+        with pytest.raises(error, match="set_lifetime: it takes "):
             session.set_lifetime(seconds)
 
     assert not browser.sets_cookie(act)

@@ -5,12 +5,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from operator import methodcaller
+from types import SimpleNamespace
 
 import pytest
 import webob
 from starlette.requests import Request
 
-from sealedsession import ConfigError, CookieTooLargeError, Registry, SessionConfig, get_session
+from sealedsession import ConfigError, CookieTooLargeError, Registry, SealError, SessionConfig, get_session
 from sealedsession.asgi import SessionMiddleware as ASGISessionMiddleware
 from sealedsession.lifecycle import ManagerCache, SessionManager
 from sealedsession.revocation import MemoryStore
@@ -174,6 +175,80 @@ def test_a_store_is_awaited(keys):
     assert store.blocking == 0
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (methodcaller("revoke_subject", "user:42"), methodcaller("revoke")),
+        (lambda session: setattr(session, "subject", "user:7"), methodcaller("logout")),
+        (len, methodcaller("logout")),
+    ],
+    ids=["revoked", "signed in", "read"],
+)
+def test_a_revocation_reaches_a_token_of_the_same_request(keys, clock, before, after):
+    """A token that was sealed during the request is refused once the session is revoked."""
+    manager = SessionManager(SessionConfig(**keys, clock=clock, revocation="memory"))
+    session = manager.open(None)
+    session.subject = "user:42"
+    session = manager.open_token(manager.token(session))
+    before(session)
+    token = manager.token(session)
+    assert manager.open_token(token).rejected is None
+    after(session)
+    assert manager.open_token(token).rejected == "revoked"
+
+
+def test_a_revoked_session_has_no_token(keys, clock):
+    """A session that the store finds revoked during the request is not sealed, whatever it becomes afterwards."""
+    manager = SessionManager(SessionConfig(**keys, clock=clock, revocation="memory"))
+    session = manager.open(None)
+    session.subject = "user:42"
+    token = manager.token(session)
+    stale, other = manager.open_token(token), manager.open_token(token)
+    assert stale.subject == "user:42"
+    other.logout()
+    stale.revoke_subject("user:42")
+    stale.subject = "user:7"
+    assert stale.rejected == "revoked"
+    assert manager.set_cookie(stale) is None
+    with pytest.raises(SealError, match="revoked"):
+        manager.token(stale)
+
+
+def test_a_store_that_must_be_awaited_is_not_forgotten(keys):
+    """Calls that would not await the store are errors that name the right one, and nothing is lost silently."""
+    manager = SessionManager(SessionConfig(**keys, revocation=SlowStore()), awaits=True)
+
+    async def journey():
+        session = await manager.aopen(None)
+        session["user"] = "ann"
+        session.revoke()
+        with pytest.raises(RuntimeError, match="aclose"):
+            manager.close(session, None, 200, [])
+        assert await manager.aclose(session, None, 200, [])
+
+    asyncio.run(journey())
+    with pytest.raises(RuntimeError, match="aopen"):
+        len(manager.open(None))
+
+
+def test_wrong_arguments(manager):
+    """A Cookie header of another type, and an action that seals nothing, are errors."""
+    with pytest.raises(TypeError, match="cookie_header"):
+        manager.open(bytearray(b"a=b"))
+    session = manager.open(None)
+    session["user"] = "ann"
+    with pytest.raises(ValueError, match="action='keep'"):
+        manager.token(session, action="keep")
+
+
+def test_remaining_is_that_of_the_token(keys):
+    """Where tokens may be longer than a cookie, `remaining` counts up to that."""
+    manager = SessionManager(SessionConfig(**keys), purpose="shop", max_length=10_000)
+    session = manager.open_token("")
+    session["text"] = "x" * 6000
+    assert 0 < session.remaining == 10_000 - len(manager.token(session))
+
+
 # ----------------------------------------------------------------------------------------------------------- persistent
 
 
@@ -206,6 +281,17 @@ def test_the_option_is_for_new_sessions(keys, clock):
         assert opened.persistent is manager.config.persistent
         opened.invalidate()
         assert opened.persistent is other.config.persistent
+
+
+def test_persistent_of_an_empty_session(manager):
+    """A session with nothing but an id is sealed again, not deleted."""
+    session = manager.open(None)
+    assert len(session.id) == 32
+    session = manager.open(cookie_of(manager.set_cookie(session)))
+    session.persistent = True
+    assert manager.action(session) == "seal"
+    session.invalidate()
+    assert manager.action(session) == "delete"
 
 
 @pytest.mark.parametrize("value", [None, 1, "yes"])
@@ -241,6 +327,12 @@ def test_get_session_in_wsgi(keys):
 
     webob.Request.blank("https://localhost/").get_response(SessionMiddleware(app, **keys))
     assert found[0] is found[1] is found[2]
+
+
+def test_get_session_of_a_request_with_env(manager):
+    """Falcon's WSGI request has the environ as `env`."""
+    session = manager.open(None)
+    assert get_session(SimpleNamespace(env={"sealedsession.session": session})) is session
 
 
 def test_get_session_in_asgi(keys):

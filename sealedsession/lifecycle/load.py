@@ -13,7 +13,7 @@ from typing import Any
 
 from sealedsession.config import SessionConfig
 from sealedsession.cookie import CANDIDATES, CookieFinder
-from sealedsession.errors import StoreError, UnsealError
+from sealedsession.errors import RETRYABLE_REASONS, Reason, StoreError, UnsealError
 from sealedsession.lifecycle.payload import SessionPayload, parse_list
 from sealedsession.lifecycle.revoke import Revocations
 from sealedsession.revocation.store import OF_SESSION, Entry, RevocationStore, subject_key
@@ -120,12 +120,14 @@ class SessionLoader:
                 except Exception as error:  # noqa: BLE001  # the store's, or an entry of another type
                     if not self._allows_store_error:
                         self._events.store_error(error, "the session is refused for now")
-                        attempt.reject(UnsealError("store_error", "the store did not answer"), loaded)
+                        refusal = UnsealError("store_error", "the store did not answer")
+                        attempt.reject(refusal, loaded.identity.session_id)
                         return self._begin(session, attempt, loaded.lineage)
                     self._events.store_error(error, "the session is accepted")
                     is_revoked = False
                 if is_revoked:
-                    attempt.reject(UnsealError("revoked", "its session or its subject was revoked"), loaded)
+                    refusal = UnsealError("revoked", "its session or its subject was revoked")
+                    attempt.reject(refusal, loaded.identity.session_id)
                     continue
             self._report_accepted(loaded, attempt)
             return loaded
@@ -171,11 +173,11 @@ class SessionLoader:
             if type(data) is not dict:
                 data, subject, lineage_id = parse_list(data)
         except UnsealError as error:
-            attempt.rejections += ((error, session_id),)
+            attempt.reject(error, session_id)
             return None
         identity = _make_tuple(Identity, (created, session_id, lifetime, subject, lineage_id, persistent))
         lineage = lineage_id or session_id
-        return _make_tuple(Loaded, (data, identity, unsealed, lineage, (), attempt.keeps_cookie, None))
+        return _make_tuple(Loaded, (data, identity, unsealed, lineage, None, False, None))
 
     def _report_accepted(self, loaded: Loaded, attempt: "_Attempt") -> None:
         if attempt.rejections:
@@ -190,20 +192,30 @@ class SessionLoader:
         if attempt.rejections:
             self._events.rejected_cookies(attempt.rejections)
         identity = Identity(int(session._arrived), persistent=self._persistent)
-        return Loaded({}, identity, None, lineage, attempt.rejections, attempt.keeps_cookie)
+        return Loaded({}, identity, None, lineage, attempt.reason, attempt.keeps_cookie)
 
 
 class _Attempt:
     """What is refused while one request's session is loaded.
 
-    :ivar rejections: see `Loaded`, as for `keeps_cookie`.
+    :ivar rejections: why tokens were refused, each with the session id if it is known.
+    :ivar keeps_cookie: see `Loaded`.
     """
 
     rejections: tuple[tuple[UnsealError, bytes | None], ...] = ()
     keeps_cookie = False
 
-    def reject(self, error: UnsealError, loaded: Loaded | None = None) -> None:
-        self.rejections += ((error, None if loaded is None else loaded.identity.session_id),)
+    def reject(self, error: UnsealError, session_id: bytes | None = None) -> None:
+        self.rejections += ((error, session_id),)
+
+    @property
+    def reason(self) -> Reason | None:
+        """The first reason, unless it is final and a later one is not."""
+        reasons: list[Reason] = [error.reason for error, _ in self.rejections]
+        for reason in reasons:
+            if reason in RETRYABLE_REASONS:
+                return reason
+        return reasons[0] if reasons else None
 
 
 def _store_keys(loaded: Loaded) -> list[bytes]:

@@ -20,7 +20,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from sealedsession.config import SessionConfig
 from sealedsession.cookie import LIMIT, is_loopback
-from sealedsession.errors import ConfigError, drop_own_frames, got, without_own_frames
+from sealedsession.errors import ConfigError, SealError, drop_own_frames, got, without_own_frames
 from sealedsession.lifecycle.load import SessionLoader
 from sealedsession.lifecycle.payload import SessionPayload
 from sealedsession.lifecycle.revoke import SessionRevoker
@@ -116,12 +116,15 @@ class SessionManager(Generic[Request, Text]):
         """
         if isinstance(cookie_header, str):
             cookie_header = cookie_header.encode("latin-1", "replace")
+        elif cookie_header is not None and type(cookie_header) is not bytes:
+            raise TypeError(f"cookie_header: it must be str, bytes or None{got(cookie_header)}")
         session = UnopenedSession(UNOPENED_CONTENT)
         session._manager = self
         session._cookies = cookie_header
         session._request = request if self.binds else None
         session._arrived = self.config.clock()
         session._unclaimed = True
+        session._opener = None
         session._headers_gone = False
         return session
 
@@ -169,6 +172,8 @@ class SessionManager(Generic[Request, Text]):
             wait_until_open(session)
             if isinstance(session, UnopenedSession):
                 return headers
+        if session._revocations is not None and session._revocations.pending:
+            raise RuntimeError("close: the session has revocations that must be awaited. Call aclose() instead")
         session.__class__ = ClosedSession  # first: what another thread writes from now on would be lost
         sent = list(headers)
         try:
@@ -218,7 +223,10 @@ class SessionManager(Generic[Request, Text]):
         """
         if isinstance(session, UnopenedSession):
             return None
-        return self._saver.set_cookie(session, request, status, headers)
+        set_cookie = self._saver.set_cookie(session, request, status, headers)
+        if set_cookie is not None:
+            self._revoker.note_sealed(session)
+        return set_cookie
 
     @without_own_frames
     def token(self, session: Session, request: Request | None = None, action: Action = "seal") -> str:
@@ -226,10 +234,17 @@ class SessionManager(Generic[Request, Text]):
 
         :param request: needed with the option ``binding``, whose function gets it.
         :param action: what `action` returned, for the event: "seal", "refresh" or "reseal".
-        :raises SealError: when the session cannot be stored.
+        :raises SealError: when the session cannot be stored, or was revoked during the request.
+        :raises ValueError: for another action.
         """
+        if action not in ("seal", "refresh", "reseal"):
+            raise ValueError(f"action={action!r}: it must be 'seal', 'refresh' or 'reseal'")
         session.mark_accessed()
-        return self._saver.token(session, request, action)
+        if self.was_revoked(session):
+            raise SealError("the session was revoked during the request, and cannot be sealed. Send no cookie")
+        token = self._saver.token(session, request, action)
+        self._revoker.note_sealed(session)
+        return token
 
     @without_own_frames
     def replace(self, session: Session, content: Mapping[Any, Any]) -> None:
@@ -287,7 +302,7 @@ class SessionManager(Generic[Request, Text]):
 
     def remaining(self, session: Session) -> int:
         """Return the bytes that are left until the limit."""
-        return LIMIT - self.size(session)
+        return self._saver.limit - self.size(session)
 
     def expires_at(self, session: Session) -> int:
         """Return when the session ends if nobody uses it any more, in seconds since 1970."""
@@ -376,6 +391,8 @@ class ManagerCache(Generic[Settings]):
 
 
 def _fetched(session: Session) -> Loaded:
+    if not hasattr(session, "_loaded"):
+        raise RuntimeError("open: the revocation store must be awaited. Call aopen() instead")
     return session._loaded
 
 
@@ -391,7 +408,7 @@ def check_application(app: object, kind: Literal["WSGI", "ASGI"]) -> None:
     :raises ConfigError: for what certainly is no such application.
     """
     arguments, other = _CALLS[kind]
-    wanted = f"app has to be one of {kind}, a function of {', '.join(arguments)}"
+    wanted = f"app: it must be an application of {kind}, a function of {', '.join(arguments)}"
     if not callable(app):
         raise ConfigError(wanted + got(app))
     try:

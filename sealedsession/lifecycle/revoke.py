@@ -49,10 +49,11 @@ class Revocations:
     :ivar exempt: the lineage to which the session moves when the store has written the entry, or None.
     :ivar ended: maps the store's keys under which the request has revoked to the lineage that is exempt, or ``b""``.
     :ivar is_refused: whether the store has found that the session itself is revoked.
+    :ivar sealed: the lineages of tokens that an integration has sealed during the request.
     :ivar pending: the revocations to send, or None where they are sent at once.
     """
 
-    __slots__ = ("acts_as", "ended", "exempt", "is_refused", "pending", "reserved")
+    __slots__ = ("acts_as", "ended", "exempt", "is_refused", "pending", "reserved", "sealed")
 
     def __init__(self, loaded: Loaded, *, awaits: bool = False) -> None:
         self.acts_as: str | None = loaded.identity.subject
@@ -60,6 +61,7 @@ class Revocations:
         self.exempt: bytes | None = None
         self.ended: dict[bytes, bytes] = {}
         self.is_refused: bool = False
+        self.sealed: list[bytes] = []
         self.pending: list[Revocation] | None = [] if awaits else None
 
 
@@ -95,9 +97,9 @@ class SessionRevoker:
 
     def regenerate(self, session: Session) -> None:
         """Give the session a new id in the same lineage."""
-        identity = session._identity
+        session_id, identity = session._manager.new_session_id(), session._identity
         lineage_id = identity.lineage if self.revokes else identity.lineage_id
-        session._identity = identity._replace(session_id=session._manager.new_session_id(), lineage_id=lineage_id)
+        session._identity = identity._replace(session_id=session_id, lineage_id=lineage_id)
 
     def revoke(self, session: Session) -> None:
         """Revoke the session: its lineage, and the one that came in.
@@ -108,9 +110,8 @@ class SessionRevoker:
         revocations = _revocations(session)
         exempt = {revocations.exempt, session._identity.lineage}.intersection(revocations.reserved.values())
         if exempt and not session._headers_gone:  # a later sign-in of this request still needs that lineage
-            session._identity = session._identity._replace(
-                session_id=session._manager.new_session_id(), lineage_id=None
-            )
+            session_id = session._manager.new_session_id()
+            session._identity = session._identity._replace(session_id=session_id, lineage_id=None)
             revocations.exempt = None
         lineages = _lineages(session)
         # A session that began after `invalidate` in this request has data, but no id yet.
@@ -124,8 +125,8 @@ class SessionRevoker:
         :raises ConfigError: without a store, even if there is nothing to revoke.
         """
         self._require_store()
-        lineage = session._loaded.lineage
-        self._revoke_lineages(session, [] if lineage is None else [lineage])
+        lineages = dict.fromkeys([session._loaded.lineage, *_revocations(session).sealed])
+        self._revoke_lineages(session, [lineage for lineage in lineages if lineage is not None])
 
     def revoke_subject(self, session: Session, subject: str) -> None:
         """Revoke the sessions of a subject that began until now.
@@ -144,6 +145,12 @@ class SessionRevoker:
         key, caller = subject_key(subject), self._caller(session)
         what = "all sessions of a subject were"
         self._send(session, [Revocation(key, caller, subject, exempt, what, identity.session_id)])
+
+    def note_sealed(self, session: Session) -> None:
+        """Note that a token of the session has been sealed, which `revoke` and `revoke_incoming` must reach."""
+        lineage = session._identity.lineage
+        if self.revokes and lineage is not None:
+            _revocations(session).sealed.append(lineage)
 
     async def send_pending(self, session: Session) -> None:
         """Send the revocations that wait to the store, awaiting it."""
@@ -256,5 +263,8 @@ def _revocations(session: Session) -> Revocations:
 
 def _lineages(session: Session) -> list[bytes]:
     """Return the lineages to revoke: the one that came in, and the present one if another one began."""
-    lineages = dict.fromkeys((session._loaded.lineage, session._identity.lineage, _revocations(session).exempt))
+    revocations = _revocations(session)
+    lineages = dict.fromkeys(
+        (session._loaded.lineage, *revocations.sealed, session._identity.lineage, revocations.exempt)
+    )
     return [lineage for lineage in lineages if lineage is not None]

@@ -91,8 +91,8 @@ class SessionSaver:
     """
 
     __slots__ = (
-        "_attributes", "_config", "_deletion", "_events", "_half_idle", "_headers", "_limit", "_name", "_name_size",
-        "_needs_id", "_payload", "_refresh_interval", "_sealer",
+        "_attributes", "_config", "_deletion", "_events", "_half_idle", "_headers", "_name", "_name_size",
+        "_needs_id", "_payload", "_refresh_interval", "_sealer", "limit",
     )  # fmt: skip
 
     def __init__(
@@ -107,7 +107,7 @@ class SessionSaver:
         self._headers = headers
         self._name = str(config.cookie.name)
         self._name_size = len(self._name) if max_length is None else 0
-        self._limit = LIMIT if max_length is None else max_length
+        self.limit = LIMIT if max_length is None else max_length
         self._sealer = sealer
         self._payload = payload
         self._events = config.events
@@ -226,6 +226,7 @@ class SessionSaver:
             except TooLarge:
                 raise self._too_large(session) from None
             # The same object unless something has changed: most requests do not compare.
+            empty = empty and (payload is not None or session._invalidated)  # and so emptied by this request
             changed = payload is not None or (identity is not loaded.identity and not _is_same_seal(session))
             if payload is None:
                 payload = token.payload
@@ -280,8 +281,8 @@ class SessionSaver:
     ) -> str:
         token = self._make_token(session, payload, session_id, binding)
         size = self._name_size + len(token)
-        if size > self._limit:
-            raise CookieTooLargeError(self._name, size, self._limit, self._payload.sizes(session))
+        if size > self.limit:
+            raise CookieTooLargeError(self._name, size, self.limit, self._payload.sizes(session))
         return token
 
     def _make_token(self, session: Session, payload: bytes, session_id: bytes | None, binding: bytes = b"") -> str:
@@ -307,7 +308,7 @@ class SessionSaver:
 
     def _too_large(self, session: Session) -> CookieTooLargeError:
         by_key = self._payload.sizes(session)
-        return CookieTooLargeError(self._name, self._estimate(by_key), self._limit, by_key)
+        return CookieTooLargeError(self._name, self._estimate(by_key), self.limit, by_key)
 
     def _future_id(self, session: Session) -> bytes | None:
         """Return the session's id, or one as long as the id that it will get."""

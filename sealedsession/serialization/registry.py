@@ -141,7 +141,7 @@ class Registry:
         :param code: as in `register`.
         :raises ConfigError: as `register`, and if the enum is a Flag or a member has an unhashable value.
         """
-        self.register_codec(cls, code, class_codecs.enum_codec(cls))
+        self.add_codec(cls, code, class_codecs.enum_codec(cls))
 
     def register_dataclass(self, cls: type[Any], code: str) -> None:
         """Let sessions hold a dataclass. The values of its fields are stored in order, each of exactly the annotated
@@ -154,7 +154,7 @@ class Registry:
         :param code: as in `register`.
         :raises ConfigError: as `register`, and if an annotation cannot be checked.
         """
-        self.register_codec(cls, code, class_codecs.dataclass_codec(cls))
+        self.add_codec(cls, code, class_codecs.dataclass_codec(cls))
 
     def register_namedtuple(self, cls: type[Any], code: str) -> None:
         """Let sessions hold a named tuple. If it has annotations, its members must be of exactly these types.
@@ -162,7 +162,7 @@ class Registry:
         :param code: as in `register`.
         :raises ConfigError: as `register`, and if an annotation cannot be checked.
         """
-        self.register_codec(cls, code, class_codecs.namedtuple_codec(cls))
+        self.add_codec(cls, code, class_codecs.namedtuple_codec(cls))
 
     def register_subclass(self, cls: type[Any], code: str) -> None:
         """Let sessions hold a subclass of str, int, float or bytes. Reading calls the class with the plain value.
@@ -170,7 +170,7 @@ class Registry:
         :param code: as in `register`.
         :raises ConfigError: as `register`, and if the class is not such a subclass.
         """
-        self.register_codec(cls, code, class_codecs.subclass_codec(cls))
+        self.add_codec(cls, code, class_codecs.subclass_codec(cls))
 
     def register_zoneinfo(self, names: Iterable[str], code: str = "zone") -> None:
         """Let sessions hold these time zones, as values and in a datetime or time. The zones are loaded immediately.
@@ -179,7 +179,7 @@ class Registry:
         :param code: as in `register`.
         :raises ConfigError: as `register`, and if a zone does not exist on this machine.
         """
-        self.register_codec(zoneinfo.ZoneInfo, code, class_codecs.zoneinfo_codec(names))
+        self.add_codec(zoneinfo.ZoneInfo, code, class_codecs.zoneinfo_codec(names))
 
     def begin_payload(self) -> None:
         """Prepare for reading or writing one payload. Types that share a budget renew it here."""
@@ -229,7 +229,7 @@ class Registry:
     def _encode_set(self, elements: Iterable[object]) -> list[object]:
         return self.set_sorter()(elements)
 
-    def register_codec(self, cls: type[Any], code: str, codec: class_codecs.Codec) -> None:
+    def add_codec(self, cls: type[Any], code: str, codec: class_codecs.Codec) -> None:
         """Let sessions hold instances of a class, by a codec."""
         self.register(cls, code, encode=codec.encode, decode=codec.decode)
 

@@ -92,7 +92,7 @@ class DjangoRegistry(StateRegistry):
             and as `Registry.register`.
         """
         codec, make_forms = form_codec(cls)
-        self.register_codec(cls, cls.__qualname__ if code is None else code, codec)
+        self.add_codec(cls, cls.__qualname__ if code is None else code, codec)
         # A form may query the database, so forms are made when rows are fetched. An error then is not tampering.
         self.add(self.by_type[cls]._replace(decode=codec.decode, deferred=True, fetch=make_forms))
         return cls

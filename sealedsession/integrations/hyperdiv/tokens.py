@@ -89,7 +89,7 @@ class TokenConfig(SessionConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if type(self.max_size) is not int or not 256 <= self.max_size <= MAX_SIZE:
-            raise ConfigError(f"max_size has to be an int of characters, 256 to {MAX_SIZE}")
+            raise ConfigError(f"max_size: it must be an int of characters, 256 to {MAX_SIZE}")
         if self.keys.current(int(self.clock())).pairs[0].encrypt is None:
             raise ConfigError(
                 "encrypt_key is missing: these tokens are always encrypted; "
@@ -98,7 +98,7 @@ class TokenConfig(SessionConfig):
 
     def _check_serializers(self) -> None:
         if type(self.registry) is not Registry:
-            raise ConfigError(f"registry has to be a Registry{got(self.registry)}")
+            raise ConfigError(f"registry: it must be a Registry{got(self.registry)}")
 
 
 class TokenManager:
@@ -198,7 +198,7 @@ def get_manager(options: TokenOptions) -> TokenManager:
         raise ConfigError(f"unknown option {unknown[0]!r}; there are: {', '.join(TokenOptions.__annotations__)}")
     name = options.get("name", "session")
     if type(name) is not str:
-        raise ConfigError(f"name has to be str{got(name)}")
+        raise ConfigError(f"name: it must be str{got(name)}")
     with _making:
         known = _managers.get(name)
         if known is None:
