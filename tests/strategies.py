@@ -11,6 +11,9 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from hypothesis import strategies as st
 
+from sealedsession.serialization.limits import TooLarge, TooManyValues
+from sealedsession.serialization.registry import Registry
+from sealedsession.serialization.safe_pickle import PickleSerializer
 from sealedsession.serialization.standard_types import DEFAULT_TYPES, PLAIN_TYPES
 
 HOUR = datetime.timedelta(hours=1)
@@ -121,6 +124,17 @@ LEAVES = st.one_of(
     st.sampled_from([*PLAIN_TYPES, *(row.cls for row in DEFAULT_TYPES)]),
 )
 FACTORIES = st.sampled_from([None, list, dict, set, int, float, str, bool, tuple, bytes])
+
+
+def fits(value: object) -> bool:
+    """Check that a value is within the default limits: nested sets and keys may together weigh too much."""
+    try:
+        PickleSerializer(Registry()).dumps(value)
+    except (TooLarge, TooManyValues):
+        return False
+    return True
+
+
 VALUES = st.recursive(
     LEAVES,
     lambda inner: st.one_of(
@@ -132,4 +146,4 @@ VALUES = st.recursive(
         st.builds(deque, st.lists(inner, max_size=4), st.none() | st.integers(4, 2**63 - 1)),
     ),
     max_leaves=8,
-)
+).filter(fits)

@@ -440,7 +440,7 @@ def test_registration_is_checked():
 
 def test_sessions_do_not_take_it(keys):
     """A SessionConfig refuses a StateRegistry, because opening a session must not query a database."""
-    with pytest.raises(ConfigError, match="registry has to be a Registry"):
+    with pytest.raises(ConfigError, match="registry: it must be a Registry"):
         SessionConfig(**keys, registry=StateRegistry())
 
 

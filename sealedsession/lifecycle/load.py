@@ -189,10 +189,12 @@ class SessionLoader:
 
         :param lineage: the lineage that was refused only because the store did not answer. It can still be revoked.
         """
+        reason = None
         if attempt.rejections:
+            reason = attempt.reason
             self._events.rejected_cookies(attempt.rejections)
-        identity = Identity(int(session._arrived), persistent=self._persistent)
-        return Loaded({}, identity, None, lineage, attempt.reason, attempt.keeps_cookie)
+        identity = _make_tuple(Identity, (int(session._arrived), None, None, None, None, self._persistent))
+        return _make_tuple(Loaded, ({}, identity, None, lineage, reason, attempt.keeps_cookie, None))
 
 
 class _Attempt:
