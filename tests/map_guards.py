@@ -8,12 +8,16 @@ are, from the closest one:
 ``inside``: a mutant changes a part of the text that the row changes, such as one comparison of a condition.
 ``line``: a mutant changes something else on the same lines.
 ``none``: mutmut has no mutant on these lines. The column after it has the reason.
-``stale``: the row's text is no longer in the package exactly once.
+``stale``: the row's text is no longer in the package.
+
+A kind with ``~`` belongs to a row whose text has changed since. Its lines are the most similar ones, and the mutants
+are all those on these lines. Such a row needs a reader.
 
 Only ``same``, and ``inside`` with a killed mutant, show that the unit tests notice the loss of the guard.
 """
 
 import ast
+import difflib
 import json
 import os
 import sys
@@ -32,6 +36,32 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "sealedsession"
 SHOWN = 3  # mutants for each row
 MARK, ORIGINAL = "__mutmut_", "orig"
+SIMILAR = 0.75  # share of a row's text that must be in the lines that replace it
+MOVED = {  # modules that have moved since the rows were written
+    "default_types.py": ("serialization/standard_types.py",),
+    "deferred.py": ("serialization/deferred.py",),
+    "form.py": ("lifecycle/payload.py",),
+    "grammar.py": ("serialization/pickle_grammar.py",),
+    "incoming.py": ("lifecycle/load.py", "lifecycle/revoke.py"),
+    "keyring_file.py": ("sealing/keyring_file.py",),
+    "key_rules.py": ("sealing/key_rules.py",),
+    "keys.py": ("sealing/keys.py",),
+    "lifetimes.py": ("config.py",),
+    "limits.py": ("serialization/limits.py", "serialization/diagnosis.py", "serialization/registry.py"),
+    "manager.py": ("lifecycle/manager.py", "lifecycle/revoke.py"),
+    "options.py": ("config.py",),
+    "outgoing.py": ("lifecycle/save.py",),
+    "pickling.py": ("serialization/safe_pickle.py",),
+    "plaintext.py": ("sealing/sealer.py",),
+    "references.py": ("state/registry.py",),
+    "rotation.py": ("sealing/rotation.py",),
+    "seal.py": ("sealing/sealer.py",),
+    "session.py": ("session.py", "lifecycle/revoke.py"),
+    "shapes.py": ("serialization/class_codecs.py",),
+    "tagged_json.py": ("serialization/tagged_json.py",),
+    "token_cache.py": ("sealing/token_cache.py",),
+    "values.py": ("serialization/registry.py",),
+}
 
 
 class Mutant(NamedTuple):
@@ -44,11 +74,14 @@ class Mutant(NamedTuple):
     original_tree: str
 
 
+def common_prefix(a: str, b: str) -> int:
+    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+
+
 def changed_span(old: str, new: str) -> tuple[int, int]:
     """Return the start and the end of the text in ``old`` that ``new`` replaces."""
-    start = len(os.path.commonprefix([old, new]))
-    tail = len(os.path.commonprefix([old[start:][::-1], new[start:][::-1]]))
-    return start, len(old) - tail
+    start = common_prefix(old, new)
+    return start, len(old) - common_prefix(old[start:][::-1], new[start:][::-1])
 
 
 def functions(text: str) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
@@ -86,19 +119,39 @@ def mutants(path: Path) -> list[Mutant]:
         position, original, original_function = originals[base]
         start, end = changed_span(original, source(mutated, function)[1])
         module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-        found.append(Mutant(f"{module}.{name}", position + start, position + end, tree(function), tree(original_function)))
+        found.append(
+            Mutant(f"{module}.{name}", position + start, position + end, tree(function), tree(original_function))
+        )
     return found
 
 
-def locate(row: Mutation) -> tuple[Path, str] | None:
-    """Return the module that has a row's text exactly once, with its text. Modules have moved since rows were written."""
-    named = PACKAGE / row.file
-    paths = [named] if named.exists() else []
-    for path in [*paths, *sorted(PACKAGE.rglob("*.py"))]:
-        text = path.read_text(encoding="utf-8")
-        if text.count(row.old) == 1:
-            return path, text
+def modules(row: Mutation) -> list[Path]:
+    return [PACKAGE / name for name in MOVED.get(row.file, (row.file,)) if (PACKAGE / name).exists()]
+
+
+def locate(row: Mutation) -> Path | None:
+    """Return the module that has a row's text exactly once."""
+    for path in [*modules(row), *(() if row.file in MOVED else sorted(PACKAGE.rglob("*.py")))]:
+        if path.read_text(encoding="utf-8").count(row.old) == 1:
+            return path
     return None
+
+
+def locate_similar(row: Mutation) -> tuple[Path, int, int] | None:
+    """Return the lines that are most similar to a row's text: their module, start and end in characters."""
+    old, best, found = row.old.strip(), SIMILAR, None
+    for path in modules(row):
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        height = old.count("\n") + 1
+        for number in range(len(lines) - height + 1):
+            window = "".join(lines[number : number + height])
+            blocks = difflib.SequenceMatcher(None, old, window, autojunk=False).get_matching_blocks()
+            longer = max(0, len(window.strip()) - len(old)) / len(window)
+            share = sum(block.size for block in blocks if block.size >= 3) / len(old) - longer / 10
+            if share > best:
+                start = len("".join(lines[:number]))
+                best, found = share, (path, start, start + len(window.rstrip()))
+    return found
 
 
 def reason(text: str, start: int) -> str:
@@ -122,25 +175,23 @@ def results() -> dict[str, str]:
     return found
 
 
-def correspondence(row: Mutation, path: Path, text: str, candidates: list[Mutant]) -> tuple[int, str, list[Mutant]]:
+def correspondence(row: Mutation, text: str, candidates: list[Mutant]) -> tuple[int, str, list[Mutant]]:
     """Compare a row with the mutants of its module.
 
-    :returns: the row's line, the kind of the correspondence, and the mutants.
+    :returns: the start of the row's change in the module, the kind of the correspondence, and the mutants.
     """
     at = text.index(row.old)
     low, high = changed_span(row.old, row.new)
     start, end = at + low, at + high
-    line = text.count("\n", 0, start) + 1
-    changed = dict(functions(text.replace(row.old, row.new)))
-    trees = {tree(function) for function in changed.values()}
+    trees = {tree(function) for _, function in functions(text.replace(row.old, row.new))}
     first, last = text.rindex("\n", 0, start) + 1, (text + "\n").index("\n", max(start, end - 1))
     near = [mutant for mutant in candidates if mutant.start <= last and mutant.end >= first]
     same = [mutant for mutant in near if mutant.tree in trees and mutant.tree != mutant.original_tree]
     inside = [mutant for mutant in near if start <= mutant.start and mutant.end <= max(end, start + 1)]
     for kind, chosen in (("same", same), ("inside", inside), ("line", near)):
         if chosen:
-            return line, kind, chosen
-    return line, "none", []
+            return start, kind, chosen
+    return start, "none", []
 
 
 def main(words: list[str]) -> int:
@@ -149,21 +200,30 @@ def main(words: list[str]) -> int:
     done, by_path, counts = results(), dict[Path, list[Mutant]](), Counter[str]()
     lines = ["\t".join(("row", "module", "line", "kind", "mutants or reason"))]
     for row in MUTATIONS:
-        place = locate(row)
-        if place is None:
-            counts["stale"] += 1
-            lines.append("\t".join((row.name, row.file, "", "stale", "")))
-            continue
-        path, text = place
+        path, similar = locate(row), None
+        if path is None:
+            similar = locate_similar(row)
+            if similar is None:
+                counts["stale"] += 1
+                lines.append("\t".join((row.name, row.file, "", "stale", "")))
+                continue
+            path, start, end = similar
         if path not in by_path:
             by_path[path] = mutants(path)
-        line, kind, chosen = correspondence(row, path, text, by_path[path])
-        chosen.sort(key=lambda mutant: done.get(mutant.name) != "killed")
+        text = path.read_text(encoding="utf-8")
+        if similar is None:
+            start, kind, chosen = correspondence(row, text, by_path[path])
+        else:
+            chosen = [mutant for mutant in by_path[path] if start <= mutant.start and mutant.end <= end]
+            kind = "~inside" if chosen else "~none"
+        chosen.sort(key=lambda mutant: done.get(mutant.name) not in ("killed", "timeout"))
         note = ", ".join(f"{mutant.name} ({done.get(mutant.name, 'not run')})" for mutant in chosen[:SHOWN])
         killed = any(done.get(mutant.name) in ("killed", "timeout") for mutant in chosen)
         counts[kind + (", killed" if killed else "")] += 1
-        note = note or reason(text, text.index(row.old) + changed_span(row.old, row.new)[0])
-        lines.append("\t".join((row.name, os.fspath(path.relative_to(PACKAGE)), str(line), kind, note)))
+        line = str(text.count("\n", 0, start) + 1)
+        lines.append(
+            "\t".join((row.name, os.fspath(path.relative_to(PACKAGE)), line, kind, note or reason(text, start)))
+        )
     if words:
         Path(words[0]).write_text("\n".join(lines) + "\n", encoding="utf-8")
     else:

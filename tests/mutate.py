@@ -135,7 +135,8 @@ def run_mutmut(directory: Path, children: int) -> int:
 
     :returns: mutmut's exit code. It is 0 too if the time was over.
     """
-    command = [sys.executable, "-m", "mutmut", "run", "--max-children", str(children)]
+    # Not ``python -m mutmut``: then the tests do not find the package.
+    command = [Path(sys.executable).with_name("mutmut"), "run", "--max-children", str(children)]
     # Tests start Python with the mutated package, whatever their current directory is.
     environment = {**os.environ, "PYTHONPATH": str(directory / "mutants")}
     with subprocess.Popen(command, cwd=directory, env=environment) as process:
