@@ -445,7 +445,8 @@ class Request:
         try:
             self._perform(act, session)
         except Violation:
-            session._revocations.pending = []  # there is no event loop, in which the middleware could await them
+            if session._revocations is not None:
+                session._revocations.pending = []  # there is no event loop, in which the middleware could await them
             raise
 
     def _perform(self, act: str, session: Session) -> None:
@@ -587,7 +588,8 @@ class Request:
             if self.state.subject == subject and not self.is_refused:
                 old = self.state.lineage
                 spared_by = old.spared_by | {revocation}
-                margin = min(old.margin, self.arrived_second)
+                # The store takes a request behind a cache for older: its answer may have been.
+                margin = min(old.margin, int(self.arrived_here - self.server.staleness))
                 lineage = Lineage(old.begun, old.dated, spared_by, margin, has_id=True)
                 self.spared[subject] = lineage
                 self.state = replace(self.state, lineage=lineage)
