@@ -13,12 +13,11 @@ Rules:
 
 from typing import NamedTuple
 
-from sealedsession.config import SessionConfig
+from sealedsession.config import DAY, SessionConfig
 from sealedsession.errors import ConfigError, StoreError, UnsealError, got
 from sealedsession.revocation.store import ALWAYS, Caller, Entry, RevocationStore, session_key, subject_key
 from sealedsession.session import ClosedSession, Loaded, Session
 
-DAY = 24 * 3600  # seconds
 _NOT_REVOKED = "what was to be revoked is not: copies of the cookie live on until their timeouts"
 
 

@@ -225,8 +225,8 @@ class SessionSaver:
                 payload = self._payload.encode_if_changed(session, token)
             except TooLarge:
                 raise self._too_large(session) from None
-            # The same object unless something has changed: most requests do not compare.
             empty = empty and (payload is not None or session._invalidated)  # and so emptied by this request
+            # The identity is the same object unless something has changed: most requests do not compare.
             changed = payload is not None or (identity is not loaded.identity and not _is_same_seal(session))
             if payload is None:
                 payload = token.payload
