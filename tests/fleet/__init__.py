@@ -1,1 +1,0 @@
-"""Several real servers at once: what they share, keys and revocations, changes while they run."""
