@@ -236,7 +236,7 @@ def _from_flask(settings: _Settings) -> dict[str, Any]:
     if settings.name != defaults["SESSION_COOKIE_NAME"]:
         options["name"] = settings.name
     if settings.domain:
-        options["domain"] = settings.domain
+        options["domain"] = settings.domain.lstrip(".")  # as Werkzeug writes it (RFC 6265, 5.2.3)
     if settings.secure:
         options["secure"] = True
     if settings.samesite is not None:
