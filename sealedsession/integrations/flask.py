@@ -62,8 +62,8 @@ class FlaskSession(SessionProxy, SessionMixin):
         return self.sealed_session.persistent
 
     @permanent.setter
-    def permanent(self, permanent: bool) -> None:
-        self.sealed_session.persistent = bool(permanent)
+    def permanent(self, value: bool) -> None:
+        self.sealed_session.persistent = bool(value)
 
     @property
     def new(self) -> bool:  # type: ignore[override]
