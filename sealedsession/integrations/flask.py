@@ -256,7 +256,8 @@ def _make_registry() -> Registry:
 
 
 def _get_plain_http_host(request: flask.Request) -> str | None:
-    return request.host if request.scheme == "http" else None
+    host: str | None = request.environ.get("HTTP_HOST")  # request.host raises for hosts that are not trusted
+    return host if request.scheme == "http" else None
 
 
 def _reopen(session: FlaskSession, response: flask.Response) -> None:
