@@ -133,6 +133,11 @@ def uses_django_sessions() -> bool:
     return bool(session_id == "django")
 
 
+def uses_state() -> bool:
+    """Return whether the project has settings of sealed state, or has registered a class."""
+    return bool(_classes) or "STATE" in _read_settings()
+
+
 def state_options() -> dict[str, Any]:
     """Return the options in the settings. The default of ``registry`` is the registry of Django's values.
 

@@ -400,7 +400,7 @@ class SessionStore(SessionBase):
             await self._managers.awaiting.revoke_pending(session)
 
 
-def describe_settings() -> Iterable[str]:
+def describe_weak_settings() -> Iterable[str]:
     """Return the weak settings of the cookie, for system checks."""
     if not settings.SESSION_COOKIE_SECURE:
         yield "SESSION_COOKIE_SECURE: it is False, so that the cookie is sent over plain http. Set it to True"

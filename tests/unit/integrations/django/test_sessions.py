@@ -4,16 +4,20 @@ import asyncio
 import json
 from datetime import timedelta
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.contrib.auth import get_user_model, login, logout
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.test import AsyncClient, Client, override_settings
+from django.test import AsyncClient, Client, RequestFactory, override_settings
 from django.urls import path
 from django.utils import timezone
 
 from sealedsession.errors import ConfigError, CookieTooLargeError
+from sealedsession.integrations.django import conf
+from sealedsession.integrations.django.apps import check_settings
 from sealedsession.integrations.django.sessions import SessionStore, get_session_managers
+from sealedsession.integrations.django.shortcuts import ensure_session_id, get_session_id
 from sealedsession.revocation import MemoryStore
 from sealedsession.testing import read_cookie, session_transaction
 
@@ -386,6 +390,33 @@ def test_a_wrong_setting(options: Any, settings: dict[str, Any], named: str) -> 
     """A wrong setting is an error when the middleware is made, which names it."""
     with project(OURS, options, **settings), pytest.raises(ConfigError, match=named):
         Client().get("/")
+
+
+@pytest.mark.parametrize(
+    ("middleware", "settings", "expected"),
+    [
+        (DJANGOS, {"SESSION_COOKIE_SECURE": True}, []),
+        (DJANGOS, {}, ["sealedsession.W002"]),
+        (DJANGOS, {"SESSION_COOKIE_HTTPONLY": False, "SESSION_COOKIE_SAMESITE": None}, ["sealedsession.W002"] * 3),
+        (DJANGOS, {"SECRET_KEY": "django-insecure-1"}, ["sealedsession.E005"]),
+        (OURS, {}, []),
+        (OURS, {"SESSION_COOKIE_NAME": "sessionid"}, ["sealedsession.W003"]),
+        (OURS, {"SESSION_COOKIE_SAMESITE": "Lux"}, ["sealedsession.E005"]),
+    ],
+)
+def test_system_checks(middleware: str, settings: dict[str, Any], expected: list[str]) -> None:
+    """``manage.py check`` finds wrong and weak settings, and has nothing to say about good ones."""
+    with project(middleware, **settings), mock.patch.dict(conf._classes, clear=True):
+        assert [message.id for message in check_settings()] == expected
+
+
+def test_sealed_state_belongs_to_the_session(middleware: str) -> None:
+    """Sealed state is bound to the stable id of the session, with either middleware."""
+    with project(middleware):
+        request = RequestFactory().get("/")
+        request.session = SessionStore()
+        session_id = ensure_session_id(request)
+        assert get_session_id(request) == session_id == request.session.sealed.id
 
 
 def test_the_sealed_session() -> None:
