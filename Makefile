@@ -15,7 +15,7 @@
 # make soak    60 seconds of load on three servers while their keys are rotated (SECONDS=600 for more), then a
 #              million first touches of sessions by several threads (TOUCHES=10000 for fewer)
 # make tetra   Tetra's own tests on our state layer, from GitHub or TETRA_SOURCE=directory
-# make conformance    the session tests of Flask and Starlette on our sessions (SUITES="flask" for one)
+# make conformance    the session tests of Django, Flask and Starlette on our sessions (SUITES="flask" for one)
 # make fuzz    60 seconds of random tokens and Cookie headers, and 60 of revocation (SECONDS=600 for more)
 #
 # PYTHON=python3.13 uses another interpreter, in a virtual environment of its own.
