@@ -88,7 +88,11 @@ class SessionMiddleware:
             if message["type"] != "http.response.body":
                 if message["type"] in _LAST_WITH_COOKIE:
                     session._headers_gone = True
-                if not hasattr(session, "_unclaimed") or scope.get(self._key, session) is not session:
+                if (
+                    type(session) is Session
+                    or not hasattr(session, "_unclaimed")
+                    or scope.get(self._key, session) is not session
+                ):
                     try:
                         message = self._with_session(scope, session, message)
                     except Exception as error:

@@ -70,7 +70,7 @@ class SessionMiddleware:
                 if environ.get(key, session) is not session:
                     self._take_over(environ, session)
                 session._headers_gone = True
-                if not hasattr(session, "_unclaimed"):  # something has opened it
+                if type(session) is Session or not hasattr(session, "_unclaimed"):  # something has opened it
                     headers = self.manager.close(session, environ, int(status[:3]), headers)
             except Exception as error:
                 drop_own_frames(error)

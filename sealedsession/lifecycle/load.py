@@ -35,7 +35,7 @@ class SessionLoader:
     """
 
     __slots__ = (
-        "_allows_store_error", "_bind", "_cookie_header", "_decode_payload", "_events", "_find", "_persistent",
+        "_allows_store_error", "_bind", "_cookie_header", "_decode_payload", "_events", "_finder", "_persistent",
         "_store", "_unseal",
     )  # fmt: skip
 
@@ -47,7 +47,7 @@ class SessionLoader:
         cookie_header: Callable[[Any], bytes | None],
     ) -> None:
         self._cookie_header = cookie_header
-        self._find = CookieFinder(str(config.cookie.name))
+        self._finder = CookieFinder(str(config.cookie.name))
         self._unseal = sealer.unseal
         if config.token_cache:
             cache = TokenCache(sealer, config.keys, config.token_cache, config.limits.size, config.clock)
@@ -139,9 +139,9 @@ class SessionLoader:
         header = cookies if type(cookies) is bytes else self._cookie_header(cookies) if cookies else None
         if not header:
             return ()
-        tokens = self._find(header)
+        tokens = self._finder.find(header)
         if not tokens:
-            if self._find.is_behind_comma(header):
+            if self._finder.is_behind_comma(header):
                 self._events.comma()
             return ()
         if len(tokens) > CANDIDATES:
@@ -166,18 +166,19 @@ class SessionLoader:
 
     def _decode(self, unsealed: Unsealed, attempt: "_Attempt") -> Loaded | None:
         """Decode a token's payload; return None if it is refused."""
-        payload, serializer, created, _, lifetime, session_id, _, persistent = unsealed
+        session_id = unsealed.sid
         try:
-            data = self._decode_payload[serializer](payload)
+            data = self._decode_payload[unsealed.serializer](unsealed.payload)
             subject = lineage_id = None
             if type(data) is not dict:
                 data, subject, lineage_id = parse_list(data)
         except UnsealError as error:
             attempt.reject(error, session_id)
             return None
-        identity = _make_tuple(Identity, (created, session_id, lifetime, subject, lineage_id, persistent))
-        lineage = lineage_id or session_id
-        return _make_tuple(Loaded, (data, identity, unsealed, lineage, None, False, None))
+        identity = _make_tuple(
+            Identity, (unsealed.created, session_id, unsealed.lifetime, subject, lineage_id, unsealed.persistent)
+        )
+        return _make_tuple(Loaded, (data, identity, unsealed, lineage_id or session_id, None, False, None))
 
     def _report_accepted(self, loaded: Loaded, attempt: "_Attempt") -> None:
         if attempt.rejections:

@@ -85,9 +85,9 @@ class SessionPayload:
 
     def _encode(self, session: Session, dumps: Callable[[object, bytes | None], bytes], known: bytes | None) -> bytes:
         value: object = session.copy()
-        _, _, _, subject, lineage_id, _ = session._identity
-        if subject is not None or lineage_id is not None:
-            value = [subject, lineage_id, value]
+        identity = session._identity
+        if identity.subject is not None or identity.lineage_id is not None:
+            value = [identity.subject, identity.lineage_id, value]
         try:
             return dumps(value, known)
         except TooManyValues:

@@ -91,7 +91,7 @@ class SessionSaver:
     """
 
     __slots__ = (
-        "_attributes", "_config", "_deletion", "_events", "_half_idle", "_headers", "_name", "_name_size",
+        "_attributes", "_bind", "_clock", "_config", "_deletion", "_events", "_half_idle", "_headers", "_name", "_name_size",
         "_needs_id", "_payload", "_refresh_interval", "_sealer", "limit",
     )  # fmt: skip
 
@@ -104,6 +104,8 @@ class SessionSaver:
         max_length: int | None,
     ) -> None:
         self._config = config
+        self._clock = config.clock
+        self._bind = None if config.binding is None else config.bind
         self._headers = headers
         self._name = str(config.cookie.name)
         self._name_size = len(self._name) if max_length is None else 0
@@ -169,7 +171,10 @@ class SessionSaver:
         :raises SealError: when it cannot be stored.
         """
         try:
-            self._seal_within_limit(session, self._encode(session), self._future_id(session))
+            token = self._make_token(session, self._encode(session), self._future_id(session))
+            size = self._name_size + len(token)
+            if size > self.limit:
+                raise self._too_large(session, size)
         except SealError:
             if not self._is_unchanged(session):
                 raise
@@ -205,58 +210,72 @@ class SessionSaver:
         token = self._seal(session, self._encode(session) if payload is None else payload, request, action)
         identity = session._identity
         if identity.persistent:
-            now = int(self._config.clock())
+            now = int(self._clock())
             remaining = self._config.timeouts.ends(identity.created, now, identity.lifetime) - now
             return f"{self._name}={token}; Max-Age={min(max(remaining, 1), MAX_AGE_LIMIT)}{self._attributes}"
         return f"{self._name}={token}{self._attributes}"
 
     def _decide(self, session: Session, headers: Sequence[tuple[Any, Any]]) -> tuple[Action, bytes | None]:
         """Return the action, and the payload if it has been encoded and can be sealed."""
-        loaded, identity, token = session._loaded, session._identity, session._loaded.token
-        empty = not session and identity.subject is None
+        loaded, identity = session._loaded, session._identity
+        token = loaded.token
         if session._revocations is not None and session._revocations.is_refused:
+            empty = not session and identity.subject is None
             return decide(revoked=True, empty=empty, invalidated=session._invalidated), None
-        payload = None
-        changed = True
-        by_fallback = due = ends_soon = False
-        now = 0.0
-        if token is not None:
-            try:
-                payload = self._payload.encode_if_changed(session, token)
-            except TooLarge:
-                raise self._too_large(session) from None
-            empty = empty and (payload is not None or session._invalidated)  # and so emptied by this request
-            # The identity is the same object unless something has changed: most requests do not compare.
-            changed = payload is not None or (identity is not loaded.identity and not _is_same_seal(session))
-            if payload is None:
-                payload = token.payload
-            if token.serializer != self._payload.serializer:
-                payload = None
-            if not changed:
-                now = self._config.clock()
-                age = now - token.sealed_at
-                by_fallback = token.by_fallback
-                due = age >= self._refresh_interval or (self._needs_id and token.sid is None)
-                if not (by_fallback or due or session._save):
-                    return "keep", None
-                ends_soon = age > self._half_idle
+        if token is None:
+            return self._decide_new(session, headers), None
+        try:
+            payload = self._payload.encode_if_changed(session, token)
+        except TooLarge:
+            raise self._too_large(session) from None
+        # A change of the identity makes another object: most requests do not compare.
+        if payload is None and (identity is loaded.identity or _is_same_seal(session)):
+            age = self._clock() - token.sealed_at
+            due = age >= self._refresh_interval or (self._needs_id and token.sid is None)
+            if not (due or token.by_fallback or session._save):
+                return "keep", None
+            action: Action = decide(save=session._save, by_fallback=token.by_fallback, due=due)
+            if action != "seal" and not self._volunteers(session, headers, ends_soon=age > self._half_idle):
+                return "keep", None
+        elif session:
+            action = "seal"
+        else:
+            action = decide(
+                changed=True,
+                empty=identity.subject is None and (payload is not None or session._invalidated),
+                has_new_id=identity.session_id is not None and identity.session_id != token.sid,
+                save=session._save,
+                invalidated=session._invalidated,
+            )
+        if token.serializer != self._payload.serializer:
+            return action, None
+        return action, payload or token.payload
+
+    def _decide_new(self, session: Session, headers: Sequence[tuple[Any, Any]]) -> Action:
+        """Return the action for a session that did not come in with the request."""
+        if session:
+            return "seal"
+        loaded, identity = session._loaded, session._identity
+        if identity is loaded.identity and loaded.reason is None and not session._save:
+            return "keep"
         action = decide(
-            new=token is None,
-            changed=changed,
-            empty=empty,
-            has_new_id=identity.session_id is not None and (token is None or identity.session_id != token.sid),
+            new=True,
+            changed=True,
+            empty=identity.subject is None,
+            has_new_id=identity.session_id is not None,
             save=session._save,
             invalidated=session._invalidated,
-            by_fallback=by_fallback,
-            due=due,
             reason=loaded.reason,
             keeps_cookie=loaded.keeps_cookie,
         )
-        if action in ("refresh", "reseal", "delete_refused"):
-            is_prompt = (now or self._config.clock()) - session._arrived <= PROMPT
-            if not (is_prompt or ends_soon) or self._headers.is_public(headers):
-                action = "keep"
-        return action, payload
+        if action == "delete_refused" and not self._volunteers(session, headers):
+            return "keep"
+        return action
+
+    def _volunteers(self, session: Session, headers: Sequence[tuple[Any, Any]], *, ends_soon: bool = False) -> bool:
+        """Return whether a response may get a cookie that the application has not caused: rule 2."""
+        is_prompt = self._clock() - session._arrived <= PROMPT
+        return (is_prompt or ends_soon) and not self._headers.is_public(headers)
 
     def _encode(self, session: Session) -> bytes:
         try:
@@ -269,30 +288,26 @@ class SessionSaver:
         session_id = session._identity.session_id
         if self._needs_id and session_id is None:
             session_id = session._manager.new_session_id()
-        token = self._seal_within_limit(session, payload, session_id, self._config.bind(request))
-        if session_id != session._identity.session_id:
-            session._identity = session._identity._replace(session_id=session_id)
-        if self._events.has_hook:
-            self._events.emit(_KINDS[action], sid=session_id, size=self._name_size + len(token))
-        return token
-
-    def _seal_within_limit(
-        self, session: Session, payload: bytes, session_id: bytes | None, binding: bytes = b""
-    ) -> str:
+        binding = self._bind(request) if self._bind is not None else b""
         token = self._make_token(session, payload, session_id, binding)
         size = self._name_size + len(token)
         if size > self.limit:
-            raise CookieTooLargeError(self._name, size, self.limit, self._payload.sizes(session))
+            raise self._too_large(session, size)
+        if session_id is not session._identity.session_id:
+            session._identity = session._identity._replace(session_id=session_id)
+        if self._events.has_hook:
+            self._events.emit(_KINDS[action], sid=session_id, size=size)
         return token
 
     def _make_token(self, session: Session, payload: bytes, session_id: bytes | None, binding: bytes = b"") -> str:
+        identity = session._identity
         return self._sealer.seal(
             payload,
             serializer=self._payload.serializer,
-            created=session._identity.created,
+            created=identity.created,
             sid=session_id,
-            lifetime=session._identity.lifetime,
-            persistent=session._identity.persistent,
+            lifetime=identity.lifetime,
+            persistent=identity.persistent,
             binding=binding,
         )
 
@@ -306,9 +321,13 @@ class SessionSaver:
             return False
         return self._payload.decode(loaded.token)[0] == session
 
-    def _too_large(self, session: Session) -> CookieTooLargeError:
+    def _too_large(self, session: Session, size: int | None = None) -> CookieTooLargeError:
+        """Return the error for a session that is too large.
+
+        :param size: bytes of name and value, or None if the session was too large to be sealed.
+        """
         by_key = self._payload.sizes(session)
-        return CookieTooLargeError(self._name, self._estimate(by_key), self.limit, by_key)
+        return CookieTooLargeError(self._name, size or self._estimate(by_key), self.limit, by_key)
 
     def _future_id(self, session: Session) -> bytes | None:
         """Return the session's id, or one as long as the id that it will get."""
