@@ -14,14 +14,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from sealedsession.config import ENVIRON_KEY, SessionConfig, SessionOptions
 from sealedsession.errors import ConfigError, SessionClosedError, drop_own_frames, without_own_frames
 from sealedsession.lifecycle.manager import SessionManager, check_application
 from sealedsession.session import UNOPENED_CONTENT, ClosedSession, Session, UnopenedSession, wait_until_open
 
-# Any, because that is what satisfies Starlette, FastAPI, Litestar and asgiref at once.
+if TYPE_CHECKING:
+    from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, WWWScope
+
+# The arguments are Any here and in `SessionMiddleware.__call__`: Starlette, FastAPI and Litestar have types of their
+# own for them, and none of these accepts those of asgiref.
 ASGIApplication = Callable[[Any, Any, Any], Awaitable[None]]
 
 _WITH_HEADERS = frozenset(("http.response.start", "websocket.http.response.start", "websocket.accept"))
@@ -70,6 +74,7 @@ class SessionMiddleware:
         headers = scope["headers"]
         if type(headers) is not list and type(headers) is not tuple:  # ASGI allows any iterable, even a generator
             headers = scope["headers"] = [(name, value) for name, value in headers]
+        # As SessionManager.open, which has the reason.
         session = UnopenedSession(UNOPENED_CONTENT)
         session._manager = self.manager
         session._cookies = headers
@@ -84,7 +89,7 @@ class SessionMiddleware:
             scope[key] = session
         session._request = scope if self.manager.binds else None
 
-        def sealing_send(message: Any) -> Any:
+        def sealing_send(message: ASGISendEvent) -> Any:
             if message["type"] != "http.response.body":
                 if message["type"] in _LAST_WITH_COOKIE:
                     session._headers_gone = True
@@ -109,11 +114,13 @@ class SessionMiddleware:
             drop_own_frames(error)
             raise
 
-    async def _call_with_store(self, scope: Any, receive: Any, send: Any, session: Session) -> None:
+    async def _call_with_store(
+        self, scope: Any, receive: ASGIReceiveCallable, send: ASGISendCallable, session: Session
+    ) -> None:
         """Look up the session before the application runs, and send revocations to the store before each message."""
         await self.manager.fetch(session)
 
-        async def sealing_send(message: Any) -> None:
+        async def sealing_send(message: ASGISendEvent) -> None:
             try:
                 if session._revocations.pending:
                     await self.manager.revoke_pending(session)
@@ -131,7 +138,7 @@ class SessionMiddleware:
             else:
                 session._revocations.pending = None
 
-    def _with_session(self, scope: Any, session: Session, message: Any) -> Any:
+    def _with_session(self, scope: Any, session: Session, message: ASGISendEvent) -> Any:
         """Return the message with the session's headers, if it is the one that carries headers."""
         kind = message["type"]
         if scope.get(self._key, session) is not session:
@@ -145,9 +152,10 @@ class SessionMiddleware:
                 session, "websocket.accept of this server, whose ASGI spec_version is below 2.1,"
             )
             return message
-        headers = message.get("headers", ())
-        sent = self.manager.close(session, scope, message.get("status", _SWITCHING_PROTOCOLS), headers)
-        return message if sent is headers else {**message, "headers": sent}
+        fields: Any = message  # type checkers do not narrow it by _WITH_HEADERS
+        headers = fields.get("headers", ())
+        sent = self.manager.close(session, scope, fields.get("status", _SWITCHING_PROTOCOLS), headers)
+        return message if sent is headers else {**fields, "headers": sent}
 
     def _close_without_headers(self, session: Session, message: str) -> None:
         """Close a session with a message after which it cannot be saved, and raise an error if that loses a change."""
@@ -163,7 +171,7 @@ class SessionMiddleware:
         session.__class__ = ClosedSession
 
 
-def _spec_version(scope: Any) -> tuple[int, ...]:
+def _spec_version(scope: WWWScope) -> tuple[int, ...]:
     """The version of the ASGI message format. Every server says "asgi"; test clients that do not, take headers."""
     versions = scope.get("asgi", {"spec_version": "2.1"})
     return tuple(map(int, versions.get("spec_version", "2.0").split(".")))

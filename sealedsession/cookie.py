@@ -162,7 +162,7 @@ class CookieFinder:
         self._prefix_length = len(self._prefix)
         self._every = re.compile(rb"(?:^|;)[ \t]*" + re.escape(self._prefix) + rb"([^;]*)")
 
-    def find(self, header: bytes) -> list[bytes]:
+    def __call__(self, header: bytes) -> list[bytes]:
         """Return the cookie's values in the order of the header, at most `CANDIDATES` + 1.
 
         The header is split only at semicolons, with which browsers separate cookies (RFC 6265bis, 5.8.3).

@@ -54,6 +54,7 @@ class SessionMiddleware:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         key, manager = self._key, self.manager
+        # As SessionManager.open, which has the reason.
         session = environ[key] = UnopenedSession(UNOPENED_CONTENT)
         session._manager = manager
         session._cookies = environ.get("HTTP_COOKIE")
@@ -70,7 +71,8 @@ class SessionMiddleware:
                 if environ.get(key, session) is not session:
                     self._take_over(environ, session)
                 session._headers_gone = True
-                if type(session) is Session or not hasattr(session, "_unclaimed"):  # something has opened it
+                # Something has opened it. The second condition is enough, but takes 4 % longer for an open session.
+                if type(session) is Session or not hasattr(session, "_unclaimed"):
                     headers = self.manager.close(session, environ, int(status[:3]), headers)
             except Exception as error:
                 drop_own_frames(error)
