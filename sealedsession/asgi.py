@@ -4,12 +4,12 @@ that carries the response's headers.
 1. Other scope types pass through untouched, and so does every message except for those that carry headers.
 2. A websocket's session is sealed with `websocket.accept`, or with the denial response. After that, no header can be
    sent to the client.
-3. Only the object that the middleware has put into the scope is its session. Whatever else is there when the headers
-   are sent, a mounted application's own session for example, is ignored.
+3. Only the object that the middleware has put into the scope is its session. Any other object there when the headers
+   are sent, such as a mounted application's own session, is ignored.
 4. Errors leave without the frames of this package, whose local variables hold session values.
 """
 
-# Annotations stay text: those of a function defined for every request would be evaluated for every request.
+# Annotations stay text. Otherwise those of the nested functions would be evaluated for every request.
 from __future__ import annotations
 
 import asyncio
@@ -38,9 +38,9 @@ class SessionMiddleware:
     """Give an ASGI application a session, sealed in a cookie.
 
     :param app: the application. It finds the session, a dict, in ``scope["session"]``, or under the option `scope_key`.
-    :param config: a `SessionConfig`, or else
-    :param options: the options of one.
-    :raises ConfigError: at start, for every mistake in them, and for an application of the other kind.
+    :param config: the options as a `SessionConfig`.
+    :param options: the options as keyword arguments, instead of `config`.
+    :raises ConfigError: at start, if an option is invalid, or if the application is of the other kind.
     """
 
     @without_own_frames
@@ -66,7 +66,7 @@ class SessionMiddleware:
             awaits=True,
         )
 
-    # A coroutine function: servers tell ASGI 3 from ASGI 2 by that.
+    # A coroutine function: by that, servers distinguish ASGI 3 from ASGI 2.
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
@@ -83,7 +83,7 @@ class SessionMiddleware:
         session._opener = None
         session._headers_gone = False
         key = self._key
-        if key in scope:  # of another middleware, which must not see this session
+        if key in scope:  # the session of another middleware, which must not see this one
             scope = {**scope, key: session}
         else:  # in place, so that outer middlewares see what routers put into the scope
             scope[key] = session
@@ -172,7 +172,7 @@ class SessionMiddleware:
 
 
 def _spec_version(scope: WWWScope) -> tuple[int, ...]:
-    """The version of the ASGI message format. Every server says "asgi"; test clients that do not, take headers."""
+    """Return the version of the ASGI message format. Only test clients leave out "asgi", and they accept headers."""
     versions = scope.get("asgi", {"spec_version": "2.1"})
     return tuple(map(int, versions.get("spec_version", "2.0").split(".")))
 

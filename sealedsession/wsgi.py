@@ -7,7 +7,7 @@ start_response.
 3. Errors leave without the frames of this package, whose local variables hold session values.
 """
 
-# Annotations stay text: those of a function defined for every request would be evaluated for every request.
+# Annotations stay text. Otherwise those of the nested function would be evaluated for every request.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
@@ -22,16 +22,16 @@ from sealedsession.session import UNOPENED_CONTENT, Session, UnopenedSession
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-_as_bytes = methodcaller("encode", "latin-1", "replace")  # a header of WSGI is text that means bytes (PEP 3333)
+_as_bytes = methodcaller("encode", "latin-1", "replace")  # WSGI decodes headers as latin-1 (PEP 3333)
 
 
 class SessionMiddleware:
     """Give a WSGI application a session, sealed in a cookie.
 
     :param app: the application. It finds the session, a dict, in ``environ["sealedsession.session"]``.
-    :param config: a `SessionConfig`, or else
-    :param options: the options of one.
-    :raises ConfigError: at start, for every mistake in them, and for an application of the other kind.
+    :param config: the options as a `SessionConfig`.
+    :param options: the options as keyword arguments, instead of `config`.
+    :raises ConfigError: at start, if an option is invalid, or if the application is of the other kind.
     """
 
     @without_own_frames
@@ -77,7 +77,7 @@ class SessionMiddleware:
             except Exception as error:
                 drop_own_frames(error)
                 raise
-            if exc_info is None:  # some servers and adapters refuse a third argument that is None
+            if exc_info is None:  # some servers and adapters refuse None as a third argument
                 return start_response(status, headers)
             return start_response(status, headers, exc_info)
 

@@ -4,8 +4,10 @@ Every candidate is tried, and the newest accepted one wins. With a revocation st
 looked up there. If the store does not answer, the option ``on_store_error`` decides whether sessions are refused or
 accepted; the request is answered in any case.
 
-A session that a request begins is created at the time when the request arrived. So it is never younger than a
-revocation that came while the request ran.
+A session that begins with a request is created at the request's arrival time. It is therefore never younger than a
+revocation that arrives while the request runs.
+
+Percentages in the comments of this package are shares of the middleware's time for a request, measured in CPython 3.11.
 """
 
 from collections.abc import Callable, Generator, Sequence
@@ -21,8 +23,8 @@ from sealedsession.sealing.sealer import Sealer, Unsealed
 from sealedsession.sealing.token_cache import TokenCache
 from sealedsession.session import Identity, Loaded, Session
 
-# The algorithm of a load: it yields the store's keys, receives their entries, or the error of the store, and returns
-# the session.
+# The algorithm of a load. It yields keys for the store, receives their entries or the store's error, and returns the
+# session.
 Steps = Generator[list[bytes], Sequence[Entry | None], Loaded]
 
 # Makes a named tuple without the Python frame of its class: 3 % less time for a request that reads its session.
@@ -114,12 +116,14 @@ class SessionLoader:
                 try:
                     entries = yield keys
                     if len(entries) != len(keys):
-                        raise StoreError(f"{len(entries)} answers to {len(keys)} questions")
+                        raise StoreError(
+                            f"find: it must return an entry or None for each of {len(keys)} keys, got {len(entries)}"
+                        )
                     is_revoked = any(
                         entry is not None and entry.refuses(loaded.identity.created, loaded.lineage)
                         for entry in entries
                     )
-                except Exception as error:  # noqa: BLE001  # the store's, or an entry of another type
+                except Exception as error:  # noqa: BLE001  # an error of the store, or an entry of another type
                     if not self._allows_store_error:
                         self._events.store_error(error, "the session is refused for now")
                         refusal = UnsealError("store_error", "the store did not answer")
@@ -190,7 +194,8 @@ class SessionLoader:
     def _begin(self, session: Session, attempt: "_Attempt", lineage: bytes | None = None) -> Loaded:
         """Return a new session.
 
-        :param lineage: the lineage that was refused only because the store did not answer. It can still be revoked.
+        :param lineage: the lineage that was refused only because the store did not answer, or None. The application
+            can still revoke it.
         """
         reason = None
         if attempt.rejections:
@@ -201,9 +206,9 @@ class SessionLoader:
 
 
 class _Attempt:
-    """What is refused while one request's session is loaded.
+    """The rejections while the session of one request is loaded.
 
-    :ivar rejections: why tokens were refused, each with the session id if it is known.
+    :ivar rejections: for each refused token, the error and the session id, or None if it is unknown.
     :ivar keeps_cookie: see `Loaded`.
     """
 

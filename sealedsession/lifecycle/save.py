@@ -4,13 +4,13 @@ Rules:
 
 1. The application causes a cookie when the session has changed, found by comparing its serialized form with the one
    that came in, or when it calls `save`. An emptied session causes a deletion. `decide` has all cases.
-2. The middleware volunteers some cookies: a refresh, a seal by the primary key, and the deletion of a refused cookie. A
-   browser stores cookies in the order of the responses, so a late one could undo what a newer request did, such as a
-   sign-out. They are sent only while the request is at most `PROMPT` seconds old, or if the session would soon end, and
-   never with ``Cache-Control: public``.
+2. Some cookies are unrequested: a refresh, a seal by the primary key, and the deletion of a refused cookie. A browser
+   stores cookies in the order of the responses, so a late one could undo a newer request, such as a sign-out. The
+   middleware sends unrequested cookies only while the request is at most `PROMPT` seconds old, or if the session would
+   soon end, and never with ``Cache-Control: public``.
 3. Every response whose session was read before its headers were sent varies by the cookie. A response that sets the
-   cookie is not for shared caches, unless the application says so (OWASP Session Management Cheat Sheet, "Web Content
-   Caching").
+   cookie also gets a Cache-Control, unless the application has set its own (OWASP Session Management Cheat Sheet, "Web
+   Content Caching").
 """
 
 import math
@@ -35,10 +35,10 @@ _LENGTHS = len("vary"), len("cache-control")  # comparing them first takes 0.16 
 Action = Literal[
     "keep",  # send no cookie: the browser keeps the one that it has
     "delete",  # the application has emptied the session
-    "delete_refused",  # the cookie was refused; volunteered
+    "delete_refused",  # the cookie was refused; unrequested
     "seal",  # the session is new or has changed
-    "refresh",  # the session is unchanged, and time has passed; volunteered
-    "reseal",  # the session is unchanged, and a fallback key sealed it; volunteered
+    "refresh",  # the session is unchanged, and time has passed; unrequested
+    "reseal",  # the session is unchanged, and a fallback key sealed it; unrequested
 ]
 _KINDS: dict[Action, Kind] = {"seal": "sealed", "refresh": "refreshed", "reseal": "resealed_old_key"}
 
@@ -71,7 +71,7 @@ def decide(
     :param reason: why the cookie was refused, or None.
     :param keeps_cookie: whether a refused cookie must not be deleted.
     """
-    if revoked:  # it has no rights: the only cookie that is sent is the deletion
+    if revoked:  # without rights, so that only the deletion can be sent
         return "delete" if empty and invalidated else "keep"
     if not new and not changed and not save:
         return "reseal" if by_fallback else "refresh" if due else "keep"
@@ -141,7 +141,7 @@ class SessionSaver:
                 self._events.not_saved(error)
                 return None
             closed = session.__class__
-            session.__class__ = Session  # for the function to trim it
+            session.__class__ = Session  # so that the function can trim it
             try:
                 self._config.oversize(session, error)
             finally:
@@ -234,7 +234,7 @@ class SessionSaver:
             if not (due or token.by_fallback or session._save):
                 return "keep", None  # as `decide` does, 1 % sooner
             action: Action = decide(save=session._save, by_fallback=token.by_fallback, due=due)
-            if action != "seal" and not self._volunteers(session, headers, ends_soon=age > self._half_idle):
+            if action != "seal" and not self._allows_unrequested(session, headers, ends_soon=age > self._half_idle):
                 return "keep", None
         elif session:
             action = "seal"  # as `decide` does, 1.5 % sooner
@@ -267,12 +267,14 @@ class SessionSaver:
             reason=loaded.reason,
             keeps_cookie=loaded.keeps_cookie,
         )
-        if action == "delete_refused" and not self._volunteers(session, headers):
+        if action == "delete_refused" and not self._allows_unrequested(session, headers):
             return "keep"
         return action
 
-    def _volunteers(self, session: Session, headers: Sequence[tuple[Any, Any]], *, ends_soon: bool = False) -> bool:
-        """Return whether a response may get a cookie that the application has not caused: rule 2."""
+    def _allows_unrequested(
+        self, session: Session, headers: Sequence[tuple[Any, Any]], *, ends_soon: bool = False
+    ) -> bool:
+        """Return whether a response may get an unrequested cookie: rule 2."""
         is_prompt = self._clock() - session._arrived <= PROMPT
         return (is_prompt or ends_soon) and not self._headers.is_public(headers)
 
@@ -329,7 +331,7 @@ class SessionSaver:
         return CookieTooLargeError(self._name, size or self._estimate(by_key), self.limit, by_key)
 
     def _future_id(self, session: Session) -> bytes | None:
-        """Return the session's id, or one as long as the id that it will get."""
+        """Return the session's id, or a placeholder as long as the id that the session will get."""
         return session._identity.session_id or (bytes(SID_BYTES) if self._needs_id else None)
 
     def _estimate(self, by_key: dict[Any, int]) -> int:
@@ -362,7 +364,7 @@ class SessionHeaders(Generic[Text]):
         self._cache_control: tuple[Text, Text] | None = None
         if cache_control is not None:
             self._cache_control = (name("Cache-Control"), text(cache_control))
-        # What the application's headers are searched for.
+        # Names and values to find in the application's headers.
         self._vary_name: Text = text("vary")
         self._cache_control_name: Text = text("cache-control")
         self._covers_cookie: set[Text] = {text("cookie"), text("*")}
@@ -372,13 +374,15 @@ class SessionHeaders(Generic[Text]):
         self._public: set[Text] = {text("public"), text("s-maxage")}
 
     def is_public(self, headers: Iterable[tuple[Text, Text]]) -> bool:
-        """Return whether shared caches are to keep a response: ``Cache-Control: public`` or ``s-maxage`` (RFC 9111,
+        """Return whether shared caches may store a response: ``Cache-Control: public`` or ``s-maxage`` (RFC 9111,
         5.2.2.9 and 5.2.2.10)."""
         return any(
             directive.strip().lower() in self._public
             for name, value in headers
             if name.lower() == self._cache_control_name
-            for directive in value.replace(self._equals, self._comma).split(self._comma)  # a directive's value apart
+            for directive in value.replace(self._equals, self._comma).split(
+                self._comma
+            )  # splits off a directive's value
         )
 
     def add(self, headers: list[tuple[Text, Text]], set_cookie: str | None) -> None:
