@@ -132,7 +132,7 @@ class SessionSaver:
         except SealError as error:
             if isinstance(error, CookieTooLargeError):
                 self._events.too_large(error, session._identity.session_id)
-            if self._is_unchanged(session):
+            if self._is_unchanged(session) or hasattr(session, "_has_raised"):
                 self._events.not_saved(error)
                 return None
             if not isinstance(error, CookieTooLargeError) or self._config.oversize == "raise":
@@ -176,6 +176,7 @@ class SessionSaver:
                 raise self._too_large(session, size)
         except SealError:
             if not self._is_unchanged(session):
+                session._has_raised = True
                 raise
 
     def is_modified(self, session: Session) -> bool:
