@@ -1,4 +1,4 @@
-"""The sections about values in docs/django.rst: their tables and examples are correct."""
+"""The sections about values in docs/howto/django.rst: their tables and examples are correct."""
 
 import json
 import re
@@ -19,7 +19,7 @@ from sealedsession.integrations.django.values import registry
 from tests.support import ROOT
 from tests.support.pages import blocks, literals, rows, section
 
-PAGE = (ROOT / "docs" / "django.rst").read_text()
+PAGE = (ROOT / "docs" / "howto" / "django.rst").read_text()
 # Steps with another name than the method that makes them.
 CALLED = {"sticky": "filter", "flat": "values_list", "named": "values_list", "select_all_related": "select_related"}
 
