@@ -63,6 +63,7 @@ html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False
 html_theme_options = {
+    "light_css_variables": {"admonition-font-size": "0.9375rem", "admonition-title-font-size": "0.9375rem"},
     "source_repository": "https://github.com/sealedsession/sealedsession/",
     "source_branch": "main",
     "source_directory": "docs/",

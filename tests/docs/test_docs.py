@@ -447,7 +447,7 @@ def _as_said(part: ast.expr) -> str:
 
 
 def documented_messages() -> list[str]:
-    text = PAGES["operations/troubleshooting"].split("\nLog records\n", 1)[1]
+    text = PAGES["operations/troubleshooting"].split("\nLog records\n", 1)[1].replace("\\", "")
     terms = re.findall(r"^(?! )(.+)\n   \S", text, re.MULTILINE)
     return [term for term in terms if not term.startswith((".. ", "The logger"))]
 
