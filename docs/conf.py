@@ -30,6 +30,7 @@ intersphinx_disabled_reftypes = ["*"]  # :doc:, :ref: and :term: are references 
 
 default_role = "any"  # docstrings and pages write names of options and of the API in single backticks
 
+
 class Domain(StandardDomain):
     """Never link single backticks to the glossary: methods have the same names as terms. ``:term:`` links to it."""
 

@@ -311,7 +311,9 @@ def test_the_deferred_types_are_those_of_the_code() -> None:
     assert not any(by_type[CLASS_VALUES[name]].deferred for name in not_deferred)
 
 
-REGISTRATIONS = [code for code in blocks(PAGES["howto/types"], "python") if re.search(r"^session = ", code, re.MULTILINE)]
+REGISTRATIONS = [
+    code for code in blocks(PAGES["howto/types"], "python") if re.search(r"^session = ", code, re.MULTILINE)
+]
 
 
 @pytest.mark.parametrize("serializer", SERIALIZERS)
@@ -360,7 +362,9 @@ def test_the_error_in_the_types_page_is_that_of_the_code() -> None:
 
 def test_the_json_payload_is_as_described() -> None:
     """Each tag in the table of docs/reference/format.rst is what the JSON serializer writes."""
-    table = [literals(cell)[0] for cell, _ in rows(section(PAGES["reference/format"], "The JSON payload")) if "~" in cell]
+    table = [
+        literals(cell)[0] for cell, _ in rows(section(PAGES["reference/format"], "The JSON payload")) if "~" in cell
+    ]
     written = [date(2026, 10, 25), (1, 2), {1: 2}, b"ab", float("nan")]
     assert [tag[:4] for tag in table] == [JsonSerializer().dumps(value).decode()[:4] for value in written]
     assert JsonSerializer().dumps(date(2026, 10, 25)) == b'{"~:date":"2026-10-25"}'

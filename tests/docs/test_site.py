@@ -80,7 +80,9 @@ def visit(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Visit: 
     page.on("requestfailed", lambda request: found.faults["errors"].append(f"{name}: {request.url}"))
     page.on(
         "console",
-        lambda message: message.type in ("error", "warning") and found.faults["errors"].append(f"{name}: {message.text}"),
+        lambda message: (
+            message.type in ("error", "warning") and found.faults["errors"].append(f"{name}: {message.text}")
+        ),
     )
     for path in sorted(site.rglob("*.html")):
         name = path.relative_to(site).as_posix()
@@ -96,6 +98,20 @@ def visit(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Visit: 
                 found.faults["contrast"] += [f"{name}, {size}, {scheme}: {fault}" for fault in page.evaluate(CONTRAST)]
     page.close()
     return found
+
+
+FAULTY = """<body style="background: #fff"><p style="color: #888">grey</p><p style="color: #777; font-size: 24px">large</p>
+<div style="background: rgb(0 0 0 / 90%)"><a href="#" style="color: #00e">dark</a></div>
+<p style="opacity: 0; color: #fff">hidden</p><pre style="width: 2000px">wide</pre>"""
+
+
+def test_faults_are_found(browser: Browser) -> None:  # noqa: F811
+    """A page that is too wide, and texts with too little contrast, are found; hidden and large texts are not."""
+    page = browser.new_page()
+    page.set_content(FAULTY)
+    assert page.evaluate(SCROLLS)
+    assert [fault.partition(":")[0] for fault in page.evaluate(CONTRAST)] == ["grey", "dark"]
+    page.close()
 
 
 def test_no_page_scrolls_sideways(visit: Visit) -> None:

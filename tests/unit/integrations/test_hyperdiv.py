@@ -1132,7 +1132,7 @@ def test_nothing_secret_is_logged(caplog):
         assert not any(secret in record for record in records)
 
 
-# -------------------------------------------------------------------------------------------------- docs/howto/hyperdiv.rst
+# ---------------------------------------------------------------------------------------------- docs/howto/hyperdiv.rst
 
 PAGE = PAGES["howto/hyperdiv"]
 

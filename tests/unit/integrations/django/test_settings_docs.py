@@ -1,4 +1,4 @@
-"""The section about settings and middleware in docs/howto/django.rst: its project runs, and its tables match the code."""
+"""The section on settings and middleware in docs/howto/django.rst: its project runs, its tables match the code."""
 
 import os
 import re
