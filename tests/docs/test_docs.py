@@ -175,7 +175,7 @@ def test_key_files_are_made_for_their_owner_alone() -> None:
 
 
 def test_the_setting_that_old_tetra_needs_lets_it_start() -> None:
-    """What docs/howto/tetra.rst has at the top of the settings brings what Tetra 0.7.1 imports on a Python without it."""
+    """What docs/howto/tetra.rst has at the top of the settings brings what Tetra 0.7.1 imports."""
     code = textwrap.dedent(re.search(r"above all else\n\n((?:   .*\n|\n)+)", PAGES["howto/tetra"])[1])
     script = f"import warnings\nvars(warnings).pop('deprecated', None)\n{code}\nfrom warnings import deprecated\n"
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
