@@ -192,7 +192,7 @@ for _name in (REFERENCE, CONTROL):
 
 # -------------------------------------------------------------------------------------------------------------- peers
 
-_UNRESTRICTED = "a restricted unpickler: an attacker with the keys runs code"
+_UNRESTRICTED = "a restricted unpickler: anyone who has the keys can run code"
 _JSON_ONLY = "encryption; types besides JSON's"
 
 
@@ -249,7 +249,7 @@ def _starlette() -> Codec:
 
 @_peer(
     "itsdangerous, signed", "itsdangerous", encrypts=False, protection="HMAC-SHA1, one age",
-    content="JSON, deflated where shorter", lacks=_JSON_ONLY + "; not a session",
+    content="JSON, deflated where shorter", lacks=_JSON_ONLY + "; it is no session",
 )  # fmt: skip
 def _itsdangerous() -> Codec:
     from itsdangerous import URLSafeTimedSerializer
@@ -436,7 +436,7 @@ def _asgi_sessions() -> Codec:
 @_peer(
     "Tetra's state, encrypted", "tetra", "cryptography", encrypts=True,
     protection="Fernet, a key by HKDF for each request", content="pickle, gzip",
-    lacks="a restricted unpickler; age in the seal; not a session",
+    lacks="a restricted unpickler; age in the seal; it is no session",
 )  # fmt: skip
 def _tetra() -> Codec:
     set_up_django()
@@ -471,7 +471,7 @@ def _tetra() -> Codec:
 
 @_peer(
     "Fernet + pickle, encrypted", "cryptography", encrypts=True, protection="AES-128-CBC + HMAC-SHA256, one age",
-    content="pickle", lacks=_UNRESTRICTED + "; not a session",
+    content="pickle", lacks=_UNRESTRICTED + "; it is no session",
 )  # fmt: skip
 def _fernet() -> Codec:
     from cryptography.fernet import Fernet

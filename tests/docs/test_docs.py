@@ -319,7 +319,7 @@ REGISTRATIONS = [
 @pytest.mark.parametrize("serializer", SERIALIZERS)
 @pytest.mark.parametrize("code", REGISTRATIONS)
 def test_registered_types_round_trip(code: str, serializer: Callable[..., Any]) -> None:
-    """What a block of docs/howto/types.rst registers, and puts into a session, comes back equal and as the type it was."""
+    """What a block of docs/howto/types.rst registers and puts into a session comes back equal, and as its type."""
     namespace = run(code)
     written = namespace["session"]
     registry = namespace.get("registry", default_registry)
@@ -392,7 +392,7 @@ def test_the_groups_of_the_corpus_are_described() -> None:
 
 
 def test_the_opcodes_are_those_that_are_read() -> None:
-    """The table of opcodes in docs/reference/format.rst has exactly the bytes that the grammar begins an opcode with."""
+    """The table of opcodes in docs/reference/format.rst has exactly the bytes that begin an opcode."""
     table = rows(section(PAGES["reference/format"], "The pickle payload"))
     documented = {int(byte, 16) for cell, *_ in table for byte in literals(cell)}
     argument = b"\0" * 8
@@ -458,7 +458,7 @@ def documented_messages() -> list[str]:
 
 @pytest.mark.parametrize("message", documented_messages())
 def test_every_message_in_troubleshooting_is_one_of_the_code(message: str) -> None:
-    """What docs/operations/troubleshooting.rst quotes is found in the source, so that a search for a log line finds the cure."""
+    """Every message in docs/operations/troubleshooting.rst is in the source, so that a search for one finds its entry."""
     rejection = re.match(r"cookie \.\.\. rejected, (\w+): ", message)
     if rejection:
         assert rejection[1] in Reason.__args__

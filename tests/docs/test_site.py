@@ -100,7 +100,8 @@ def visit(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Visit: 
     return found
 
 
-FAULTY = """<body style="background: #fff"><p style="color: #888">grey</p><p style="color: #777; font-size: 24px">large</p>
+FAULTY = """<body style="background: #fff"><p style="color: #888">grey</p>
+<p style="color: #777; font-size: 24px">large</p>
 <div style="background: rgb(0 0 0 / 90%)"><a href="#" style="color: #00e">dark</a></div>
 <p style="opacity: 0; color: #fff">hidden</p><pre style="width: 2000px">wide</pre>"""
 

@@ -13,7 +13,7 @@ expect.set_options(timeout=TIMEOUT)
 
 
 @pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
+def context(browser: Browser) -> Iterator[BrowserContext]:  # noqa: F811
     """A profile with an empty cookie jar."""
     opened = browser.new_context()
     opened.set_default_timeout(TIMEOUT)

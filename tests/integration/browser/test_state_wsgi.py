@@ -1,4 +1,4 @@
-"""The module sealed_state.js in a browser: with examples/state_wsgi.py as its server, and as docs/howto/state.rst begins."""
+"""The module sealed_state.js in a browser: with examples/state_wsgi.py and docs/howto/state.rst as servers."""
 
 import itertools
 import re
