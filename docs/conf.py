@@ -26,7 +26,7 @@ if os.environ.get("READTHEDOCS") or os.environ.get("INTERSPHINX"):
         "django": ("https://docs.djangoproject.com/en/stable", None),
         "webob": ("https://docs.pylonsproject.org/projects/webob/en/stable", None),
     }
-intersphinx_disabled_reftypes = ["*"]  # :doc:, :ref: and :term: are references to these pages only
+intersphinx_disabled_reftypes = ["std:*"]  # :doc:, :ref: and :term: are references to these pages only
 
 default_role = "any"  # docstrings and pages write names of options and of the API in single backticks
 

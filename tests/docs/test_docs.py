@@ -458,7 +458,7 @@ def documented_messages() -> list[str]:
 
 @pytest.mark.parametrize("message", documented_messages())
 def test_every_message_in_troubleshooting_is_one_of_the_code(message: str) -> None:
-    """Every message in docs/operations/troubleshooting.rst is in the source, so that a search for one finds its entry."""
+    """Every message in docs/operations/troubleshooting.rst is in the source, so that a search finds its entry."""
     rejection = re.match(r"cookie \.\.\. rejected, (\w+): ", message)
     if rejection:
         assert rejection[1] in Reason.__args__
