@@ -3,6 +3,7 @@
 # make quick   set up, and run the unit tests of the core: under a minute after the setup
 # make units   set up, and run the tests that need no browser, servers, corpus or benchmarks
 # make check   types, style, spelling, import contracts, documentation, workflows, packages
+# make docs    set up, and build the documentation; prints where it is. INTERSPHINX=1 links to other projects
 # make package build the sdist and the wheel, and check what PyPI will show
 # make sdist-test     run core tests from the unpacked sdist, after make package
 # make workflows      check the files in .github, which needs npm
@@ -78,8 +79,9 @@ workflows: $(VENV)/installed-check
 	$(BIN)/pre-commit validate-config
 	$(ACTIONLINT) '.github/workflows/*.yml'
 
-docs: $(VENV)/installed-check
+docs: $(VENV)/installed-docs
 	$(BIN)/python -m sphinx -W --keep-going -n -q -E docs docs/_build
+	@echo "The documentation is at file://$(CURDIR)/docs/_build/index.html"
 
 fuzz: $(VENV)/installed-test
 	$(BIN)/python -m tests.security.fuzz --seconds $(SECONDS)
@@ -129,6 +131,10 @@ $(VENV)/installed-test: setup.cfg pyproject.toml | $(BIN)/python
 
 $(VENV)/installed-mutations: setup.cfg pyproject.toml | $(BIN)/python
 	$(PIP) --editable '.[mutations]'
+	touch $@
+
+$(VENV)/installed-docs: setup.cfg pyproject.toml | $(BIN)/python
+	$(PIP) --editable '.[docs]'
 	touch $@
 
 $(VENV)/installed-check: setup.cfg pyproject.toml | $(BIN)/python

@@ -195,7 +195,7 @@ for _name in (REFERENCE, CONTROL):
 
 # -------------------------------------------------------------------------------------------------------------- peers
 
-_UNRESTRICTED = "a restricted unpickler: whoever has the keys runs code"
+_UNRESTRICTED = "a restricted unpickler: anyone who has the keys can run code"
 _JSON_ONLY = "encryption; types besides JSON's"
 
 

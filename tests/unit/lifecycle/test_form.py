@@ -83,7 +83,7 @@ def test_a_plain_session_is_its_dict(serializer):
 @each_serializer
 @pytest.mark.parametrize(("subject", "root"), [("user:42", None), (None, SID), ("user:42", SID)])
 def test_more_than_a_dict_is_a_list_of_three(serializer, subject, root):
-    """A subject or a root makes it a list: subject, root, dict. This is the wire format, in docs/format.rst."""
+    """A subject or a root makes it a list: subject, root, dict. The wire format is in docs/reference/format.rst."""
     form = make_form(serializer)
     payload = form.encode(make_session({"a": 1}, subject, root))
     assert payload == DUMPS[form.serializer]([subject, root, {"a": 1}])
