@@ -42,8 +42,8 @@ try:
     from tetra.library import Library
     from tetra.templates import InlineOrigin
     from tetra.utils import NamedTemporaryUploadedFile, isclassmethod
-except ModuleNotFoundError as error:
-    raise not_installed(error, "tetra") from error
+except ModuleNotFoundError as _error:
+    raise not_installed(_error, "tetra") from _error
 
 _UPLOAD = 512  # nodes, of 16,384 in a payload: each upload opens a file
 _NAME_MAX = 255  # bytes, in most file systems, which raise an error for longer names

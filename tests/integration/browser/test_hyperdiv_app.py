@@ -191,7 +191,7 @@ def test_pages_load_nothing_from_elsewhere(context: BrowserContext, page: Page, 
 def sealed(config: TokenConfig) -> str:
     """A token of Ann's, by any configuration."""
     manager = TokenManager(config)
-    session = manager.opened("")
+    session = manager.open("")
     session.subject = "user:ann"
     return manager.seal(session)
 

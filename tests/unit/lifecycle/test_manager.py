@@ -1168,7 +1168,7 @@ def test_a_broken_keyring_keeps_the_keys(fleet, keys, caplog):
     fleet.path.write_text("{")
     fleet.clock.advance(1)
     assert browser.visit()[0]["user"] == "ann"
-    assert "the keys read before stay in use" in caplog.text
+    assert "the previous keys stay in use" in caplog.text
     fleet.write(primary=keys)
     assert browser.visit(methodcaller("update", more=1))[0].rejected is None
 

@@ -243,7 +243,7 @@ def test_as_large_as_can_be_read(form):
     payload = form.dumps(value, None)
     assert len(payload) == 64 * 1024
     assert form.loads(payload) == [None, value]
-    with pytest.raises(StateTooLargeError, match="a sealed state would take 65537 bytes, and 65536 is the most"):
+    with pytest.raises(StateTooLargeError, match="sealed state: it would have 65537 bytes, and the limit is 65536"):
         form.dumps(value + b"x", None)
 
 
