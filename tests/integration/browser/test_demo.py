@@ -272,4 +272,4 @@ def test_port_is_taken() -> None:
             output, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert output == ""
-    assert errors == f"Port {port} is taken: choose another one with --port, such as --port {port + 1}.\n"
+    assert errors == f"Port {port} is in use. Choose another one with --port, such as --port {port + 1}.\n"
