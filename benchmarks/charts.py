@@ -1,7 +1,7 @@
-"""Charts as SVG: ``dots`` for ratios of many things in a few cases, ``lines`` for a cost that grows with something.
+"""Charts as SVG: ``dots`` compares the ratios of many rows in a few cases, and ``lines`` shows how a cost grows.
 
-Nothing but text is needed to write them. The colours are those of Okabe and Ito, which people with any kind of colour
-blindness can tell apart; every series has a shape of its own besides. The background is always white.
+The colours are those of Okabe and Ito, which colour-blind people can distinguish. Every series also has its own shape.
+The background is always white.
 """
 
 import math
@@ -21,10 +21,10 @@ Scale = Callable[[float], float]
 def dots(
     title: str, rows: Mapping[str, Sequence[float | None]], series: Sequence[str], *, log: bool = True, ours: str = ""
 ) -> str:
-    """A line for each row, and on it a mark for each of the series.
+    """Draw a line for each row, with a mark for each series.
 
-    :param log: a logarithmic axis; or else one from 0 to 1, or a little more where a value is.
-    :param ours: the row that stands out.
+    :param log: whether the axis is logarithmic. Otherwise, it begins at 0 and ends at 1, or at the largest value.
+    :param ours: the row to highlight.
     """
     values = [value for cells in rows.values() for value in cells if value is not None and value > 0]
     ticks = _log_ticks(values) if log else [tick / 4 for tick in range(max(4, math.ceil(max(values) * 4)) + 1)]
@@ -46,7 +46,7 @@ def dots(
 
 
 def lines(title: str, xs: Sequence[float], rows: Mapping[str, Sequence[float | None]], *, x_label: str) -> str:
-    """A curve for each row over the same xs."""
+    """Draw a curve for each row, over the same x values."""
     height, left = 300, 70
     width = _WIDTH - left - _RIGHT
     top_value = _nice_top(max(value for cells in rows.values() for value in cells if value is not None))
@@ -106,7 +106,7 @@ def _grid_x(ticks: Sequence[float], scale: Scale, bottom: float) -> list[str]:
 
 
 def _mark(series: int, x: float, y: float, title: str) -> str:
-    """Circle, square, triangle, diamond, and again from the start: with the colour they tell the series apart."""
+    """Return a circle, square, triangle or diamond, which together with the colour identifies the series."""
     shapes = (
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5"',
         f'<rect x="{x - 4.5:.1f}" y="{y - 4.5:.1f}" width="9" height="9"',

@@ -1,13 +1,12 @@
-"""Side-by-side timing: every case once a round, in shuffled order, and ratios within a round.
+"""Time several cases side by side: each case once in every round, in random order.
 
-A machine that is shared drifts by the second, so that absolute times of two cases measured one after the other say
-little. Here a round times all cases soon after each other, a ratio is taken inside each round, and the median of the
-ratios is the result. A control, the reference measured a second time, has to have the ratio 1.00, and how far it is
-from that is the noise.
+The speed of a shared machine changes every second, so absolute times of different cases cannot be compared. A round
+times all cases shortly after each other. The result is the median of the ratios of all rounds. The control is the
+reference, measured a second time. Its ratio should be 1.00, and the difference shows the noise.
 
-What else the machine does makes all code slower, and not all of it alike: ratios shift. In hot loops a yardstick, work
-that is always the same, is therefore timed around every block of calls, and where it took longer than it can, the block
-is repeated, up to a number of times. The shortest block counts.
+Other processes do not slow down all code by the same factor, so they change ratios, too. In hot loops, a constant piece
+of work, the yardstick, is therefore timed before and after every block of calls. If the yardstick was slow, the block
+is repeated, up to `TRIES` times. The shortest block counts.
 """
 
 import gc
@@ -22,10 +21,10 @@ from typing import Any
 
 QUICK = bool(os.environ.get("QUICK"))
 ROUNDS = 9 if QUICK else 31
-BLOCK_SECONDS = 0.002 if QUICK else 0.005  # of one case in one round
-TRIES = 9 if QUICK else 30  # blocks of one case in one round, at most
-ENOUGH = 3  # blocks on a quiet machine
-QUIET = 1.15  # times the shortest time of the yardstick, in all that was measured so far
+BLOCK_SECONDS = 0.002 if QUICK else 0.005  # the approximate duration of a block
+TRIES = 9 if QUICK else 30  # the largest number of blocks of one case in one round
+ENOUGH = 3  # the number of blocks with a fast yardstick that are enough
+QUIET = 1.15  # the yardstick is fast up to this multiple of its shortest time so far
 
 Case = Callable[[], object]
 Times = Mapping[Any, list[float]]
@@ -34,7 +33,7 @@ _shortest = [math.inf]  # seconds of the yardstick
 
 
 def measure(cases: Mapping[Any, Case], seed: int = 1, clock: Callable[[], float] = time.perf_counter) -> Times:
-    """Seconds per call, for every case one value per round."""
+    """Return the seconds per call of each case, one value for each round."""
     counts = {name: _calls_per_block(case, clock) for name, case in cases.items()}
     times: dict[Any, list[float]] = {name: [] for name in cases}
     order = list(cases)
@@ -44,7 +43,7 @@ def measure(cases: Mapping[Any, Case], seed: int = 1, clock: Callable[[], float]
             shuffle(order)
             for name in order:
                 times[name].append(_shortest_block(cases[name], counts[name], clock))
-                gc.collect()  # what it has left in cycles
+                gc.collect()  # frees the reference cycles of this case
     return times
 
 
@@ -75,7 +74,7 @@ def _work() -> None:
 def measure_singly(
     cases: Mapping[Any, Case], between: Case, rounds: int, clock: Callable[[], float] = time.perf_counter
 ) -> Times:
-    """Seconds of single calls, each of them after a call of `between`, for every case one value per round."""
+    """Return the seconds of single calls, each after a call of `between`: one value for each case and round."""
     times: dict[Any, list[float]] = {name: [] for name in cases}
     order = list(cases)
     shuffle = random.Random(1).shuffle
@@ -94,23 +93,23 @@ def measure_singly(
 
 
 def ratio(times: Times, case: Any, reference: Any) -> float:
-    """The median over the rounds of case / reference."""
+    """Return the median of case / reference over the rounds."""
     return statistics.median(a / b for a, b in zip(times[case], times[reference], strict=True))
 
 
 def added(times: Times, case: Any, others: Any) -> list[float]:
-    """What a case takes more than another one, in every round."""
+    """Return the difference of the times of two cases, for each round."""
     return [a - b for a, b in zip(times[case], times[others], strict=True)]
 
 
 def both(times: Times, case: Any, other: Any) -> list[float]:
-    """What two cases take together, in every round."""
+    """Return the sum of the times of two cases, for each round."""
     return [a + b for a, b in zip(times[case], times[other], strict=True)]
 
 
 @contextmanager
 def pinned() -> Iterator[None]:
-    """Keep this process on one CPU, where the system lets it."""
+    """Pin this process to one CPU, if the system supports this."""
     if not hasattr(os, "sched_setaffinity"):
         yield
         return
@@ -125,7 +124,7 @@ def pinned() -> Iterator[None]:
 @contextmanager
 def _without_gc() -> Iterator[None]:
     gc.collect()
-    gc.freeze()  # what is imported need not be looked through again
+    gc.freeze()  # excludes imported modules from later collections
     gc.disable()
     try:
         yield

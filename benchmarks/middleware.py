@@ -1,4 +1,4 @@
-"""What a session adds to a request, in one process: the time with the middleware less that of the bare application."""
+"""Measure the time that a session adds to a request, compared with the bare application, in one process."""
 
 import statistics
 
@@ -10,7 +10,7 @@ from tables import Table
 
 
 def run() -> tuple[list[Table], list[str]]:
-    """For both doors tables of the ratios and of the bytes of Set-Cookie, and notes."""
+    """Return tables of the ratios and of the bytes of Set-Cookie, for WSGI and ASGI, and notes."""
     tables, notes = [], []
     for door in DOORS:
         middlewares, missing = built(door.makers)
@@ -37,7 +37,7 @@ def run() -> tuple[list[Table], list[str]]:
 
 
 def measure_door(door: Door, middlewares: dict[str, Middleware]) -> list[tuple[str, dict[str, float], float]]:
-    """For each of the six cases the ratio of each middleware to the reference, and the reference's microseconds."""
+    """Return, for each of the six cases, the ratio of each middleware and the microseconds of the reference."""
     cookies = {name: signed_in(door, middleware) for name, middleware in middlewares.items()}
     results = []
     for case, action, has_cookie in CASES:

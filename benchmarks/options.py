@@ -1,4 +1,4 @@
-"""What options cost: a request with one of them, beside the same request without, on both doors."""
+"""Measure the cost of options: a request with one option, compared with the same request without it."""
 
 import itertools
 import json
@@ -25,7 +25,7 @@ KEYS = {
 }
 PLAIN = "none"
 CLIENTS = (1, 256, 512, 1024, 2048, 4096)
-TURNS = 20_000  # of clients at random, before the order repeats
+TURNS = 20_000  # the number of randomly chosen clients before their order repeats
 
 # In the order of DOORS.
 _MIDDLEWARES: tuple[Any, ...] = (WsgiMiddleware, AsgiMiddleware)
@@ -33,7 +33,7 @@ _APPLICATIONS = (partial(doors.wsgi_application, "sealedsession.session"), doors
 
 
 def run() -> tuple[list[Table], list[str]]:
-    """A table of the ratios to no option, and the microseconds that each adds or saves."""
+    """Return tables of the ratios to a request without options, and notes with the microseconds of each option."""
     columns = [f"{door}, {action}" for door in ("WSGI", "ASGI") for action in ("untouched", "read", "write")]
     table = Table("options", "Options: added per request with a cookie, ratio to no option", columns)
     notes = []
@@ -80,7 +80,7 @@ def _columns(every: dict[str, dict[str, Any]]) -> list[dict[str, Callable[[], No
             cases = {"bare": door.case(around(None), door.request_of("a=b"))}
             for name, options in every.items():
                 if door.name == "ASGI" and "SQLite" in name:
-                    continue  # it is asked in a thread, and needs an event loop
+                    continue  # the middleware calls the store in a thread, which requires an event loop
                 seed = middleware(around(doors.sign_in), **options)
                 cookie = door.set_cookies(seed, door.request_of(None))[-1].partition(";")[0]
                 cases[name] = door.case(middleware(around(action), **options), door.request_of(cookie))

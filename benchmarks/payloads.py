@@ -1,4 +1,4 @@
-"""The sessions that are measured: from almost nothing to what just fits a cookie."""
+"""The contents of the measured sessions, from one small value to almost the limit of a cookie."""
 
 import datetime
 import decimal

@@ -1,8 +1,8 @@
-"""The middlewares that are compared, each around the same application, and the bare application of each.
+"""The compared middlewares, all with the same application, and the bare application of each.
 
-A framework's session that is no middleware is measured with the framework's request and response around it; its bare
-application is that request and response without the session. aiohttp-session lives in aiohttp's server, Tetra and
-itsdangerous have no session of their own: they are among the codecs only.
+If a framework's session is not a middleware, it is measured together with the framework's request and response. Its
+bare application then consists of this request and response without the session. aiohttp-session requires aiohttp's
+server, and Tetra and itsdangerous have no session, so these three are measured only as codecs.
 """
 
 import warnings
@@ -21,7 +21,7 @@ from peers import CONTROL, MAX_AGE, OUR_KEYS, OURS, REFERENCE, SECRET, SECRET_BY
 class Middleware:
     """One middleware.
 
-    :param build: makes the application that does an action, with the middleware around it.
+    :param build: a function that returns the application for an action, wrapped in the middleware.
     :param bare: the application without a session.
     """
 
@@ -29,20 +29,20 @@ class Middleware:
     bare: Any
 
 
-KEPT = 1024  # tokens, where ours is measured with the option token_cache
+KEPT = 1024  # tokens, for the option token_cache
 
 Makers = dict[str, Callable[[], Middleware]]
 
 
 def built(makers: Makers) -> tuple[dict[str, Middleware], dict[str, str]]:
-    """Every middleware whose packages are installed, and for the others why not."""
+    """Return all middlewares whose packages are installed; and for the others, the error of the import."""
     middlewares, missing = {}, {}
     for name, make in makers.items():
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # theirs, at import
+                warnings.simplefilter("ignore")  # some peers warn during their import
                 middlewares[name] = make()
-        except Exception as error:  # noqa: BLE001  # whatever a peer's import raises is told
+        except Exception as error:  # noqa: BLE001  # a peer's import can raise any error
             missing[name] = f"{type(error).__name__}: {error}"
     return middlewares, missing
 
@@ -55,7 +55,7 @@ def _in_environ(key: str, wrap: Callable[[Any], Any]) -> Middleware:
 
 
 def ours_wsgi(**options: Any) -> Middleware:
-    """sealedsession, with its default options unless others are given."""
+    """Return the WSGI middleware of sealedsession."""
     from sealedsession.wsgi import SessionMiddleware
 
     return _in_environ(
@@ -64,12 +64,12 @@ def ours_wsgi(**options: Any) -> Middleware:
 
 
 def prototype_wsgi() -> Middleware:
-    """The reference."""
+    """Return the reference for WSGI."""
     return _in_environ(reference.ENVIRON_KEY, reference.WsgiPrototype)
 
 
 def saving(action: Action | None) -> Action | None:
-    """The action, and a call of save() where it changes something, as Beaker's sessions want it."""
+    """Return the action with a call of save() after a change, which Beaker's sessions require."""
     if action in (None, doors.read):
         return action
 
@@ -93,12 +93,12 @@ def _beaker(**options: str) -> Middleware:
 
 
 def beaker_encrypted() -> Middleware:
-    """Beaker's cookie session with encrypt_key."""
+    """Return Beaker's cookie session with encrypt_key."""
     return _beaker(encrypt_key=SECRET)
 
 
 def beaker_signed() -> Middleware:
-    """Beaker's cookie session without."""
+    """Return Beaker's cookie session without encrypt_key."""
     return _beaker()
 
 
@@ -150,7 +150,7 @@ def _django() -> Middleware:
             return HttpResponse("ok", content_type="text/plain")
 
         middleware = SessionMiddleware(view)
-        middleware.SessionStore = signed_cookies.SessionStore  # settings may be somebody else's: Django has one set
+        middleware.SessionStore = signed_cookies.SessionStore  # the process's settings may name another engine
         return served(middleware)
 
     return Middleware(build, served(lambda request: HttpResponse("ok", content_type="text/plain")))
@@ -174,7 +174,7 @@ def _pyramid(factory: Any) -> Middleware:
         pass
 
     def build(action: Action | None) -> Any:
-        # request.session is made by the factory when it is asked for.
+        # In Pyramid, reading request.session calls the factory.
         return served(nothing if action is None else lambda request: action(factory(request)))
 
     return Middleware(build, served(nothing))
@@ -212,19 +212,19 @@ def _in_scope(wrap: Callable[[Any], Any]) -> Middleware:
 
 
 def ours_asgi(**options: Any) -> Middleware:
-    """sealedsession, with its default options unless others are given."""
+    """Return the ASGI middleware of sealedsession."""
     from sealedsession.asgi import SessionMiddleware
 
     return _in_scope(lambda app: SessionMiddleware(app, name="session", **OUR_KEYS, **options))
 
 
 def prototype_asgi() -> Middleware:
-    """The reference."""
+    """Return the reference for ASGI."""
     return _in_scope(reference.AsgiPrototype)
 
 
 def starlette_signed() -> Middleware:
-    """Starlette's own session."""
+    """Return Starlette's own session middleware."""
     from starlette.middleware.sessions import SessionMiddleware
 
     return _in_scope(lambda app: SessionMiddleware(app, SECRET))
@@ -257,7 +257,7 @@ def _starsessions_autoload() -> Middleware:
 
 
 def asgi_sessions() -> Middleware:
-    """asgi-sessions with Fernet."""
+    """Return the middleware of asgi-sessions, with Fernet."""
     from asgi_sessions import SessionMiddleware
 
     return _in_scope(lambda app: SessionMiddleware(app, SECRET, session_type="fernet"))
@@ -280,7 +280,7 @@ def _litestar() -> Middleware:
         middleware = SessionMiddleware(app, config._backend_class(config))
 
         def application(scope: Any, receive: Any, send: Any) -> Any:
-            scope["route_handler"] = handler  # what the router has put there by then
+            scope["route_handler"] = handler  # as Litestar's router sets it
             scope["litestar_app"] = litestar_app
             return middleware(scope, receive, send)
 
@@ -303,7 +303,7 @@ ASGI: Makers = {
 
 @dataclass(frozen=True)
 class Door:
-    """What one interface needs: its middlewares, a request, a timed request, and the Set-Cookie lines of one."""
+    """The middlewares of one interface, WSGI or ASGI, and the functions that make and measure its requests."""
 
     name: str
     makers: Makers
@@ -319,12 +319,12 @@ DOORS = (
 
 
 def signed_in(door: Door, middleware: Middleware) -> str:
-    """The cookie, name and value, of a session that was filled."""
+    """Return the cookie, as name=value, of a session that `sign_in` has filled."""
     return door.set_cookies(middleware.build(doors.sign_in), door.request_of(None))[-1].split(";")[0]
 
 
 def fault_of(door: Door, middleware: Middleware) -> str | None:
-    """Why a middleware cannot be measured, or None: a session comes back, and a changed cookie is refused."""
+    """Return why a middleware cannot be measured: it loses the session, accepts a changed cookie, or fails; or None."""
     seen: list[object] = []
 
     def look(session: Any) -> None:
@@ -338,9 +338,9 @@ def fault_of(door: Door, middleware: Middleware) -> str | None:
         door.set_cookies(application, door.request_of(cookie))
         for action in ACTIONS.values():
             door.set_cookies(middleware.build(action), door.request_of(cookie))
-        with suppress(Exception):  # some answer a changed cookie with an exception
+        with suppress(Exception):  # some middlewares raise an error for a changed cookie
             door.set_cookies(application, door.request_of(changed))
-    except Exception as error:  # noqa: BLE001  # whatever a peer raises is told
+    except Exception as error:  # noqa: BLE001  # a peer can raise any error
         return f"{type(error).__name__}: {error}"
     if seen[0] is None:
         return "the session does not come back"

@@ -1,8 +1,7 @@
-"""The codecs that are compared: from a session's dict to the value of its cookie and back, each by the peer's own code.
+"""The compared codecs: from a session's dict to the value of its cookie and back, with each peer's own code.
 
-What a peer keeps from request to request is kept here, and what it makes anew is made anew. `built` gives those whose
-packages are installed and names the others. `fault_of` says what is wrong with a codec, so that nothing is measured
-that does not do its work.
+Objects that a peer keeps between requests are kept here, too, and all others are made for each call. `built` returns
+the codecs whose packages are installed. `fault_of` checks that a codec works before it is measured.
 """
 
 import base64
@@ -45,10 +44,10 @@ Codec = tuple[Callable[[Any], str], Callable[[str], Any]]
 class Peer:
     """One codec.
 
-    :param packages: the distributions whose code it is, for their versions.
-    :param protection: what it does against reading and changing.
-    :param content: how it writes values.
-    :param lacks: what it does not do that sealedsession does.
+    :param packages: the distributions that contain its code. The results list their versions.
+    :param protection: how it encrypts and authenticates values.
+    :param content: how it serializes values.
+    :param lacks: the features of sealedsession that it does not have.
     """
 
     name: str
@@ -72,20 +71,20 @@ def _peer(name: str, *packages: str, encrypts: bool, protection: str, content: s
 
 
 def built() -> tuple[dict[str, Codec], dict[str, str]]:
-    """Every codec whose packages are installed, and for the others why not."""
+    """Return all codecs whose packages are installed; and for the others, the error of the import."""
     codecs, missing = {}, {}
     for name, peer in PEERS.items():
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # theirs, at import
+                warnings.simplefilter("ignore")  # some peers warn during their import
                 codecs[name] = peer.make()
-        except Exception as error:  # noqa: BLE001  # whatever a peer's import raises is told
+        except Exception as error:  # noqa: BLE001  # a peer's import can raise any error
             missing[name] = f"{type(error).__name__}: {error}"
     return codecs, missing
 
 
 def fault_of(codec: Codec, value: Any) -> str | None:
-    """Why a codec cannot be measured with a value, or None: it round-trips, and refuses a changed token."""
+    """Return why a codec cannot be measured with a value: it changes the value or accepts a changed token; or None."""
     seal, unseal = codec
     try:
         token = seal(value)
@@ -107,7 +106,7 @@ def _changed(token: str) -> str:
 
 
 def run(coroutine: Any) -> Any:
-    """The result of a coroutine that waits for nothing."""
+    """Return the result of a coroutine that never waits."""
     try:
         coroutine.send(None)
     except StopIteration as stop:
@@ -237,7 +236,7 @@ def _starlette() -> Codec:
 
     signer = TimestampSigner(SECRET)
 
-    # The two expressions of starlette.middleware.sessions, which has no function for them.
+    # starlette.middleware.sessions contains these two expressions, but no functions that could be called here.
     def seal(value: Any) -> str:
         return signer.sign(base64.b64encode(json.dumps(value).encode("utf-8"))).decode("utf-8")
 
@@ -289,7 +288,7 @@ def set_up_django() -> None:
 
     if settings.configured:
         return
-    engine = "django.template.backends.django.DjangoTemplates"  # tetra's import asks for one
+    engine = "django.template.backends.django.DjangoTemplates"  # the import of Tetra requires one
     settings.configure(
         SECRET_KEY=SECRET,
         ALLOWED_HOSTS=["*"],
@@ -320,7 +319,7 @@ def _django() -> Codec:
 
 
 def _stamped(serializer: Any) -> Codec:
-    """The triple that Pyramid's cookie sessions are."""
+    """Return a codec of the tuple that Pyramid's cookie sessions serialize: times and content."""
 
     def seal(value: Any) -> str:
         now = time.time()

@@ -1,11 +1,12 @@
-"""What everything is compared with: the least that encrypting, authenticating and dating a session can cost in Python.
+"""The reference of all ratios: the lowest cost of a session in Python that is encrypted, authenticated and dated.
 
-Not a product. The codec is AES-256-CTR, HMAC-SHA256, a time stamp and a C unpickler, each in the fastest way that was
-found, and nothing else: no key ids, no second key, no limits, no grammar, tokens with ``+`` and ``/``. The prototypes
-are the smallest lazy middlewares around it: no Vary, no cookie deleted, three methods of a dict, http only.
+It is not for production. The codec consists of AES-256-CTR, HMAC-SHA256, a time stamp and a C unpickler, each in the
+fastest known way. It has no key ids, fallback keys, limits or grammar, and its tokens contain ``+`` and ``/``. The
+prototypes are minimal lazy middlewares. They send no Vary, delete no cookie, offer three methods of a dict, and support
+only HTTP.
 """
 
-# Annotations stay text: those of a function defined for every request would be evaluated for every request.
+# Otherwise, the annotations of a function that is defined in each request would be evaluated in each request.
 from __future__ import annotations
 
 import pickle
@@ -51,11 +52,11 @@ def _find_class(module: str, name: str) -> Any:
 
 
 class _Unpickler(pickle.Unpickler):
-    find_class = staticmethod(_find_class)  # a C function on every hit: no frame
+    find_class = staticmethod(_find_class)  # on a cache hit, this is a C function without a frame
 
 
 class Refused(Exception):
-    """A token that is not accepted."""
+    """A token was refused."""
 
 
 def loads(payload: bytes) -> Any:
@@ -64,21 +65,21 @@ def loads(payload: bytes) -> Any:
 
 
 class _Keys:
-    """What is kept from token to token: a MAC that has its key and purpose, and free CTR contexts."""
+    """The objects that all tokens share: a MAC with its key and purpose, and unused CTR contexts."""
 
     def __init__(self) -> None:
         self._algorithm = AES(_ENCRYPT_KEY)
         mac = HMAC(_VALIDATE_KEY, SHA256())
         mac.update(b"reference\0session\0")
         self.mac_copy = mac.copy
-        self.free: list[Any] = []  # between pop and append, a context has one owner
+        self.free: list[Any] = []  # each context has one owner at a time, between pop and append
 
     def crypt_context(self) -> Any:
         return Cipher(self._algorithm, CTR(bytes(16))).encryptor()
 
 
 def make_sealer() -> tuple[Callable[[bytes], bytes], Callable[[str | bytes], bytes | None]]:
-    """Payloads to tokens and back, as the prototypes need them; None stands for a token that is not accepted."""
+    """Return two functions that seal and unseal payloads. The second returns None for a token that it refuses."""
     keys = _Keys()
     pop, append, crypt_context, mac_copy = keys.free.pop, keys.free.append, keys.crypt_context, keys.mac_copy
 
@@ -120,8 +121,9 @@ def make_sealer() -> tuple[Callable[[bytes], bytes], Callable[[str | bytes], byt
 
 
 def make_codec() -> tuple[Callable[[object], str], Callable[[str], object]]:
-    """Sessions to tokens and back. The same steps, written out once more with pickle among them and without what a
-    request needs: on top of `make_sealer` the frames between would be 4 % of a small session.
+    """Return two functions that seal and unseal sessions.
+
+    They repeat the code of `make_sealer`, with pickle. Calling those functions would cost 4 % more for a small session.
     """
     keys = _Keys()
     pop, append, crypt_context, mac_copy = keys.free.pop, keys.free.append, keys.crypt_context, keys.mac_copy
@@ -162,7 +164,7 @@ def make_codec() -> tuple[Callable[[object], str], Callable[[str], object]]:
 
 
 class _LazySession:
-    """Finds, unseals and reads its cookie when it is first asked for something."""
+    """A session that finds, unseals and parses its cookie at the first access."""
 
     __slots__ = ("_data", "_middleware", "_payload", "_request")
 
@@ -261,7 +263,7 @@ class AsgiPrototype:
             return
         session = scope["session"] = _LazySession(scope, self)
 
-        # No coroutine of its own: it gives back the server's.
+        # This function is not async. It returns the coroutine of the server.
         def sealing_send(message: Any) -> Any:
             data = session._data
             if data is not None and message["type"] == "http.response.start":

@@ -1,7 +1,8 @@
-"""All benchmarks: ``make bench``; or some: ``run.py codec stages middleware cold endtoend scale options state``.
+"""Run all benchmarks, or some parts: ``run.py codec stages middleware cold endtoend scale options state``.
 
-Prints tables of ratios, the times of the reference to give them a scale, and whatever was not measured. Then it writes
-results.json and the tables and charts of docs/performance.rst. QUICK=1 makes a short run, ``--no-docs`` writes nothing.
+The output contains tables of ratios, the times of the reference, and a note on everything that was not measured. The
+results are written to results.json, and as tables and charts for docs/performance.rst. QUICK=1 makes a short run, and
+``--no-docs`` writes no files.
 """
 
 import argparse
@@ -40,8 +41,8 @@ def main() -> None:
     unknown = set(arguments.parts) - set(PARTS)
     if unknown:
         parser.error(f"no such part: {', '.join(unknown)}")
-    logging.disable(logging.WARNING)  # of the changed tokens that every codec has to refuse first
-    warnings.simplefilter("ignore")  # the same, from the peers
+    logging.disable(logging.WARNING)  # every codec first refuses a changed token, and logs it
+    warnings.simplefilter("ignore")  # some peers warn about it instead
     results = report.stored()
     for name in arguments.parts or PARTS:
         start = time.monotonic()

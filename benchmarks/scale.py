@@ -1,4 +1,4 @@
-"""How cost grows: memory, processes and threads, the size of the session, fallback keys, foreign cookies."""
+"""Measure how the cost grows with processes, threads, the session's size, fallback keys and cookies; and the memory."""
 
 import base64
 import gc
@@ -24,17 +24,17 @@ from tables import Table
 from sealedsession.sealing.keys import Keyring
 from sealedsession.sealing.sealer import Sealer
 
-SECONDS = 0.2 if QUICK else 1.0  # of load, for each number of processes and threads, in each round
+SECONDS = 0.2 if QUICK else 1.0  # the duration of the load, for each number of processes and threads in each round
 ROUNDS = 3 if QUICK else 9
 PROCESSES, THREADS = (1, 2, 4), (1, 8, 32)
-SIZES = range(0, 2901, 580 if QUICK else 145)  # bytes of data; what fits every codec's cookie
+SIZES = range(0, 2901, 580 if QUICK else 145)  # bytes of data that fit into the cookies of all codecs
 FALLBACKS = (0, 1, 2, 4, 8, 16, 32)
 COOKIES = (0, 1, 4, 16, 64)  # of about 50 bytes each
-COOKIE_SIZES = (0, 100, 1000, 4000, 7000)  # bytes of one; servers refuse more than 8 KiB or so
+COOKIE_SIZES = (0, 100, 1000, 4000, 7000)  # bytes of one cookie; servers refuse headers of more than about 8 KiB
 
 
 def run() -> tuple[list[Table], list[str]]:
-    """All of its tables, and notes."""
+    """Return all tables of this part, and notes."""
     notes: list[str] = []
     with pinned():
         tables = [_memory(), *_payload_sizes(notes), _fallback_keys(), *_foreign_cookies()]
@@ -70,7 +70,7 @@ def _memory() -> Table:
 
 
 def _held(make: Callable[[], object]) -> int:
-    make()  # what is made once for all is not counted
+    make()  # objects that are made only once are not counted
     gc.collect()
     tracemalloc.start()
     made = [make() for _ in range(10)]
@@ -138,7 +138,7 @@ def _payload_sizes(notes: list[str]) -> list[Table]:
 
 
 def _off_line(xs: list[int], ys: list[Any]) -> float:
-    """How far the farthest value is from the line of least squares, as a part of it."""
+    """Return the largest relative distance of a value from the least-squares line."""
     mean_x, mean_y = sum(xs) / len(xs), sum(ys) / len(ys)
     slope = sum((x - mean_x) * (y - mean_y) for x, y in zip(xs, ys, strict=True)) / sum((x - mean_x) ** 2 for x in xs)
     fitted = [mean_y + slope * (x - mean_x) for x in xs]
@@ -199,7 +199,7 @@ Share = tuple[int, float, float]  # requests, and the seconds at which they bega
 
 
 class _Traffic:
-    """Clients that share one application: each writes its session, and sees that it reads what it wrote."""
+    """Clients that share one application. Each writes to its session, and checks that it reads the same values."""
 
     def __init__(self, middleware: Middleware) -> None:
         self._seen: dict[int, object] = {}  # by thread
@@ -208,7 +208,7 @@ class _Traffic:
         self._cookie = signed_in(_WSGI, middleware)
 
     def run(self, start: Callable[[], object]) -> Share:
-        """What one client got answered in `SECONDS`, and when."""
+        """Send requests for `SECONDS`, and return their number and the times of the beginning and the end."""
         thread, cookie, requests = threading.get_ident(), self._cookie, 0
         start()
         began = time.monotonic()
@@ -244,7 +244,7 @@ def _threads() -> Table:
 
 
 def _loads(name: str, title: str, counts: Sequence[int], load: Callable[[Any, int], float]) -> Table:
-    """A table of what a number of clients get answered, in the same rounds as one of them."""
+    """Return a table of requests per second for each number of clients, as ratios within a round."""
     times: dict[Any, list[float]] = {(row, count): [] for row in _MAKERS for count in counts}
     order = list(times)
     shuffle = random.Random(1).shuffle
@@ -282,6 +282,6 @@ def _in_threads(make: Callable[[], Middleware], count: int) -> float:
 
 
 def _seconds_per_request(shares: Sequence[Share]) -> float:
-    """Of all clients together: threads begin and end when the interpreter lets them."""
+    """Return the time per request of all clients, from the first beginning to the last end."""
     requests, began, ended = zip(*shares, strict=True)
     return (max(ended) - min(began)) / sum(requests)

@@ -1,9 +1,8 @@
-"""Where the time of sealing, unsealing and a request goes: every step alone, as a ratio to the whole of the reference.
+"""Measure each step of sealing, of unsealing and of a WSGI request, as a ratio to the total time of the reference.
 
-"the rest" is what the whole takes more than its steps: the calls between them, the flags, the times, the key ids. What
-the reference does not have is the grammar: with it left out, as the last row of a codec shows, not much is left to
-gain. Its step has one call more than it has in the whole. Of a WSGI request the steps of the reference stand beside
-ours.
+"the rest" is the difference between the total and the sum of the steps: calls, flags, times and key ids. The reference
+has no grammar, so the last row of a codec shows the total without it. The step of the grammar contains one call more
+than the total does. For a WSGI request, the table also shows the steps of the reference.
 """
 
 import os
@@ -29,13 +28,13 @@ from sealedsession.serialization.limits import DEFAULT_LIMITS
 from sealedsession.serialization.pickle_grammar import Grammar
 from sealedsession.serialization.safe_pickle import PickleSerializer
 
-_TYPED = "typed"  # its steps are those of its types
+_TYPED = "typed"  # not measured, because its steps depend on the types
 _GRAMMAR = "grammar"
 _UNTOUCHED, _REST, _ALL = "a session that is not touched", "the rest", "all of it"
 
 
 def run() -> tuple[list[Table], list[str]]:
-    """A table for each direction."""
+    """Return a table for each direction, and one for a request."""
     payloads = {name: value for name, value in PAYLOADS.items() if name != _TYPED}
     tables = []
     for direction, cases_of in (("seal", _sealing), ("unseal", _unsealing)):
@@ -117,7 +116,7 @@ def _reference_steps(action: doors.Action) -> dict[str, Case]:
 
 
 def _request(built: peer_middleware.Middleware, action: doors.Action) -> tuple[dict[str, Any], Any, list[str]]:
-    """A request of somebody who has signed in, the session that it had, and the Set-Cookie lines of the response."""
+    """Return a request of a signed-in user, its session, and the Set-Cookie headers of the response."""
     environ = doors.environ_of(peer_middleware.signed_in(peer_middleware.DOORS[0], built))
     sessions = []
 

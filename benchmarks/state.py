@@ -1,8 +1,8 @@
-"""Sealed state: a resumable object, and a component of Tetra, on Tetra's own state layer and on ours in its place.
+"""Measure sealed state: a resumable object, and a Tetra component with Tetra's own state layer and with ours.
 
-All hold the same, up to 1 KB of it. A component is sealed in one request and opened in the next, and so each call has a
-request of its own, for which Tetra derives its key; the row "same request" shows what that comes to. It is a process of
-its own, because Django's settings can be made only once.
+All states have the same content, up to 1 KB. A component is sealed in one request and unsealed in the next, so each
+call has its own request, for which Tetra derives a key. The row "same request" shows the time without this derivation. The
+measurement runs in a separate process, because Django's settings can be configured only once.
 """
 
 import json
@@ -48,7 +48,7 @@ STATES: dict[str, dict[str, Any]] = {
         "selected": [100200, 100274],
     },
 }
-# What the tag of a component puts around it.
+# The context in which the template tag of a component renders it.
 CONTEXT = {
     "tetra": {
         "current_url": "https://example.org/things/?page=3",
@@ -59,7 +59,7 @@ CONTEXT = {
 
 
 def run() -> tuple[list[Table], list[str]]:
-    """Tables of the ratios and of the bytes of tokens, and the times of the reference."""
+    """Return tables of the ratios and of the tokens' sizes, and notes with the times of the reference."""
     done = subprocess.run([sys.executable, __file__], stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         return [], [f"state was not measured: {__file__} failed"]
@@ -121,7 +121,7 @@ def _set_up() -> None:
 
 
 def _cases(values: Mapping[str, Any]) -> tuple[dict[Any, Any], dict[str, str]]:
-    """By operation and row what is measured; and the tokens."""
+    """Return the cases by operation and row, and the tokens by row."""
     import tetra.state
     from django.contrib.auth.models import User
     from django.contrib.sessions.backends.cache import SessionStore
@@ -135,7 +135,7 @@ def _cases(values: Mapping[str, Any]) -> tuple[dict[Any, Any], dict[str, str]]:
     session.create()
 
     class Request:
-        """What the functions ask of a request."""
+        """The attributes of a request that the functions read."""
 
         META: Mapping[str, str] = {}
 
@@ -157,7 +157,7 @@ def _cases(values: Mapping[str, Any]) -> tuple[dict[Any, Any], dict[str, str]]:
     for name, value in component.__getstate__().items():
         if name[0] != "_":
             setattr(loaded, name, value)
-    if "_context" in component.__getstate__():  # Tetra leaves it out since 0.9
+    if "_context" in component.__getstate__():  # Tetra 0.9 and later exclude it
         loaded.context = CONTEXT
     owner = {"session_id": session.session_key, "user": USER}
     resumable = partial(sealer.seal, loaded, **owner), partial(sealer.resume, **owner)
@@ -195,7 +195,7 @@ def _cases(values: Mapping[str, Any]) -> tuple[dict[Any, Any], dict[str, str]]:
 
 
 def _component_class() -> Any:
-    """A component like any other: registered, with public attributes, and one that it loads."""
+    """Return a registered component with a public attribute and a loaded one."""
     from tetra import Component, Library, public
 
     class Part(Component):
@@ -210,7 +210,7 @@ def _component_class() -> Any:
             self.count += 1
 
     Part.__qualname__ = "Part"
-    globals()["Part"] = Part  # Tetra finds it by this name
+    globals()["Part"] = Part  # Tetra looks the class up by this name
     return Library("benchmarks", "auth").register(Part)
 
 
