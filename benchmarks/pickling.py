@@ -1,7 +1,7 @@
 """Compare the allow-list pickle with pickle itself: ``make bench-pickling`` (QUICK=1 for a short run).
 
 * loads is compared with a C unpickler whose find_class refuses everything, for the same opcodes. For typed values, it
-  is compared with the recipe in Python's documentation (an allow-list, then super().find_class), for their stock pickle.
+  is compared with the recipe in Python's documentation (an allow-list, then super().find_class) for a stock pickle.
 * dumps is compared with pickle.dumps. "unchanged" is the dump of a session that has not changed.
 * "pickler" and "match" are the two parts of dumps: a reused C pickler without a memo, and the regular expression of the
   grammar. Both are compared with pickle.dumps. dumps cannot cost less than their sum.

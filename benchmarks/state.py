@@ -1,8 +1,8 @@
 """Measure sealed state: a resumable object, and a Tetra component with Tetra's own state layer and with ours.
 
 All states have the same content, up to 1 KB. A component is sealed in one request and unsealed in the next, so each
-call has its own request, for which Tetra derives a key. The row "same request" shows the time without this derivation. The
-measurement runs in a separate process, because Django's settings can be configured only once.
+call has its own request, for which Tetra derives a key. The row "same request" shows the time without this derivation.
+The measurement runs in a separate process, because Django's settings can be configured only once.
 """
 
 import json
