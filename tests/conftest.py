@@ -61,7 +61,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., in
     """Start a server: ``serve("uvicorn", "--port", "{port}", "app", cwd=..., env=...)`` gives its port on loopback.
 
     The words are those of ``python -m``, or of ``python`` where the first ends in .py; those find the port in the
-    environment, or are told it otherwise by whoever gives one. The server is stopped at the end of the module.
+    environment, or receive it from the caller. The server is stopped at the end of the module.
     """
     with ExitStack() as servers:
 

@@ -19,14 +19,13 @@ PHRASES = {
     "as good as": "equivalent to, almost",
     "an object of Python": "a Python object",
     "(?:is|are) asked": "is called, is checked, the user must ...",
-    "(?:is|are) told": "receives, is notified, knows",
-    "but for": "except for",
+    "(?:is|are) told(?! apart)": "receives, is notified, knows",
+    "but for(?! more)": "except for",
     "gives? back": "returns",
     "harms nobody": "is logged and ignored",
-    "(?:has|have) to be": "must be",
+    "(?<!would\\s)(?:has|have) to be": "must be",
     "in earnest": "in a real application",
-    "is none of": "is not in",
-    "no more(?! than)": "no longer, not ... any more",
+    "is none of(?! these| those| the)": "is not in",
     "no news": "expected",
     "of (?:before|above|below|here)": "previous, the ... above, this ...",
     "one to a line": "each on its own line",
@@ -40,7 +39,6 @@ PHRASES = {
     "what is (?-i:none)": "an invalid ..., an unknown ...",
     "what is no(?! longer| more)": "anything except ...",
     "who(?:m)?ever (?:calls|has|is|makes|reads)": "anyone who ..., an attacker with ..., the caller",
-    "with what": "with the ..., with its ...",
 }
 # White space, perhaps with the end of a line, and the beginning of the next line of a comment or string.
 SPACE = r"""(?:\s+|\s*["']?\s*\n\s*(?:\#:?|\*|[bfr]{0,2}["'])?\s*)"""

@@ -105,7 +105,7 @@ def test_example(port_of, server):
 @pytest.mark.parametrize("server", SERVERS)
 @pytest.mark.parametrize(("method", "path"), [("GET", "/nothing"), ("GET", "/sign-in?name=Ann"), ("GET", "/sign-out")])
 def test_other_paths_and_methods(port_of, server, method, path):
-    """Whatever else is asked for is not found, and a link cannot sign anybody in or out."""
+    """All other paths are not found, and a link cannot sign a user in or out."""
     visitor = Visitor(port_of(server))
     assert visitor.request(method, path)[0] == 404
     assert visitor.cookie == ""

@@ -38,7 +38,7 @@ def kinds_of(hint):
 
 
 async def nothing(*arguments):
-    """What is no function of those that options take."""
+    """A value that is not a function, for options that must be functions."""
 
 
 PLAIN_OPTIONS = {name: kinds for name, hint in HINTS.items() if (kinds := kinds_of(hint))}
@@ -88,7 +88,7 @@ def test_wrong_type(option, value):
 
 
 def test_wrong_type_names_the_types():
-    """The error for a wrong type tells what the option takes and what was given."""
+    """The error for a wrong type names the expected type and the given one."""
     with pytest.raises(ConfigError, match="secure: it must be bool, got an int"):
         SessionConfig(validate_key=KEY, secure=1)
 
@@ -101,7 +101,7 @@ def test_wrong_type_names_the_types():
     ],
 )
 def test_wrong_type_names_the_unit(option, value, message):
-    """The error for what is no number tells what the number stands for."""
+    """The error for text that is not a number names the unit of the number."""
     with pytest.raises(ConfigError, match=message):
         SessionConfig(**{"validate_key": KEY, option: value})
 
@@ -449,7 +449,7 @@ def from_strings(**options):
     ],
 )
 def test_coercion(option, text, expected):
-    """Strings from an ini file become what the option takes, whatever space stands around them."""
+    """Strings from an ini file are converted to the type of the option, with white space removed."""
     config = from_strings(**{option: text})
     assert getattr(config.cookie if option == "samesite" else config, option) == expected
 
@@ -583,7 +583,7 @@ def test_no_list_of_the_options_shows_a_key(listed, sources):
 
 
 def test_a_copy_has_the_same_keys():
-    """A copy of a config with other options has its keys, unless both are given anew."""
+    """A copy of a config with other options has its keys, unless both are replaced."""
     config = SessionConfig(validate_key=KEY, encrypt_key=ENCRYPT_KEY)
     assert dataclasses.replace(config, leeway=5).keys is config.keys
     other = dataclasses.replace(config, validate_key=OLD_KEY, encrypt_key=None)
@@ -705,7 +705,7 @@ def test_defaults_are_secure():
 
 
 def test_a_config_and_options_at_once():
-    """A middleware takes a config or options: both at once, or what is no config, is a ConfigError."""
+    """A middleware accepts a config or options. Both together, or an object that is not a config, are a ConfigError."""
     config = SessionConfig(validate_key=KEY)
     assert SessionConfig.from_arguments(config, {}) is config
     with pytest.raises(ConfigError, match="config and secure are both passed"):

@@ -179,7 +179,7 @@ def test_gauge(context: BrowserContext, page: Page, url: str) -> None:
 
 
 def test_wire(context: BrowserContext, page: Page, url: str) -> None:
-    """The header on the page is the one that came with it, and its token is what the jar holds."""
+    """The header on the page is the one that came with it, and its token is the one in the browser's cookie store."""
     response = page.goto(url)
     assert response is not None
     header = page.get_by_role("region", name="The header").inner_text()

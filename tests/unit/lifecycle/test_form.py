@@ -112,7 +112,7 @@ def test_either_serializer_reads_both(serializer, other):
     ],
 )
 def test_dumps_tells_a_change(serializer, change, same):
-    """The very payload that came in is given back where nothing has changed, and only there."""
+    """The same payload is returned if nothing has changed, and only then."""
     form = make_form(serializer)
     session = make_session({"a": 1, "b": []}, "user:42", SID)
     origin = unsealed(form.encode(session), form.serializer)
