@@ -94,7 +94,7 @@ def _tries(reader: str, case: Case) -> Iterator[tuple[str, bytes, str]]:
 
 
 def _write_again(reader: str, case: Case, value: object) -> None:
-    """Write the value that was read. A good payload must become the same bytes, because changes are found by comparison."""
+    """Write the value that was read. A good payload must become the same bytes, so that changes are found."""
     if reader != "ours":
         return
     try:
