@@ -276,7 +276,7 @@ class SessionConfig:
         ``sealed-session`` if ``secure=False``, `domain` or another `path` rules out the prefix. The name is part of the
         seal, so changing it ends all sessions.
     :param path: see `CookiePolicy`, also for `domain`, `secure`, `httponly`, `samesite` and `partitioned`.
-    :param persistent: whether browsers keep the cookies of new sessions after they are closed. Max-Age is then the
+    :param persistent: whether a closed browser keeps the cookies of new sessions. Max-Age is then the
         remaining lifetime of the session. ``session.persistent`` overrides this for one session.
     :param lifetimes: ``aal1``, ``aal2`` or ``aal3``. It sets both timeouts to those of a level of NIST SP 800-63B-4.
     :param idle_timeout: seconds after which an unused session ends, or None. The seal enforces it. OWASP ASVS 5.0,
@@ -289,7 +289,7 @@ class SessionConfig:
     :param leeway: seconds by which the clocks of servers may differ, 0 to 600.
     :param revocation: the store of revoked sessions: a `RevocationStore`, ``memory``, ``sqlite:PATH`` or
         ``redis://...``. With None, a copy of a cookie stays valid until its timeouts. ``memory`` makes a new store for
-        each config, also for a copy by `dataclasses.replace`. To share a store in memory, pass a `MemoryStore`.
+        each config, also for a copy by ``dataclasses.replace``. To share a store in memory, pass a `MemoryStore`.
     :param on_store_error: whether to ``reject`` or ``allow`` sessions while the store fails.
     :param compress: whether to deflate sessions if this makes them shorter. Their length then reveals something about
         their content.

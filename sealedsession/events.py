@@ -26,8 +26,8 @@ from sealedsession.errors import (
 
 logger: logging.Logger = logging.getLogger("sealedsession")
 
-# Expiry and revocation are normal: INFO. Any client can send an invalid cookie, which is the default: WARNING. A
-# correctly signed but forbidden payload means a bug of this library or a stolen key: ERROR.
+# Expiry and revocation are normal: INFO. Any client can send an invalid cookie: WARNING, the default. A correctly
+# signed but forbidden payload means a bug of this library or a stolen key: ERROR.
 _LEVELS = {
     "expired_idle": logging.INFO,
     "expired_absolute": logging.INFO,
