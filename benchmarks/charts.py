@@ -1,7 +1,7 @@
-"""Charts as SVG: ``dots`` compares the ratios of many rows in a few cases, and ``lines`` shows how a cost grows.
+"""Draw charts as SVG: ``dots`` for ratios of many rows in a few cases, ``lines`` for costs that grow with an amount.
 
-The colours are those of Okabe and Ito, which colour-blind people can distinguish. Every series also has its own shape.
-The background is always white.
+The charts are written as text, without a library. The colours are those of Okabe and Ito, which people with any kind of
+colour blindness can distinguish. Each series also has its own shape. The background is always white.
 """
 
 import math
@@ -23,8 +23,8 @@ def dots(
 ) -> str:
     """Draw a line for each row, with a mark for each series.
 
-    :param log: whether the axis is logarithmic. Otherwise, it begins at 0 and ends at 1, or at the largest value.
-    :param ours: the row to highlight.
+    :param log: a logarithmic axis; or else one from 0 to 1, or a little more where a value is.
+    :param ours: the row that stands out.
     """
     values = [value for cells in rows.values() for value in cells if value is not None and value > 0]
     ticks = _log_ticks(values) if log else [tick / 4 for tick in range(max(4, math.ceil(max(values) * 4)) + 1)]
@@ -46,7 +46,7 @@ def dots(
 
 
 def lines(title: str, xs: Sequence[float], rows: Mapping[str, Sequence[float | None]], *, x_label: str) -> str:
-    """Draw a curve for each row, over the same x values."""
+    """Draw a curve for each row, over the same xs."""
     height, left = 300, 70
     width = _WIDTH - left - _RIGHT
     top_value = _nice_top(max(value for cells in rows.values() for value in cells if value is not None))
@@ -106,7 +106,7 @@ def _grid_x(ticks: Sequence[float], scale: Scale, bottom: float) -> list[str]:
 
 
 def _mark(series: int, x: float, y: float, title: str) -> str:
-    """Return a circle, square, triangle or diamond, which together with the colour identifies the series."""
+    """Draw a circle, square, triangle or diamond, in turn. Shape and colour distinguish the series."""
     shapes = (
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5"',
         f'<rect x="{x - 4.5:.1f}" y="{y - 4.5:.1f}" width="9" height="9"',

@@ -1,8 +1,8 @@
-"""Compare the ratios of a short run with those in baseline.json, to notice regressions: ``make bench-check``.
+"""Compare the ratios of a short run with those of baseline.json: ``make bench-check``.
 
-The verdict is "slower" if a ratio has grown by more than the factor `TOLERANCE`. It is "noisy" if the control, whose
-ratio should be 1, is off by more than the factor `NOISE`. With ``--strict``, a slower ratio is an error. ``--store``
-makes the new ratios the baseline.
+The result is information, not a test. A ratio that has grown by more than `TOLERANCE` is "slower". If the control,
+whose ratio must be 1, differs by more than `NOISE`, the result is "noisy". With ``--strict``, a slower ratio is an
+error. ``--store`` makes the new ratios the baseline.
 """
 
 import argparse
@@ -16,19 +16,19 @@ import middleware
 import peers
 from harness import pinned
 from payloads import PAYLOADS
-from peer_middleware import DOORS, built
+from peer_middleware import INTERFACES, built
 from peers import CONTROL, OURS, REFERENCE
 from tables import Table
 
 BASELINE = Path(__file__).with_name("baseline.json")
-TOLERANCE = 1.35  # a factor that a busy machine can explain
-NOISE = 1.12  # the largest factor by which a control may deviate from 1
+TOLERANCE = 1.35  # a larger factor than this is "slower"; other processes share the machine
+NOISE = 1.12  # the largest factor by which a control may differ from 1, in either direction
 
 Ratios = Mapping[str, float]
 
 
 def fresh() -> tuple[Ratios, Ratios]:
-    """Measure, and return two mappings from each case to a ratio: of sealedsession, and of the control."""
+    """Return our ratios to the reference, and those of the controls, by case."""
     ours, controls = {}, {}
     shown = (OURS, REFERENCE, CONTROL)
     codecs = {name: peers.PEERS[name].make() for name in shown}
@@ -37,16 +37,16 @@ def fresh() -> tuple[Ratios, Ratios]:
         for operation in ("seal", "unseal"):
             key = f"codec, {operation}, {payload}"
             ours[key], controls[key] = ratios[operation][OURS], ratios[operation][CONTROL]
-    for door in DOORS:
-        middlewares, _ = built({name: door.makers[name] for name in shown})
-        for case, ratios, _ in middleware.measure_door(door, middlewares):
-            key = f"{door.name}, {case}"
+    for interface in INTERFACES:
+        middlewares, _ = built({name: interface.makers[name] for name in shown})
+        for case, ratios, _ in middleware.measure_interface(interface, middlewares):
+            key = f"{interface.name}, {case}"
             ours[key], controls[key] = ratios[OURS], ratios[CONTROL]
     return ours, controls
 
 
 def verdict(now: float, before: float | None, control: float) -> str:
-    """Return the verdict on one ratio: ok, slower, faster, noisy, or new."""
+    """Return the verdict on one ratio: ok, slower, faster, noisy or new."""
     if before is None:
         return "new"
     if not 1 / NOISE <= control <= NOISE:
@@ -57,7 +57,7 @@ def verdict(now: float, before: float | None, control: float) -> str:
 
 
 def compare(ratios: Ratios, controls: Ratios, baseline: Ratios) -> Table:
-    """Return a table of all measured cases, and of those that are only in the baseline."""
+    """Return a table of all measured cases, and of the cases that only the baseline has."""
     table = Table("check", "Ratios to the reference, beside the baseline", ["baseline", "now", "control", "verdict"])
     for key, now in ratios.items():
         before = baseline.get(key)

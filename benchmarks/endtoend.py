@@ -1,8 +1,8 @@
-"""Measure requests per second of gunicorn, waitress and uvicorn with wrk, as a ratio to the bare application.
+"""Measure requests per second through gunicorn, waitress and uvicorn, as a ratio to the bare application.
 
-Each server has one worker and its own CPU, and wrk has another CPU. All servers of a kind run at the same time, but wrk
-loads one after the other, in a new random order in each round. Ratios are calculated within a round. The bare
-application receives a Cookie header of the same length. It is measured twice, and the second time is the control.
+The load comes from wrk. Each server has one worker and its own CPU; wrk has another CPU. All servers of a kind run at
+once. Each round loads one after the other, in shuffled order, and ratios are computed within a round. The bare
+application gets a Cookie header of the same length. It is measured twice, and the second measurement is the control.
 """
 
 import os
@@ -20,8 +20,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from doors import ACTIONS, FOREIGN_COOKIES
 from harness import QUICK
+from interfaces import ACTIONS, FOREIGN_COOKIES
 from peers import CONTROL, OURS
 from serve import BARE, MAKERS
 from tables import Table
@@ -75,7 +75,7 @@ def _measure(server: str) -> tuple[Table, list[str]]:
 
 
 def _rates(ports: dict[str, int], cookies: dict[str, str]) -> dict[Target, list[float]]:
-    """Return the requests per second of each target, one value for each round."""
+    """Return the requests per second of each target, one value per round."""
     targets = [(name, path) for name in ports if name != BARE for path in ACTIONS]
     targets += [(BARE, "untouched"), (CONTROL, "untouched")]
     rates: dict[Target, list[float]] = {target: [] for target in targets}
@@ -85,7 +85,7 @@ def _rates(ports: dict[str, int], cookies: dict[str, str]) -> dict[Target, list[
         for name, path in targets:
             served = BARE if name == CONTROL else name
             rate = _wrk(f"http://127.0.0.1:{ports[served]}/{path}", FOREIGN_COOKIES + cookies[served])
-            if number:  # the first round only warms up the servers
+            if number:  # the first round warms up
                 rates[name, path].append(rate)
     return rates
 
@@ -97,7 +97,7 @@ def _serving(server: str, name: str) -> Iterator[int]:
         port = free.getsockname()[1]
     script = Path(__file__).with_name("serve.py")
     command = ["taskset", "-c", str(_cpus()[0]), sys.executable, str(script), server, name, str(port)]
-    with tempfile.TemporaryFile() as errors:  # a full pipe would block the server
+    with tempfile.TemporaryFile() as errors:  # a full pipe without a reader would block the server
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
         try:
             if not _answers(port, process):

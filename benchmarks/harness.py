@@ -1,12 +1,13 @@
-"""Time several cases side by side: each case once in every round, in random order.
+"""Time cases side by side: each case once per round, in shuffled order.
 
-The speed of a shared machine changes every second, so absolute times of different cases cannot be compared. A round
-times all cases shortly after each other. The result is the median of the ratios of all rounds. The control is the
-reference, measured a second time. Its ratio should be 1.00, and the difference shows the noise.
+The speed of a shared machine changes every second, so absolute times of cases measured one after the other cannot be
+compared. A round therefore times all cases shortly after each other. Ratios are computed within each round, and their
+median is the result. The control is the reference, measured a second time. Its ratio should be 1.00; the difference
+from 1.00 is the noise.
 
-Other processes do not slow down all code by the same factor, so they change ratios, too. In hot loops, a constant piece
-of work, the yardstick, is therefore timed before and after every block of calls. If the yardstick was slow, the block
-is repeated, up to `TRIES` times. The shortest block counts.
+Other load slows down code unevenly, so that ratios shift. In hot loops, a yardstick (constant work) is therefore timed
+around each block of calls. If the yardstick took too long, the block is repeated, up to `TRIES` times. The shortest
+block counts.
 """
 
 import gc
@@ -21,19 +22,19 @@ from typing import Any
 
 QUICK = bool(os.environ.get("QUICK"))
 ROUNDS = 9 if QUICK else 31
-BLOCK_SECONDS = 0.002 if QUICK else 0.005  # the approximate duration of a block
-TRIES = 9 if QUICK else 30  # the largest number of blocks of one case in one round
-ENOUGH = 3  # the number of blocks with a fast yardstick that are enough
-QUIET = 1.15  # the yardstick is fast up to this multiple of its shortest time so far
+BLOCK_SECONDS = 0.002 if QUICK else 0.005  # of one case in one round
+TRIES = 9 if QUICK else 30  # blocks of one case in one round, at most
+ENOUGH = 3  # blocks on a quiet machine
+QUIET = 1.15  # the machine is quiet up to this multiple of the yardstick's shortest time so far
 
 Case = Callable[[], object]
 Times = Mapping[Any, list[float]]
 
-_shortest = [math.inf]  # seconds of the yardstick
+_shortest = [math.inf]  # the yardstick's shortest time so far, in seconds
 
 
 def measure(cases: Mapping[Any, Case], seed: int = 1, clock: Callable[[], float] = time.perf_counter) -> Times:
-    """Return the seconds per call of each case, one value for each round."""
+    """Return seconds per call: for each case, one value per round."""
     counts = {name: _calls_per_block(case, clock) for name, case in cases.items()}
     times: dict[Any, list[float]] = {name: [] for name in cases}
     order = list(cases)
@@ -43,7 +44,7 @@ def measure(cases: Mapping[Any, Case], seed: int = 1, clock: Callable[[], float]
             shuffle(order)
             for name in order:
                 times[name].append(_shortest_block(cases[name], counts[name], clock))
-                gc.collect()  # frees the reference cycles of this case
+                gc.collect()  # collects the case's reference cycles
     return times
 
 
@@ -74,7 +75,7 @@ def _work() -> None:
 def measure_singly(
     cases: Mapping[Any, Case], between: Case, rounds: int, clock: Callable[[], float] = time.perf_counter
 ) -> Times:
-    """Return the seconds of single calls, each after a call of `between`: one value for each case and round."""
+    """Return seconds of single calls, each after a call of `between`: for each case, one value per round."""
     times: dict[Any, list[float]] = {name: [] for name in cases}
     order = list(cases)
     shuffle = random.Random(1).shuffle
@@ -93,23 +94,23 @@ def measure_singly(
 
 
 def ratio(times: Times, case: Any, reference: Any) -> float:
-    """Return the median of case / reference over the rounds."""
+    """Return the median over the rounds of case / reference."""
     return statistics.median(a / b for a, b in zip(times[case], times[reference], strict=True))
 
 
 def added(times: Times, case: Any, others: Any) -> list[float]:
-    """Return the difference of the times of two cases, for each round."""
+    """Return the time that a case takes longer than another, for each round."""
     return [a - b for a, b in zip(times[case], times[others], strict=True)]
 
 
 def both(times: Times, case: Any, other: Any) -> list[float]:
-    """Return the sum of the times of two cases, for each round."""
+    """Return the time of two cases together, for each round."""
     return [a + b for a, b in zip(times[case], times[other], strict=True)]
 
 
 @contextmanager
 def pinned() -> Iterator[None]:
-    """Pin this process to one CPU, if the system supports this."""
+    """Keep this process on one CPU, if the system supports that."""
     if not hasattr(os, "sched_setaffinity"):
         yield
         return
@@ -124,7 +125,7 @@ def pinned() -> Iterator[None]:
 @contextmanager
 def _without_gc() -> Iterator[None]:
     gc.collect()
-    gc.freeze()  # excludes imported modules from later collections
+    gc.freeze()  # so that collections skip the imported modules
     gc.disable()
     try:
         yield

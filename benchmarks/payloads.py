@@ -1,4 +1,4 @@
-"""The contents of the measured sessions, from one small value to almost the limit of a cookie."""
+"""The sessions to measure: from an almost empty one to one that just fits into a cookie."""
 
 import datetime
 import decimal

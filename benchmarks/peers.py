@@ -1,7 +1,8 @@
-"""The compared codecs: from a session's dict to the value of its cookie and back, with each peer's own code.
+"""The codecs to compare: from a session's dict to the value of its cookie and back, each by the peer's own code.
 
-Objects that a peer keeps between requests are kept here, too, and all others are made for each call. `built` returns
-the codecs whose packages are installed. `fault_of` checks that a codec works before it is measured.
+Objects that a peer keeps between requests are kept here too; all others are made for each call. `built` returns the
+codecs whose packages are installed, and names the others. `find_fault` checks a codec, so that no defective one is
+measured.
 """
 
 import base64
@@ -44,10 +45,10 @@ Codec = tuple[Callable[[Any], str], Callable[[str], Any]]
 class Peer:
     """One codec.
 
-    :param packages: the distributions that contain its code. The results list their versions.
-    :param protection: how it encrypts and authenticates values.
-    :param content: how it serializes values.
-    :param lacks: the features of sealedsession that it does not have.
+    :param packages: the distributions whose code it is, for their versions.
+    :param protection: what it does against reading and changing.
+    :param content: how it writes values.
+    :param lacks: what it does not do that sealedsession does.
     """
 
     name: str
@@ -71,20 +72,23 @@ def _peer(name: str, *packages: str, encrypts: bool, protection: str, content: s
 
 
 def built() -> tuple[dict[str, Codec], dict[str, str]]:
-    """Return all codecs whose packages are installed; and for the others, the error of the import."""
+    """Return the codecs whose packages are installed, and the reasons why the others are missing."""
     codecs, missing = {}, {}
     for name, peer in PEERS.items():
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # some peers warn during their import
+                warnings.simplefilter("ignore")  # of peers, at import
                 codecs[name] = peer.make()
-        except Exception as error:  # noqa: BLE001  # a peer's import can raise any error
+        except Exception as error:  # noqa: BLE001  # a peer's import may raise anything; the result names it
             missing[name] = f"{type(error).__name__}: {error}"
     return codecs, missing
 
 
-def fault_of(codec: Codec, value: Any) -> str | None:
-    """Return why a codec cannot be measured with a value: it changes the value or accepts a changed token; or None."""
+def find_fault(codec: Codec, value: Any) -> str | None:
+    """Return why a codec cannot be measured with a value, or None.
+
+    It must restore the value, and refuse a changed token.
+    """
     seal, unseal = codec
     try:
         token = seal(value)
@@ -145,7 +149,7 @@ def _sealedsession() -> Codec:
     return _ours(PickleSerializer(), OUR_KEYS["encrypt_key"])
 
 
-def _copy_of(module: ModuleType) -> Any:
+def _copy_module(module: ModuleType) -> Any:
     spec = importlib.util.spec_from_file_location(f"copy_of_{module.__name__}", str(module.__file__))
     assert spec is not None
     assert spec.loader is not None
@@ -161,11 +165,11 @@ def _copy_of(module: ModuleType) -> Any:
 def _sealedsession_alone() -> Codec:
     pybase64 = sys.modules.get("pybase64")
     sys.modules["pybase64"] = None  # type: ignore[assignment]  # importing it raises ImportError
-    without = _copy_of(base64url)
+    without = _copy_module(base64url)
     sys.modules.pop("pybase64")
     if pybase64 is not None:
         sys.modules["pybase64"] = pybase64
-    alone = _copy_of(seal)
+    alone = _copy_module(seal)
     alone.base64url = without
     return _ours(PickleSerializer(), OUR_KEYS["encrypt_key"], alone.Sealer)
 
@@ -236,7 +240,7 @@ def _starlette() -> Codec:
 
     signer = TimestampSigner(SECRET)
 
-    # starlette.middleware.sessions contains these two expressions, but no functions that could be called here.
+    # The two expressions of starlette.middleware.sessions, which has no function for them.
     def seal(value: Any) -> str:
         return signer.sign(base64.b64encode(json.dumps(value).encode("utf-8"))).decode("utf-8")
 
@@ -288,7 +292,7 @@ def set_up_django() -> None:
 
     if settings.configured:
         return
-    engine = "django.template.backends.django.DjangoTemplates"  # the import of Tetra requires one
+    engine = "django.template.backends.django.DjangoTemplates"  # importing Tetra requires one
     settings.configure(
         SECRET_KEY=SECRET,
         ALLOWED_HOSTS=["*"],
@@ -319,7 +323,7 @@ def _django() -> Codec:
 
 
 def _stamped(serializer: Any) -> Codec:
-    """Return a codec of the tuple that Pyramid's cookie sessions serialize: times and content."""
+    """Return the triple that Pyramid's cookie sessions serialize."""
 
     def seal(value: Any) -> str:
         now = time.time()
@@ -452,7 +456,7 @@ def _tetra() -> Codec:
             return "margarete"
 
     class Request:
-        """What the functions ask of a request."""
+        """The part of a request that the functions use."""
 
         user = User()
         session = type("Session", (), {"session_key": "abcdefghijklmnopqrstuvwxyz012345"})

@@ -1,10 +1,10 @@
 """Compare the allow-list pickle with pickle itself: ``make bench-pickling`` (QUICK=1 for a short run).
 
-* loads is compared with a C unpickler whose find_class refuses everything, for the same opcodes. For typed values, it
-  is compared with the recipe in Python's documentation (an allow-list, then super().find_class) for a stock pickle.
-* dumps is compared with pickle.dumps. "unchanged" is the dump of a session that has not changed.
-* "pickler" and "match" are the two parts of dumps: a reused C pickler without a memo, and the regular expression of the
-  grammar. Both are compared with pickle.dumps. dumps cannot cost less than their sum.
+For plain values, loads is compared with a C unpickler that reads the same opcodes and whose find_class refuses
+everything. For typed values, it is compared with the recipe of Python's documentation: an exact allow-list, then
+super().find_class, reading the standard pickle of the same value. dumps is compared with pickle.dumps. The case
+"unchanged" is a session that has not changed. Two columns show the parts of dumps, as ratios to pickle.dumps: "pickler"
+is a reused C pickler without a memo, and "match" is the regular expression of the grammar.
 """
 
 import pickle
@@ -20,7 +20,7 @@ from sealedsession.serialization.tagged_json import JsonSerializer
 
 
 class Refusing(pickle.Unpickler):
-    """An unpickler that refuses every global."""
+    """Refuse every global."""
 
     def find_class(self, module: str, name: str) -> object:
         raise pickle.UnpicklingError(name)
@@ -40,7 +40,7 @@ class Discard:
 
 
 class Recipe(pickle.Unpickler):
-    """The recipe in Python's documentation."""
+    """The recipe of Python's documentation."""
 
     def find_class(self, module: str, name: str) -> object:
         if (module, name) in _SAFE:

@@ -1,12 +1,11 @@
-"""The reference of all ratios: the lowest cost of a session in Python that is encrypted, authenticated and dated.
+"""The reference: the lowest cost of encrypting, authenticating and dating a session in Python.
 
-It is not for production. The codec consists of AES-256-CTR, HMAC-SHA256, a time stamp and a C unpickler, each in the
-fastest known way. It has no key ids, fallback keys, limits or grammar, and its tokens contain ``+`` and ``/``. The
-prototypes are minimal lazy middlewares. They send no Vary, delete no cookie, offer three methods of a dict, and support
-only HTTP.
+Do not use it in production. The codec combines the fastest known forms of AES-256-CTR, HMAC-SHA256, a time stamp and a
+C unpickler. It has no key ids, fallback keys, limits or grammar, and its tokens contain ``+`` and ``/``. The prototypes
+are minimal lazy middlewares around it: no Vary, no deleted cookies, three methods of a dict, http only.
 """
 
-# Otherwise, the annotations of a function that is defined in each request would be evaluated in each request.
+# Annotations stay text. Otherwise those of the nested functions would be evaluated for every request.
 from __future__ import annotations
 
 import pickle
@@ -52,7 +51,7 @@ def _find_class(module: str, name: str) -> Any:
 
 
 class _Unpickler(pickle.Unpickler):
-    find_class = staticmethod(_find_class)  # on a cache hit, this is a C function without a frame
+    find_class = staticmethod(_find_class)  # a C function on every hit: no frame
 
 
 class Refused(Exception):
@@ -65,21 +64,21 @@ def loads(payload: bytes) -> Any:
 
 
 class _Keys:
-    """The objects that all tokens share: a MAC with its key and purpose, and unused CTR contexts."""
+    """The objects that are kept between tokens: a MAC with its key and purpose, and idle CTR contexts."""
 
     def __init__(self) -> None:
         self._algorithm = AES(_ENCRYPT_KEY)
         mac = HMAC(_VALIDATE_KEY, SHA256())
         mac.update(b"reference\0session\0")
         self.mac_copy = mac.copy
-        self.free: list[Any] = []  # each context has one owner at a time, between pop and append
+        self.free: list[Any] = []  # between pop and append, a context has one owner
 
     def crypt_context(self) -> Any:
         return Cipher(self._algorithm, CTR(bytes(16))).encryptor()
 
 
 def make_sealer() -> tuple[Callable[[bytes], bytes], Callable[[str | bytes], bytes | None]]:
-    """Return two functions that seal and unseal payloads. The second returns None for a token that it refuses."""
+    """Convert payloads to tokens and back, for the prototypes. None means a refused token."""
     keys = _Keys()
     pop, append, crypt_context, mac_copy = keys.free.pop, keys.free.append, keys.crypt_context, keys.mac_copy
 
@@ -121,9 +120,9 @@ def make_sealer() -> tuple[Callable[[bytes], bytes], Callable[[str | bytes], byt
 
 
 def make_codec() -> tuple[Callable[[object], str], Callable[[str], object]]:
-    """Return two functions that seal and unseal sessions.
+    """Convert sessions to tokens and back.
 
-    They repeat the code of `make_sealer`, with pickle. Calling those functions would cost 4 % more for a small session.
+    The functions repeat the code of `make_sealer`, with pickle. Calling those would cost 4 % more for a small session.
     """
     keys = _Keys()
     pop, append, crypt_context, mac_copy = keys.free.pop, keys.free.append, keys.crypt_context, keys.mac_copy
@@ -164,7 +163,7 @@ def make_codec() -> tuple[Callable[[object], str], Callable[[str], object]]:
 
 
 class _LazySession:
-    """A session that finds, unseals and parses its cookie at the first access."""
+    """A session that finds, unseals and reads its cookie on first access."""
 
     __slots__ = ("_data", "_middleware", "_payload", "_request")
 
@@ -200,7 +199,7 @@ class _LazySession:
 
 
 class WsgiPrototype:
-    """A lazy session in ``environ["prototype.session"]``."""
+    """A WSGI middleware with a lazy session in ``environ["prototype.session"]``."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -235,7 +234,7 @@ class WsgiPrototype:
 
 
 class AsgiPrototype:
-    """A lazy session in ``scope["session"]``."""
+    """An ASGI middleware with a lazy session in ``scope["session"]``."""
 
     attributes = _ATTRIBUTES.encode()
 
@@ -263,7 +262,7 @@ class AsgiPrototype:
             return
         session = scope["session"] = _LazySession(scope, self)
 
-        # This function is not async. It returns the coroutine of the server.
+        # Not a coroutine function: it returns the server's coroutine.
         def sealing_send(message: Any) -> Any:
             data = session._data
             if data is not None and message["type"] == "http.response.start":

@@ -1,8 +1,7 @@
-"""Run all benchmarks, or some parts: ``run.py codec stages middleware cold endtoend scale options state``.
+"""Run all benchmarks: ``make bench``; or some: ``run.py codec stages middleware cold endtoend scale options state``.
 
-The output contains tables of ratios, the times of the reference, and a note on everything that was not measured. The
-results are written to results.json, and as tables and charts for docs/performance.rst. QUICK=1 makes a short run, and
-``--no-docs`` writes no files.
+Print tables of ratios, the times of the reference as a scale, and the missing peers. Then write results.json and the
+tables and charts of docs/performance.rst. QUICK=1 makes a short run, and ``--no-docs`` writes nothing.
 """
 
 import argparse
@@ -41,8 +40,8 @@ def main() -> None:
     unknown = set(arguments.parts) - set(PARTS)
     if unknown:
         parser.error(f"no such part: {', '.join(unknown)}")
-    logging.disable(logging.WARNING)  # every codec first refuses a changed token, and logs it
-    warnings.simplefilter("ignore")  # some peers warn about it instead
+    logging.disable(logging.WARNING)  # for the changed tokens that each codec must refuse first
+    warnings.simplefilter("ignore")  # the same, from the peers
     results = report.stored()
     for name in arguments.parts or PARTS:
         start = time.monotonic()

@@ -1,8 +1,8 @@
-"""Measure sealed state: a resumable object, and a Tetra component with Tetra's own state layer and with ours.
+"""Measure sealed state: a resumable object, and a Tetra component on Tetra's own state layer and on ours.
 
-All states have the same content, up to 1 KB. A component is sealed in one request and unsealed in the next, so each
-call has its own request, for which Tetra derives a key. The row "same request" shows the time without this derivation.
-The measurement runs in a separate process, because Django's settings can be configured only once.
+All contain the same data, up to 1 KB. A component is sealed in one request and opened in the next. Each call therefore
+has its own request, for which Tetra derives a key; the row "same request" shows that cost. The measurement runs in a
+separate process, because Django's settings can be made only once.
 """
 
 import json
@@ -48,7 +48,7 @@ STATES: dict[str, dict[str, Any]] = {
         "selected": [100200, 100274],
     },
 }
-# The context in which the template tag of a component renders it.
+# The markup that the tag of a component adds.
 CONTEXT = {
     "tetra": {
         "current_url": "https://example.org/things/?page=3",
@@ -59,7 +59,7 @@ CONTEXT = {
 
 
 def run() -> tuple[list[Table], list[str]]:
-    """Return tables of the ratios and of the tokens' sizes, and notes with the times of the reference."""
+    """Return tables of the ratios and of the bytes of tokens, and the times of the reference."""
     done = subprocess.run([sys.executable, __file__], stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         return [], [f"state was not measured: {__file__} failed"]
@@ -101,7 +101,7 @@ def main() -> None:
 def _set_up() -> None:
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
-    if not hasattr(warnings, "deprecated"):  # of Python 3.13; Tetra 0.7 imports it on every version
+    if not hasattr(warnings, "deprecated"):  # new in Python 3.13; Tetra 0.7 imports it on every version
         import typing_extensions
 
         warnings.deprecated = typing_extensions.deprecated  # type: ignore[attr-defined]
@@ -121,7 +121,7 @@ def _set_up() -> None:
 
 
 def _cases(values: Mapping[str, Any]) -> tuple[dict[Any, Any], dict[str, str]]:
-    """Return the cases by operation and row, and the tokens by row."""
+    """Return the functions to measure, by operation and row, and the tokens."""
     import tetra.state
     from django.contrib.auth.models import User
     from django.contrib.sessions.backends.cache import SessionStore
@@ -135,7 +135,7 @@ def _cases(values: Mapping[str, Any]) -> tuple[dict[Any, Any], dict[str, str]]:
     session.create()
 
     class Request:
-        """The attributes of a request that the functions read."""
+        """The part of a request that the functions use."""
 
         META: Mapping[str, str] = {}
 
@@ -157,20 +157,20 @@ def _cases(values: Mapping[str, Any]) -> tuple[dict[Any, Any], dict[str, str]]:
     for name, value in component.__getstate__().items():
         if name[0] != "_":
             setattr(loaded, name, value)
-    if "_context" in component.__getstate__():  # Tetra 0.9 and later exclude it
+    if "_context" in component.__getstate__():  # Tetra leaves it out since 0.9
         loaded.context = CONTEXT
     owner = {"session_id": session.session_key, "user": USER}
     resumable = partial(sealer.seal, loaded, **owner), partial(sealer.resume, **owner)
 
-    def encoding(encode: Any, request_of: Any) -> Any:
+    def encoding(encode: Any, make_request: Any) -> Any:
         def encode_one() -> str:
-            component.request = request_of()
+            component.request = make_request()
             return encode(component)
 
         return encode_one
 
-    def decoding(decode: Any, request_of: Any) -> Any:
-        return lambda token: decode(token, request_of())
+    def decoding(decode: Any, make_request: Any) -> Any:
+        return lambda token: decode(token, make_request())
 
     same = Request()
     own = tetra.state.encode_component, tetra.state.decode_component
@@ -195,7 +195,7 @@ def _cases(values: Mapping[str, Any]) -> tuple[dict[Any, Any], dict[str, str]]:
 
 
 def _component_class() -> Any:
-    """Return a registered component with a public attribute and a loaded one."""
+    """A usual component: registered, with public attributes, and one that it loads."""
     from tetra import Component, Library, public
 
     class Part(Component):
@@ -210,7 +210,7 @@ def _component_class() -> Any:
             self.count += 1
 
     Part.__qualname__ = "Part"
-    globals()["Part"] = Part  # Tetra looks the class up by this name
+    globals()["Part"] = Part  # Tetra finds it by this name
     return Library("benchmarks", "auth").register(Part)
 
 

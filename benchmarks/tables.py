@@ -1,4 +1,4 @@
-"""Tables of results, as text, as reStructuredText, and as JSON."""
+"""A table of results. It is rendered as text, as reStructuredText, and as JSON, from which it can be read."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -9,11 +9,11 @@ Cell = float | int | str | None
 
 @dataclass
 class Table:
-    """The results of several subjects, in rows, for several cases, in columns.
+    """The results of several rows in several cases.
 
-    :param name: the name of the table, and of the file to which it is written.
-    :param unit: ``x`` for ratios, ``bytes``, or an empty str for numbers without a unit.
-    :param rows: a cell for each column, by the name of the subject. None means "not measured".
+    :param name: names the table among those of its part, and the file that it is written to.
+    :param unit: what stands behind the numbers: ``x`` for ratios, ``bytes``, or nothing.
+    :param rows: by the name of what was measured, a cell for each column. None: it was not measured.
     """
 
     name: str
@@ -28,12 +28,12 @@ class Table:
         return cls(**data)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the table as values for JSON, with numbers rounded to three digits."""
+        """Return the table as plain values, with rounded numbers."""
         rows = {name: [_rounded(cell) for cell in cells] for name, cells in self.rows.items()}
         return asdict(self) | {"rows": rows}
 
     def column(self, name: str) -> dict[str, Cell]:
-        """Return the cells of a column, by the names of the rows."""
+        """Return one column, by the names of the rows."""
         at = self.columns.index(name)
         return {row: cells[at] for row, cells in self.rows.items()}
 
@@ -60,7 +60,7 @@ class Table:
 
 
 def shown(number: float, unit: str = "x") -> str:
-    """Return a number with about three significant digits, and ``x`` behind ratios."""
+    """Return a number with its significant digits."""
     digits = 0 if abs(number) >= 100 else 1 if abs(number) >= 10 else 2
     return f"{number:.{digits}f}{unit if unit == 'x' else ''}"
 

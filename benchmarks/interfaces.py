@@ -1,6 +1,7 @@
-"""Applications and requests for the benchmarks, in WSGI and ASGI, without and with a session.
+"""Applications and requests to measure, for WSGI and ASGI, with and without a session.
 
-An action is a function that uses the session. `ACTIONS` contains the measured ones. None leaves the session untouched.
+An action is the use that an application makes of its session. `ACTIONS` contains the measured ones; None means that the
+session is not touched. `sign_in` fills the session with the payload "login".
 """
 
 import itertools
@@ -30,7 +31,7 @@ def write(session: Any) -> None:
 
 
 def sign_in(session: Any) -> None:
-    """Fill the session with the payload "login"."""
+    """Fill the session."""
     for key, value in PAYLOADS["login"].items():
         session[key] = value
 
@@ -42,13 +43,13 @@ CASES = [(f"{name}, {cookie}", name, cookie == "cookie") for name in ACTIONS for
 
 
 def wsgi_bare(environ: Any, start_response: Any) -> Any:
-    """Respond without a session."""
+    """Answer a request without a session."""
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "2")])
     return _BODY
 
 
 def wsgi_application(key: str, action: Action | None) -> Any:
-    """Return an application that responds after an action on the session in ``environ[key]``."""
+    """Return an application that applies an action to the session in ``environ[key]``, then answers."""
     if action is None:
         return wsgi_bare
 
@@ -60,8 +61,8 @@ def wsgi_application(key: str, action: Action | None) -> Any:
     return application
 
 
-def environ_of(cookie: str | None) -> dict[str, Any]:
-    """Return a GET request. Foreign cookies precede the given one."""
+def make_environ(cookie: str | None) -> dict[str, Any]:
+    """Return a GET request with foreign cookies before the given one."""
     environ = {
         "REQUEST_METHOD": "GET",
         "SCRIPT_NAME": "",
@@ -85,7 +86,7 @@ def environ_of(cookie: str | None) -> dict[str, Any]:
 
 
 def wsgi_case(application: Any, environ: dict[str, Any]) -> Callable[[], None]:
-    """Return a function that calls the application with a request, as a server does."""
+    """Return a function that calls an application as a server does."""
 
     def start_response(status: str, headers: Any, exc_info: Any = None) -> None:
         pass
@@ -98,7 +99,7 @@ def wsgi_case(application: Any, environ: dict[str, Any]) -> Callable[[], None]:
 
 
 def wsgi_set_cookies(application: Any, environ: dict[str, Any]) -> list[str]:
-    """Call the application with a request, and return the Set-Cookie headers of the response."""
+    """Return the Set-Cookie lines of the response to a request."""
     found: list[str] = []
 
     def start_response(status: str, headers: Any, exc_info: Any = None) -> None:
@@ -115,14 +116,14 @@ def wsgi_set_cookies(application: Any, environ: dict[str, Any]) -> list[str]:
 
 
 async def asgi_bare(scope: Any, receive: Any, send: Any) -> None:
-    """Respond without a session."""
+    """Answer a request without a session."""
     headers = [(b"content-type", b"text/plain"), (b"content-length", b"2")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": b"ok"})
 
 
 def asgi_application(action: Action | None) -> Any:
-    """Return an application that responds after an action on the session in ``scope["session"]``."""
+    """Return an application that applies an action to the session in ``scope["session"]``, then answers."""
     if action is None:
         return asgi_bare
 
@@ -135,8 +136,8 @@ def asgi_application(action: Action | None) -> Any:
     return application
 
 
-def scope_of(cookie: str | None) -> dict[str, Any]:
-    """Return a GET request. Foreign cookies precede the given one."""
+def make_scope(cookie: str | None) -> dict[str, Any]:
+    """Return a GET request with foreign cookies before the given one."""
     headers = [(b"host", b"localhost"), (b"accept", b"*/*"), (b"user-agent", b"Mozilla/5.0 (X11; Linux x86_64)")]
     if cookie is not None:
         headers.append((b"cookie", (FOREIGN_COOKIES + cookie).encode()))
@@ -170,7 +171,7 @@ def _run(coroutine: Any) -> None:
 
 
 def asgi_case(application: Any, scope: dict[str, Any]) -> Callable[[], None]:
-    """Return a function that calls the application with a request, as a server does."""
+    """Return a function that calls an application as a server does."""
 
     async def send(message: Any) -> None:
         pass
@@ -184,7 +185,7 @@ def asgi_case(application: Any, scope: dict[str, Any]) -> Callable[[], None]:
 
 
 def asgi_set_cookies(application: Any, scope: dict[str, Any]) -> list[str]:
-    """Call the application with a request, and return the Set-Cookie headers of the response."""
+    """Return the Set-Cookie lines of the response to a request."""
     found: list[str] = []
 
     async def send(message: Any) -> None:
