@@ -16,7 +16,7 @@ import middleware
 import peers
 from harness import pinned
 from payloads import PAYLOADS
-from peer_middleware import DOORS, built
+from peer_middleware import INTERFACES, built
 from peers import CONTROL, OURS, REFERENCE
 from tables import Table
 
@@ -37,10 +37,10 @@ def fresh() -> tuple[Ratios, Ratios]:
         for operation in ("seal", "unseal"):
             key = f"codec, {operation}, {payload}"
             ours[key], controls[key] = ratios[operation][OURS], ratios[operation][CONTROL]
-    for door in DOORS:
-        middlewares, _ = built({name: door.makers[name] for name in shown})
-        for case, ratios, _ in middleware.measure_door(door, middlewares):
-            key = f"{door.name}, {case}"
+    for interface in INTERFACES:
+        middlewares, _ = built({name: interface.makers[name] for name in shown})
+        for case, ratios, _ in middleware.measure_interface(interface, middlewares):
+            key = f"{interface.name}, {case}"
             ours[key], controls[key] = ratios[OURS], ratios[CONTROL]
     return ours, controls
 

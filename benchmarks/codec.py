@@ -21,7 +21,7 @@ def run() -> tuple[list[Table], list[str]]:
     for payload, value in PAYLOADS.items():
         usable = {}
         for name, codec in codecs.items():
-            fault = peers.fault_of(codec, value)
+            fault = peers.find_fault(codec, value)
             if fault is None:
                 usable[name] = codec
             else:

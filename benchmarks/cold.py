@@ -12,10 +12,10 @@ from functools import partial
 from typing import Any
 
 import peers
-from doors import ACTIONS
 from harness import QUICK, added, measure_singly, ratio
+from interfaces import ACTIONS
 from payloads import PAYLOADS
-from peer_middleware import DOORS, Door, built, fault_of, signed_in
+from peer_middleware import INTERFACES, Interface, built, find_fault, signed_in
 from peers import REFERENCE
 from tables import Table
 
@@ -38,9 +38,9 @@ def other_work() -> None:
 
 
 def run() -> tuple[list[Table], list[str]]:
-    """Tables of codecs and, for both doors, of requests with a cookie."""
+    """Tables of codecs and, for both interfaces, of requests with a cookie."""
     notes: list[str] = []
-    return [_codecs(notes), *(_requests(door, notes) for door in DOORS)], notes
+    return [_codecs(notes), *(_requests(interface, notes) for interface in INTERFACES)], notes
 
 
 def _codecs(notes: list[str]) -> Table:
@@ -49,7 +49,7 @@ def _codecs(notes: list[str]) -> Table:
     table = Table("cold-codec", "Single cold calls, ratio to the reference", CODEC_COLUMNS)
     for payload in CODEC_PAYLOADS:
         value = PAYLOADS[payload]
-        usable = {name: codec for name, codec in codecs.items() if peers.fault_of(codec, value) is None}
+        usable = {name: codec for name, codec in codecs.items() if peers.find_fault(codec, value) is None}
         seals = _measure({name: partial(seal, value) for name, (seal, _) in usable.items()})
         unseals = _measure({name: partial(unseal, seal(value)) for name, (seal, unseal) in usable.items()})
         for operation, times in (("seal", seals), ("unseal", unseals)):
@@ -61,23 +61,23 @@ def _codecs(notes: list[str]) -> Table:
     return table
 
 
-def _requests(door: Door, notes: list[str]) -> Table:
-    middlewares, missing = built(door.makers)
+def _requests(interface: Interface, notes: list[str]) -> Table:
+    middlewares, missing = built(interface.makers)
     notes += [f"missing: {name}: {reason}" for name, reason in missing.items()]
-    usable = {name: middleware for name, middleware in middlewares.items() if fault_of(door, middleware) is None}
-    kind = door.name.lower()
-    table = Table(f"cold-{kind}", f"{door.name}: added to a cold request, ratio to the reference", REQUEST_COLUMNS)
+    usable = {name: middleware for name, middleware in middlewares.items() if find_fault(interface, middleware) is None}
+    kind = interface.name.lower()
+    table = Table(f"cold-{kind}", f"{interface.name}: added to a cold request, ratio to the reference", REQUEST_COLUMNS)
     for action in ACTIONS.values():
         cases: dict[Any, Callable[[], object]] = {}
         for name, middleware in usable.items():
-            request = door.request_of(signed_in(door, middleware))
-            cases[name] = door.case(middleware.build(action), request)
-            cases.setdefault(middleware.bare, door.case(middleware.bare, request))
+            request = interface.make_request(signed_in(interface, middleware))
+            cases[name] = interface.case(middleware.build(action), request)
+            cases.setdefault(middleware.bare, interface.case(middleware.bare, request))
         times = measure_singly(cases, other_work, ROUNDS)
         overheads = {name: statistics.median(added(times, name, usable[name].bare)) for name in usable}
         for name in usable:
             table.rows.setdefault(name, []).append(overheads[name] / overheads[REFERENCE])
-        notes.append(f"{door.name}, cold: the reference adds {overheads[REFERENCE] * 1e6:.1f} us")
+        notes.append(f"{interface.name}, cold: the reference adds {overheads[REFERENCE] * 1e6:.1f} us")
     return table
 
 

@@ -20,8 +20,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from doors import ACTIONS, FOREIGN_COOKIES
 from harness import QUICK
+from interfaces import ACTIONS, FOREIGN_COOKIES
 from peers import CONTROL, OURS
 from serve import BARE, MAKERS
 from tables import Table

@@ -11,9 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import doors
+import interfaces
 import reference
-from doors import ACTIONS, Action
+from interfaces import ACTIONS, Action
 from peers import CONTROL, MAX_AGE, OUR_KEYS, OURS, REFERENCE, SECRET, SECRET_BYTES, set_up_django
 
 
@@ -51,7 +51,7 @@ def built(makers: Makers) -> tuple[dict[str, Middleware], dict[str, str]]:
 
 
 def _in_environ(key: str, wrap: Callable[[Any], Any]) -> Middleware:
-    return Middleware(lambda action: wrap(doors.wsgi_application(key, action)), doors.wsgi_bare)
+    return Middleware(lambda action: wrap(interfaces.wsgi_application(key, action)), interfaces.wsgi_bare)
 
 
 def ours_wsgi(**options: Any) -> Middleware:
@@ -70,7 +70,7 @@ def prototype_wsgi() -> Middleware:
 
 def saving(action: Action | None) -> Action | None:
     """The action, and a call of save() where it changes something, as Beaker's sessions want it."""
-    if action in (None, doors.read):
+    if action in (None, interfaces.read):
         return action
 
     def saved(session: Any) -> None:
@@ -87,9 +87,9 @@ def _beaker(**options: str) -> Middleware:
     settings |= {"session.type": "cookie", "session.validate_key": SECRET, "session.httponly": True}
 
     def build(action: Action | None) -> Any:
-        return SessionMiddleware(doors.wsgi_application("beaker.session", saving(action)), settings)
+        return SessionMiddleware(interfaces.wsgi_application("beaker.session", saving(action)), settings)
 
-    return Middleware(build, doors.wsgi_bare)
+    return Middleware(build, interfaces.wsgi_bare)
 
 
 def beaker_encrypted() -> Middleware:
@@ -208,7 +208,7 @@ WSGI: Makers = {
 
 
 def _in_scope(wrap: Callable[[Any], Any]) -> Middleware:
-    return Middleware(lambda action: wrap(doors.asgi_application(action)), doors.asgi_bare)
+    return Middleware(lambda action: wrap(interfaces.asgi_application(action)), interfaces.asgi_bare)
 
 
 def ours_asgi(**options: Any) -> Middleware:
@@ -238,7 +238,7 @@ def _starsessions(wrap: Callable[[Any], Any]) -> Middleware:
 
 def _starsessions_loading() -> Middleware:
     def loading(app: Any) -> Any:
-        if app is doors.asgi_bare:
+        if app is interfaces.asgi_bare:
             return app
 
         async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -302,28 +302,28 @@ ASGI: Makers = {
 
 
 @dataclass(frozen=True)
-class Door:
+class Interface:
     """What one interface needs: its middlewares, a request, a timed request, and the Set-Cookie lines of one."""
 
     name: str
     makers: Makers
-    request_of: Callable[[str | None], dict[str, Any]]
+    make_request: Callable[[str | None], dict[str, Any]]
     case: Callable[[Any, dict[str, Any]], Callable[[], None]]
     set_cookies: Callable[[Any, dict[str, Any]], list[str]]
 
 
-DOORS = (
-    Door("WSGI", WSGI, doors.environ_of, doors.wsgi_case, doors.wsgi_set_cookies),
-    Door("ASGI", ASGI, doors.scope_of, doors.asgi_case, doors.asgi_set_cookies),
+INTERFACES = (
+    Interface("WSGI", WSGI, interfaces.make_environ, interfaces.wsgi_case, interfaces.wsgi_set_cookies),
+    Interface("ASGI", ASGI, interfaces.make_scope, interfaces.asgi_case, interfaces.asgi_set_cookies),
 )
 
 
-def signed_in(door: Door, middleware: Middleware) -> str:
+def signed_in(interface: Interface, middleware: Middleware) -> str:
     """The cookie, name and value, of a session that was filled."""
-    return door.set_cookies(middleware.build(doors.sign_in), door.request_of(None))[-1].split(";")[0]
+    return interface.set_cookies(middleware.build(interfaces.sign_in), interface.make_request(None))[-1].split(";")[0]
 
 
-def fault_of(door: Door, middleware: Middleware) -> str | None:
+def find_fault(interface: Interface, middleware: Middleware) -> str | None:
     """Why a middleware cannot be measured, or None: a session comes back, and a changed cookie is refused."""
     seen: list[object] = []
 
@@ -331,15 +331,15 @@ def fault_of(door: Door, middleware: Middleware) -> str | None:
         seen.append(session.get("user_id"))
 
     try:
-        cookie = signed_in(door, middleware)
+        cookie = signed_in(interface, middleware)
         at = len(cookie) * 2 // 3
         changed = cookie[:at] + ("A" if cookie[at] != "A" else "B") + cookie[at + 1 :]
         application = middleware.build(look)
-        door.set_cookies(application, door.request_of(cookie))
+        interface.set_cookies(application, interface.make_request(cookie))
         for action in ACTIONS.values():
-            door.set_cookies(middleware.build(action), door.request_of(cookie))
+            interface.set_cookies(middleware.build(action), interface.make_request(cookie))
         with suppress(Exception):  # some answer a changed cookie with an exception
-            door.set_cookies(application, door.request_of(changed))
+            interface.set_cookies(application, interface.make_request(changed))
     except Exception as error:  # noqa: BLE001  # whatever a peer raises is told
         return f"{type(error).__name__}: {error}"
     if seen[0] is None:

@@ -1,7 +1,7 @@
 """The codecs that are compared: from a session's dict to the value of its cookie and back, each by the peer's own code.
 
 What a peer keeps from request to request is kept here, and what it makes anew is made anew. `built` gives those whose
-packages are installed and names the others. `fault_of` says what is wrong with a codec, so that nothing is measured
+packages are installed and names the others. `find_fault` says what is wrong with a codec, so that nothing is measured
 that does not do its work.
 """
 
@@ -84,7 +84,7 @@ def built() -> tuple[dict[str, Codec], dict[str, str]]:
     return codecs, missing
 
 
-def fault_of(codec: Codec, value: Any) -> str | None:
+def find_fault(codec: Codec, value: Any) -> str | None:
     """Why a codec cannot be measured with a value, or None: it round-trips, and refuses a changed token."""
     seal, unseal = codec
     try:
@@ -146,7 +146,7 @@ def _sealedsession() -> Codec:
     return _ours(PickleSerializer(), OUR_KEYS["encrypt_key"])
 
 
-def _copy_of(module: ModuleType) -> Any:
+def _load_copy(module: ModuleType) -> Any:
     spec = importlib.util.spec_from_file_location(f"copy_of_{module.__name__}", str(module.__file__))
     assert spec is not None
     assert spec.loader is not None
@@ -162,11 +162,11 @@ def _copy_of(module: ModuleType) -> Any:
 def _sealedsession_alone() -> Codec:
     pybase64 = sys.modules.get("pybase64")
     sys.modules["pybase64"] = None  # type: ignore[assignment]  # importing it raises ImportError
-    without = _copy_of(base64url)
+    without = _load_copy(base64url)
     sys.modules.pop("pybase64")
     if pybase64 is not None:
         sys.modules["pybase64"] = pybase64
-    alone = _copy_of(seal)
+    alone = _load_copy(seal)
     alone.base64url = without
     return _ours(PickleSerializer(), OUR_KEYS["encrypt_key"], alone.Sealer)
 

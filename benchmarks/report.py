@@ -61,14 +61,14 @@ def render(results: Mapping[str, Part], directory: Path = DOCS) -> None:
     for part in results.values():
         for table in map(Table.of_json, part["tables"]):
             (directory / f"{table.name}.txt").write_text(table.as_rst())
-            svg = chart_of(table)
+            svg = draw_chart(table)
             if svg is not None:
                 (directory / f"{table.name}.svg").write_text(svg)
     (directory / "machine.txt").write_text(_machines(results))
     (directory / "peers.txt").write_text(peers_table().as_rst())
 
 
-def chart_of(table: Table) -> str | None:
+def draw_chart(table: Table) -> str | None:
     """A table as SVG, if it is one that is drawn."""
     if table.name in _DOTS:
         columns, log = _DOTS[table.name]

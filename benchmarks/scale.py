@@ -13,11 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-import doors
+import interfaces
 import peer_middleware
 import peers
 from harness import QUICK, added, both, measure, pinned, ratio
-from peer_middleware import DOORS, Door, Middleware, signed_in
+from peer_middleware import INTERFACES, Interface, Middleware, signed_in
 from peers import OURS, REFERENCE
 from tables import Table
 
@@ -49,23 +49,23 @@ _SHOWN = {
 }
 
 
-def _shown(door: Door) -> dict[str, Middleware]:
-    return {name: door.makers[name]() for name in _SHOWN[door.name]}
+def _shown(interface: Interface) -> dict[str, Middleware]:
+    return {name: interface.makers[name]() for name in _SHOWN[interface.name]}
 
 
 def _memory() -> Table:
-    columns = ["a middleware", *(f"a request, {action}" for action in doors.ACTIONS), "left by 1,000"]
+    columns = ["a middleware", *(f"a request, {action}" for action in interfaces.ACTIONS), "left by 1,000"]
     table = Table("scale-memory", "Memory in bytes: what each holds, or holds at most", columns, "bytes")
-    for door in DOORS:
-        for name, middleware in _shown(door).items():
-            request = door.request_of(signed_in(door, middleware))
+    for interface in INTERFACES:
+        for name, middleware in _shown(interface).items():
+            request = interface.make_request(signed_in(interface, middleware))
             cells: list[Any] = [_held(partial(middleware.build, None))]
-            for action in doors.ACTIONS.values():
-                case = door.case(middleware.build(action), request)
-                bare = door.case(middleware.bare, request)
+            for action in interfaces.ACTIONS.values():
+                case = interface.case(middleware.build(action), request)
+                bare = interface.case(middleware.bare, request)
                 cells.append(_peak(case) - _peak(bare))
             cells.append(max(0, _left(case)))
-            table.rows[f"{name}, {door.name}"] = cells
+            table.rows[f"{name}, {interface.name}"] = cells
     return table
 
 
@@ -176,19 +176,19 @@ def _foreign_cookies() -> list[Table]:
 
 def _with_cookies(name: str, title: str, headers: dict[int, str]) -> Table:
     table = Table(name, title, [str(amount) for amount in headers])
-    for door in DOORS:
+    for interface in INTERFACES:
         cases: dict[Any, Callable[[], object]] = {}
-        shown = _shown(door)
+        shown = _shown(interface)
         for middleware_name, middleware in shown.items():
-            cookie = signed_in(door, middleware)
+            cookie = signed_in(interface, middleware)
             for amount, header in headers.items():
-                request = door.request_of(f"{header}; {cookie}" if header else cookie)
-                cases[middleware_name, amount] = door.case(middleware.build(doors.read), request)
-                cases["bare", amount] = door.case(middleware.bare, request)
+                request = interface.make_request(f"{header}; {cookie}" if header else cookie)
+                cases[middleware_name, amount] = interface.case(middleware.build(interfaces.read), request)
+                cases["bare", amount] = interface.case(middleware.bare, request)
         times = measure(cases)
         overheads = {(row, at): added(times, (row, at), ("bare", at)) for row in shown for at in headers}
         for row in shown:
-            table.rows[f"{row}, {door.name}"] = [ratio(overheads, (row, at), (row, 0)) for at in headers]
+            table.rows[f"{row}, {interface.name}"] = [ratio(overheads, (row, at), (row, 0)) for at in headers]
     return table
 
 
@@ -213,23 +213,23 @@ class _Traffic:
         start()
         began = time.monotonic()
         while time.monotonic() < began + SECONDS:
-            cookie = _WSGI.set_cookies(self._writing, _WSGI.request_of(cookie))[-1].split(";")[0]
+            cookie = _WSGI.set_cookies(self._writing, _WSGI.make_request(cookie))[-1].split(";")[0]
             written = self._seen[thread]
-            _WSGI.set_cookies(self._reading, _WSGI.request_of(cookie))
+            _WSGI.set_cookies(self._reading, _WSGI.make_request(cookie))
             if self._seen[thread] != written:
                 raise RuntimeError("a session came back as another one")
             requests += 2
         return requests, began, time.monotonic()
 
     def _write(self, session: Any) -> None:
-        doors.write(session)
+        interfaces.write(session)
         self._read(session)
 
     def _read(self, session: Any) -> None:
         self._seen[threading.get_ident()] = (session.get("n"), session.get("user_id"))
 
 
-_WSGI = DOORS[0]
+_WSGI = INTERFACES[0]
 _MAKERS = {OURS: peer_middleware.ours_wsgi, REFERENCE: peer_middleware.prototype_wsgi}
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import doors
+import interfaces
 import peer_middleware
 from peers import OURS, REFERENCE
 
@@ -33,14 +33,14 @@ MAKERS = {"gunicorn": WSGI, "waitress": WSGI, "uvicorn": ASGI}
 BARE = "bare"
 
 
-def application_of(server: str, name: str) -> Any:
+def make_application(server: str, name: str) -> Any:
     """The application that a server serves: bare, or with the middleware of a name around each of its paths."""
     is_wsgi = MAKERS[server] is WSGI
     if name == BARE:
-        return doors.wsgi_bare if is_wsgi else doors.asgi_bare
+        return interfaces.wsgi_bare if is_wsgi else interfaces.asgi_bare
     middleware = MAKERS[server][name]()
-    applications = {f"/{path}": middleware.build(action) for path, action in doors.ACTIONS.items()}
-    applications["/sign-in"] = middleware.build(doors.sign_in)
+    applications = {f"/{path}": middleware.build(action) for path, action in interfaces.ACTIONS.items()}
+    applications["/sign-in"] = middleware.build(interfaces.sign_in)
     return _by_path_info(applications) if is_wsgi else _by_path(applications)
 
 
@@ -93,4 +93,6 @@ def _uvicorn(application: Any, port: int) -> None:
 
 if __name__ == "__main__":
     server, name, port = sys.argv[1:]
-    {"gunicorn": _gunicorn, "waitress": _waitress, "uvicorn": _uvicorn}[server](application_of(server, name), int(port))
+    {"gunicorn": _gunicorn, "waitress": _waitress, "uvicorn": _uvicorn}[server](
+        make_application(server, name), int(port)
+    )

@@ -162,15 +162,15 @@ def _cases(values: Mapping[str, Any]) -> tuple[dict[Any, Any], dict[str, str]]:
     owner = {"session_id": session.session_key, "user": USER}
     resumable = partial(sealer.seal, loaded, **owner), partial(sealer.resume, **owner)
 
-    def encoding(encode: Any, request_of: Any) -> Any:
+    def encoding(encode: Any, make_request: Any) -> Any:
         def encode_one() -> str:
-            component.request = request_of()
+            component.request = make_request()
             return encode(component)
 
         return encode_one
 
-    def decoding(decode: Any, request_of: Any) -> Any:
-        return lambda token: decode(token, request_of())
+    def decoding(decode: Any, make_request: Any) -> Any:
+        return lambda token: decode(token, make_request())
 
     same = Request()
     own = tetra.state.encode_component, tetra.state.decode_component

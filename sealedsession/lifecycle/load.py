@@ -182,7 +182,7 @@ class SessionLoader:
     def _report_accepted(self, loaded: Loaded, attempt: "_Attempt") -> None:
         if attempt.rejections:
             self._events.rejected_cookies(attempt.rejections)
-        self._events.emit("opened", sid=loaded.identity.session_id)
+        self._events.emit("opened", session_id=loaded.identity.session_id)
 
     def _begin(self, session: Session, attempt: "_Attempt", lineage: bytes | None = None) -> Loaded:
         """Return a new session.

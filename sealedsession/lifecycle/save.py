@@ -22,8 +22,8 @@ from sealedsession.cookie import LIMIT, MAX_AGE_LIMIT
 from sealedsession.errors import RETRYABLE_REASONS, CookieTooLargeError, Reason, SealError
 from sealedsession.events import Kind
 from sealedsession.lifecycle.payload import SessionPayload
-from sealedsession.sealing.sealer import SID_BYTES, Sealer
-from sealedsession.serialization.limits import TooLarge
+from sealedsession.sealing.sealer import SESSION_ID_BYTES, Sealer
+from sealedsession.serialization.limits import PayloadTooLargeError
 from sealedsession.session import Session
 
 Text = TypeVar("Text", str, bytes)
@@ -183,14 +183,14 @@ class SessionSaver:
             return True
         try:
             return self._payload.encode_if_changed(session, loaded.token) is not None
-        except TooLarge:
+        except PayloadTooLargeError:
             return True
 
     def size(self, session: Session) -> int:
         """Return the bytes of name and value that the cookie would take now."""
         try:
             payload = self._payload.encode(session)
-        except TooLarge:
+        except PayloadTooLargeError:
             return self._estimate(self._payload.sizes(session))
         return self._name_size + len(self._make_token(session, payload, self._future_id(session)))
 
@@ -223,7 +223,7 @@ class SessionSaver:
         if token is not None:
             try:
                 payload = self._payload.encode_if_changed(session, token)
-            except TooLarge:
+            except PayloadTooLargeError:
                 raise self._too_large(session) from None
             empty = empty and (payload is not None or session._invalidated)  # and so emptied by this request
             # The identity is the same object unless something has changed: most requests do not compare.
@@ -236,7 +236,7 @@ class SessionSaver:
                 now = self._config.clock()
                 age = now - token.sealed_at
                 by_fallback = token.by_fallback
-                due = age >= self._refresh_interval or (self._needs_id and token.sid is None)
+                due = age >= self._refresh_interval or (self._needs_id and token.session_id is None)
                 if not (by_fallback or due or session._save):
                     return "keep", None
                 ends_soon = age > self._half_idle
@@ -244,7 +244,7 @@ class SessionSaver:
             new=token is None,
             changed=changed,
             empty=empty,
-            has_new_id=identity.session_id is not None and (token is None or identity.session_id != token.sid),
+            has_new_id=identity.session_id is not None and (token is None or identity.session_id != token.session_id),
             save=session._save,
             invalidated=session._invalidated,
             by_fallback=by_fallback,
@@ -261,7 +261,7 @@ class SessionSaver:
     def _encode(self, session: Session) -> bytes:
         try:
             return self._payload.encode(session)
-        except TooLarge:
+        except PayloadTooLargeError:
             raise self._too_large(session) from None
 
     def _seal(self, session: Session, payload: bytes, request: Any, action: Action) -> str:
@@ -273,7 +273,7 @@ class SessionSaver:
         if session_id != session._identity.session_id:
             session._identity = session._identity._replace(session_id=session_id)
         if self._events.has_hook:
-            self._events.emit(_KINDS[action], sid=session_id, size=self._name_size + len(token))
+            self._events.emit(_KINDS[action], session_id=session_id, size=self._name_size + len(token))
         return token
 
     def _seal_within_limit(
@@ -290,7 +290,7 @@ class SessionSaver:
             payload,
             serializer=self._payload.serializer,
             created=session._identity.created,
-            sid=session_id,
+            session_id=session_id,
             lifetime=session._identity.lifetime,
             persistent=session._identity.persistent,
             binding=binding,
@@ -312,7 +312,7 @@ class SessionSaver:
 
     def _future_id(self, session: Session) -> bytes | None:
         """Return the session's id, or one as long as the id that it will get."""
-        return session._identity.session_id or (bytes(SID_BYTES) if self._needs_id else None)
+        return session._identity.session_id or (bytes(SESSION_ID_BYTES) if self._needs_id else None)
 
     def _estimate(self, by_key: dict[Any, int]) -> int:
         return self._name_size + _SEAL_LENGTH + sum(by_key.values())

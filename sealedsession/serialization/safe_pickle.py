@@ -22,7 +22,13 @@ from typing import Any
 from sealedsession.errors import UnsealError
 from sealedsession.serialization.deferred import Deferred, FetchError, contains_deferred, resolve_deferred
 from sealedsession.serialization.diagnosis import FaultFinder
-from sealedsession.serialization.limits import DEFAULT_LIMITS, Limits, TooLarge, TooMany, TooManyValues
+from sealedsession.serialization.limits import (
+    DEFAULT_LIMITS,
+    LimitExceededError,
+    Limits,
+    PayloadTooLargeError,
+    TooManyValuesError,
+)
 from sealedsession.serialization.pickle_grammar import Grammar
 from sealedsession.serialization.registry import DECODE_ERRORS, Registry, default_registry
 
@@ -64,12 +70,12 @@ class _Writer:
     def write(self, data: bytes) -> None:
         """Receive the pickler's output.
 
-        :raises TooLarge: before the output exceeds the limit. A shared value is written wherever it occurs, so the
+        :raises PayloadTooLargeError: before the output exceeds the limit. A shared value is written wherever it occurs, so the
             output could grow without bound.
         """
         # The pickler writes pieces of 64 KiB, so a payload within the limit is a single piece.
         if self._written or len(data) > self._max_length:
-            raise TooLarge
+            raise PayloadTooLargeError
         self._written = data
 
     def take_payload(self) -> bytes:
@@ -170,7 +176,7 @@ class PickleSerializer:
             returned.
         :returns: a payload that `loads` accepts.
         :raises NotSerializableError: if a value cannot be stored. The error has its path.
-        :raises TooLarge: if the payload would exceed the size limit.
+        :raises PayloadTooLargeError: if the payload would exceed the size limit.
         """
         try:
             writer = self._plain_writers.pop()
@@ -187,7 +193,7 @@ class PickleSerializer:
             # (CPython gh-146059).
             self._plain_writers.append(writer)
             return payload
-        except TooLarge:
+        except PayloadTooLargeError:
             raise
         except Exception:  # noqa: BLE001, S110  # the typed pickler writes the value or finds out why it cannot
             pass
@@ -207,10 +213,10 @@ class PickleSerializer:
                 payload = known
             else:
                 self.loads(payload, fetch=False)  # never seal a payload that cannot be read
-        except TooLarge:
+        except PayloadTooLargeError:
             raise
-        except TooMany:
-            raise TooManyValues from None
+        except LimitExceededError:
+            raise TooManyValuesError from None
         except Exception as error:  # an application's encoders may raise anything
             if type(error) is _NotPlainError and self._registry.find_family(*error.args):
                 return self._dumps_typed(value, known)

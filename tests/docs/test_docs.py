@@ -428,7 +428,7 @@ def test_the_format_page_names_the_fields_of_the_vectors() -> None:
 
 
 def code_messages() -> list[str]:
-    """Every string in the package's source, with … where a value is put in, and what `errors.given` says."""
+    """Every string in the package's source, with … where a value is put in, and what `errors.got` returns."""
     found = []
     for path in (ROOT / "sealedsession").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):

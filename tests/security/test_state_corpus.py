@@ -69,7 +69,7 @@ def test_the_whole_corpus(records: list[dict[str, Any]]) -> None:
         if record["effects"]
         or record["events"]
         or record["outcome"] == "died"
-        or record["error"] not in (None, "UnsealError", "TooMany")
+        or record["error"] not in (None, "UnsealError", "LimitExceededError")
         or record["memory"] > 20 << 20
     }
     assert faults == {}

@@ -389,7 +389,7 @@ def test_broken_variable(monkeypatch, reports, content):
 
 
 @pytest.mark.parametrize("source", [SECRET, "", "FILE:x", document(entry(1)), None, 5, SECRET.encode(), [SECRET]])
-def test_option_of_another_form(reports, source):
+def test_option_of_another_kind(reports, source):
     """The error for another form names the option and both forms. It does not show the value."""
     with pytest.raises(
         ConfigError, match=r"^keyring: it must be 'file:PATH' or 'env:NAME'.*keyring init FILE"

@@ -61,7 +61,7 @@ def wsgi_application(key: str, action: Action | None) -> Any:
     return application
 
 
-def environ_of(cookie: str | None) -> dict[str, Any]:
+def make_environ(cookie: str | None) -> dict[str, Any]:
     """A GET request, with foreign cookies in front of the given one."""
     environ = {
         "REQUEST_METHOD": "GET",
@@ -136,7 +136,7 @@ def asgi_application(action: Action | None) -> Any:
     return application
 
 
-def scope_of(cookie: str | None) -> dict[str, Any]:
+def make_scope(cookie: str | None) -> dict[str, Any]:
     """A GET request, with foreign cookies in front of the given one."""
     headers = [(b"host", b"localhost"), (b"accept", b"*/*"), (b"user-agent", b"Mozilla/5.0 (X11; Linux x86_64)")]
     if cookie is not None:
