@@ -70,8 +70,8 @@ class _Writer:
     def write(self, data: bytes) -> None:
         """Receive the pickler's output.
 
-        :raises PayloadTooLargeError: before the output exceeds the limit. A shared value is written wherever it occurs, so the
-            output could grow without bound.
+        :raises PayloadTooLargeError: before the output exceeds the limit. A shared value is written wherever it
+            occurs, so the output could grow without bound.
         """
         # The pickler writes pieces of 64 KiB, so a payload within the limit is a single piece.
         if self._written or len(data) > self._max_length:

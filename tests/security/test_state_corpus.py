@@ -77,7 +77,7 @@ def test_the_whole_corpus(records: list[dict[str, Any]]) -> None:
 
 def expected(case: Case) -> str:
     """Return the result of our reader for the pickle without its head."""
-    return case.headless if case.form == "stock" else case.expect
+    return case.headless if case.layout == "stock" else case.expect
 
 
 def test_the_corpus_is_refused_and_read(records: list[dict[str, Any]]) -> None:
