@@ -70,13 +70,15 @@ class SessionPayload:
         return self._encode(session, self._write, None)
 
     def encode_if_changed(self, session: Session, token: Unsealed) -> bytes | None:
-        """Encode a session by the serializer of the token that it came in, or return None if its payload is the same.
+        """Encode a session by the serializer of its token.
 
+        :param token: the token in which the session came.
+        :returns: the payload, or None if it equals the token's payload.
         :raises NotSerializableError: as `encode`.
         :raises PayloadTooLargeError: as `encode`.
         """
         payload = self._encode(session, self._dumps[token.serializer], token.payload)
-        return None if payload is token.payload else payload
+        return None if payload == token.payload else payload
 
     def sizes(self, session: Session) -> dict[object, int]:
         """Return the bytes that each key takes with its value in a cookie, without compression, largest first."""

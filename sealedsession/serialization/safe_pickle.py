@@ -172,8 +172,7 @@ class PickleSerializer:
     def dumps(self, value: object, known: bytes | None = None) -> bytes:
         """Serialize a value.
 
-        :param known: a payload that `loads` has accepted. If the value serializes to the same bytes, this object is
-            returned.
+        :param known: a payload that `loads` has accepted. An equal result is not parsed again.
         :returns: a payload that `loads` accepts.
         :raises NotSerializableError: if a value cannot be stored. The error has its path.
         :raises PayloadTooLargeError: if the payload would exceed the size limit.
@@ -185,9 +184,7 @@ class PickleSerializer:
         try:
             writer.dump(value)
             payload = writer.take_payload()
-            if known is not None and payload == known:
-                payload = known
-            else:
+            if payload != known:
                 self._check(payload)
             # Only after the check: in fast mode, a pickler that has met a frozenset keeps a wrong count of its nesting
             # (CPython gh-146059).
@@ -209,9 +206,7 @@ class PickleSerializer:
             writer.pickler.sort_set = self._registry.set_sorter()
             writer.dump(value)
             payload = writer.take_payload()
-            if known is not None and payload == known:
-                payload = known
-            else:
+            if payload != known:
                 self.loads(payload, fetch=False)  # never seal a payload that cannot be read
         except PayloadTooLargeError:
             raise
