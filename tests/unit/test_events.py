@@ -494,7 +494,7 @@ def test_without_a_hook_nothing_is_made():
     assert len({event.session for event in emitted[1:]}) == 1
 
 
-def test_no_secret_is_told(watched, clock, keys, other_keys, store, caplog):
+def test_events_contain_no_secret(watched, clock, keys, other_keys, store, caplog):
     """No event and no record holds a key, a token, an id or a value of the session, whatever happens."""
     caplog.set_level(logging.DEBUG)
     emitted, secrets = [], {"confidential", "user:secret", *keys.values(), *other_keys.values()}

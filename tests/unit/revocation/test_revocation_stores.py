@@ -3,6 +3,7 @@
 import asyncio
 import ctypes
 import gc
+import importlib
 import os
 import re
 import resource
@@ -27,6 +28,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sealedsession import revocation
 from sealedsession.errors import ConfigError, StoreError
 from sealedsession.revocation import (
     CachedStore,
@@ -82,6 +84,18 @@ def make_store(request, tmp_path, clock) -> Callable[[], RevocationStore]:
         "sqlite": lambda: SQLiteStore(tmp_path / "revoked.db", clock=clock, timeout=PATIENT),
         "cached": lambda: CachedStore(MemoryStore(clock=clock), clock=clock),
     }[request.param]
+
+
+def test_every_store_is_exported() -> None:
+    """The package exports the stores of all its modules, so that the option and the documentation can name them."""
+    folder = Path(revocation.__file__).parent
+    modules = [importlib.import_module(f"sealedsession.revocation.{path.stem}") for path in folder.glob("[!_]*.py")]
+    stores = {name for module in modules for name, value in vars(module).items() if is_store(value)}
+    assert {name for name in stores if not hasattr(revocation, name)} == set()
+
+
+def is_store(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, RevocationStore)
 
 
 def documented_store(path: Path, clock: Callable[[], float] = time.time) -> RevocationStore:

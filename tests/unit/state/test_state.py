@@ -1101,7 +1101,7 @@ def test_without_a_hook(keys, caplog):
     ]
 
 
-def test_no_secret_is_told(keys, other_keys, sealer, emitted, caplog, clock):
+def test_states_reveal_no_secret(keys, other_keys, sealer, emitted, caplog, clock):
     """No event or log record contains a key, token, session id, user or value."""
     caplog.set_level(logging.DEBUG)
     owner = {"session_id": SESSION_ID, "user": "confidential-user"}
