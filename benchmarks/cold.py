@@ -1,7 +1,7 @@
-"""Single calls after unrelated work, as between two requests of a server, where caches and branch predictors are cold.
+"""Measure single calls after unrelated work, when caches and branch predictors are cold, as in a server.
 
-A hot loop flatters whoever runs many instructions again and again. Here each call is timed alone, after a megabyte of
-memory and some hundred microseconds of other Python and C code.
+A hot loop favours code that repeats many instructions. Here each call is timed alone, after other Python and C code
+that touches a megabyte of memory and takes some hundred microseconds.
 """
 
 import http.cookies
@@ -24,12 +24,12 @@ CODEC_PAYLOADS = ("tiny", "login", "near")
 CODEC_COLUMNS = [f"{payload}, {operation}" for payload in CODEC_PAYLOADS for operation in ("seal", "unseal")]
 REQUEST_COLUMNS = list(ACTIONS)
 
-_MEMORY = bytearray(1 << 20)  # about a second-level cache
+_MEMORY = bytearray(1 << 20)  # about the size of a second-level cache
 _DOCUMENT = json.dumps([{"a": number, "b": str(number) * 3, "c": [number, number * 1.5, None]} for number in range(40)])
 
 
 def other_work() -> None:
-    """Touch every cache line of a megabyte, and run code that has nothing to do with sessions."""
+    """Touch each cache line of a megabyte, and run code unrelated to sessions."""
     _MEMORY[::64] = bytes(len(_MEMORY) // 64)
     rows = sorted(json.loads(_DOCUMENT), key=lambda row: -row["a"])
     json.dumps(rows)
@@ -38,7 +38,7 @@ def other_work() -> None:
 
 
 def run() -> tuple[list[Table], list[str]]:
-    """Tables of codecs and, for both interfaces, of requests with a cookie."""
+    """Return tables of codecs and, for both interfaces, of requests with a cookie, and notes."""
     notes: list[str] = []
     return [_codecs(notes), *(_requests(interface, notes) for interface in INTERFACES)], notes
 
@@ -82,7 +82,7 @@ def _requests(interface: Interface, notes: list[str]) -> Table:
 
 
 def _measure(cases: Mapping[str, Callable[[], object]]) -> dict[str, list[float]]:
-    """The times less those of an empty call."""
+    """Return the times minus those of an empty call."""
     times = measure_singly({**cases, None: _nothing}, other_work, ROUNDS)
     return {name: added(times, name, None) for name in cases}
 

@@ -1,4 +1,4 @@
-"""What a session adds to a request, in one process: the time with the middleware less that of the bare application."""
+"""Measure what a session adds to a request: the time with the middleware minus that of the bare application."""
 
 import statistics
 
@@ -10,7 +10,7 @@ from tables import Table
 
 
 def run() -> tuple[list[Table], list[str]]:
-    """For both interfaces, tables of the ratios and of the bytes of Set-Cookie, and notes."""
+    """Return, for both interfaces, tables of the ratios and of the bytes of Set-Cookie, and notes."""
     tables, notes = [], []
     for interface in INTERFACES:
         middlewares, missing = built(interface.makers)
@@ -46,7 +46,7 @@ def run() -> tuple[list[Table], list[str]]:
 def measure_interface(
     interface: Interface, middlewares: dict[str, Middleware]
 ) -> list[tuple[str, dict[str, float], float]]:
-    """For each of the six cases the ratio of each middleware to the reference, and the reference's microseconds."""
+    """Return, for each case, the ratio of each middleware to the reference, and the reference's microseconds."""
     cookies = {name: signed_in(interface, middleware) for name, middleware in middlewares.items()}
     results = []
     for case, action, has_cookie in CASES:

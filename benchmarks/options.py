@@ -1,4 +1,4 @@
-"""What options cost: a request with one of them, beside the same request without, with both interfaces."""
+"""Measure the cost of options: a request with an option, next to the same request without it, on both interfaces."""
 
 import itertools
 import json
@@ -25,7 +25,7 @@ KEYS = {
 }
 PLAIN = "none"
 CLIENTS = (1, 256, 512, 1024, 2048, 4096)
-TURNS = 20_000  # of clients at random, before the order repeats
+TURNS = 20_000  # requests of random clients, before the order repeats
 
 # In the order of INTERFACES.
 _MIDDLEWARES: tuple[Any, ...] = (WsgiMiddleware, AsgiMiddleware)
@@ -33,7 +33,7 @@ _APPLICATIONS = (partial(interfaces.wsgi_application, "sealedsession.session"), 
 
 
 def run() -> tuple[list[Table], list[str]]:
-    """A table of the ratios to no option, and the microseconds that each adds or saves."""
+    """Return a table of the ratios to no option, and notes with the microseconds that each option adds or saves."""
     columns = [f"{interface}, {action}" for interface in ("WSGI", "ASGI") for action in ("untouched", "read", "write")]
     table = Table("options", "Options: added per request with a cookie, ratio to no option", columns)
     notes = []
@@ -80,7 +80,7 @@ def _columns(every: dict[str, dict[str, Any]]) -> list[dict[str, Callable[[], No
             cases = {"bare": interface.case(around(None), interface.make_request("a=b"))}
             for name, options in every.items():
                 if interface.name == "ASGI" and "SQLite" in name:
-                    continue  # it is asked in a thread, and needs an event loop
+                    continue  # it is called in a thread, which needs an event loop
                 seed = middleware(around(interfaces.sign_in), **options)
                 cookie = interface.set_cookies(seed, interface.make_request(None))[-1].partition(";")[0]
                 cases[name] = interface.case(middleware(around(action), **options), interface.make_request(cookie))

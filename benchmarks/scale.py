@@ -1,4 +1,4 @@
-"""How cost grows: memory, processes and threads, the size of the session, fallback keys, foreign cookies."""
+"""Measure how cost grows: memory, processes and threads, the session's size, fallback keys, foreign cookies."""
 
 import base64
 import gc
@@ -34,7 +34,7 @@ COOKIE_SIZES = (0, 100, 1000, 4000, 7000)  # bytes of one; servers refuse more t
 
 
 def run() -> tuple[list[Table], list[str]]:
-    """All of its tables, and notes."""
+    """Return the tables, and notes."""
     notes: list[str] = []
     with pinned():
         tables = [_memory(), *_payload_sizes(notes), _fallback_keys(), *_foreign_cookies()]
@@ -70,7 +70,7 @@ def _memory() -> Table:
 
 
 def _held(make: Callable[[], object]) -> int:
-    make()  # what is made once for all is not counted
+    make()  # so that objects made once are not counted
     gc.collect()
     tracemalloc.start()
     made = [make() for _ in range(10)]
@@ -138,7 +138,7 @@ def _payload_sizes(notes: list[str]) -> list[Table]:
 
 
 def _off_line(xs: list[int], ys: list[Any]) -> float:
-    """How far the farthest value is from the line of least squares, as a part of it."""
+    """Return the largest relative distance of a value from the line of least squares."""
     mean_x, mean_y = sum(xs) / len(xs), sum(ys) / len(ys)
     slope = sum((x - mean_x) * (y - mean_y) for x, y in zip(xs, ys, strict=True)) / sum((x - mean_x) ** 2 for x in xs)
     fitted = [mean_y + slope * (x - mean_x) for x in xs]
@@ -199,7 +199,7 @@ Share = tuple[int, float, float]  # requests, and the seconds at which they bega
 
 
 class _Traffic:
-    """Clients that share one application: each writes its session, and sees that it reads what it wrote."""
+    """Clients that share one application. Each writes its session and checks that it reads its own data."""
 
     def __init__(self, middleware: Middleware) -> None:
         self._seen: dict[int, object] = {}  # by thread
@@ -208,7 +208,7 @@ class _Traffic:
         self._cookie = signed_in(_WSGI, middleware)
 
     def run(self, start: Callable[[], object]) -> Share:
-        """What one client got answered in `SECONDS`, and when."""
+        """Return the requests that one client completed in `SECONDS`, and when."""
         thread, cookie, requests = threading.get_ident(), self._cookie, 0
         start()
         began = time.monotonic()
@@ -244,7 +244,7 @@ def _threads() -> Table:
 
 
 def _loads(name: str, title: str, counts: Sequence[int], load: Callable[[Any, int], float]) -> Table:
-    """A table of what a number of clients get answered, in the same rounds as one of them."""
+    """Return a table of the requests that several clients complete, in the same rounds as a single client."""
     times: dict[Any, list[float]] = {(row, count): [] for row in _MAKERS for count in counts}
     order = list(times)
     shuffle = random.Random(1).shuffle
@@ -282,6 +282,6 @@ def _in_threads(make: Callable[[], Middleware], count: int) -> float:
 
 
 def _seconds_per_request(shares: Sequence[Share]) -> float:
-    """Of all clients together: threads begin and end when the interpreter lets them."""
+    """Return the seconds per request of all clients together, from the first start to the last end."""
     requests, began, ended = zip(*shares, strict=True)
     return (max(ended) - min(began)) / sum(requests)

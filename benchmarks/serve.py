@@ -1,6 +1,6 @@
-"""One application behind one real server: ``python serve.py gunicorn|waitress|uvicorn MIDDLEWARE PORT``.
+"""Serve one application by a real server: ``python serve.py gunicorn|waitress|uvicorn MIDDLEWARE PORT``.
 
-The path says what the application does to its session: /untouched, /read, /write, or /sign-in to fill it.
+The path chooses the action on the session: /untouched, /read, /write, or /sign-in to fill it.
 """
 
 import logging
@@ -34,7 +34,7 @@ BARE = "bare"
 
 
 def make_application(server: str, name: str) -> Any:
-    """The application that a server serves: bare, or with the middleware of a name around each of its paths."""
+    """Return the application to serve: bare, or with the named middleware around each path."""
     is_wsgi = MAKERS[server] is WSGI
     if name == BARE:
         return interfaces.wsgi_bare if is_wsgi else interfaces.asgi_bare
@@ -52,7 +52,7 @@ def _by_path_info(applications: dict[str, Any]) -> Callable[..., Any]:
 
 
 def _by_path(applications: dict[str, Any]) -> Callable[..., Any]:
-    # A coroutine function: servers tell ASGI 3 from ASGI 2 by that.
+    # A coroutine function: by that, servers distinguish ASGI 3 from ASGI 2.
     async def application(scope: Any, receive: Any, send: Any) -> None:
         await applications[scope["path"]](scope, receive, send)
 
@@ -77,7 +77,7 @@ def _gunicorn(application: Any, port: int) -> None:
 def _waitress(application: Any, port: int) -> None:
     import waitress
 
-    # It warns of every request that has to wait for the one thread, and would be measured doing that.
+    # It logs a warning for each request that waits for the only thread. Logging would be measured too.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     waitress.serve(application, host="127.0.0.1", port=port, threads=1, _quiet=True)
 

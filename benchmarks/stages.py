@@ -1,9 +1,8 @@
-"""Where the time of sealing, unsealing and a request goes: every step alone, as a ratio to the whole of the reference.
+"""Measure each step of sealing, unsealing and a WSGI request, as a ratio to the whole of the reference.
 
-"the rest" is what the whole takes more than its steps: the calls between them, the flags, the times, the key ids. What
-the reference does not have is the grammar: with it left out, as the last row of a codec shows, not much is left to
-gain. Its step has one call more than it has in the whole. Of a WSGI request the steps of the reference stand beside
-ours.
+"the rest" is the time of the whole minus its steps: the calls between them, the flags, the times, the key ids. The
+reference has no grammar; the last row of a codec shows our time without it. The step of the grammar has one call more
+than it has in the whole. For a WSGI request, the table also has the steps of the reference.
 """
 
 import os
@@ -35,7 +34,7 @@ _UNTOUCHED, _REST, _ALL = "a session that is not touched", "the rest", "all of i
 
 
 def run() -> tuple[list[Table], list[str]]:
-    """A table for each direction."""
+    """Return a table for each direction, and notes."""
     payloads = {name: value for name, value in PAYLOADS.items() if name != _TYPED}
     tables = []
     for direction, list_cases in (("seal", _sealing), ("unseal", _unsealing)):
@@ -117,7 +116,7 @@ def _reference_steps(action: interfaces.Action) -> dict[str, Case]:
 
 
 def _request(built: peer_middleware.Middleware, action: interfaces.Action) -> tuple[dict[str, Any], Any, list[str]]:
-    """A request of somebody who has signed in, the session that it had, and the Set-Cookie lines of the response."""
+    """Return a signed-in user's request, its session, and the Set-Cookie lines of the response."""
     environ = interfaces.make_environ(peer_middleware.signed_in(peer_middleware.INTERFACES[0], built))
     sessions = []
 

@@ -39,12 +39,12 @@ from sealedsession.sealing.sealer import Unsealed
 
 
 class Identity(NamedTuple):
-    """What is sealed with a session besides its data.
+    """The part of a session that is sealed besides its data.
 
     :param created: when the session began, in seconds since 1970.
     :param session_id: 16 bytes, or None while it has no id.
     :param lifetime: seconds after `created` at which the session ends at the latest, or None.
-    :param subject: whose session it is, or None.
+    :param subject: the user to whom the session belongs, or None.
     :param lineage_id: the first session id of its lineage, or None if that is the present one.
     :param persistent: whether the browser keeps the cookie when it is closed.
     """
@@ -63,7 +63,7 @@ class Identity(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """What a request's cookies contained.
+    """The content of a request's cookies.
 
     :param data: the content of the accepted session, or an empty dict.
     :param identity: its identity, or that of a new session.
@@ -206,7 +206,7 @@ class Session(dict[Any, Any]):
 
     @property
     def subject(self) -> str | None:
-        """Whose session it is, such as ``user:42``, or None. `revoke_subject` takes such a name.
+        """The user to whom the session belongs, such as ``user:42``, or None: see `revoke_subject`.
 
         Setting another subject is a sign-in: the session gets a new id, a new lineage and a new time of creation, as
         by ``regenerate(begin_anew=True)``. Setting the same subject again does nothing. Setting None only removes it.
@@ -403,7 +403,7 @@ class Session(dict[Any, Any]):
         created = self._manager.new_identity(self).created
         self._identity = self._identity._replace(created=created, session_id=session_id, lineage_id=None)
 
-    fromkeys: Any = dict.fromkeys  # what is made of other keys is a plain dict, as copies are
+    fromkeys: Any = dict.fromkeys  # returns a plain dict, as `copy` does
 
     def __reduce__(self) -> Any:
         """Copies, deep copies and pickles of a session are plain dicts."""
@@ -495,7 +495,8 @@ def get_session(request: Any, key: str | None = None) -> Session:
 
 _PATIENCE = 60  # seconds; longer than any store or signal takes
 WAITING: dict[int, threading.Event] = {}  # by id of a session: set when the thread that opens it has ended
-# How often this process has been forked off, and by which thread: no other thread of the parent is in the child.
+# The number of forks that led to this process, and the thread that forked last. The child has no other thread of its
+# parent.
 _forks = 0
 _forking_thread = 0
 
@@ -521,7 +522,7 @@ def _refuse(*arguments: object, **more: object) -> NoReturn:
 
 
 class ClosedSession(Session):
-    """A session whose response headers have gone."""
+    """A session whose response headers have been sent."""
 
     __slots__ = ()
 
@@ -556,7 +557,7 @@ class ClosedSession(Session):
 
 
 class UnopenedSession(Session):
-    """A session that nothing has looked into."""
+    """A session that nothing has read or written."""
 
     __slots__ = ()
 
@@ -600,7 +601,7 @@ def _open(session: Any) -> None:
         del session._unclaimed  # atomic: one thread succeeds
     except AttributeError:
         wait_until_open(session)
-        if session.__class__ is UnopenedSession:  # the other thread has failed
+        if session.__class__ is UnopenedSession:  # the other thread failed
             _open(session)
         return
     try:  # no signal handler runs before this: the interpreter calls them after function calls and jumps only
@@ -610,7 +611,7 @@ def _open(session: Any) -> None:
         session._revocations = loaded.revocations
         session._save = session._invalidated = False
         dict.update(session, loaded.data)
-        dict.pop(session, _PLACEHOLDER, None)  # it may be gone, if a signal interrupted this before
+        dict.pop(session, _PLACEHOLDER, None)  # an interrupted attempt may have removed it
         session.__class__ = ClosedSession if session._headers_gone else Session
     except BaseException as error:
         session._opener = None

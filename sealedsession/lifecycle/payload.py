@@ -72,10 +72,10 @@ class SessionPayload:
     def encode_if_changed(self, session: Session, token: Unsealed) -> bytes | None:
         """Encode a session by the serializer of its token.
 
-        :param token: the token in which the session came.
+        :param token: the token that came in with the request.
         :returns: the payload, or None if it equals the token's payload.
-        :raises NotSerializableError: as `encode`.
-        :raises PayloadTooLargeError: as `encode`.
+        :raises NotSerializableError: naming the path of the value.
+        :raises PayloadTooLargeError: when the payload would be larger than any that fits.
         """
         payload = self._encode(session, self._dumps[token.serializer], token.payload)
         return None if payload == token.payload else payload
@@ -88,9 +88,9 @@ class SessionPayload:
 
     def _encode(self, session: Session, dumps: Callable[[object, bytes | None], bytes], known: bytes | None) -> bytes:
         value: object = session.copy()
-        _, _, _, subject, lineage_id, _ = session._identity
-        if subject is not None or lineage_id is not None:
-            value = [subject, lineage_id, value]
+        identity = session._identity
+        if identity.subject is not None or identity.lineage_id is not None:
+            value = [identity.subject, identity.lineage_id, value]
         try:
             return dumps(value, known)
         except TooManyValuesError:

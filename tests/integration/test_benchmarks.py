@@ -339,7 +339,7 @@ def test_store_makes_the_baseline(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 
 def test_the_baseline_has_what_is_measured() -> None:
-    """Every payload both ways, and every case with WSGI and ASGI."""
+    """Every payload both ways, and every case at both interfaces."""
     baseline = json.loads((BENCHMARKS / "baseline.json").read_text())
     codec_keys = {f"codec, {operation}, {payload}" for operation in ("seal", "unseal") for payload in PAYLOADS}
     assert baseline.keys() == codec_keys | {

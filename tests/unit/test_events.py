@@ -536,7 +536,7 @@ def test_events_contain_no_secret(watched, clock, keys, other_keys, store, caplo
 
 
 @pytest.mark.parametrize(
-    ("tell", "level"),
+    ("emit", "level"),
     [
         (lambda events: events.revoked("a session was", bytes(16)), "INFO"),
         (lambda events: events.store_error(StoreError("down"), "the session is refused for now"), "ERROR"),
@@ -548,13 +548,13 @@ def test_events_contain_no_secret(watched, clock, keys, other_keys, store, caplo
     ],
     ids=["revoked", "store_error", "keyring_reloaded", "keyring_error", "stale", "not public", "bad_call"],
 )
-def test_what_is_logged_as_well(caplog, tell, level):
+def test_what_is_logged_as_well(caplog, emit, level):
     """What somebody may have to act on is logged once, with a hook and without one."""
     caplog.set_level(logging.DEBUG)
     emitted = []
     for hook in (None, emitted.append):
         caplog.clear()
-        tell(make_events(hook))
+        emit(make_events(hook))
         assert [record.levelname for record in caplog.records] == [level]
     assert len(emitted) == 1
 

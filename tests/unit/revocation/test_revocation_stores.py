@@ -560,12 +560,12 @@ def child_process(path: Path) -> Iterator[Callable[[str], str]]:
     command = [sys.executable, "-W", "error", "-c", CHILD, str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
 
-        def tell(line: str) -> str:
+        def send_line(line: str) -> str:
             process.stdin.write(line + "\n")
             process.stdin.flush()
             return process.stdout.readline().strip()
 
-        yield tell
+        yield send_line
         process.stdin.close()
         assert process.wait(60) == 0
 
@@ -573,11 +573,11 @@ def child_process(path: Path) -> Iterator[Callable[[str], str]]:
 def test_sqlite_two_processes(path):
     """Each of two processes finds the entries of the other, even after earlier look-ups."""
     store = SQLiteStore(path)
-    with child_process(path) as tell:
-        assert tell("find a") == "[None]"
+    with child_process(path) as send_line:
+        assert send_line("find a") == "[None]"
         store.revoke(b"a", Entry(1), TTL)
-        assert tell("find a") == f"[{Entry(1)}]"
-        assert tell("revoke b") == f"[{Entry(7)}]"
+        assert send_line("find a") == f"[{Entry(1)}]"
+        assert send_line("revoke b") == f"[{Entry(7)}]"
         assert store.find([b"b"]) == [Entry(7)]
 
 
