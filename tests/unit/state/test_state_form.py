@@ -202,7 +202,7 @@ def test_the_path_in_a_class_within_a_class(form):
 
 def test_the_cause_is_kept(form):
     """The error keeps type and cause of the fault."""
-    with pytest.raises(NotSerializableError, match="cannot be stored in states") as caught:
+    with pytest.raises(NotSerializableError, match=r"builtins\.object") as caught:
         form.dumps([object()], None)
     assert caught.value.type is object
     assert caught.value.__cause__ is not None
@@ -212,11 +212,11 @@ def test_a_circle(form):
     """An object that contains itself is not serializable, and the search for the fault ends."""
     order = made()
     order.me = order
-    with pytest.raises(NotSerializableError, match=r"Order.me: values of type .*Order cannot be stored in states"):
+    with pytest.raises(NotSerializableError, match=r"^Order.me:"):
         form.dumps(order, "code")
     circle = []
     circle.append(circle)
-    with pytest.raises(NotSerializableError, match="it contains itself"):
+    with pytest.raises(NotSerializableError, match="itself"):
         form.dumps(circle, None)
 
 
@@ -243,7 +243,7 @@ def test_as_large_as_can_be_read(form):
     payload = form.dumps(value, None)
     assert len(payload) == 64 * 1024
     assert form.loads(payload) == [None, value]
-    with pytest.raises(StateTooLargeError, match="a sealed state would take 65537 bytes, and 65536 is the most"):
+    with pytest.raises(StateTooLargeError, match=r"\b65537 .*\b65536 "):
         form.dumps(value + b"x", None)
 
 
@@ -288,9 +288,7 @@ def test_a_part_behind_one_that_is_too_large(form):
 def test_too_many_values(form, value):
     """The error for too many values names all three limits."""
     for attempt, path in ((value, "state"), (made(lines=value), "Order")):
-        with pytest.raises(
-            NotSerializableError, match=r"at most 16384 values, 1024 values of .+ a weight of 1024 for keys"
-        ) as caught:
+        with pytest.raises(NotSerializableError, match=r"\b16384 .*\b1024 .*\b1024 ") as caught:
             form.dumps(attempt, "code" if isinstance(attempt, Order) else None)
         assert caught.value.path == path
 

@@ -561,7 +561,7 @@ def test_sessions_in_signed_cookies(came: bool) -> None:
         request = RequestFactory().get("/")
         request.session = kind("cookie" if came else None)
         for shortcut in (seal, unseal):
-            with pytest.raises(ConfigError, match="SESSION_ENGINE: sessions in signed cookies have no stable id"):
+            with pytest.raises(ConfigError, match=r"^SESSION_ENGINE:"):
                 shortcut("state", request)
 
 
