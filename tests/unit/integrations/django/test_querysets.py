@@ -530,7 +530,7 @@ BEYOND: dict[str, tuple[Callable[[], Any], str]] = {
 def test_what_is_beyond_the_bounds(name: str, sealer: StateSealer) -> None:
     """A QuerySet that could not be opened is not sealed, and the error names the part."""
     query, part = BEYOND[name]
-    with pytest.raises(NotSerializableError, match=rf"state\['shown'\]: .*recipes of QuerySets do not support {part}"):
+    with pytest.raises(NotSerializableError, match=rf"^state\['shown'\]: .* {part}"):
         sealer.seal({"shown": query()}, session_id="s")
 
 
@@ -600,7 +600,7 @@ def test_a_model_that_is_not_the_one_of_its_name(sealer: StateSealer) -> None:
             class Meta:
                 app_label = "testapp"
 
-    with pytest.raises(NotSerializableError, match="whose label belongs to another model"):
+    with pytest.raises(NotSerializableError, match=r"testapp"):
         sealer.seal(Book.objects.all(), session_id="s")
 
 
@@ -677,7 +677,7 @@ def test_the_database_of_a_related_manager(reopened: Reopened) -> None:
 def test_distinct_by_fields(reopened: Reopened, monkeypatch: pytest.MonkeyPatch) -> None:
     """distinct() with fields is sealed if the database supports it."""
     queryset = Book.objects.order_by("author", "title").distinct("author__name", "title")
-    with pytest.raises(NotSerializableError, match="DISTINCT ON fields is not supported"):
+    with pytest.raises(NotSerializableError, match="DISTINCT ON"):
         reopened(queryset)
     distinct = (["DISTINCT ON"], [])
     monkeypatch.setattr(connection.ops, "distinct_sql", lambda fields, parameters: ([*distinct[0], *fields], []))
