@@ -167,26 +167,26 @@ MALFORMED: dict[str, Any] = {
     "deep unions": recipe(unions(40)),
 }
 STALE: dict[str, tuple[Any, str]] = {
-    "model": (recipe(label="testapp.Scroll"), "the model 'testapp.Scroll' is no longer installed"),
-    "application": (recipe(label="papyrus.Scroll"), "the model 'papyrus.Scroll'"),
-    "no label": (recipe(label="Book"), "the model 'Book'"),
-    "label in other letters": (recipe(label="testapp.book"), "the model 'testapp.book'"),
-    "manager": (recipe(manager="rare"), "the manager 'rare' of testapp.Book"),
-    "manager of another kind": (recipe(manager="__class__"), "the manager '__class__'"),
-    "database": (recipe(using="archive"), "the database 'archive' is no longer in DATABASES"),
-    "field": (recipe(("filter", ("colour__exact", 1))), "Cannot resolve keyword 'colour' into field"),
-    "lookup": (recipe(("filter", ("title__sounds_like", 1))), "Unsupported lookup 'sounds_like'"),
-    "relation": (recipe(("filter", ("author__shelf__exact", 1))), "Unsupported lookup 'shelf__exact'"),
-    "ordered by": (recipe(("order_by", ["colour"])), "Cannot resolve keyword 'colour'"),
-    "ordered by an expression": (recipe(("order_by", [("F", "colour")])), "Cannot resolve keyword 'colour'"),
-    "only": (recipe(("only", ["colour"])), "has no field named 'colour'"),
-    "defer": (recipe(("defer", ["colour"])), "has no field named 'colour'"),
-    "select_related": (recipe(("select_related", ["shelf"])), "Invalid field name"),
-    "prefetch_related": (recipe(("prefetch_related", ["shelf"])), "'shelf' is not a relation"),
-    "prefetch an attribute": (recipe(("prefetch_related", ["delete"])), "'delete' is not a relation"),
-    "prefetch a private name": (recipe(("prefetch_related", ["_state__db"])), "'_state' is not a relation"),
-    "values": (recipe(("values", ["colour"])), "Cannot resolve keyword 'colour'"),
-    "count": (recipe(("annotate", "n", ("Count", ("F", "shelf"), {}))), "Cannot resolve keyword 'shelf'"),
+    "model": (recipe(label="testapp.Scroll"), "'testapp.Scroll'"),
+    "application": (recipe(label="papyrus.Scroll"), "'papyrus.Scroll'"),
+    "no label": (recipe(label="Book"), "'Book'"),
+    "label in other letters": (recipe(label="testapp.book"), "'testapp.book'"),
+    "manager": (recipe(manager="rare"), "'rare' of testapp.Book"),
+    "manager of another kind": (recipe(manager="__class__"), "'__class__'"),
+    "database": (recipe(using="archive"), "'archive' .* DATABASES"),
+    "field": (recipe(("filter", ("colour__exact", 1))), "'colour'"),
+    "lookup": (recipe(("filter", ("title__sounds_like", 1))), "'sounds_like'"),
+    "relation": (recipe(("filter", ("author__shelf__exact", 1))), "'shelf__exact'"),
+    "ordered by": (recipe(("order_by", ["colour"])), "'colour'"),
+    "ordered by an expression": (recipe(("order_by", [("F", "colour")])), "'colour'"),
+    "only": (recipe(("only", ["colour"])), "'colour'"),
+    "defer": (recipe(("defer", ["colour"])), "'colour'"),
+    "select_related": (recipe(("select_related", ["shelf"])), "shelf"),
+    "prefetch_related": (recipe(("prefetch_related", ["shelf"])), "'shelf'"),
+    "prefetch an attribute": (recipe(("prefetch_related", ["delete"])), "'delete'"),
+    "prefetch a private name": (recipe(("prefetch_related", ["_state__db"])), "'_state'"),
+    "values": (recipe(("values", ["colour"])), "'colour'"),
+    "count": (recipe(("annotate", "n", ("Count", ("F", "shelf"), {}))), "'shelf'"),
     "field of another type": (recipe(("filter", ("pages__exact", "many"))), "ValueError"),
     "value that is no list": (recipe(("filter", ("pages__in", 1))), "TypeError"),
     "row of another type": (recipe(("filter", ("author__exact", [1, 2]))), "TypeError"),
@@ -333,7 +333,7 @@ def test_a_value_is_plain_data(name: str, place: str, open_forged: Open) -> None
 def test_a_recipe_that_costs_too_much(name: str, open_forged: Open) -> None:
     """A recipe of an expensive query is refused before the query is made."""
     value, problem = BOUNDS[name]
-    with pytest.raises(UnsealError, match=f"invalid data: more than .*{problem}"):
+    with pytest.raises(UnsealError, match=f"^forbidden_value: .*{problem}"):
         open_forged(value)
 
 
