@@ -1298,7 +1298,7 @@ def without(module: str, function: Callable[[], object]) -> object:
 
 
 def hyperdiv_manager(**options: Any) -> tokens.TokenManager:
-    return tokens.get_manager({**KEYS, **options})  # type: ignore[typeddict-item]
+    return tokens.get_manager({**KEYS, **options})
 
 
 def hyperdiv_token(**values: object) -> str:
