@@ -1,7 +1,7 @@
-"""Charts as SVG: ``dots`` for ratios of many things in a few cases, ``lines`` for a cost that grows with something.
+"""Draw charts as SVG: ``dots`` for ratios of many rows in a few cases, ``lines`` for costs that grow with an amount.
 
-Nothing but text is needed to write them. The colours are those of Okabe and Ito, which people with any kind of colour
-blindness can tell apart; every series has a shape of its own besides. The background is always white.
+The charts are written as text, without a library. The colours are those of Okabe and Ito, which people with any kind of
+colour blindness can distinguish. Each series also has its own shape. The background is always white.
 """
 
 import math
@@ -21,7 +21,7 @@ Scale = Callable[[float], float]
 def dots(
     title: str, rows: Mapping[str, Sequence[float | None]], series: Sequence[str], *, log: bool = True, ours: str = ""
 ) -> str:
-    """A line for each row, and on it a mark for each of the series.
+    """Draw a line for each row, with a mark for each series.
 
     :param log: a logarithmic axis; or else one from 0 to 1, or a little more where a value is.
     :param ours: the row that stands out.
@@ -46,7 +46,7 @@ def dots(
 
 
 def lines(title: str, xs: Sequence[float], rows: Mapping[str, Sequence[float | None]], *, x_label: str) -> str:
-    """A curve for each row over the same xs."""
+    """Draw a curve for each row, over the same xs."""
     height, left = 300, 70
     width = _WIDTH - left - _RIGHT
     top_value = _nice_top(max(value for cells in rows.values() for value in cells if value is not None))
@@ -106,7 +106,7 @@ def _grid_x(ticks: Sequence[float], scale: Scale, bottom: float) -> list[str]:
 
 
 def _mark(series: int, x: float, y: float, title: str) -> str:
-    """Circle, square, triangle, diamond, and again from the start: with the colour they tell the series apart."""
+    """Draw a circle, square, triangle or diamond, in turn. Shape and colour distinguish the series."""
     shapes = (
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5"',
         f'<rect x="{x - 4.5:.1f}" y="{y - 4.5:.1f}" width="9" height="9"',

@@ -70,9 +70,12 @@ class SessionPayload:
         return self._encode(session, self._write, None)
 
     def encode_if_changed(self, session: Session, token: Unsealed) -> bytes | None:
-        """Encode a session by the serializer of the token that it came in, or return None if its payload is the same.
+        """Encode a session by the serializer of its token.
 
-        :raises NotSerializableError: as `encode`; TooLarge too.
+        :param token: the token that came in with the request.
+        :returns: the payload, or None if it is the token's own.
+        :raises NotSerializableError: naming the path of the value.
+        :raises TooLarge: when the payload would be larger than any that fits.
         """
         payload = self._encode(session, self._dumps[token.serializer], token.payload)
         return None if payload is token.payload else payload
@@ -85,9 +88,9 @@ class SessionPayload:
 
     def _encode(self, session: Session, dumps: Callable[[object, bytes | None], bytes], known: bytes | None) -> bytes:
         value: object = session.copy()
-        _, _, _, subject, lineage_id, _ = session._identity
-        if subject is not None or lineage_id is not None:
-            value = [subject, lineage_id, value]
+        identity = session._identity
+        if identity.subject is not None or identity.lineage_id is not None:
+            value = [identity.subject, identity.lineage_id, value]
         try:
             return dumps(value, known)
         except TooManyValues:

@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import inspect
-import warnings
 import weakref
 from operator import methodcaller
 from typing import NamedTuple
@@ -21,10 +20,7 @@ from sealedsession.asgi import SessionMiddleware
 from sealedsession.config import SessionConfig
 from sealedsession.errors import ConfigError, CookieTooLargeError, NotSerializableError, SessionClosedError
 from tests.support.asgi_client import ACCEPT, BODY, CLOSE, TEXT, app_of, http, start, talk, websocket
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # Starlette would rather have a newer httpx
-    from starlette.testclient import TestClient
+from tests.support.starlette_client import TestClient
 
 NAME = b"__Host-Http-session"
 

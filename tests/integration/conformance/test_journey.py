@@ -6,7 +6,6 @@ clients' own jars, which hold Secure cookies back from plain http on loopback.
 
 import asyncio
 import json
-import warnings
 from http.client import HTTPConnection
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
@@ -17,9 +16,7 @@ import journey_apps
 import pytest
 import webtest
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # Starlette would rather have a newer httpx
-    from starlette.testclient import TestClient
+from tests.support.starlette_client import TestClient
 
 HERE = Path(__file__).parent
 LOCAL = "http://localhost"

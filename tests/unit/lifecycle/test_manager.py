@@ -16,10 +16,11 @@ from typing import NamedTuple
 import pytest
 
 from sealedsession.config import SessionConfig
-from sealedsession.errors import CookieTooLargeError, NotSerializableError, SessionClosedError
+from sealedsession.errors import CookieTooLargeError, NotSerializableError, SealError, SessionClosedError
 from sealedsession.sealing.sealer import JSON, PICKLE
 from sealedsession.serialization.limits import Limits
 from sealedsession.serialization.registry import Registry
+from sealedsession.session import Session
 from tests.support.manager_browser import BAD_COOKIES, NAME, Browser, dumps, fill, header, tampered
 from tests.support.unopened import open_session
 
@@ -830,21 +831,45 @@ def test_ensure_fits_agrees_with_the_response(clock, keys):
         for length in range(2900, 3060):
             browser = Browser(clock, **keys, revocation=revocation)
             verdicts = []
-
-            def act(session, length=length, verdicts=verdicts):
+            for check in (Session.ensure_fits, lambda session: session._manager.close(session, "", 200, [])):
+                session = open_session(browser.manager, "")
                 session["a"] = "x" * length
-                for check in (session.ensure_fits, lambda: session._manager.close(session, "", 200, [])):
-                    try:
-                        check()
-                        verdicts.append(True)
-                    except CookieTooLargeError:
-                        verdicts.append(False)
-
-            session = open_session(browser.manager, "")
-            act(session)
+                try:
+                    check(session)
+                    verdicts.append(True)
+                except CookieTooLargeError:
+                    verdicts.append(False)
             assert verdicts[0] == verdicts[1]
             fits.append(verdicts[0])
         assert set(fits) == {True, False}
+
+
+@pytest.mark.parametrize("value", ["x" * 5000, object()], ids=["too large", "not serializable"])
+def test_an_error_that_was_answered_is_not_raised_again(browser, caplog, value):
+    """After ensure_fits() has raised, the response keeps the browser's cookie, and a log record says so."""
+
+    def act(session):
+        session["value"] = value
+        with pytest.raises(SealError):
+            session.ensure_fits()
+
+    _, headers = browser.visit(act)
+    assert header(headers, "Set-Cookie") == []
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert browser.visit()[0]["user"] == "ann"
+
+
+def test_a_session_that_fits_after_all_is_saved(browser):
+    """After ensure_fits() has raised, a session that fits when the response is sent is saved."""
+
+    def act(session):
+        session["value"] = "x" * 5000
+        with pytest.raises(CookieTooLargeError):
+            session.ensure_fits()
+        session["value"] = "x"
+
+    browser.visit(act)
+    assert browser.visit()[0]["value"] == "x"
 
 
 # ------------------------------------------------------------------------------------------------ what took its place

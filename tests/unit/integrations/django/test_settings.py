@@ -187,7 +187,11 @@ def note(event: Event) -> None:
     [
         ([], "E001", ["SEALEDSESSION: must be a dict", "got a list"]),
         ({"STATES": {}}, "E001", ["SEALEDSESSION: unknown entry", "'STATES'", "Did you mean 'STATE'?"]),
-        ({"max_age": 1}, "E001", ["SEALEDSESSION: unknown entry", "'max_age'", "Known entries: SESSION_ID, STATE"]),
+        (
+            {"max_age": 1},
+            "E001",
+            ["SEALEDSESSION: unknown entry", "'max_age'", "Known entries: SESSION, SESSION_ID, STATE"],
+        ),
         ({"STATE": 3600}, "E001", ['SEALEDSESSION["STATE"]: must be a dict', "got an int"]),
         ({"STATE": {"MAX_AGE": 1}}, "E001", ['SEALEDSESSION["STATE"]', "'MAX_AGE'", "Did you mean 'max_age'?"]),
         ({"STATE": {1: 1}}, "E001", ["unknown entry 1", "Known entries: validate_key, encrypt_key, keyring"]),
