@@ -29,8 +29,9 @@ from unittest import mock
 
 import pytest
 from hyperdiv.test_utils import MockManualRunner
+from pydantic import TypeAdapter
 
-from sealedsession import Limits, Registry, SessionConfig, asgi, get_session, wsgi
+from sealedsession import Limits, Registry, SessionConfig, asgi, get_session, testing, wsgi
 from sealedsession.cli import main
 from sealedsession.errors import (
     CookieTooLargeError,
@@ -42,7 +43,9 @@ from sealedsession.errors import (
     UnsealError,
 )
 from sealedsession.events import Events
-from sealedsession.integrations import not_installed
+from sealedsession.integrations import fastapi, not_installed, starlette
+from sealedsession.integrations.fastapi import InSession
+from sealedsession.integrations.flask import SealedSession, SealedSessionInterface
 from sealedsession.integrations.hyperdiv import plugin, sealed_session, tokens
 from sealedsession.lifecycle.manager import SessionManager
 from sealedsession.revocation import CachedStore, MemoryStore, RedisStore, RevocationStore, SQLiteStore, redis
@@ -1260,6 +1263,11 @@ def sqlite_error(code: int) -> None:
         raise error
 
 
+def refused_option() -> object:
+    with mock.patch("redis.BlockingConnectionPool.from_url", side_effect=TypeError("no colour")):
+        return RedisStore(client_options={"colour": 5})
+
+
 def unwritable() -> object:
     Path("revoked.db").touch()
     with mock.patch("os.access", return_value=False):
@@ -1534,15 +1542,10 @@ SESSION_ERRORS: list[Case] = [
         lambda: RedisStore("redis://localhost?socket_timeout=5"),
         "socket_timeout: neither url nor client_options may set this. Use timeout= for time limits",
     ),
+    (lambda: refused_option(), "url, client_options: redis-py refuses an option: no colour. Change or delete it"),
     (
-        lambda: RedisStore("redis://localhost?colour=5"),
-        "url, client_options: redis-py refuses an option: AbstractConnection.__init__() got an "
-        "unexpected keyword argument 'colour'. Change or delete it",
-    ),
-    (
-        lambda: RedisStore("redis://localhost:1").find([b"key"]),
-        "revocation store, Redis at localhost:1: Error 111 connecting to localhost:1. Connection "
-        "refused. Is the url right, and Redis up?",
+        lambda: raise_(RedisStore("redis://localhost:1")._make_error(ConnectionError("refused."))),
+        "revocation store, Redis at localhost:1: refused. Is the url right, and Redis up?",
     ),
     (
         lambda: raise_(RedisStore("redis://localhost:1")._make_error(TimeoutError())),
@@ -1647,6 +1650,42 @@ SESSION_ERRORS: list[Case] = [
         "session.data in the application function",
     ),
     (lambda: rejected_by_a_store(), "the store did not answer"),
+    # Frameworks, and the helpers for tests.
+    (
+        lambda: starlette.SessionMiddleware(asgi_app),
+        "secret_key: it is missing. Pass a secret of 32 characters or more, such as the output of "
+        "python -m sealedsession keygen",
+    ),
+    (
+        lambda: starlette.SessionMiddleware(asgi_app, "s" * 40, **KEYS),
+        "secret_key: keys are given too. Leave out secret_key and fallback_keys, or the keys",
+    ),
+    (
+        lambda: starlette.SessionMiddleware(asgi_app, **KEYS, max_age=0),
+        "max_age: it must be a whole number of seconds above 0, or None, got an int. Leave it out",
+    ),
+    (
+        lambda: starlette.SessionMiddleware(asgi_app, **KEYS, https_only=True, secure=True),
+        "secure: it is set twice, by Starlette's name too. Leave out one of the two",
+    ),
+    (
+        lambda: SealedSession(asgi_app),
+        "app: it must be an application of Flask, got a function. For others, see the integrations",
+    ),
+    (
+        lambda: SealedSessionInterface().save_session(None, {}, None),
+        "session: it must be a session of this interface, got a dict. Change its items instead",
+    ),
+    (lambda: InSession(Needing, key="a"), "InSession: Needing() must work. Give every field a default"),
+    (
+        lambda: testing.find_manager(5),
+        "target: it has no sealed session, got an int. Pass the SessionConfig, or the middleware",
+    ),
+    (
+        lambda: testing._find_headers(5),
+        "source: it must be a response or a header, got an int. Pass the response of the client",
+    ),
+    (lambda: testing._get_cookie(5, "a"), "client: it must be a test client with cookies, got an int"),
 ]
 
 # ---------------------------------------------------------------------------------------------------- keyring files
@@ -1904,6 +1943,16 @@ def filled(made: SessionManager[Any, Any], value: object = 1) -> Any:
     return first
 
 
+def changed_class() -> object:
+    return fastapi._load(TypeAdapter(Point), Point, session_with(point={"x": "a"}), "point")
+
+
+def session_with(**values: object) -> Any:
+    made = session()
+    made.update(values)
+    return made
+
+
 def dropped_change() -> None:
     def drop(made: Any) -> None:
         made.login("user:1")
@@ -2050,13 +2099,19 @@ LOG_RECORDS: list[tuple[Callable[[], object], str, str]] = [
     (
         lambda: with_store(ForgetfulStore()),
         "ERROR",
-        "the revocation store failed, and the session is refused for now: 0 answers to 1 questions",
+        "the revocation store failed, and the session is refused for now: find: it must return an entry or None for "
+        "each of 1 keys, got 0",
     ),
     (
         lambda: dropped_change(),
         "WARNING",
         "a change of a session's data was dropped: the session was signed out, or another one began, "
         "while the change was made",
+    ),
+    (
+        lambda: changed_class(),
+        "WARNING",
+        "session['point'] no longer fits Point (1 errors). A new object is used, and replaces the data if it changes",
     ),
 ]
 

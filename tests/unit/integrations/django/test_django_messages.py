@@ -22,6 +22,7 @@ from forging import ForgingRegistry, forged
 from testapp.models import Author, Book, Tag
 
 from sealedsession.integrations.django import conf, shortcuts
+from sealedsession.integrations.django.sessions import describe_weak_settings, get_session_managers
 from sealedsession.integrations.django.values import DjangoRegistry, registry
 from sealedsession.state.resumable import Resumable
 from sealedsession.state.sealer import StateSealer
@@ -156,7 +157,7 @@ def separate_engine() -> Any:
 SETTINGS_ERRORS: list[tuple[Any, str]] = [
     ([], "SEALEDSESSION: must be a dict, got a list"),
     ({"STATES": {}}, "SEALEDSESSION: unknown entry 'STATES'. Did you mean 'STATE'?"),
-    ({"max_age": 1}, "SEALEDSESSION: unknown entry 'max_age'. Known entries: SESSION_ID, STATE"),
+    ({"max_age": 1}, "SEALEDSESSION: unknown entry 'max_age'. Known entries: SESSION, SESSION_ID, STATE"),
     ({"STATE": 3600}, 'SEALEDSESSION["STATE"]: must be a dict, got an int'),
     (
         {"STATE": {"on_event": "nowhere.note"}},
@@ -179,8 +180,8 @@ ERRORS: list[Case] = [
     (
         lambda: with_settings(conf.get_state_sealer, SECRET_KEY="short"),
         "SECRET_KEY: a secret needs at least 32 characters, got 5. Make one with: python -m "
-        "sealedsession keygen. Or keep it, and give sealed state its own keys: validate_key and "
-        'encrypt_key in SEALEDSESSION["STATE"]',
+        "sealedsession keygen. Or keep it, and set keys of their own: validate_key and encrypt_key in "
+        'SEALEDSESSION["STATE"]',
     ),
     (
         lambda: shortcuts.seal(1, RequestFactory().get("/")),
@@ -385,6 +386,20 @@ ERRORS: list[Case] = [
         "counts 1/8 of the query so far",
     ),
     (lambda: cause_of("dj.queryset", [1]), "a recipe must be a tuple, got list"),
+    # Sessions.
+    (
+        lambda: with_settings(
+            lambda: get_session_managers(renders=True), SECRET_KEY="k" * 5, SEALEDSESSION={"SESSION": {"leeway": 601}}
+        ),
+        "SECRET_KEY: a secret needs at least 32 characters, got 5. Make one with: python -m "
+        "sealedsession keygen. Or keep it, and set keys of their own: validate_key and encrypt_key "
+        'in SEALEDSESSION["SESSION"]',
+    ),
+    (
+        lambda: with_settings(lambda: get_session_managers(renders=True), SEALEDSESSION={"SESSION": {"leeway": 601}}),
+        'SEALEDSESSION["SESSION"], or a setting of Django: leeway=601: it must be 0 to 600 seconds: '
+        "it covers differing clocks, not time zones",
+    ),
 ]
 
 
@@ -417,6 +432,17 @@ def test_the_warning_for_the_middleware() -> None:
         "MIDDLEWARE: sealedsession.integrations.django.middleware.StateErrorMiddleware is missing. Add it last: "
         "without it, stale tokens are server errors"
     )
+
+
+def test_the_warnings_for_the_cookie() -> None:
+    """The system check has these texts for weak settings of the session's cookie."""
+    weak = {"SESSION_COOKIE_SECURE": False, "SESSION_COOKIE_HTTPONLY": False, "SESSION_COOKIE_SAMESITE": None}
+    with override_settings(**weak):
+        assert list(describe_weak_settings()) == [
+            "SESSION_COOKIE_SECURE: it is False, so that the cookie is sent over plain http. Set it to True",
+            "SESSION_COOKIE_HTTPONLY: it is False, so that scripts can read the cookie. Set it to True",
+            'SESSION_COOKIE_SAMESITE: other sites can send requests with the cookie. Set it to "Lax"',
+        ]
 
 
 @pytest.mark.parametrize(("provoke", "text"), ERRORS, ids=lambda value: value[:40] if isinstance(value, str) else "")
