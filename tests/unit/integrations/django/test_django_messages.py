@@ -11,7 +11,7 @@ from django.contrib.sessions.backends.signed_cookies import SessionStore as Sign
 from django.core import checks
 from django.core.files.base import ContentFile
 from django.db import models
-from django.db.models import F, OuterRef, Prefetch
+from django.db.models import Exists, F, OuterRef, Prefetch, Sum
 from django.db.models.functions import Coalesce, Lower
 from django.db.models.lookups import Exact
 from django.template import Engine
@@ -19,7 +19,7 @@ from django.template.loader_tags import BlockNode
 from django.test import RequestFactory, override_settings
 from django.test.utils import isolate_apps
 from forging import ForgingRegistry, forged
-from testapp.models import Author, Book, Tag
+from testapp.models import Author, Book, Country, Tag
 
 from sealedsession.integrations.django import conf, shortcuts
 from sealedsession.integrations.django.sessions import describe_weak_settings, get_session_managers
@@ -73,6 +73,14 @@ def books() -> Any:
 
 def book(**values: Any) -> Any:
     return Book.objects.create(title="A", isbn="1", author=Author.objects.create(name="Ada"), **values)
+
+
+def nested(levels: int) -> Any:
+    """A condition of this many levels."""
+    condition: Any = ("title__exact", "A")
+    for _ in range(levels):
+        condition = ["AND", True, condition]
+    return condition
 
 
 def gone() -> object:
@@ -386,6 +394,44 @@ ERRORS: list[Case] = [
         "counts 1/8 of the query so far",
     ),
     (lambda: cause_of("dj.queryset", [1]), "a recipe must be a tuple, got list"),
+    (lambda: recipe(("slice", -1, 1)), "forbidden_value: invalid data: an invalid slice"),
+    (
+        lambda: recipe(("order_by", [("order", ("F", "title"), False, 1, None)])),
+        "forbidden_value: invalid data: an invalid ordering",
+    ),
+    (
+        lambda: recipe(("filter", ("title", {"a": 1}))),
+        "forbidden_value: invalid data: a dict for a field that holds no dicts",
+    ),
+    (lambda: recipe(("filter", nested(40))), "forbidden_value: invalid data: more than 32 levels"),
+    (lambda: recipe(*[("filter", ("tags__name", n)) for n in range(64)]), "TODO-4"),
+    (
+        lambda: seal(books().order_by(F("pages") % Exists(books()))),
+        (
+            "state: this testapp.models.BookQuerySet cannot be stored: recipes of QuerySets do not "
+            "support the expression Exists"
+        )
+        + ADVICE,
+    ),
+    (
+        lambda: seal(books().annotate(x=Sum("pages", function="RANDOM"))),
+        (
+            "state: this testapp.models.BookQuerySet cannot be stored: recipes of QuerySets do not "
+            "support options of Sum except distinct, filter, default and sample, in the annotation 'x'"
+        )
+        + ADVICE,
+    ),
+    (lambda: cause_of("dj.row", ("testapp.Tag", None, "default")), "primary key: unsupported type NoneType"),
+    (lambda: cause_of("dj.row", ("testapp.Tag", "1", "default")), "primary key: unexpected spelling"),
+    (
+        lambda: seal(saved(Country(code="a\0"))),
+        "state: this testapp.models.Country cannot be stored: primary key: contains a NUL "
+        "character, which some databases refuse",
+    ),
+    (
+        lambda: shortcuts.seal(1, None),
+        "request: must be an HttpRequest, got a NoneType. Check the order of the arguments",
+    ),
     # Sessions.
     (
         lambda: with_settings(
