@@ -56,6 +56,7 @@ check: $(VENV)/installed-check docs package workflows
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
 	$(BIN)/python tests/checks/check_phrases.py
+	$(BIN)/python tests/checks/check_wordings.py
 	$(BIN)/sphinx-lint *.rst docs
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python

@@ -13,7 +13,7 @@ import re
 import time
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from inspect import iscoroutinefunction
 from typing import Any, Literal, NamedTuple, Self, TypedDict
@@ -124,28 +124,29 @@ _NOT_NEEDED = frozenset(
 )
 
 
-def _check_known(option: str, written: str) -> None:
+def refuse_unknown(option: str, written: str, known: Collection[str]) -> None:
     """Raise an error for an unknown option, and suggest a known one.
 
     :param option: the name of the option.
     :param written: the name as the user wrote it, which may have a prefix.
+    :param known: the names of all options.
     :raises ConfigError: if the option is unknown.
     """
-    if option in _HINTS:
+    if option in known:
         return
     name = option.lower().removeprefix("session.").removeprefix("session_")
     name = name if name in _MEANT else name.removeprefix("cookie_")
-    close = difflib.get_close_matches(name, _HINTS, 1)
+    close = difflib.get_close_matches(name, known, 1)
     if name in _MEANT:
         hint = f"did you mean {_MEANT[name]}?"
-    elif name in _HINTS:
+    elif name in known:
         hint = f"did you mean {name}?"
     elif name in _NOT_NEEDED:
         hint = "delete it: the whole session is in the cookie, in one format"
     elif close:
         hint = f"did you mean {close[0]}?"
     else:
-        hint = f"the options are: {', '.join(_HINTS)}"
+        hint = f"the options are: {', '.join(known)}"
     raise ConfigError(f"unknown option {written!r}; {hint}")
 
 
@@ -406,7 +407,7 @@ class SessionConfig:
         :raises ConfigError: if an option is unknown or invalid.
         """
         for option in options:
-            _check_known(option, option)
+            refuse_unknown(option, option, _HINTS)
         return cls(**options)
 
     @classmethod
@@ -443,7 +444,7 @@ class SessionConfig:
             option = key.removeprefix(prefix)
             if option in options:
                 raise ConfigError(f"{option}: it is set twice, with and without the prefix {prefix!r}. Delete one")
-            _check_known(option, key)
+            refuse_unknown(option, key, _HINTS)
             options[option] = _parse_text(option, value, _kinds(_HINTS[option])) if isinstance(value, str) else value
         return cls(**options)
 

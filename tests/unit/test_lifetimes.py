@@ -43,7 +43,7 @@ def test_presets(keys, preset, timeouts):
 )
 def test_a_preset_beside_a_timeout(keys, preset, options):
     """A preset and a timeout of one's own are in conflict, also where the latter is switched off."""
-    with pytest.raises(ConfigError, match=f"lifetimes='{preset}' sets idle_timeout and absolute_timeout"):
+    with pytest.raises(ConfigError, match=f"^lifetimes='{preset}' .*idle_timeout .*absolute_timeout"):
         SessionConfig(**keys, lifetimes=preset, **options)
 
 

