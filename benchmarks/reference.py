@@ -54,7 +54,7 @@ class _Unpickler(pickle.Unpickler):
     find_class = staticmethod(_find_class)  # a C function on every hit: no frame
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A token was refused."""
 
 
@@ -146,9 +146,9 @@ def make_codec() -> tuple[Callable[[object], str], Callable[[str], object]]:
         mac = mac_copy()
         mac.update(body)
         if not compare_digest(mac.finalize(), envelope[-32:]):
-            raise Refused
+            raise RefusedError
         if now() - _read_stamp(body)[0] > MAX_AGE:
-            raise Refused
+            raise RefusedError
         try:
             context = pop()
         except IndexError:

@@ -172,7 +172,7 @@ class SessionLoader:
 
     def _decode(self, unsealed: Unsealed, attempt: "_Attempt") -> Loaded | None:
         """Decode a token's payload; return None if it is refused."""
-        session_id = unsealed.sid
+        session_id = unsealed.session_id
         try:
             data = self._decode_payload[unsealed.serializer](unsealed.payload)
             subject = lineage_id = None
@@ -189,7 +189,7 @@ class SessionLoader:
     def _report_accepted(self, loaded: Loaded, attempt: "_Attempt") -> None:
         if attempt.rejections:
             self._events.rejected_cookies(attempt.rejections)
-        self._events.emit("opened", sid=loaded.identity.session_id)
+        self._events.emit("opened", session_id=loaded.identity.session_id)
 
     def _begin(self, session: Session, attempt: "_Attempt", lineage: bytes | None = None) -> Loaded:
         """Return a new session.

@@ -26,7 +26,7 @@ from sealedsession.lifecycle.payload import SessionPayload
 from sealedsession.lifecycle.revoke import SessionRevoker
 from sealedsession.lifecycle.save import Action, SessionHeaders, SessionSaver, Text
 from sealedsession.revocation.store import add_lock
-from sealedsession.sealing.sealer import SID_BYTES, Sealer
+from sealedsession.sealing.sealer import SESSION_ID_BYTES, Sealer
 from sealedsession.session import (
     UNOPENED_CONTENT,
     ClosedSession,
@@ -315,7 +315,7 @@ class SessionManager(Generic[Request, Text]):
 
     def new_session_id(self) -> bytes:
         """Return 128 bits from the CSPRNG."""
-        return self.config._random_bytes(SID_BYTES)
+        return self.config._random_bytes(SESSION_ID_BYTES)
 
     def new_identity(self, session: Session) -> Identity:
         """Return the identity of a session that this request begins, without an id."""

@@ -22,8 +22,8 @@ from sealedsession.cookie import LIMIT, MAX_AGE_LIMIT
 from sealedsession.errors import RETRYABLE_REASONS, CookieTooLargeError, Reason, SealError
 from sealedsession.events import Kind
 from sealedsession.lifecycle.payload import SessionPayload
-from sealedsession.sealing.sealer import SID_BYTES, Sealer
-from sealedsession.serialization.limits import TooLarge
+from sealedsession.sealing.sealer import SESSION_ID_BYTES, Sealer
+from sealedsession.serialization.limits import PayloadTooLargeError
 from sealedsession.session import Session
 
 Text = TypeVar("Text", str, bytes)
@@ -188,14 +188,14 @@ class SessionSaver:
             return True
         try:
             return self._payload.encode_if_changed(session, loaded.token) is not None
-        except TooLarge:
+        except PayloadTooLargeError:
             return True
 
     def size(self, session: Session) -> int:
         """Return the bytes of name and value that the cookie would take now."""
         try:
             payload = self._payload.encode(session)
-        except TooLarge:
+        except PayloadTooLargeError:
             return self._estimate(self._payload.sizes(session))
         return self._name_size + len(self._make_token(session, payload, self._future_id(session)))
 
@@ -226,12 +226,12 @@ class SessionSaver:
             return self._decide_new(session, headers), None
         try:
             payload = self._payload.encode_if_changed(session, token)
-        except TooLarge:
+        except PayloadTooLargeError:
             raise self._too_large(session) from None
         # Whatever changes the identity makes another object. Comparing two for each request would cost 3 %.
         if payload is None and (identity is loaded.identity or _is_same_seal(session)):
             age = self._clock() - token.sealed_at
-            due = age >= self._refresh_interval or (self._needs_id and token.sid is None)
+            due = age >= self._refresh_interval or (self._needs_id and token.session_id is None)
             if not (due or token.by_fallback or session._save):
                 return "keep", None  # as `decide` does, 1 % sooner
             action: Action = decide(save=session._save, by_fallback=token.by_fallback, due=due)
@@ -243,7 +243,7 @@ class SessionSaver:
             action = decide(
                 changed=True,
                 empty=identity.subject is None and (payload is not None or session._invalidated),
-                has_new_id=identity.session_id is not None and identity.session_id != token.sid,
+                has_new_id=identity.session_id is not None and identity.session_id != token.session_id,
                 save=session._save,
                 invalidated=session._invalidated,
             )
@@ -282,7 +282,7 @@ class SessionSaver:
     def _encode(self, session: Session) -> bytes:
         try:
             return self._payload.encode(session)
-        except TooLarge:
+        except PayloadTooLargeError:
             raise self._too_large(session) from None
 
     def _seal(self, session: Session, payload: bytes, request: Any, action: Action) -> str:
@@ -298,7 +298,7 @@ class SessionSaver:
         if gets_id:
             session._identity = session._identity._replace(session_id=session_id)
         if self._events.has_hook:
-            self._events.emit(_KINDS[action], sid=session_id, size=size)
+            self._events.emit(_KINDS[action], session_id=session_id, size=size)
         return token
 
     def _make_token(self, session: Session, payload: bytes, session_id: bytes | None, binding: bytes = b"") -> str:
@@ -307,7 +307,7 @@ class SessionSaver:
             payload,
             serializer=self._payload.serializer,
             created=identity.created,
-            sid=session_id,
+            session_id=session_id,
             lifetime=identity.lifetime,
             persistent=identity.persistent,
             binding=binding,
@@ -333,7 +333,7 @@ class SessionSaver:
 
     def _future_id(self, session: Session) -> bytes | None:
         """Return the session's id, or a placeholder as long as the id that the session will get."""
-        return session._identity.session_id or (bytes(SID_BYTES) if self._needs_id else None)
+        return session._identity.session_id or (bytes(SESSION_ID_BYTES) if self._needs_id else None)
 
     def _estimate(self, by_key: dict[Any, int]) -> int:
         return self._name_size + _SEAL_LENGTH + sum(by_key.values())

@@ -614,7 +614,7 @@ def test_oversize_function_is_asked_once(clock, keys):
 
 
 @pytest.mark.parametrize(
-    ("given", "sent"),
+    ("existing", "sent"),
     [
         ([], ["Cookie"]),
         (["Accept"], ["Accept, Cookie"]),
@@ -628,9 +628,9 @@ def test_oversize_function_is_asked_once(clock, keys):
     ],
 )
 @pytest.mark.parametrize("name", ["Vary", "vary", "VARY"])
-def test_vary_is_merged(browser, name, given, sent):
+def test_vary_is_merged(browser, name, existing, sent):
     """A response whose session was accessed varies by Cookie, said once, and keeps what it varied by."""
-    _, headers = browser.visit(headers=[(name, value) for value in given])
+    _, headers = browser.visit(headers=[(name, value) for value in existing])
     assert [value for key, value in headers if key.lower() == "vary"] == sent
 
 
@@ -652,13 +652,13 @@ def test_cache_control_is_an_option(clock, keys, option, sent):
     assert header(headers, "Cache-Control") == sent
 
 
-def test_the_headers_given_are_left_alone(browser):
+def test_existing_headers_are_left_alone(browser):
     """The application's list is not changed, and what it sent comes first and in order."""
-    given = [("Set-Cookie", "a=1"), ("Vary", "Accept"), ("Set-Cookie", "b=2")]
+    existing = [("Set-Cookie", "a=1"), ("Vary", "Accept"), ("Set-Cookie", "b=2")]
     session = open_session(browser.manager, browser.cookie)
     session.save()
-    sent = browser.manager.close(session, "", 200, given)
-    assert given == [("Set-Cookie", "a=1"), ("Vary", "Accept"), ("Set-Cookie", "b=2")]
+    sent = browser.manager.close(session, "", 200, existing)
+    assert existing == [("Set-Cookie", "a=1"), ("Vary", "Accept"), ("Set-Cookie", "b=2")]
     assert sent[:3] == [("Set-Cookie", "a=1"), ("Vary", "Accept, Cookie"), ("Set-Cookie", "b=2")]
     assert len(header(sent, "Set-Cookie")) == 3
 
@@ -937,7 +937,7 @@ def fill_with_types(session):
     session.update(TYPED)
 
 
-def serializer_of(browser):
+def read_serializer(browser):
     """The serializer that made the cookie which the browser holds."""
     token = browser.cookie.partition("=")[2].encode()
     return NAMES[browser.sealer.unseal(token).serializer]
@@ -947,7 +947,7 @@ def switch(clock, keys, before, after, **options):
     """A browser that comes to a server switched to another serializer with the session of the former one."""
     old = Browser(clock, **keys, serializer=before)
     old.visit(fill_with_types)
-    assert serializer_of(old) == before
+    assert read_serializer(old) == before
     new = Browser(clock, **{**keys, "serializer": after, "accept_serializers": [before, after], **options})
     new.cookie = old.cookie
     return new
@@ -980,7 +980,7 @@ def test_a_new_seal_is_by_the_configured_serializer(clock, keys, before, after, 
     new = switch(clock, keys, before, after)
     clock.advance(seconds)
     assert new.sets_cookie(act)
-    assert serializer_of(new) == after
+    assert read_serializer(new) == after
     session, headers = new.visit()
     assert dict(session) == content
     assert session.rejected is None
