@@ -1134,7 +1134,7 @@ TOKEN_ERRORS: list[Case] = [
     (lambda: unseal(plain(b"abc")), "forbidden_value: the plaintext is too short for its flags and times"),
     (lambda: unseal(plain(times(2))), "forbidden_value: the plaintext has unknown flags, 0x02"),
     (lambda: unseal(plain(times(8) + b"a")), "forbidden_value: the plaintext is too short for its lifetime"),
-    (lambda: unseal(plain(times(16) + b"a")), "forbidden_value: the plaintext is too short for its sid"),
+    (lambda: unseal(plain(times(16) + b"a")), "forbidden_value: the plaintext is too short for its session id"),
     (lambda: unseal(plain(times(32) + b"a")), "forbidden_value: the padding has 0 bytes, or more than the plaintext"),
     (lambda: unseal(plain(times(4) + b"aaaa")), "forbidden_value: the payload does not inflate to at most 65536 bytes"),
     (lambda: unseal(plain(times(4))), "forbidden_value: the payload does not inflate to at most 65536 bytes"),
