@@ -434,8 +434,8 @@ ERRORS: list[Case] = [
     ),
     (
         lambda: with_settings(lambda: get_session_managers(renders=True), SEALEDSESSION={"SESSION": {"leeway": 601}}),
-        'SEALEDSESSION["SESSION"], or a setting of Django: leeway=601: it must be 0 to 600 seconds: '
-        "it covers differing clocks, not time zones",
+        'SEALEDSESSION["SESSION"], or a setting of Django: leeway=601: it must be 0 to 600 '
+        "seconds. It is meant for inexact clocks, not for time zones",
     ),
 ]
 
