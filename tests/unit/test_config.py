@@ -505,7 +505,7 @@ def test_prefix():
 
 def test_prefix_and_bare_option():
     """An option given with the prefix and without it is refused."""
-    with pytest.raises(ConfigError, match=r"'leeway' .*'session\."):
+    with pytest.raises(ConfigError, match=r"^leeway: .*'session\."):
         from_strings(**{"leeway": "5", "session.leeway": "5"})
 
 

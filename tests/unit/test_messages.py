@@ -77,8 +77,9 @@ IN_CODE = (
     "a random key in any other form as bytes"
 )
 UNCHANGED = (
-    " Nothing was sent and the browser keeps the session it had: store large values elsewhere and keep a reference to "
-    "them in the session, or set oversize= to a function that trims it."
+    " Nothing was sent, and the browser keeps the previous session. Store large values elsewhere and"
+    " keep a reference to them in the session, or set oversize= to a function that trims the "
+    "session."
 )
 
 # ------------------------------------------------------------------------------------------- options of SessionConfig
@@ -119,9 +120,9 @@ OPTION_ERRORS: list[tuple[dict[str, Any], str]] = [
     (
         {"zzz": 1},
         "unknown option 'zzz'; the options are: validate_key, encrypt_key, keyring, name, path, "
-        "domain, secure, httponly, samesite, partitioned, persistent, lifetimes, idle_timeout, "
-        "absolute_timeout, refresh_interval, leeway, revocation, on_store_error, compress, pad, "
-        "binding, token_cache, on_event, oversize, serializer, accept_serializers, registry, "
+        "domain, secure, httponly, samesite, partitioned, persistent, lifetimes, idle_timeout, absolute_timeout,"
+        " refresh_interval, leeway, revocation, on_store_error, compress, pad, binding, token_cache, "
+        "on_event, oversize, serializer, accept_serializers, registry, "
         "limits, save_on_error, cache_control, environ_key, scope_key, clock",
     ),
     ({"lifetimes": "aal4"}, "lifetimes='aal4': it must be one of 'aal1', 'aal2', 'aal3', or None"),
@@ -596,8 +597,8 @@ STATE_ERRORS: list[Case] = [
     ),
     (
         lambda: state_sealer(max_size=256).seal({"a": "a" * 500, "b": "b" * 300}, **ANN),
-        "sealed state: it would have 1179 bytes, and the limit is 256. Largest parts, before "
-        "compression: 'a' 506 bytes, 'b' 306 bytes. Set them in load(), so that they are not "
+        "sealed state: it would have 1179 bytes, and the limit is 256. Largest parts, before"
+        " compression: 'a' 506 bytes, 'b' 306 bytes. Set them in load(), so that they are not "
         "sealed, or store them elsewhere and keep a reference to them.",
     ),
     (lambda: state_sealer().unseal(5, **ANN), "malformed: the token must be a str, got an int"),
@@ -1625,15 +1626,17 @@ SESSION_ERRORS: list[Case] = [
     (
         lambda: hyperdiv_manager(encrypt_key=None),
         "encrypt_key: the key is missing, but these tokens are always encrypted. Make one with: "
-        "python -m sealedsession keygen",
+        "python "
+        "-m sealedsession keygen",
     ),
     (lambda: hyperdiv_manager(max_size=255), "max_size: it must be a whole number of characters, 256 to 65536"),
     (lambda: hyperdiv_manager(registry={}), "registry: it must be a Registry, got a dict. Pass it in code"),
     (
         lambda: (hyperdiv_manager(), hyperdiv_manager(leeway=5)),
-        "name: another sealed_session of this process is called 'session' and differs in leeway. "
+        "name: another sealed_session of this process is called 'session' and differs in leeway. Use "
         "Use another name. If it is the same session, pass the same options in every run: make "
-        "functions, registries and stores once, outside the application function",
+        "functions, "
+        "registries and stores once, outside the application function",
     ),
     (
         lambda: hyperdiv_token(a="a" * 500, b=5),
@@ -1655,7 +1658,8 @@ SESSION_ERRORS: list[Case] = [
         lambda: (kept := in_hyperdiv(lambda made: made)) and in_hyperdiv(lambda _: kept.data),
         "session.data: it was read in a task or after its run, where changes would be lost. Pass "
         "the data to the task as arguments, and put the task's result into session.data in the "
-        "application function",
+        "application "
+        "function",
     ),
     (lambda: rejected_by_a_store(), "the store did not answer"),
     # Frameworks, and the helpers for tests.
@@ -1964,9 +1968,9 @@ def session_with(**values: object) -> Any:
 def dropped_change() -> None:
     def drop(made: Any) -> None:
         made.login("user:1")
-        lent = plugin.WorkingCopy(made._manager, made._manager.open(""))
-        lent.data["a"] = 1
-        made._take_back(lent)
+        working_copy = plugin.WorkingCopy(made._manager, made._manager.open(""))
+        working_copy.data["a"] = 1
+        made._save_changes(working_copy)
 
     in_hyperdiv(drop)
 
@@ -2066,8 +2070,8 @@ LOG_RECORDS: list[tuple[Callable[[], object], str, str]] = [
     (
         lambda: changed_keyring({"state": "primary", "validate_key": OTHER_KEY}),
         "ERROR",
-        "the previous keys stay in use: keyring 'file:keys.json': encrypt_key was added to the "
-        "keys, or removed from them. Restart every process to use these keys, or restore the "
+        "the previous keys stay in use: keyring 'file:keys.json': encrypt_key was added to the keys, or "
+        "removed from them. Restart every process to use these keys, or restore the "
         "previous ones",
     ),
     (
@@ -2114,8 +2118,7 @@ LOG_RECORDS: list[tuple[Callable[[], object], str, str]] = [
     (
         lambda: dropped_change(),
         "WARNING",
-        "a change of a session's data was dropped: the session was signed out, or another one began, "
-        "while the change was made",
+        "a change of a session's data was dropped, because the session was signed out or replaced in the meantime",
     ),
     (
         lambda: changed_class(),

@@ -236,7 +236,7 @@ def test_consent_is_a_bool():
     """A flag that is no bool is the application's mistake, and says so."""
 
     def attempt(session):
-        with pytest.raises(TypeError, match=r"^gdpr_flag .* got a str$"):
+        with pytest.raises(TypeError, match=r"^gdpr_flag: .* got a str$"):
             session.gdpr_flag = "no"
         assert session.is_gdpr_allowed() is False
 
@@ -598,7 +598,7 @@ def test_logout_needs_a_store():
     """Without a store logout says what to do, and nothing has happened; clear needs none."""
 
     def attempt(session):
-        with pytest.raises(ConfigError, match=r"^logout\(\) .*revocation"):
+        with pytest.raises(ConfigError, match=r"^logout\(\): .*revocation"):
             session.logout()
         with pytest.raises(ConfigError, match="revocation"):
             session.revoke_subject("user:1")
@@ -921,7 +921,7 @@ def test_data_is_not_lent_to_tasks():
     window.start(lambda session: session.data)
     error = window.finish()
     assert isinstance(error, SessionClosedError)
-    assert str(error).startswith("session.data ")
+    assert str(error).startswith("session.data: ")
 
 
 def test_data_is_not_lent_to_later_runs():
@@ -1043,7 +1043,7 @@ def test_the_options_have_the_defaults_of_sessions():
     [
         ({"httponly": True}, "'httponly'.* validate_key, encrypt_key, "),
         ({"validate_key": None}, "^validate_key:"),
-        ({"encrypt_key": None}, "^encrypt_key "),
+        ({"encrypt_key": None}, "^encrypt_key:"),
         ({"name": None}, "^name:"),
         ({"name": ["session"]}, "^name:"),
         ({"name": "a b"}, "^name='a b':"),
