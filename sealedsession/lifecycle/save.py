@@ -24,7 +24,7 @@ from sealedsession.events import Kind
 from sealedsession.lifecycle.payload import SessionPayload
 from sealedsession.sealing.sealer import SID_BYTES, Sealer
 from sealedsession.serialization.limits import TooLarge
-from sealedsession.session import Session
+from sealedsession.session import Session, open_class
 
 Text = TypeVar("Text", str, bytes)
 
@@ -61,8 +61,8 @@ def decide(
 
     :param new: whether no valid cookie came in.
     :param changed: whether data or identity differ from those that came in.
-    :param empty: whether the session has neither data nor a subject.
-    :param has_new_id: whether the session has an id that did not come in.
+    :param empty: whether the session has neither data nor a subject nor flash messages.
+    :param has_new_id: whether the session has an id that did not come in, or a secret of CSRF tokens.
     :param save: whether the application has called `save`.
     :param invalidated: whether the application has called `invalidate`.
     :param revoked: whether the store has found, during the request, that the session is revoked.
@@ -140,7 +140,7 @@ class SessionSaver:
                 self._events.not_saved(error)
                 return None
             closed = session.__class__
-            session.__class__ = Session  # for the function to trim it
+            session.__class__ = open_class(session)  # for the function to trim it
             try:
                 self._config.oversize(session, error)
             finally:
@@ -178,7 +178,7 @@ class SessionSaver:
         """Return whether the session differs from the one that came in."""
         loaded, identity = session._loaded, session._identity
         if loaded.token is None:
-            return bool(session) or identity.session_id is not None or identity.subject is not None
+            return bool(session) or any((identity.session_id, identity.subject, identity.own))
         if not _is_same_seal(session):
             return True
         try:
@@ -213,7 +213,8 @@ class SessionSaver:
     def _decide(self, session: Session, headers: Sequence[tuple[Any, Any]]) -> tuple[Action, bytes | None]:
         """Return the action, and the payload if it has been encoded and can be sealed."""
         loaded, identity, token = session._loaded, session._identity, session._loaded.token
-        empty = not session and identity.subject is None
+        own = identity.own
+        empty = not session and identity.subject is None and (own is None or not own.flash)
         if session._revocations is not None and session._revocations.is_refused:
             return decide(revoked=True, empty=empty, invalidated=session._invalidated), None
         payload = None
@@ -244,7 +245,8 @@ class SessionSaver:
             new=token is None,
             changed=changed,
             empty=empty,
-            has_new_id=identity.session_id is not None and (token is None or identity.session_id != token.sid),
+            has_new_id=(own is not None and own.csrf is not None)
+            or (identity.session_id is not None and (token is None or identity.session_id != token.sid)),
             save=session._save,
             invalidated=session._invalidated,
             by_fallback=by_fallback,
@@ -304,7 +306,7 @@ class SessionSaver:
         loaded = session._loaded
         if loaded.token is None or session._save or session._identity != loaded.identity:
             return False
-        return self._payload.decode(loaded.token)[0] == session
+        return self._payload.is_same_value(session, loaded.token)
 
     def _too_large(self, session: Session) -> CookieTooLargeError:
         by_key = self._payload.sizes(session)

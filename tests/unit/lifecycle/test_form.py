@@ -70,7 +70,7 @@ def test_round_trip(serializer, data, subject, root):
     except TooLarge:
         assert len(DUMPS[form.serializer](session.copy())) > 2000
         return
-    assert form.decode(unsealed(payload, form.serializer)) == (data, subject, root)
+    assert form.decode(unsealed(payload, form.serializer)) == (data, subject, root, None)
 
 
 @each_serializer
@@ -95,7 +95,7 @@ def test_either_serializer_reads_both(serializer, other):
     """A form reads what the other serializer wrote."""
     session = make_session({"a": (1, b"2")}, "user:42", SID)
     payload = make_form(other).encode(session)
-    assert make_form(serializer).decode(unsealed(payload, NUMBERS[other])) == ({"a": (1, b"2")}, "user:42", SID)
+    assert make_form(serializer).decode(unsealed(payload, NUMBERS[other])) == ({"a": (1, b"2")}, "user:42", SID, None)
 
 
 @each_serializer
@@ -178,7 +178,7 @@ def test_right_shape(serializer, value):
     """Beside the wrong shapes stand the right ones, at the edge of the rules."""
     number = NUMBERS[serializer]
     subject, root, data = value
-    assert make_form().decode(unsealed(DUMPS[number](value), number)) == (data, subject, root)
+    assert make_form().decode(unsealed(DUMPS[number](value), number)) == (data, subject, root, None)
 
 
 @pytest.mark.parametrize("serializer", ["pickle", "json"])
