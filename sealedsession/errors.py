@@ -141,7 +141,8 @@ class CookieTooLargeError(SealError, ValueError):
     :param name: the cookie's name.
     :param size: bytes of name and value on the wire; at least that many where the session is far too large.
     :param limit: bytes that a browser keeps, 4096.
-    :param by_key: for every top-level key of the session the bytes it adds on the wire, largest first.
+    :param by_key: for every top-level key of the session the bytes it adds on the wire, largest first. Flash messages,
+        the secret of CSRF tokens and ends of values are among them, as members of `OwnPart`.
     """
 
     def __init__(self, name: str, size: int, limit: int, by_key: Mapping[object, int]) -> None:
@@ -178,7 +179,7 @@ class NotSerializableError(SealError, TypeError):
 
 
 class SessionClosedError(SealError, RuntimeError):
-    """The session was changed, or asked for an id that it did not have, after the response headers had gone."""
+    """The session was changed, or asked for an id or CSRF token that it lacked, after the response headers had gone."""
 
 
 class StoreError(SealedSessionError):

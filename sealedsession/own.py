@@ -40,7 +40,7 @@ class FlashMessage(NamedTuple):
 
 
 class OwnPart(enum.Enum):
-    """A part of the library's own data, as a key of `CookieTooLargeError.by_key`. It equals no key of a session."""
+    """A part of the library's own data, in the ``by_key`` of a `CookieTooLargeError`. It equals no key of a session."""
 
     FLASH = "flash messages"
     CSRF = "CSRF secret"

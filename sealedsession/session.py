@@ -345,7 +345,7 @@ class Session(dict[Any, Any]):
 
         Use it for the state of an OAuth sign-in, or a password that is confirmed but not yet followed by the second
         factor. The end belongs to this value. Any other assignment to the key, such as ``session[key] = value`` or
-        `update`, removes the end; a change inside the value does not.
+        ``update``, removes the end; a change inside the value does not.
 
         :param seconds: 1 to 2^32 - 1, by the server's clock. The option ``leeway`` is added to them.
         :raises TypeError: unless seconds is an int, or if the key is not hashable.

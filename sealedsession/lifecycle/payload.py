@@ -142,8 +142,10 @@ class SessionPayload:
         data = session.copy()
         value: object = data
         _, _, _, subject, lineage_id, _, own = session._identity
-        if subject is not None or lineage_id is not None or own is not None:
+        if own is not None:
             value = _combine(data, subject, lineage_id, own)
+        elif subject is not None or lineage_id is not None:
+            value = [subject, lineage_id, data]
         try:
             return dumps(value, known)
         except TooManyValues:
@@ -175,17 +177,22 @@ def parse_list(value: object) -> Content:
 
     :raises UnsealError: ``forbidden_value``.
     """
-    if type(value) is not list or len(value) not in (3, 4):
+    has_own = False
+    if type(value) is list and len(value) == 3:
+        subject, lineage_id, data = value
+    elif type(value) is list and len(value) == 4:
+        subject, lineage_id, data, packed = value
+        has_own = True
+    else:
         raise UnsealError("forbidden_value", f"a {type(value).__name__} for a session")
-    subject, lineage_id, data, *own = value
     if (
         type(data) is not dict
-        or (subject is lineage_id is None and not own)
+        or (subject is lineage_id is None and not has_own)
         or not (subject is None or (type(subject) is str and 0 < len(subject) <= SUBJECT_LENGTH))
         or not (lineage_id is None or (type(lineage_id) is bytes and len(lineage_id) == SID_BYTES))
     ):
         raise UnsealError("forbidden_value", "invalid subject or lineage id in the payload of a session")
-    return data, subject, lineage_id, parse_own(own[0], data) if own else None
+    return data, subject, lineage_id, parse_own(packed, data) if has_own else None
 
 
 def _combine(data: dict[Any, Any], subject: str | None, lineage_id: bytes | None, own: Own | None) -> object:
