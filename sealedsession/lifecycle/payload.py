@@ -177,6 +177,7 @@ def parse_list(value: object) -> Content:
 
     :raises UnsealError: ``forbidden_value``.
     """
+    packed: object = None
     has_own = False
     if type(value) is list and len(value) == 3:
         subject, lineage_id, data = value
