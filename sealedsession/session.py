@@ -355,7 +355,7 @@ class Session(dict[Any, Any]):
         super().__setitem__(key, value)
         own = self._identity.own
         self._change_own(ends={**(own.ends if own is not None else {}), key: end})
-        _open_with_ends(self)
+        _intercept_assignments(self)
 
     def flash(self, message: Any, category: str = "") -> None:
         """Store a message for the next page, which shows it by `pop_flash`.
@@ -429,8 +429,8 @@ class Session(dict[Any, Any]):
         self._identity = self._identity._replace(lifetime=seconds if lifetime is None else min(seconds, lifetime))
 
     def invalidate(self) -> None:
-        """Empty the session and give it a new identity: id, lineage, time of creation. Without new data, the middleware
-        deletes the cookie.
+        """Empty the session and give it a new identity: id, lineage, time of creation. Flash messages and the secret of
+        CSRF tokens are removed too. Without new data, the middleware deletes the cookie.
 
         Copies of the old cookie stay valid until their timeouts; use `logout` to end them too.
         """
@@ -565,18 +565,22 @@ class SessionWithEnds(Session):
             self._identity = self._identity._replace(own=remaining)
 
 
-def open_class(session: Session) -> type[Session]:
-    """Return the class that a session has while it is open."""
+def _open_class(session: Session) -> type[Session]:
     own = session._identity.own
     return SessionWithEnds if own is not None and own.ends else Session
 
 
-def _open_with_ends(session: Session) -> None:
-    """Give an open session the class that its ends require."""
-    was_sent = session._headers_gone
+def _intercept_assignments(session: Session) -> None:
+    """Give an open session the class that removes ends."""
     session.__class__ = SessionWithEnds
-    if session._headers_gone and not was_sent:  # another thread has closed it meanwhile
+    if session._headers_gone:  # another thread has closed it meanwhile
         session.__class__ = ClosedSession
+
+
+def reopen(session: Session) -> None:
+    """Open a session again that was closed before its headers were sent."""
+    session._headers_gone = False
+    session.__class__ = _open_class(session)
 
 
 class SessionProxy(MutableMapping[Any, Any]):
@@ -786,7 +790,7 @@ def _open(session: Any) -> None:
         session._save = session._invalidated = False
         dict.update(session, loaded.data)
         dict.pop(session, _PLACEHOLDER, None)  # it may be gone, if a signal interrupted this before
-        opened = Session if loaded.identity.own is None else open_class(session)
+        opened = Session if loaded.identity.own is None else _open_class(session)
         session.__class__ = ClosedSession if session._headers_gone else opened
     except BaseException as error:
         session._opener = None

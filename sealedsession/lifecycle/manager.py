@@ -34,7 +34,7 @@ from sealedsession.session import (
     Loaded,
     Session,
     UnopenedSession,
-    open_class,
+    reopen,
     wait_until_open,
 )
 
@@ -180,7 +180,7 @@ class SessionManager(Generic[Request, Text]):
         try:
             set_cookie = self._saver.set_cookie(session, request, status, sent)
         except Exception as error:
-            session.__class__ = open_class(session)
+            reopen(session)
             drop_own_frames(error)
             raise
         session._request = None  # the request contains the session, and would keep it alive

@@ -24,7 +24,7 @@ from sealedsession.events import Kind
 from sealedsession.lifecycle.payload import SessionPayload
 from sealedsession.sealing.sealer import SID_BYTES, Sealer
 from sealedsession.serialization.limits import TooLarge
-from sealedsession.session import Session, open_class
+from sealedsession.session import ClosedSession, Session, reopen
 
 Text = TypeVar("Text", str, bytes)
 
@@ -139,12 +139,14 @@ class SessionSaver:
             if self._config.oversize == "keep":
                 self._events.not_saved(error)
                 return None
-            closed = session.__class__
-            session.__class__ = open_class(session)  # for the function to trim it
+            is_closed = isinstance(session, ClosedSession)
+            reopen(session)  # for the function to trim it
             try:
                 self._config.oversize(session, error)
             finally:
-                session.__class__ = closed
+                if is_closed:
+                    session._headers_gone = True
+                    session.__class__ = ClosedSession
             return self._set_cookie(session, request, headers)
 
     def action(self, session: Session, headers: Sequence[tuple[Any, Any]]) -> Action:

@@ -784,6 +784,55 @@ def test_a_failed_save_reopens_the_session(browser):
     assert type(session) is ClosedSession
 
 
+def test_a_session_that_is_closed_while_a_value_is_set(clock, keys):
+    """A session that another thread closes during set() stays closed."""
+    sessions = []
+
+    def closing_clock():
+        if sessions:
+            browser.manager.close(sessions.pop(), "", 200, [])
+        return clock()
+
+    browser = Browser(closing_clock, **keys)
+    session = open_session(browser.manager, "")
+    session.mark_accessed()
+    sessions.append(session)
+    session.set("code", 7, seconds=300)
+    assert type(session) is ClosedSession
+
+
+@pytest.mark.parametrize("render", ["close", "set_cookie"])
+def test_a_function_that_stores_a_value_with_an_end(clock, keys, render):
+    """After the function of oversize, an open session still removes ends, and a closed one refuses changes."""
+
+    def trim(session, error):
+        session.clear()
+        session.set("code", 7, seconds=300)
+
+    browser = Browser(clock, oversize=trim, **keys)
+    session = open_session(browser.manager, "")
+    session["text"] = "x" * 5000
+    if render == "close":
+        assert len(browser.manager.close(session, "", 200, [])) == 3
+        refused(SessionClosedError, session.update, {"code": 8})
+    else:
+        assert browser.manager.set_cookie(session)
+        session["code"] = 8
+        assert session._identity.own is None
+
+
+def test_ends_with_a_cache_of_tokens(clock, keys, monkeypatch):
+    """A token that was cached before a value ended is loaded without the value, and the cached one is unchanged."""
+    monkeypatch.setattr(Browser, "token_cache", 2)
+    browser = Browser(clock, **keys)
+    browser.visit(lambda session: (fill(session), set_for(300, code=7)(session)))
+    assert browser.visit()[0]["code"] == 7
+    for seconds, there in [(1000, False), (0, False), (-1000, True)]:
+        clock.advance(seconds)
+        assert not browser.sets_cookie()
+        assert ("code" in browser.visit()[0]) == there
+
+
 def test_a_function_that_trims_the_session(clock, keys):
     """The function of the option oversize can pop messages and store values with an end."""
 
