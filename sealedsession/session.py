@@ -352,10 +352,11 @@ class Session(dict[Any, Any]):
         :raises ValueError: unless seconds is in that range.
         """
         end = int(self._manager.now()) + check_seconds(seconds)
-        super().__setitem__(key, value)
         own = self._identity.own
+        # The end first: if another thread closes the session in between, the value must not be sealed without it.
         self._change_own(ends={**(own.ends if own is not None else {}), key: end})
         _intercept_assignments(self)
+        super().__setitem__(key, value)
 
     def flash(self, message: Any, category: str = "") -> None:
         """Store a message for the next page, which shows it by `pop_flash`.
@@ -575,6 +576,7 @@ def _intercept_assignments(session: Session) -> None:
     session.__class__ = SessionWithEnds
     if session._headers_gone:  # another thread has closed it meanwhile
         session.__class__ = ClosedSession
+        _refuse()
 
 
 def reopen(session: Session) -> None:

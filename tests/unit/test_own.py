@@ -785,7 +785,7 @@ def test_a_failed_save_reopens_the_session(browser):
 
 
 def test_a_session_that_is_closed_while_a_value_is_set(clock, keys):
-    """A session that another thread closes during set() stays closed."""
+    """A session that another thread closes during set() stays closed, and set() raises an error."""
     sessions = []
 
     def closing_clock():
@@ -797,8 +797,26 @@ def test_a_session_that_is_closed_while_a_value_is_set(clock, keys):
     session = open_session(browser.manager, "")
     session.mark_accessed()
     sessions.append(session)
-    session.set("code", 7, seconds=300)
-    assert type(session) is ClosedSession
+    refused(SessionClosedError, methodcaller("set", "code", 7, seconds=300), session)
+    assert (type(session), dict(session)) == (ClosedSession, {})
+
+
+def test_a_value_is_never_sealed_without_its_end(clock, keys):
+    """If a session is sealed while set() stores a value, the token has either no value or both."""
+    browser = Browser(clock, **keys)
+    session = open_session(browser.manager, "")
+    sealed = []
+
+    class Key(str):
+        """A key whose hash is computed when it is stored."""
+
+        def __hash__(self):
+            sealed.append(dict(session).keys() <= (session._identity.own or Own()).ends.keys())
+            return str.__hash__(self)
+
+    session.set(Key("code"), 7, seconds=300)
+    assert len(sealed) > 1
+    assert all(sealed)
 
 
 @pytest.mark.parametrize("render", ["close", "set_cookie"])
@@ -1027,11 +1045,11 @@ def test_an_attacker_with_keys(serializer, own, data):
     assert session.check_csrf(session.csrf_token())
     assert session.pop_flash() == messages
     session.flash("a")
-    session.set("key", 1, seconds=1)
+    session.set(1, 1, seconds=1)
     for key in data:
         session.pop(key, None)
     browser.manager.close(session, cookie, 200, [])
-    assert session == {"key": 1}
+    assert session == {1: 1}
 
 
 VALID = {"flash": ["", "a"], "csrf": SECRET, "ends": [0, 2**33 - 1]}
