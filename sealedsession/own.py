@@ -179,10 +179,8 @@ def check_seconds(seconds: object) -> int:
     if type(seconds) is not int:
         raise TypeError(f"session.set: seconds must be an int{got(seconds)}. Pass a whole number of seconds")
     if not 0 < seconds <= _MAX_SECONDS:
-        shown = seconds if abs(seconds) < 2**64 else "a larger number"  # str() of a huge int can fail
         raise ValueError(
-            f"session.set: seconds must be 1 to 2**32 - 1, got {shown}. To store a value without an end, assign it to "
-            "its key"
+            "session.set: seconds must be 1 to 2**32 - 1, got another number. Assign a value without an end to its key"
         )
     return seconds
 
