@@ -21,8 +21,8 @@ from sealedsession.config import SessionConfig
 from sealedsession.errors import NotSerializableError, UnsealError
 from sealedsession.own import Own, OwnPart, parse_own, without_ends
 from sealedsession.revocation.store import SUBJECT_LENGTH
-from sealedsession.sealing.sealer import JSON, PICKLE, SID_BYTES, Unsealed
-from sealedsession.serialization.limits import TooLarge, TooManyValues
+from sealedsession.sealing.sealer import JSON, PICKLE, SESSION_ID_BYTES, Unsealed
+from sealedsession.serialization.limits import PayloadTooLargeError, TooManyValuesError
 from sealedsession.serialization.safe_pickle import PickleSerializer
 from sealedsession.serialization.tagged_json import JsonSerializer
 from sealedsession.session import Session
@@ -95,7 +95,10 @@ class SessionPayload:
         dumps = self._dumps[unsealed.serializer]
         try:
             payload = dumps(_combine(data, subject, lineage_id, remaining), None)
-        except (NotSerializableError, TooLarge):  # it cannot be written again: `is_same_value` compares the values
+        except (
+            NotSerializableError,
+            PayloadTooLargeError,
+        ):  # it cannot be written again: `is_same_value` compares the values
             return remaining, unsealed
         return remaining, unsealed._replace(payload=payload)
 
@@ -114,17 +117,20 @@ class SessionPayload:
         """Encode a session by the configured serializer.
 
         :raises NotSerializableError: naming the path of the value.
-        :raises TooLarge: when the payload would be larger than any that fits.
+        :raises PayloadTooLargeError: when the payload would be larger than any that fits.
         """
         return self._encode(session, self._write, None)
 
     def encode_if_changed(self, session: Session, token: Unsealed) -> bytes | None:
-        """Encode a session by the serializer of the token that it came in, or return None if its payload is the same.
+        """Encode a session by the serializer of its token.
 
-        :raises NotSerializableError: as `encode`; TooLarge too.
+        :param token: the token that came in with the request.
+        :returns: the payload, or None if it equals the token's payload.
+        :raises NotSerializableError: naming the path of the value.
+        :raises PayloadTooLargeError: when the payload would be larger than any that fits.
         """
         payload = self._encode(session, self._dumps[token.serializer], token.payload)
-        return None if payload is token.payload else payload
+        return None if payload == token.payload else payload
 
     def sizes(self, session: Session) -> dict[object, int]:
         """Return the bytes that each key takes with its value in a cookie, without compression, largest first.
@@ -141,14 +147,14 @@ class SessionPayload:
     def _encode(self, session: Session, dumps: Callable[[object, bytes | None], bytes], known: bytes | None) -> bytes:
         data = session.copy()
         value: object = data
-        _, _, _, subject, lineage_id, _, own = session._identity
-        if own is not None:
-            value = _combine(data, subject, lineage_id, own)
-        elif subject is not None or lineage_id is not None:
-            value = [subject, lineage_id, data]
+        identity = session._identity
+        if identity.own is not None:
+            value = _combine(data, identity.subject, identity.lineage_id, identity.own)
+        elif identity.subject is not None or identity.lineage_id is not None:
+            value = [identity.subject, identity.lineage_id, data]
         try:
             return dumps(value, known)
-        except TooManyValues:
+        except TooManyValuesError:
             raise NotSerializableError("session", None, self._too_many) from None
         except NotSerializableError as error:
             if type(value) is dict:
@@ -160,7 +166,7 @@ class SessionPayload:
     def _length(self, value: object) -> int:
         try:
             return len(self._write(value))
-        except TooLarge:
+        except PayloadTooLargeError:
             return self._max_size
 
 
@@ -190,7 +196,7 @@ def parse_list(value: object) -> Content:
         type(data) is not dict
         or (subject is lineage_id is None and not has_own)
         or not (subject is None or (type(subject) is str and 0 < len(subject) <= SUBJECT_LENGTH))
-        or not (lineage_id is None or (type(lineage_id) is bytes and len(lineage_id) == SID_BYTES))
+        or not (lineage_id is None or (type(lineage_id) is bytes and len(lineage_id) == SESSION_ID_BYTES))
     ):
         raise UnsealError("forbidden_value", "invalid subject or lineage id in the payload of a session")
     return data, subject, lineage_id, parse_own(packed, data) if has_own else None

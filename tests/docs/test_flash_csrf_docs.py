@@ -9,9 +9,10 @@ import webtest
 from sealedsession import SessionConfig
 from sealedsession.lifecycle import SessionManager
 from sealedsession.wsgi import SessionMiddleware
-from tests.support.pages import PAGES, block_with, rows, run, section
+from tests.support import ROOT
+from tests.support.pages import block_with, rows, run, section
 
-PAGE = PAGES["howto/flash-csrf"]
+PAGE = (ROOT / "docs" / "howto" / "flash-csrf.rst").read_text()
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ PACKAGES = {
         ("serialization/*",),
         (
             "serialization",
-            "state/test_references.py",
+            "state/test_state_registry.py",
             "--deselect=tests/unit/serialization/test_values.py::test_depth",  # the wrappers count as frames
             "--deselect=tests/unit/serialization/test_pickling.py::test_depth",
         ),

@@ -71,7 +71,7 @@ def test_fuzz_notices(broken, problem):
         def make(self, rng):
             return b"forged token"
 
-    with pytest.raises(fuzz.Violation, match=problem) as caught:
+    with pytest.raises(fuzz.ViolationError, match=problem) as caught:
         fuzz.fuzz(1, repeat(None, 1), [BrokenTarget])
     assert (caught.value.target, caught.value.data) == ("token", b"forged token")
 

@@ -69,7 +69,7 @@ def test_the_whole_corpus(records: list[dict[str, Any]]) -> None:
         if record["effects"]
         or record["events"]
         or record["outcome"] == "died"
-        or record["error"] not in (None, "UnsealError", "TooMany")
+        or record["error"] not in (None, "UnsealError", "LimitExceededError")
         or record["memory"] > 20 << 20
     }
     assert faults == {}
@@ -77,7 +77,7 @@ def test_the_whole_corpus(records: list[dict[str, Any]]) -> None:
 
 def expected(case: Case) -> str:
     """Return the result of our reader for the pickle without its head."""
-    return case.headless if case.form == "stock" else case.expect
+    return case.headless if case.layout == "stock" else case.expect
 
 
 def test_the_corpus_is_refused_and_read(records: list[dict[str, Any]]) -> None:

@@ -27,12 +27,12 @@ HINTS = {option.name: typing.get_type_hints(SessionConfig)[option.name] for opti
 DAY = 24 * 3600
 
 
-def kinds_of(hint):
+def plain_types(hint):
     """The plain types of an option, or None when it takes anything else."""
     if typing.get_origin(hint) is typing.Literal:
         return (type(typing.get_args(hint)[0]),)
     if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
-        found = [kinds_of(each) for each in typing.get_args(hint)]
+        found = [plain_types(each) for each in typing.get_args(hint)]
         return tuple({kind for kinds in found for kind in kinds}) if all(found) else None
     return (hint,) if hint in (str, int, bool, types.NoneType) else None
 
@@ -41,7 +41,7 @@ async def nothing(*arguments):
     """What is no function of those that options take."""
 
 
-PLAIN_OPTIONS = {name: kinds for name, hint in HINTS.items() if (kinds := kinds_of(hint))}
+PLAIN_OPTIONS = {name: kinds for name, hint in HINTS.items() if (kinds := plain_types(hint))}
 SAMPLES = [None, True, 1, 1.5, "text", b"bytes", [], ("a",), {}]
 OTHER_OPTIONS = {
     "validate_key": [None, True, 1, 1.5, {}, {KEY}, [KEY, None], [1], [], ""],
@@ -115,18 +115,18 @@ def test_missing_validate_key(make):
 
 @pytest.mark.parametrize("make", [SessionConfig.from_kwargs, SessionConfig.from_mapping])
 @pytest.mark.parametrize(
-    ("given", "meant"),
+    ("option", "meant"),
     [("same_site", "samesite"), ("idle_timout", "idle_timeout"), ("Secure", "secure")],
 )
-def test_unknown_option_with_a_suggestion(given, meant, make):
+def test_unknown_option_with_a_suggestion(option, meant, make):
     """An unknown option that resembles one is refused with the name that was probably meant."""
-    with pytest.raises(ConfigError, match=f"unknown option '{given}'; did you mean {meant}"):
-        make({"validate_key": KEY, given: "1"})
+    with pytest.raises(ConfigError, match=f"unknown option '{option}'; did you mean {meant}"):
+        make({"validate_key": KEY, option: "1"})
 
 
 @pytest.mark.parametrize("make", [SessionConfig.from_kwargs, SessionConfig.from_mapping])
 @pytest.mark.parametrize(
-    ("given", "meant"),
+    ("option", "meant"),
     [
         *((name, "validate_key and encrypt_key") for name in ("secret", "secret_key", "SECRET_KEY", "secret_keys")),
         *((name, "validate_key") for name in ("signing_key", "validation_key")),
@@ -144,10 +144,10 @@ def test_unknown_option_with_a_suggestion(given, meant, make):
         ("salt", "name.*"),
     ],
 )
-def test_unknown_option_of_another_library(given, meant, make):
+def test_unknown_option_of_another_library(option, meant, make):
     """An option by the name that another library has for it is refused with the name that it has here."""
-    with pytest.raises(ConfigError, match=rf"unknown option '{given}'; did you mean {meant}\?"):
-        make({"validate_key": KEY, given: "1"})
+    with pytest.raises(ConfigError, match=rf"unknown option '{option}'; did you mean {meant}\?"):
+        make({"validate_key": KEY, option: "1"})
 
 
 @pytest.mark.parametrize("option", ["type", "auto", "data_dir", "session.crypto_type", "encrypt_nonce_bits"])
@@ -190,11 +190,11 @@ def test_an_idle_timeout_above_the_absolute_one(idle, absolute, refused):
         assert SessionConfig(**options, idle_timeout=idle).timeouts.idle == idle
 
 
-@pytest.mark.parametrize("given", ["zzz", "keys", "timeouts", "store", "events", "cookie_factory_class", ""])
-def test_unknown_option_without_a_suggestion(given):
+@pytest.mark.parametrize("option", ["zzz", "keys", "timeouts", "store", "events", "cookie_factory_class", ""])
+def test_unknown_option_without_a_suggestion(option):
     """Another unknown option is refused, also one that the config derives itself, with all names or a suggestion."""
-    with pytest.raises(ConfigError, match=f"unknown option '{given}'"):
-        SessionConfig.from_kwargs({"validate_key": KEY, given: 1})
+    with pytest.raises(ConfigError, match=f"unknown option '{option}'"):
+        SessionConfig.from_kwargs({"validate_key": KEY, option: 1})
 
 
 def test_unknown_option_lists_the_options():
@@ -339,11 +339,11 @@ def test_legal_values(options):
     assert {name: getattr(config, name) for name in kept} == kept
 
 
-@pytest.mark.parametrize("given", ["STRICT", "strict", "Strict"])
-def test_samesite_is_spelled_as_it_is_sent(given):
+@pytest.mark.parametrize("spelling", ["STRICT", "strict", "Strict"])
+def test_samesite_is_spelled_as_it_is_sent(spelling):
     """samesite may be given in any case of letters; the cookie has it as it is sent, and the config as it was given."""
-    config = SessionConfig(validate_key=KEY, samesite=given)
-    assert (config.samesite, config.cookie.samesite) == (given, "Strict")
+    config = SessionConfig(validate_key=KEY, samesite=spelling)
+    assert (config.samesite, config.cookie.samesite) == (spelling, "Strict")
 
 
 def test_partitioned_without_samesite_none_warns():

@@ -131,8 +131,8 @@ def test_default_section(load):
 def test_coercion(load, line, option, value):
     """The strings of an ini file are converted to the types of the options."""
     config = load(FILES + line).config
-    given = config.cookie if option == "samesite" else config
-    assert getattr(given, option) == value
+    holder = config.cookie if option == "samesite" else config
+    assert getattr(holder, option) == value
 
 
 @pytest.mark.parametrize(

@@ -355,16 +355,16 @@ def test_tokens_of_other_purposes():
     """A cookie of the same keys and name opens here no more than a token of here in a cookie or under another name."""
     window = signed_in()
     keyring = Keyring(**KEYS)
-    cookie = Sealer(keyring, "cookie:session").seal(b"}.", created=int(time.time()), sid=bytes(16))
+    cookie = Sealer(keyring, "cookie:session").seal(b"}.", created=int(time.time()), session_id=bytes(16))
     assert is_refused(cookie)
     assert is_refused(window.token, name="admin")
-    assert Sealer(keyring, "hyperdiv:session", max_length=65536).unseal(window.token.encode()).sid is not None
+    assert Sealer(keyring, "hyperdiv:session", max_length=65536).unseal(window.token.encode()).session_id is not None
 
 
 @pytest.mark.parametrize("payload", [b"", b"}.", b"]q.", b"N.", b"garbage"])
 def test_contents_that_are_none(payload, caplog):
     """With the keys one could seal anything: what is no session is refused and reported, and what is one is read."""
-    token = Sealer(Keyring(**KEYS), "hyperdiv:session").seal(payload, created=int(time.time()), sid=bytes(16))
+    token = Sealer(Keyring(**KEYS), "hyperdiv:session").seal(payload, created=int(time.time()), session_id=bytes(16))
     assert is_refused(token) is (payload != b"}.")
     assert ("forbidden_value" in caplog.text) is (payload != b"}.")
 
@@ -555,7 +555,7 @@ def test_what_is_revoked_elsewhere_is_refused_at_the_next_run(store):
     assert is_refused(token, revocation=store)
 
 
-def test_revoke_subject_spares_the_session_that_calls_it(store):
+def test_revoke_subject_exempts_the_session_that_calls_it(store):
     """Signing out everywhere else: this session goes on under a new id, and its older tokens do not open."""
 
     def everywhere(session):
@@ -984,7 +984,7 @@ def test_many_windows_at_once():
     """Windows are threads that share keys, serializer and store: each keeps to its own session."""
     windows, clicks, counted = 8, 25, {}
 
-    def application_of(number):
+    def make_application(number):
         def application():
             session = sealed_session(key="session", revocation="memory", **KEYS)
             if session.loaded and not session.is_authenticated():
@@ -997,7 +997,7 @@ def test_many_windows_at_once():
         application.__name__ = f"application_{number}"
         return application
 
-    runners = [MockManualRunner(application_of(number)).app_runner for number in range(windows)]
+    runners = [MockManualRunner(make_application(number)).app_runner for number in range(windows)]
     try:
         for runner in runners:
             runner.thread.start()

@@ -389,7 +389,7 @@ def test_broken_variable(monkeypatch, reports, content):
 
 
 @pytest.mark.parametrize("source", [SECRET, "", "FILE:x", document(entry(1)), None, 5, SECRET.encode(), [SECRET]])
-def test_option_of_another_form(reports, source):
+def test_option_of_another_kind(reports, source):
     """The error for another form names the option and both forms. It does not show the value."""
     with pytest.raises(
         ConfigError, match=r"^keyring: it must be 'file:PATH' or 'env:NAME'.*keyring init FILE"
@@ -629,12 +629,12 @@ def test_relative_path(path, reports, monkeypatch):
 
 
 def test_a_report_that_fails(path):
-    """An exception from `report` does not affect the keyring or the next check."""
+    """An exception from `on_change` does not affect the keyring or the next check."""
 
-    def report(error):
+    def on_change(error):
         raise RuntimeError
 
-    keyring = KeyringFile(str(path), report)
+    keyring = KeyringFile(str(path), on_change)
     write(path, document(entry(2)))
     with pytest.raises(RuntimeError):
         keyring.current(1)
@@ -649,12 +649,12 @@ def test_nobody_waits_for_the_look(path):
     """While one thread checks the file, other threads get the current keyring at once."""
     looking, done, waited = threading.Event(), threading.Event(), []
 
-    def report(error):
+    def on_change(error):
         looking.set()
         waited.append(done.wait(60))
 
     write(path, document(entry(1)))
-    keyring = KeyringFile(str(path), report)
+    keyring = KeyringFile(str(path), on_change)
     old = keyring.current(1)
     write(path, "{}")
     thread = threading.Thread(target=keyring.current, args=(2,))
@@ -671,13 +671,13 @@ def test_fork_during_a_look(path):
     """A child that is forked during a check reads the file again when it changes."""
     looking, done = threading.Event(), threading.Event()
 
-    def report(error):
+    def on_change(error):
         if threading.current_thread() is thread:
             looking.set()
             done.wait(60)
 
     write(path, document(entry(1)))
-    keyring = KeyringFile(str(path), report)
+    keyring = KeyringFile(str(path), on_change)
     write(path, document(entry(2)))
     thread = threading.Thread(target=keyring.current, args=(1,))
     thread.start()

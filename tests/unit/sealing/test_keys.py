@@ -446,7 +446,7 @@ def test_pairs_that_sign_only():
     assert [subkeys.encrypt for subkeys in keyring.derive(PURPOSE)] == [None, None]
 
 
-def test_the_pairs_given_out_are_a_copy():
+def test_the_returned_pairs_are_a_copy():
     """Changing the returned list of pairs does not change the keyring."""
     keyring = Keyring.from_pairs([PRIMARY], "k")
     keyring.pairs.clear()

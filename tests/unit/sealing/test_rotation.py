@@ -37,8 +37,8 @@ def resolve_keys(stored_key):
 
 def texts(*numbers):
     """Return a deterministic source of random text: a text for each number, then new texts."""
-    given = iter([*numbers, *range(1000, 2000)])
-    return lambda size: sha256(b"%d" % next(given)).hexdigest()
+    ids = iter([*numbers, *range(1000, 2000)])
+    return lambda size: sha256(b"%d" % next(ids)).hexdigest()
 
 
 # ------------------------------------------------------------------------------------------------------ init and add
@@ -273,14 +273,14 @@ def read(path):
     return states(parse(path.read_bytes(), "keyring"))
 
 
-def mode_of(path):
+def read_mode(path):
     return stat.S_IMODE(path.stat().st_mode)
 
 
 def test_create(path):
     """A new file contains the keys, only its owner can open it, and no other file is left."""
     assert read(path) == {"old": "primary"}
-    assert mode_of(path) == 0o600
+    assert read_mode(path) == 0o600
     assert os.listdir(path.parent) == [path.name]
 
 
@@ -313,7 +313,7 @@ def test_mode_stays(path, mode):
         rotation.edit(str(path), add("new"))
     finally:
         os.umask(before)
-    assert mode_of(path) == mode
+    assert read_mode(path) == mode
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="root alone gives files away")

@@ -19,7 +19,13 @@ from sealedsession.errors import ConfigError, NotSerializableError, UnsealError
 from sealedsession.serialization import pickle_grammar as grammar
 from sealedsession.serialization import tagged_json
 from sealedsession.serialization.diagnosis import FaultFinder
-from sealedsession.serialization.limits import DEFAULT_LIMITS, Limits, StateLimits, TooLarge, TooManyValues
+from sealedsession.serialization.limits import (
+    DEFAULT_LIMITS,
+    Limits,
+    PayloadTooLargeError,
+    StateLimits,
+    TooManyValuesError,
+)
 from sealedsession.serialization.pickle_grammar import Grammar
 from sealedsession.serialization.registry import Registry
 from sealedsession.serialization.safe_pickle import PickleSerializer
@@ -174,7 +180,7 @@ def test_at_a_limit(make, limits, at, beyond):
 @pytest.mark.parametrize(("limits", "at", "beyond"), AT_LIMIT)
 def test_beyond_a_limit(make, limits, at, beyond):
     """A value one beyond a limit is refused when it is written, and so is its payload when it is read."""
-    with pytest.raises((NotSerializableError, TooLarge)):
+    with pytest.raises((NotSerializableError, PayloadTooLargeError)):
         make(REGISTRY, limits).dumps(beyond)
     if limits != DEFAULT_LIMITS:
         with pytest.raises(UnsealError) as caught:
@@ -213,7 +219,7 @@ def test_size(make, size, tail):
     payload = serializer.dumps(value)
     assert len(payload) == size
     assert serializer.loads(payload) == value
-    with pytest.raises(TooLarge):
+    with pytest.raises(PayloadTooLargeError):
         serializer.dumps([value[0] + "x", *tail])
     with pytest.raises(UnsealError, match=f"a payload of {size} bytes; the limit is {size - 1}"):
         make(REGISTRY, Limits(size=size - 1)).loads(payload)
@@ -242,16 +248,16 @@ def test_a_breach_names_its_path(make, limits, value, path, words):
 @both
 def test_too_many_typed_values(make):
     """Too many typed values are an error that tells how many there are and may be, or that it is too large."""
-    with pytest.raises((NotSerializableError, TooLarge)) as caught:
+    with pytest.raises((NotSerializableError, PayloadTooLargeError)) as caught:
         make(REGISTRY, Limits(typed=3)).dumps({"a": [UTC] * 3, "b": UTC})
-    assert isinstance(caught.value, TooLarge) or "4 typed values; the limit is 3" in str(caught.value)
+    assert isinstance(caught.value, PayloadTooLargeError) or "4 typed values; the limit is 3" in str(caught.value)
 
 
 @both
 @pytest.mark.parametrize("value", [[0] * 10, dict.fromkeys(range(5), 1), [[()] * 4] * 3, deque([0] * 9)], ids=repr)
 def test_too_many_nodes(make, value):
     """Too many nodes are too large, in both serializers."""
-    with pytest.raises(TooLarge):
+    with pytest.raises(PayloadTooLargeError):
         make(REGISTRY, Limits(nodes=10)).dumps(value)
 
 
@@ -334,7 +340,7 @@ def test_forged_keys_and_elements_in_json(text):
 def test_a_cookie_of_many_keys_names_the_limit():
     """An application that stores too many keys is told which limit that is."""
     for make in SERIALIZERS:
-        with pytest.raises(TooManyValues):
+        with pytest.raises(TooManyValuesError):
             make(REGISTRY).dumps({"chosen": set(range(257))})
 
 
@@ -402,8 +408,8 @@ def outcome(make, registry, limits, value):
         return exactly(serializer.loads(serializer.dumps(value)), repr)
     except NotSerializableError as error:
         return NotSerializableError, error.path
-    except TooLarge:
-        return TooLarge
+    except PayloadTooLargeError:
+        return PayloadTooLargeError
 
 
 def circle():
@@ -671,7 +677,7 @@ def test_the_search_is_bounded(wrap):
 
     limits = Limits(nodes=500)
     finder = CountingFinder(registry_of_leaves(), limits)
-    with pytest.raises(TooLarge):
+    with pytest.raises(PayloadTooLargeError):
         finder.find(nested(60, wrap, Leaf(1)), RuntimeError())
     assert finder.visits <= limits.nodes + 1
 
@@ -685,7 +691,7 @@ def test_the_search_is_bounded(wrap):
 def test_writing_is_bounded(make, wrap):
     """Writing such a graph stops likewise: every value is encoded a bounded number of times."""
     registry, visits = counting_registry(100_000)
-    with pytest.raises((TooLarge, NotSerializableError)):
+    with pytest.raises((PayloadTooLargeError, NotSerializableError)):
         make(registry).dumps(nested(40, wrap, Leaf(1)))
     assert visits
 
@@ -759,5 +765,5 @@ def test_a_list_of_long_texts_is_counted(make):
     """Writing refuses more texts than there may be values, long ones too."""
     serializer = make(limits=Limits(nodes=10))
     assert serializer.loads(serializer.dumps(["x" * 300] * 9)) == ["x" * 300] * 9
-    with pytest.raises(TooManyValues):
+    with pytest.raises(TooManyValuesError):
         serializer.dumps(["x" * 300] * 10)

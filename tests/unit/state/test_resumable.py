@@ -15,14 +15,14 @@ from sealedsession.errors import ConfigError, NotPublicError, NotSerializableErr
 from sealedsession.state.resumable import Resumable, get_load_record, public, restore
 
 
-class Gone(Exception):
+class GoneError(Exception):
     """An exception for stale_on."""
 
 
 class Item(Resumable):
     """An item with a default, a loaded attribute, and an attribute that a method sets."""
 
-    stale_on = (Gone, LookupError)
+    stale_on = (GoneError, LookupError)
     text = "new"
     loads = 0
 
@@ -263,12 +263,12 @@ def test_tracking_ends_when_load_fails():
         def __init__(self):
             try:
                 super().__init__()
-            except Gone:
+            except GoneError:
                 self.note = "failed"
 
         def load(self):
             self.half = 1
-            raise Gone
+            raise GoneError
 
     assert Fails().state == {"note": "failed"}
 
@@ -391,7 +391,7 @@ def test_a_type_error_of_what_load_calls():
 
 
 @pytest.mark.parametrize(
-    "error", [Gone("secret"), KeyError("secret"), IndexError("secret")], ids=lambda e: type(e).__name__
+    "error", [GoneError("secret"), KeyError("secret"), IndexError("secret")], ids=lambda e: type(e).__name__
 )
 def test_stale_on(error):
     """An exception of stale_on in load is a StaleStateError with this cause, and without its text."""
@@ -441,9 +441,9 @@ def test_stale_on_is_for_resuming():
 
     class Row(Item):
         def load(self):
-            raise Gone
+            raise GoneError
 
-    with pytest.raises(Gone):
+    with pytest.raises(GoneError):
         Row()
 
 
@@ -676,7 +676,7 @@ def test_arguments_that_do_not_fit(args, kwargs):
     "error",
     [
         TypeError("a fault"),
-        Gone("gone"),
+        GoneError("gone"),
         LookupError("gone"),
         StaleStateError("gone"),
         StateError("too long"),
@@ -709,7 +709,7 @@ def test_a_wrong_call_within_a_method():
         Raises(7).call("fail", "x")
 
 
-def given_a_shop(method):
+def with_a_shop(method):
     """Decorate a method whose first argument is the decorator's, so that its signature is not the client's."""
 
     @functools.wraps(method)
@@ -765,27 +765,27 @@ class Decorated(Resumable):
 
     _partial = functools.partialmethod(_fail, "corner")
 
-    wraps_fails = public(given_a_shop(_fail))
-    wraps_calls_wrongly = public(given_a_shop(_call_wrongly))
+    wraps_fails = public(with_a_shop(_fail))
+    wraps_calls_wrongly = public(with_a_shop(_call_wrongly))
     decorator_fails = public(faulty_decorator(_work))
-    twice_fails = public(counted(given_a_shop(_fail)))
+    twice_fails = public(counted(with_a_shop(_fail)))
     unwrapped_fails = public(never_wrapped(_fail))
     helper_fails = public(in_a_helper(_fail))
-    staticmethod_fails = public(given_a_shop(lambda self, shop, text: self._static(shop, text)))
-    classmethod_fails = public(given_a_shop(lambda self, shop, text: self._of_class(shop, text)))
-    partialmethod_fails = public(given_a_shop(lambda self, shop, text: self._partial(text)))
-    partialmethod_called_wrongly = public(given_a_shop(lambda self, shop, text: self._partial(text, text)))
+    staticmethod_fails = public(with_a_shop(lambda self, shop, text: self._static(shop, text)))
+    classmethod_fails = public(with_a_shop(lambda self, shop, text: self._of_class(shop, text)))
+    partialmethod_fails = public(with_a_shop(lambda self, shop, text: self._partial(text)))
+    partialmethod_called_wrongly = public(with_a_shop(lambda self, shop, text: self._partial(text, text)))
 
     @public
-    @given_a_shop
+    @with_a_shop
     async def async_fails(self, shop, text):
         return len(5)
 
     builtin_fails = public(functools.wraps(len)(lambda self, text: len(int(text))))
     object_fails = public(functools.wraps(functools.partial(_fail))(lambda self, text: len(5)))
 
-    works = public(given_a_shop(_work))
-    works_twice = public(counted(given_a_shop(_work)))
+    works = public(with_a_shop(_work))
+    works_twice = public(counted(with_a_shop(_work)))
     works_in_a_helper = public(in_a_helper(_work))
 
 
@@ -820,7 +820,7 @@ def test_a_type_error_in_a_decorated_load():
     """A TypeError inside a decorated load propagates unchanged. Wrong arguments make the state stale."""
 
     class Broken(Resumable):
-        @given_a_shop
+        @with_a_shop
         def load(self, shop, number):
             return len(number)
 

@@ -85,7 +85,7 @@ def test_the_ends_of_the_ranges(keys, options):
     assert sealer.unseal(sealer.seal(1, session_id="a"), session_id="a") == 1
 
 
-def test_options_are_given_by_name(keys):
+def test_options_are_keyword_only(keys):
     """Only the keys are positional. An unknown option is an error."""
     with pytest.raises(TypeError):
         StateSealer(*keys.values(), None)
@@ -96,12 +96,12 @@ def test_options_are_given_by_name(keys):
 @pytest.mark.parametrize("missing", [["validate_key"], ["encrypt_key"], ["validate_key", "encrypt_key"]], ids="+".join)
 def test_both_keys_are_needed(keys, missing):
     """Both keys are required, because state is always encrypted. The error shows how to make one."""
-    given = {name: key for name, key in keys.items() if name not in missing}
+    options = {name: key for name, key in keys.items() if name not in missing}
     which = " and ".join(missing)
     with pytest.raises(
         ConfigError, match=rf"^{which}: missing, and state is always encrypted\. Make each key with: python -m"
     ):
-        StateSealer(**given)
+        StateSealer(**options)
 
 
 def test_a_config_is_no_key(keys):

@@ -81,7 +81,7 @@ def alternatives(levels: int) -> Any:
     return condition
 
 
-def alternatives_of(number: int) -> Any:
+def make_alternatives(number: int) -> Any:
     """Return an OR of this many conditions."""
     return ["OR", False, *[("pages", 1)] * number]
 
@@ -242,14 +242,14 @@ BOUNDS: dict[str, tuple[Any, str]] = {
         "nodes",
     ),
     "negations": (recipe(("filter", ["OR", True, *[["OR", False, ("tags", 1)]] * 1000])), "nodes"),
-    "copies": (recipe(("filter", alternatives_of(1000)), *[("reverse",)] * 100), "nodes"),
+    "copies": (recipe(("filter", make_alternatives(1000)), *[("reverse",)] * 100), "nodes"),
     "copies of what was combined": (
-        recipe(("filter", alternatives_of(600)), *[("union", True, [(BOOK, "", None, [])])] * 25),
+        recipe(("filter", make_alternatives(600)), *[("union", True, [(BOOK, "", None, [])])] * 25),
         "nodes",
     ),
     "many recipes": ([recipe(("filter", alternatives(9)))] * 4, "nodes"),
     "filters": (recipe(*[("filter", ("tags__name", "x"))] * 65), "64 joins"),
-    "steps": (recipe(("filter", alternatives_of(60)), *[("reverse",)] * 3000), "nodes"),
+    "steps": (recipe(("filter", make_alternatives(60)), *[("reverse",)] * 3000), "nodes"),
     "recipes in a recipe": (recipe(("union", False, [(BOOK, "", None, [])] * 2500)), "nodes"),
     "long names": (
         recipe(*[("filter", ("pupils__" * 55 + "name", "x"))] * 60, label="testapp.Author"),

@@ -190,7 +190,7 @@ TREES: Queries = {
     "queries by and, of many and one": lambda: books().filter(tags__name="old") & books().filter(pages=100),
     "queries by and": lambda: books().filter(pages=100) & books().filter(title="D"),
 }
-SHAPES: Queries = {
+ROW_TYPES: Queries = {
     "order": lambda: books().order_by("-title"),
     "order by relations": lambda: books().order_by("author__name", "-publisher__name", "pk"),
     "order of the model": lambda: Note.objects.all(),
@@ -305,7 +305,7 @@ EVERY = {
         "lookups": LOOKUPS,
         "relations": RELATIONS,
         "trees": TREES,
-        "shapes": SHAPES,
+        "shapes": ROW_TYPES,
         "annotations": ANNOTATIONS,
         "unions": UNIONS,
         "managers": MANAGERS,
