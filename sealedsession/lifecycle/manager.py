@@ -264,6 +264,11 @@ class SessionManager(Generic[Request, Text]):
             )
         session._replace(dict(content))  # a copy: it may be a view of the session
 
+    def session_id(self, session: Session) -> str | None:
+        """Return the id of an open session, or None if it has none. Reading `Session.id` would make one."""
+        session_id = session._identity.session_id
+        return None if session_id is None else session_id.hex()
+
     async def fetch(self, session: Session) -> None:
         """Load a session, awaiting the store, so that `load` need not."""
         store = self.config.store
@@ -277,7 +282,8 @@ class SessionManager(Generic[Request, Text]):
 
     async def revoke_pending(self, session: Session) -> None:
         """Send the application's revocations since `fetch` to the store."""
-        await self._revoker.send_pending(session)
+        if session._revocations is not None:
+            await self._revoker.send_pending(session)
 
     async def finish(self, session: Session) -> None:
         """Send the remaining revocations to the store.

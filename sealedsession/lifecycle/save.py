@@ -108,7 +108,7 @@ class SessionSaver:
         self._headers = headers
         self._name = str(config.cookie.name)
         self._name_size = len(self._name) if max_length is None else 0
-        self.limit = LIMIT if max_length is None else max_length
+        self.limit: int = LIMIT if max_length is None else max_length
         self._sealer = sealer
         self._payload = payload
         self._events = config.events

@@ -231,7 +231,7 @@ def test_the_defaults_that_have_names_are_those() -> None:
 
 
 def test_the_limits_are_as_described() -> None:
-    """What docs say of the limits, in options, types, format and security, is what Limits has."""
+    """The limits in the docs (options, types, format and security) are those of Limits."""
     (entry,) = re.findall(r"^   :default: ``Limits\(\)``: (.+)$", PAGES["options"], re.MULTILINE)
     documented = dict(text.split("=") for text in literals(entry))
     assert {name: int(number) for name, number in documented.items()} == {
@@ -461,7 +461,7 @@ def documented_messages() -> list[str]:
 
 @pytest.mark.parametrize("message", documented_messages())
 def test_every_message_in_troubleshooting_is_one_of_the_code(message: str) -> None:
-    """What docs/troubleshooting.rst quotes is found in the source, so that a search for a log line finds the cure."""
+    """Every message in docs/troubleshooting.rst is in the source, so that a search for a log record finds its entry."""
     rejection = re.match(r"cookie \.\.\. rejected, (\w+): ", message)
     if rejection:
         assert rejection[1] in Reason.__args__

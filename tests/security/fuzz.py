@@ -316,7 +316,7 @@ def fuzz(
 ) -> Counter[tuple[str, str]]:
     """Try one input on every target each round.
 
-    :param rounds: goes on for as long as the fuzzing shall.
+    :param rounds: yields for as long as the fuzzing runs.
     :returns: how often each outcome of each target was seen.
     :raises ViolationError: with the input that broke the invariant.
     """

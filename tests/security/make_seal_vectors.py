@@ -1,9 +1,9 @@
 """Make tests/security/vectors/seal_v1.json: the wire format, version 1, by example, for readers in any language.
 
 Keys, nonce and clock are fixed, so running this again changes nothing unless the format has changed, which it may not.
-`vectors` have to be opened, and made, exactly as they stand. Only the deflated ones need not be made byte for byte:
-deflate leaves the encoder a choice. `refused` have to be refused with their code. `payloads` and `refused_payloads` are
-the same for what a session's payload contains.
+`vectors` must be unsealed and sealed exactly as written. Only the deflated ones may differ when they are sealed,
+because deflate leaves the encoder a choice. `refused` must be refused with their reason. `payloads` and
+`refused_payloads` are the same for the payload of a session.
 """
 
 import json

@@ -76,7 +76,7 @@ assert_type(with_a_config.config, SessionConfig)
 options: SessionOptions = {"validate_key": "env:SESSION_VALIDATE_KEY", "secure": False, "oversize": "keep"}
 with_options = WSGISessionMiddleware(visits, **options)
 
-# Each of these is a mistake. mypy reports an ignored error that is none.
+# Each of these is a mistake. mypy reports a superfluous ignore comment.
 WSGISessionMiddleware(visits, validate_key="key", secure="no")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 WSGISessionMiddleware(visits, validate_key="key", max_ages=5)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
 WSGISessionMiddleware(visits, validate_key="key", oversize="drop")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]

@@ -163,7 +163,7 @@ def test_either_serializer_reads_both(serializer, other):
     ],
 )
 def test_dumps_tells_a_change(serializer, change, same):
-    """The very payload that came in is given back where nothing has changed, and only there."""
+    """The same payload is returned if nothing has changed, and only then."""
     session_payload = make_session_payload(serializer)
     session = make_session({"a": 1, "b": []}, "user:42", SESSION_ID)
     origin = unsealed(session_payload.encode(session), session_payload.serializer)
@@ -247,7 +247,7 @@ def test_a_serializer_that_is_not_accepted(serializer):
     session_payload = make_session_payload(serializer, accept_serializers=[serializer])
     other = JSON if serializer == "pickle" else PICKLE
     assert refusal(session_payload, b"rubbish", other) == "other_serializer"
-    with pytest.raises(UnsealError, match="accept_serializers"):
+    with pytest.raises(UnsealError, match=r"^other_serializer: .*accept_serializers"):
         session_payload.decode(unsealed(DUMPS[other]({}), other))
 
 
@@ -304,7 +304,7 @@ def test_too_many_values(serializer):
     """Too many values are an error that names the limits, also where a subject makes the payload a list."""
     session_payload = make_session_payload(serializer, limits=Limits(nodes=10))
     for subject in (None, "user:42"):
-        with pytest.raises(NotSerializableError, match="more than the 10 values"):
+        with pytest.raises(NotSerializableError, match=r"^session: .*\b10\b"):
             session_payload.encode(make_session({"a": list(range(20))}, subject))
 
 
