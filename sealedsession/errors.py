@@ -142,7 +142,8 @@ class CookieTooLargeError(SealError, ValueError):
     :param name: the cookie's name.
     :param size: bytes of the cookie's name and value. If the session is far too large, a lower bound.
     :param limit: the largest number of bytes that browsers accept, 4096.
-    :param by_key: the bytes that each top-level key of the session adds to the cookie, largest first.
+    :param by_key: the bytes that each top-level key of the session adds to the cookie, largest first. Flash messages,
+        the secret of CSRF tokens and ends of values are among them, as members of `OwnPart`.
     """
 
     def __init__(self, name: str, size: int, limit: int, by_key: Mapping[object, int]) -> None:
@@ -179,7 +180,8 @@ class NotSerializableError(SealError, TypeError):
 
 
 class SessionClosedError(SealError, RuntimeError):
-    """The application changed the session, or read the id of a session without one, after the headers were sent."""
+    """The application changed the session, or read an id or made a CSRF token for the first time, after the headers
+    were sent."""
 
 
 class StoreError(SealedSessionError):

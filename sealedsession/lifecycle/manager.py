@@ -34,6 +34,7 @@ from sealedsession.session import (
     Loaded,
     Session,
     UnopenedSession,
+    reopen,
     wait_until_open,
 )
 
@@ -180,7 +181,7 @@ class SessionManager(Generic[Request, Text]):
         try:
             set_cookie = self._saver.set_cookie(session, request, status, sent)
         except Exception as error:
-            session.__class__ = Session
+            reopen(session)
             drop_own_frames(error)
             raise
         session._request = None  # the request contains the session, and would keep it alive
@@ -322,6 +323,14 @@ class SessionManager(Generic[Request, Text]):
     def new_session_id(self) -> bytes:
         """Return 128 bits from the CSPRNG."""
         return self.config._random_bytes(SESSION_ID_BYTES)
+
+    def random_bytes(self, count: int) -> bytes:
+        """Return bytes from the CSPRNG."""
+        return self.config._random_bytes(count)
+
+    def now(self) -> float:
+        """Return the time by the configured clock, in seconds since 1970."""
+        return self.config.clock()
 
     def new_identity(self, session: Session) -> Identity:
         """Return the identity of a session that this request begins, without an id."""

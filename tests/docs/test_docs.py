@@ -430,7 +430,7 @@ def test_the_format_page_names_the_fields_of_the_vectors() -> None:
     """docs/format.rst describes every field of tests/security/vectors/seal_v1.json."""
     document = json.loads((ROOT / "tests" / "security" / "vectors" / "seal_v1.json").read_text())
     named = {name for cell, *_ in rows(section(PAGES["format"], "Test vectors")) for name in literals(cell)}
-    fields = {*document, *(field for vector in document["vectors"] for field in vector)}
+    fields = {*document, *(field for name in ("vectors", "payloads") for vector in document[name] for field in vector)}
     assert fields - {"format", "about", "name"} == named
 
 

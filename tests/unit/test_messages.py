@@ -1445,9 +1445,26 @@ SESSION_ERRORS: list[Case] = [
     (lambda: session().set_lifetime(0), "set_lifetime: it takes 1 to 2**32 - 1 seconds, got 0"),
     (
         lambda: closed().update(a=1),
-        "the session was changed, or asked for an id that it did not have, after the response headers "
-        "had gone, and no cookie can carry that. Do it before start_response, before the first "
-        "message of the response, or before websocket.accept",
+        "the session was changed, or asked for an id or a CSRF token that it did not have, after the "
+        "response headers had gone, and no cookie can carry that. Do it before start_response, before "
+        "the first message of the response, or before websocket.accept",
+    ),
+    (
+        lambda: session().flash("text", 1),
+        "session.flash: a category must be a str, got an int. Pass a name such as 'error'",
+    ),
+    (
+        lambda: session().pop_flash("x" * 256),
+        "session.peek_flash and pop_flash: a category must have at most 255 characters, got 256. Pass "
+        "a name such as 'error', and the text as the message",
+    ),
+    (
+        lambda: session().set("key", 1, seconds=1.5),
+        "session.set: seconds must be an int, got a float. Pass a whole number of seconds",
+    ),
+    (
+        lambda: session().set("key", 1, seconds=0),
+        "session.set: seconds must be 1 to 2**32 - 1, got another number. Assign a value without an end to its key",
     ),
     (
         lambda: session().revoke(),
@@ -1490,6 +1507,10 @@ SESSION_ERRORS: list[Case] = [
     ),
     (lambda: sealed_payload(5), "a int for a session"),
     (lambda: sealed_payload(["", None, {}]), "invalid subject or lineage id in the payload of a session"),
+    (
+        lambda: sealed_payload(["user:42", None, {}, {}]),
+        "invalid own data of the library in the payload of a session",
+    ),
     (lambda: sealed_payload({}, 1), "a payload in JSON: the option accept_serializers does not list 'json'"),
     (
         lambda: sealed_payload({}, serializer="json"),
