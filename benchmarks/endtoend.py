@@ -1,8 +1,8 @@
-"""Requests per second through gunicorn, waitress and uvicorn, loaded by wrk, as a ratio to the bare application.
+"""Measure requests per second through gunicorn, waitress and uvicorn, as a ratio to the bare application.
 
-Each server has one worker, and one CPU to itself; wrk has another. All of a kind are up at once, one is loaded at a
-time, in shuffled order every round, and a ratio is taken within a round. The bare application gets an equally long
-Cookie header, and is measured twice: the control.
+The load comes from wrk. Each server has one worker and its own CPU; wrk has another CPU. All servers of a kind run at
+once. Each round loads one after the other, in shuffled order, and ratios are computed within a round. The bare
+application gets a Cookie header of the same length. It is measured twice, and the second measurement is the control.
 """
 
 import os
@@ -20,14 +20,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from doors import ACTIONS, FOREIGN_COOKIES
 from harness import QUICK
+from interfaces import ACTIONS, FOREIGN_COOKIES
 from peers import CONTROL, OURS
 from serve import BARE, MAKERS
 from tables import Table
 
 ROUNDS = 3 if QUICK else 9
-SECONDS = 1 if QUICK else 2  # of one run; wrk takes whole ones
+SECONDS = 1 if QUICK else 2  # of one run; wrk accepts only whole seconds
 CONNECTIONS = 8
 START_SECONDS = 20
 
@@ -35,7 +35,7 @@ Target = tuple[str, str]  # middleware and path
 
 
 def run() -> tuple[list[Table], list[str]]:
-    """A table for each server."""
+    """Return a table for each server, and notes."""
     if shutil.which("wrk") is None:
         return [], ["missing: wrk, so that nothing was measured end to end: apt-get install wrk"]
     if len(os.sched_getaffinity(0)) < 2:
@@ -75,7 +75,7 @@ def _measure(server: str) -> tuple[Table, list[str]]:
 
 
 def _rates(ports: dict[str, int], cookies: dict[str, str]) -> dict[Target, list[float]]:
-    """Requests per second of each target, one for every round."""
+    """Return the requests per second of each target, one value per round."""
     targets = [(name, path) for name in ports if name != BARE for path in ACTIONS]
     targets += [(BARE, "untouched"), (CONTROL, "untouched")]
     rates: dict[Target, list[float]] = {target: [] for target in targets}
@@ -97,7 +97,7 @@ def _serving(server: str, name: str) -> Iterator[int]:
         port = free.getsockname()[1]
     script = Path(__file__).with_name("serve.py")
     command = ["taskset", "-c", str(_cpus()[0]), sys.executable, str(script), server, name, str(port)]
-    with tempfile.TemporaryFile() as errors:  # a pipe that nobody reads would stop a server that writes much
+    with tempfile.TemporaryFile() as errors:  # a full pipe without a reader would block the server
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
         try:
             if not _answers(port, process):

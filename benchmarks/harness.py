@@ -1,13 +1,13 @@
-"""Side-by-side timing: every case once a round, in shuffled order, and ratios within a round.
+"""Time cases side by side: each case once per round, in shuffled order.
 
-A machine that is shared drifts by the second, so that absolute times of two cases measured one after the other say
-little. Here a round times all cases soon after each other, a ratio is taken inside each round, and the median of the
-ratios is the result. A control, the reference measured a second time, has to have the ratio 1.00, and how far it is
-from that is the noise.
+The speed of a shared machine changes every second, so absolute times of cases measured one after the other cannot be
+compared. A round therefore times all cases shortly after each other. Ratios are computed within each round, and their
+median is the result. The control is the reference, measured a second time. Its ratio should be 1.00; the difference
+from 1.00 is the noise.
 
-What else the machine does makes all code slower, and not all of it alike: ratios shift. In hot loops a yardstick, work
-that is always the same, is therefore timed around every block of calls, and where it took longer than it can, the block
-is repeated, up to a number of times. The shortest block counts.
+Other load slows down code unevenly, so that ratios shift. In hot loops, a yardstick (constant work) is therefore timed
+around each block of calls. If the yardstick took too long, the block is repeated, up to `TRIES` times. The shortest
+block counts.
 """
 
 import gc
@@ -25,16 +25,16 @@ ROUNDS = 9 if QUICK else 31
 BLOCK_SECONDS = 0.002 if QUICK else 0.005  # of one case in one round
 TRIES = 9 if QUICK else 30  # blocks of one case in one round, at most
 ENOUGH = 3  # blocks on a quiet machine
-QUIET = 1.15  # times the shortest time of the yardstick, in all that was measured so far
+QUIET = 1.15  # the machine is quiet up to this multiple of the yardstick's shortest time so far
 
 Case = Callable[[], object]
 Times = Mapping[Any, list[float]]
 
-_shortest = [math.inf]  # seconds of the yardstick
+_shortest = [math.inf]  # the yardstick's shortest time so far, in seconds
 
 
 def measure(cases: Mapping[Any, Case], seed: int = 1, clock: Callable[[], float] = time.perf_counter) -> Times:
-    """Seconds per call, for every case one value per round."""
+    """Return seconds per call: for each case, one value per round."""
     counts = {name: _calls_per_block(case, clock) for name, case in cases.items()}
     times: dict[Any, list[float]] = {name: [] for name in cases}
     order = list(cases)
@@ -44,7 +44,7 @@ def measure(cases: Mapping[Any, Case], seed: int = 1, clock: Callable[[], float]
             shuffle(order)
             for name in order:
                 times[name].append(_shortest_block(cases[name], counts[name], clock))
-                gc.collect()  # what it has left in cycles
+                gc.collect()  # collects the case's reference cycles
     return times
 
 
@@ -75,7 +75,7 @@ def _work() -> None:
 def measure_singly(
     cases: Mapping[Any, Case], between: Case, rounds: int, clock: Callable[[], float] = time.perf_counter
 ) -> Times:
-    """Seconds of single calls, each of them after a call of `between`, for every case one value per round."""
+    """Return seconds of single calls, each after a call of `between`: for each case, one value per round."""
     times: dict[Any, list[float]] = {name: [] for name in cases}
     order = list(cases)
     shuffle = random.Random(1).shuffle
@@ -94,23 +94,23 @@ def measure_singly(
 
 
 def ratio(times: Times, case: Any, reference: Any) -> float:
-    """The median over the rounds of case / reference."""
+    """Return the median over the rounds of case / reference."""
     return statistics.median(a / b for a, b in zip(times[case], times[reference], strict=True))
 
 
 def added(times: Times, case: Any, others: Any) -> list[float]:
-    """What a case takes more than another one, in every round."""
+    """Return the time that a case takes longer than another, for each round."""
     return [a - b for a, b in zip(times[case], times[others], strict=True)]
 
 
 def both(times: Times, case: Any, other: Any) -> list[float]:
-    """What two cases take together, in every round."""
+    """Return the time of two cases together, for each round."""
     return [a + b for a, b in zip(times[case], times[other], strict=True)]
 
 
 @contextmanager
 def pinned() -> Iterator[None]:
-    """Keep this process on one CPU, where the system lets it."""
+    """Keep this process on one CPU, if the system supports that."""
     if not hasattr(os, "sched_setaffinity"):
         yield
         return
@@ -125,7 +125,7 @@ def pinned() -> Iterator[None]:
 @contextmanager
 def _without_gc() -> Iterator[None]:
     gc.collect()
-    gc.freeze()  # what is imported need not be looked through again
+    gc.freeze()  # so that collections skip the imported modules
     gc.disable()
     try:
         yield

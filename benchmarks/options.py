@@ -1,4 +1,4 @@
-"""What options cost: a request with one of them, beside the same request without, on both doors."""
+"""Measure the cost of options: a request with an option, next to the same request without it, on both interfaces."""
 
 import itertools
 import json
@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import doors
+import interfaces
 from harness import added, measure, ratio
-from peer_middleware import DOORS, KEPT, ours_asgi, ours_wsgi
+from peer_middleware import INTERFACES, KEPT, ours_asgi, ours_wsgi
 from tables import Table
 
 from sealedsession.asgi import SessionMiddleware as AsgiMiddleware
@@ -25,16 +25,16 @@ KEYS = {
 }
 PLAIN = "none"
 CLIENTS = (1, 256, 512, 1024, 2048, 4096)
-TURNS = 20_000  # of clients at random, before the order repeats
+TURNS = 20_000  # requests of random clients, before the order repeats
 
-# In the order of DOORS.
+# In the order of INTERFACES.
 _MIDDLEWARES: tuple[Any, ...] = (WsgiMiddleware, AsgiMiddleware)
-_APPLICATIONS = (partial(doors.wsgi_application, "sealedsession.session"), doors.asgi_application)
+_APPLICATIONS = (partial(interfaces.wsgi_application, "sealedsession.session"), interfaces.asgi_application)
 
 
 def run() -> tuple[list[Table], list[str]]:
-    """A table of the ratios to no option, and the microseconds that each adds or saves."""
-    columns = [f"{door}, {action}" for door in ("WSGI", "ASGI") for action in ("untouched", "read", "write")]
+    """Return a table of the ratios to no option, and notes with the microseconds that each option adds or saves."""
+    columns = [f"{interface}, {action}" for interface in ("WSGI", "ASGI") for action in ("untouched", "read", "write")]
     table = Table("options", "Options: added per request with a cookie, ratio to no option", columns)
     notes = []
     with tempfile.TemporaryDirectory() as directory:
@@ -75,15 +75,15 @@ def _options(directory: Path) -> dict[str, dict[str, Any]]:
 
 def _columns(every: dict[str, dict[str, Any]]) -> list[dict[str, Callable[[], None]]]:
     columns = []
-    for door, around, middleware in zip(DOORS, _APPLICATIONS, _MIDDLEWARES, strict=True):
-        for action in doors.ACTIONS.values():
-            cases = {"bare": door.case(around(None), door.request_of("a=b"))}
+    for interface, around, middleware in zip(INTERFACES, _APPLICATIONS, _MIDDLEWARES, strict=True):
+        for action in interfaces.ACTIONS.values():
+            cases = {"bare": interface.case(around(None), interface.make_request("a=b"))}
             for name, options in every.items():
-                if door.name == "ASGI" and "SQLite" in name:
-                    continue  # it is asked in a thread, and needs an event loop
-                seed = middleware(around(doors.sign_in), **options)
-                cookie = door.set_cookies(seed, door.request_of(None))[-1].partition(";")[0]
-                cases[name] = door.case(middleware(around(action), **options), door.request_of(cookie))
+                if interface.name == "ASGI" and "SQLite" in name:
+                    continue  # it is called in a thread, which needs an event loop
+                seed = middleware(around(interfaces.sign_in), **options)
+                cookie = interface.set_cookies(seed, interface.make_request(None))[-1].partition(";")[0]
+                cases[name] = interface.case(middleware(around(action), **options), interface.make_request(cookie))
             columns.append(cases)
     return columns
 
@@ -91,19 +91,21 @@ def _columns(every: dict[str, dict[str, Any]]) -> list[dict[str, Callable[[], No
 def _clients() -> Table:
     title = f"{KEPT:,} tokens kept: added per request that reads, so many clients at random, ratio to none"
     table = Table("options-clients", title, [f"{number:,}" for number in CLIENTS])
-    for door, make in zip(DOORS, (ours_wsgi, ours_asgi), strict=True):
+    for interface, make in zip(INTERFACES, (ours_wsgi, ours_asgi), strict=True):
         middlewares = {PLAIN: make(), "control": make(), "token_cache": make(token_cache=KEPT)}
         for number in CLIENTS:
-            cases = {"bare": _at_random([door.case(middlewares[PLAIN].bare, door.request_of("a=b"))] * number)}
+            cases = {
+                "bare": _at_random([interface.case(middlewares[PLAIN].bare, interface.make_request("a=b"))] * number)
+            }
             for name, middleware in middlewares.items():
-                application, sign_in = middleware.build(doors.read), middleware.build(doors.sign_in)
-                set_cookies = [door.set_cookies(sign_in, door.request_of(None))[-1] for _ in range(number)]
-                requests = [door.request_of(line.partition(";")[0]) for line in set_cookies]
-                cases[name] = _at_random([door.case(application, request) for request in requests])
+                application, sign_in = middleware.build(interfaces.read), middleware.build(interfaces.sign_in)
+                set_cookies = [interface.set_cookies(sign_in, interface.make_request(None))[-1] for _ in range(number)]
+                requests = [interface.make_request(line.partition(";")[0]) for line in set_cookies]
+                cases[name] = _at_random([interface.case(application, request) for request in requests])
             times = measure(cases)
             overheads = {name: added(times, name, "bare") for name in middlewares}
             for name in ("token_cache", "control"):
-                table.rows.setdefault(f"{door.name}, {name}", []).append(ratio(overheads, name, PLAIN))
+                table.rows.setdefault(f"{interface.name}, {name}", []).append(ratio(overheads, name, PLAIN))
     return table
 
 

@@ -1,4 +1,4 @@
-"""The sessions that are measured: from almost nothing to what just fits a cookie."""
+"""The sessions to measure: from an almost empty one to one that just fits into a cookie."""
 
 import datetime
 import decimal

@@ -1,8 +1,8 @@
-"""The middlewares that are compared, each around the same application, and the bare application of each.
+"""The middlewares to compare, each around the same application, and the bare application of each.
 
-A framework's session that is no middleware is measured with the framework's request and response around it; its bare
-application is that request and response without the session. aiohttp-session lives in aiohttp's server, Tetra and
-itsdangerous have no session of their own: they are among the codecs only.
+A framework whose session is not a middleware is measured with its request and response. Its bare application uses the
+same request and response without the session. aiohttp-session needs aiohttp's server, and Tetra and itsdangerous have
+no session, so these three are measured only as codecs.
 """
 
 import warnings
@@ -11,9 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import doors
+import interfaces
 import reference
-from doors import ACTIONS, Action
+from interfaces import ACTIONS, Action
 from peers import CONTROL, MAX_AGE, OUR_KEYS, OURS, REFERENCE, SECRET, SECRET_BYTES, set_up_django
 
 
@@ -29,20 +29,20 @@ class Middleware:
     bare: Any
 
 
-KEPT = 1024  # tokens, where ours is measured with the option token_cache
+KEPT = 1024  # tokens, when our middleware is measured with the option token_cache
 
 Makers = dict[str, Callable[[], Middleware]]
 
 
 def built(makers: Makers) -> tuple[dict[str, Middleware], dict[str, str]]:
-    """Every middleware whose packages are installed, and for the others why not."""
+    """Return the middlewares whose packages are installed, and the reasons why the others are missing."""
     middlewares, missing = {}, {}
     for name, make in makers.items():
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # theirs, at import
+                warnings.simplefilter("ignore")  # of peers, at import
                 middlewares[name] = make()
-        except Exception as error:  # noqa: BLE001  # whatever a peer's import raises is told
+        except Exception as error:  # noqa: BLE001  # a peer's import may raise anything; the result names it
             missing[name] = f"{type(error).__name__}: {error}"
     return middlewares, missing
 
@@ -51,11 +51,11 @@ def built(makers: Makers) -> tuple[dict[str, Middleware], dict[str, str]]:
 
 
 def _in_environ(key: str, wrap: Callable[[Any], Any]) -> Middleware:
-    return Middleware(lambda action: wrap(doors.wsgi_application(key, action)), doors.wsgi_bare)
+    return Middleware(lambda action: wrap(interfaces.wsgi_application(key, action)), interfaces.wsgi_bare)
 
 
 def ours_wsgi(**options: Any) -> Middleware:
-    """sealedsession, with its default options unless others are given."""
+    """Make sealedsession's middleware, with the given options."""
     from sealedsession.wsgi import SessionMiddleware
 
     return _in_environ(
@@ -64,13 +64,13 @@ def ours_wsgi(**options: Any) -> Middleware:
 
 
 def prototype_wsgi() -> Middleware:
-    """The reference."""
+    """Make the reference."""
     return _in_environ(reference.ENVIRON_KEY, reference.WsgiPrototype)
 
 
 def saving(action: Action | None) -> Action | None:
-    """The action, and a call of save() where it changes something, as Beaker's sessions want it."""
-    if action in (None, doors.read):
+    """Return an action that also calls save() after a change, as Beaker's sessions require."""
+    if action in (None, interfaces.read):
         return action
 
     def saved(session: Any) -> None:
@@ -87,18 +87,18 @@ def _beaker(**options: str) -> Middleware:
     settings |= {"session.type": "cookie", "session.validate_key": SECRET, "session.httponly": True}
 
     def build(action: Action | None) -> Any:
-        return SessionMiddleware(doors.wsgi_application("beaker.session", saving(action)), settings)
+        return SessionMiddleware(interfaces.wsgi_application("beaker.session", saving(action)), settings)
 
-    return Middleware(build, doors.wsgi_bare)
+    return Middleware(build, interfaces.wsgi_bare)
 
 
 def beaker_encrypted() -> Middleware:
-    """Beaker's cookie session with encrypt_key."""
+    """Make Beaker's cookie session with encrypt_key."""
     return _beaker(encrypt_key=SECRET)
 
 
 def beaker_signed() -> Middleware:
-    """Beaker's cookie session without."""
+    """Make Beaker's cookie session without encrypt_key."""
     return _beaker()
 
 
@@ -150,7 +150,9 @@ def _django() -> Middleware:
             return HttpResponse("ok", content_type="text/plain")
 
         middleware = SessionMiddleware(view)
-        middleware.SessionStore = signed_cookies.SessionStore  # settings may be somebody else's: Django has one set
+        middleware.SessionStore = (
+            signed_cookies.SessionStore
+        )  # Django has one set of settings, which another peer may have made
         return served(middleware)
 
     return Middleware(build, served(lambda request: HttpResponse("ok", content_type="text/plain")))
@@ -174,7 +176,7 @@ def _pyramid(factory: Any) -> Middleware:
         pass
 
     def build(action: Action | None) -> Any:
-        # request.session is made by the factory when it is asked for.
+        # The factory makes request.session on first access.
         return served(nothing if action is None else lambda request: action(factory(request)))
 
     return Middleware(build, served(nothing))
@@ -208,23 +210,23 @@ WSGI: Makers = {
 
 
 def _in_scope(wrap: Callable[[Any], Any]) -> Middleware:
-    return Middleware(lambda action: wrap(doors.asgi_application(action)), doors.asgi_bare)
+    return Middleware(lambda action: wrap(interfaces.asgi_application(action)), interfaces.asgi_bare)
 
 
 def ours_asgi(**options: Any) -> Middleware:
-    """sealedsession, with its default options unless others are given."""
+    """Make sealedsession's middleware, with the given options."""
     from sealedsession.asgi import SessionMiddleware
 
     return _in_scope(lambda app: SessionMiddleware(app, name="session", **OUR_KEYS, **options))
 
 
 def prototype_asgi() -> Middleware:
-    """The reference."""
+    """Make the reference."""
     return _in_scope(reference.AsgiPrototype)
 
 
 def starlette_signed() -> Middleware:
-    """Starlette's own session."""
+    """Make Starlette's own session."""
     from starlette.middleware.sessions import SessionMiddleware
 
     return _in_scope(lambda app: SessionMiddleware(app, SECRET))
@@ -238,7 +240,7 @@ def _starsessions(wrap: Callable[[Any], Any]) -> Middleware:
 
 def _starsessions_loading() -> Middleware:
     def loading(app: Any) -> Any:
-        if app is doors.asgi_bare:
+        if app is interfaces.asgi_bare:
             return app
 
         async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -257,7 +259,7 @@ def _starsessions_autoload() -> Middleware:
 
 
 def asgi_sessions() -> Middleware:
-    """asgi-sessions with Fernet."""
+    """Make asgi-sessions with Fernet."""
     from asgi_sessions import SessionMiddleware
 
     return _in_scope(lambda app: SessionMiddleware(app, SECRET, session_type="fernet"))
@@ -280,7 +282,7 @@ def _litestar() -> Middleware:
         middleware = SessionMiddleware(app, config._backend_class(config))
 
         def application(scope: Any, receive: Any, send: Any) -> Any:
-            scope["route_handler"] = handler  # what the router has put there by then
+            scope["route_handler"] = handler  # as the router would do
             scope["litestar_app"] = litestar_app
             return middleware(scope, receive, send)
 
@@ -302,45 +304,48 @@ ASGI: Makers = {
 
 
 @dataclass(frozen=True)
-class Door:
-    """What one interface needs: its middlewares, a request, a timed request, and the Set-Cookie lines of one."""
+class Interface:
+    """The middlewares of one interface, and its functions that make a request, time it, and return its Set-Cookie."""
 
     name: str
     makers: Makers
-    request_of: Callable[[str | None], dict[str, Any]]
+    make_request: Callable[[str | None], dict[str, Any]]
     case: Callable[[Any, dict[str, Any]], Callable[[], None]]
     set_cookies: Callable[[Any, dict[str, Any]], list[str]]
 
 
-DOORS = (
-    Door("WSGI", WSGI, doors.environ_of, doors.wsgi_case, doors.wsgi_set_cookies),
-    Door("ASGI", ASGI, doors.scope_of, doors.asgi_case, doors.asgi_set_cookies),
+INTERFACES = (
+    Interface("WSGI", WSGI, interfaces.make_environ, interfaces.wsgi_case, interfaces.wsgi_set_cookies),
+    Interface("ASGI", ASGI, interfaces.make_scope, interfaces.asgi_case, interfaces.asgi_set_cookies),
 )
 
 
-def signed_in(door: Door, middleware: Middleware) -> str:
-    """The cookie, name and value, of a session that was filled."""
-    return door.set_cookies(middleware.build(doors.sign_in), door.request_of(None))[-1].split(";")[0]
+def signed_in(interface: Interface, middleware: Middleware) -> str:
+    """Return the cookie of a filled session, as name=value."""
+    return interface.set_cookies(middleware.build(interfaces.sign_in), interface.make_request(None))[-1].split(";")[0]
 
 
-def fault_of(door: Door, middleware: Middleware) -> str | None:
-    """Why a middleware cannot be measured, or None: a session comes back, and a changed cookie is refused."""
+def find_fault(interface: Interface, middleware: Middleware) -> str | None:
+    """Return why a middleware cannot be measured, or None.
+
+    It must return a saved session with the next request, and refuse a changed cookie.
+    """
     seen: list[object] = []
 
     def look(session: Any) -> None:
         seen.append(session.get("user_id"))
 
     try:
-        cookie = signed_in(door, middleware)
+        cookie = signed_in(interface, middleware)
         at = len(cookie) * 2 // 3
         changed = cookie[:at] + ("A" if cookie[at] != "A" else "B") + cookie[at + 1 :]
         application = middleware.build(look)
-        door.set_cookies(application, door.request_of(cookie))
+        interface.set_cookies(application, interface.make_request(cookie))
         for action in ACTIONS.values():
-            door.set_cookies(middleware.build(action), door.request_of(cookie))
-        with suppress(Exception):  # some answer a changed cookie with an exception
-            door.set_cookies(application, door.request_of(changed))
-    except Exception as error:  # noqa: BLE001  # whatever a peer raises is told
+            interface.set_cookies(middleware.build(action), interface.make_request(cookie))
+        with suppress(Exception):  # some raise an error for a changed cookie
+            interface.set_cookies(application, interface.make_request(changed))
+    except Exception as error:  # noqa: BLE001  # a peer may raise anything; the result names it
         return f"{type(error).__name__}: {error}"
     if seen[0] is None:
         return "the session does not come back"

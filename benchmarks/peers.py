@@ -1,8 +1,8 @@
-"""The codecs that are compared: from a session's dict to the value of its cookie and back, each by the peer's own code.
+"""The codecs to compare: from a session's dict to the value of its cookie and back, each by the peer's own code.
 
-What a peer keeps from request to request is kept here, and what it makes anew is made anew. `built` gives those whose
-packages are installed and names the others. `fault_of` says what is wrong with a codec, so that nothing is measured
-that does not do its work.
+Objects that a peer keeps between requests are kept here too; all others are made for each call. `built` returns the
+codecs whose packages are installed, and names the others. `find_fault` checks a codec, so that no defective one is
+measured.
 """
 
 import base64
@@ -72,20 +72,23 @@ def _peer(name: str, *packages: str, encrypts: bool, protection: str, content: s
 
 
 def built() -> tuple[dict[str, Codec], dict[str, str]]:
-    """Every codec whose packages are installed, and for the others why not."""
+    """Return the codecs whose packages are installed, and the reasons why the others are missing."""
     codecs, missing = {}, {}
     for name, peer in PEERS.items():
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # theirs, at import
+                warnings.simplefilter("ignore")  # of peers, at import
                 codecs[name] = peer.make()
-        except Exception as error:  # noqa: BLE001  # whatever a peer's import raises is told
+        except Exception as error:  # noqa: BLE001  # a peer's import may raise anything; the result names it
             missing[name] = f"{type(error).__name__}: {error}"
     return codecs, missing
 
 
-def fault_of(codec: Codec, value: Any) -> str | None:
-    """Why a codec cannot be measured with a value, or None: it round-trips, and refuses a changed token."""
+def find_fault(codec: Codec, value: Any) -> str | None:
+    """Return why a codec cannot be measured with a value, or None.
+
+    It must restore the value, and refuse a changed token.
+    """
     seal, unseal = codec
     try:
         token = seal(value)
@@ -107,7 +110,7 @@ def _changed(token: str) -> str:
 
 
 def run(coroutine: Any) -> Any:
-    """The result of a coroutine that waits for nothing."""
+    """Return the result of a coroutine that never waits."""
     try:
         coroutine.send(None)
     except StopIteration as stop:
@@ -146,7 +149,7 @@ def _sealedsession() -> Codec:
     return _ours(PickleSerializer(), OUR_KEYS["encrypt_key"])
 
 
-def _copy_of(module: ModuleType) -> Any:
+def _copy_module(module: ModuleType) -> Any:
     spec = importlib.util.spec_from_file_location(f"copy_of_{module.__name__}", str(module.__file__))
     assert spec is not None
     assert spec.loader is not None
@@ -162,11 +165,11 @@ def _copy_of(module: ModuleType) -> Any:
 def _sealedsession_alone() -> Codec:
     pybase64 = sys.modules.get("pybase64")
     sys.modules["pybase64"] = None  # type: ignore[assignment]  # importing it raises ImportError
-    without = _copy_of(base64url)
+    without = _copy_module(base64url)
     sys.modules.pop("pybase64")
     if pybase64 is not None:
         sys.modules["pybase64"] = pybase64
-    alone = _copy_of(seal)
+    alone = _copy_module(seal)
     alone.base64url = without
     return _ours(PickleSerializer(), OUR_KEYS["encrypt_key"], alone.Sealer)
 
@@ -289,7 +292,7 @@ def set_up_django() -> None:
 
     if settings.configured:
         return
-    engine = "django.template.backends.django.DjangoTemplates"  # tetra's import asks for one
+    engine = "django.template.backends.django.DjangoTemplates"  # importing Tetra requires one
     settings.configure(
         SECRET_KEY=SECRET,
         ALLOWED_HOSTS=["*"],
@@ -320,7 +323,7 @@ def _django() -> Codec:
 
 
 def _stamped(serializer: Any) -> Codec:
-    """The triple that Pyramid's cookie sessions are."""
+    """Return the triple that Pyramid's cookie sessions serialize."""
 
     def seal(value: Any) -> str:
         now = time.time()
@@ -453,7 +456,7 @@ def _tetra() -> Codec:
             return "margarete"
 
     class Request:
-        """What the functions ask of a request."""
+        """The part of a request that the functions use."""
 
         user = User()
         session = type("Session", (), {"session_key": "abcdefghijklmnopqrstuvwxyz012345"})

@@ -1,10 +1,10 @@
-"""What the allow-list pickle costs beside pickle itself: ``make bench-pickling`` (QUICK=1 for a short run).
+"""Compare the allow-list pickle with pickle itself: ``make bench-pickling`` (QUICK=1 for a short run).
 
-loads is compared with a C unpickler whose find_class refuses everything, reading the same opcodes, and on typed values
-with the recipe of Python's documentation (an exact allow-list, then super().find_class) reading the stock pickle of
-the same value; dumps with pickle.dumps. A session that has not changed is the case "unchanged". What dumps is made of
-stands beside it: "pickler", a C pickler that is kept and has no memo, and "match", the regular expression of the
-grammar; both are ratios to pickle.dumps, and dumps cannot cost less than their sum.
+For plain values, loads is compared with a C unpickler that reads the same opcodes and whose find_class refuses
+everything. For typed values, it is compared with the recipe of Python's documentation: an exact allow-list, then
+super().find_class, reading the standard pickle of the same value. dumps is compared with pickle.dumps. The case
+"unchanged" is a session that has not changed. Two columns show the parts of dumps, as ratios to pickle.dumps: "pickler"
+is a reused C pickler without a memo, and "match" is the regular expression of the grammar.
 """
 
 import pickle
@@ -20,7 +20,7 @@ from sealedsession.serialization.tagged_json import JsonSerializer
 
 
 class Refusing(pickle.Unpickler):
-    """No global at all."""
+    """Refuse every global."""
 
     def find_class(self, module: str, name: str) -> object:
         raise pickle.UnpicklingError(name)
@@ -33,14 +33,14 @@ _SAFE = {
 
 
 class Discard:
-    """A file that keeps nothing."""
+    """A file that discards all data."""
 
     def write(self, data: bytes) -> None:
         pass
 
 
 class Recipe(pickle.Unpickler):
-    """The documentation's recipe."""
+    """The recipe of Python's documentation."""
 
     def find_class(self, module: str, name: str) -> object:
         if (module, name) in _SAFE:

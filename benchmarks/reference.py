@@ -1,11 +1,11 @@
-"""What everything is compared with: the least that encrypting, authenticating and dating a session can cost in Python.
+"""The reference: the lowest cost of encrypting, authenticating and dating a session in Python.
 
-Not a product. The codec is AES-256-CTR, HMAC-SHA256, a time stamp and a C unpickler, each in the fastest way that was
-found, and nothing else: no key ids, no second key, no limits, no grammar, tokens with ``+`` and ``/``. The prototypes
-are the smallest lazy middlewares around it: no Vary, no cookie deleted, three methods of a dict, http only.
+Do not use it in production. The codec combines the fastest known forms of AES-256-CTR, HMAC-SHA256, a time stamp and a
+C unpickler. It has no key ids, fallback keys, limits or grammar, and its tokens contain ``+`` and ``/``. The prototypes
+are minimal lazy middlewares around it: no Vary, no deleted cookies, three methods of a dict, http only.
 """
 
-# Annotations stay text: those of a function defined for every request would be evaluated for every request.
+# Annotations stay text. Otherwise those of the nested functions would be evaluated for every request.
 from __future__ import annotations
 
 import pickle
@@ -54,8 +54,8 @@ class _Unpickler(pickle.Unpickler):
     find_class = staticmethod(_find_class)  # a C function on every hit: no frame
 
 
-class Refused(Exception):
-    """A token that is not accepted."""
+class RefusedError(Exception):
+    """A token was refused."""
 
 
 def loads(payload: bytes) -> Any:
@@ -64,7 +64,7 @@ def loads(payload: bytes) -> Any:
 
 
 class _Keys:
-    """What is kept from token to token: a MAC that has its key and purpose, and free CTR contexts."""
+    """The objects that are kept between tokens: a MAC with its key and purpose, and idle CTR contexts."""
 
     def __init__(self) -> None:
         self._algorithm = AES(_ENCRYPT_KEY)
@@ -78,7 +78,7 @@ class _Keys:
 
 
 def make_sealer() -> tuple[Callable[[bytes], bytes], Callable[[str | bytes], bytes | None]]:
-    """Payloads to tokens and back, as the prototypes need them; None stands for a token that is not accepted."""
+    """Convert payloads to tokens and back, for the prototypes. None means a refused token."""
     keys = _Keys()
     pop, append, crypt_context, mac_copy = keys.free.pop, keys.free.append, keys.crypt_context, keys.mac_copy
 
@@ -146,9 +146,9 @@ def make_codec() -> tuple[Callable[[object], str], Callable[[str], object]]:
         mac = mac_copy()
         mac.update(body)
         if not compare_digest(mac.finalize(), envelope[-32:]):
-            raise Refused
+            raise RefusedError
         if now() - _read_stamp(body)[0] > MAX_AGE:
-            raise Refused
+            raise RefusedError
         try:
             context = pop()
         except IndexError:
@@ -162,7 +162,7 @@ def make_codec() -> tuple[Callable[[object], str], Callable[[str], object]]:
 
 
 class _LazySession:
-    """Finds, unseals and reads its cookie when it is first asked for something."""
+    """A session that finds, unseals and reads its cookie on first access."""
 
     __slots__ = ("_data", "_middleware", "_payload", "_request")
 
@@ -198,7 +198,7 @@ class _LazySession:
 
 
 class WsgiPrototype:
-    """A lazy session in ``environ["prototype.session"]``."""
+    """A WSGI middleware with a lazy session in ``environ["prototype.session"]``."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -233,7 +233,7 @@ class WsgiPrototype:
 
 
 class AsgiPrototype:
-    """A lazy session in ``scope["session"]``."""
+    """An ASGI middleware with a lazy session in ``scope["session"]``."""
 
     attributes = _ATTRIBUTES.encode()
 
@@ -261,7 +261,7 @@ class AsgiPrototype:
             return
         session = scope["session"] = _LazySession(scope, self)
 
-        # No coroutine of its own: it gives back the server's.
+        # Not a coroutine function: it returns the server's coroutine.
         def sealing_send(message: Any) -> Any:
             data = session._data
             if data is not None and message["type"] == "http.response.start":

@@ -1,7 +1,7 @@
-"""What becomes of the results: results.json, and from it the tables and charts of docs/performance.rst.
+"""Write the results: results.json, and from it the tables and charts of docs/performance.rst.
 
-Both hold ratios, bytes and versions, no times: those are worth nothing on another machine. A part that is not measured
-keeps what it had.
+Both contain ratios, bytes and versions, but no times, which differ on each machine. A part that is not measured keeps
+its previous results.
 """
 
 import importlib.metadata
@@ -24,7 +24,7 @@ DOCS = Path(__file__).parent.parent / "docs" / "performance"
 _SERVERS = ("gunicorn", "waitress", "uvicorn")
 _BESIDES = ("httptools", "uvloop")
 
-# What is drawn: the table, its columns, and whether the axis is logarithmic.
+# The charts: the table, its columns, and whether the axis is logarithmic.
 _DOTS: dict[str, tuple[Sequence[str], bool]] = {
     "codec-seal-and-unseal": (("tiny", "login", "near"), True),
     "middleware-wsgi": (("untouched, cookie", "read, cookie", "write, cookie"), True),
@@ -45,7 +45,7 @@ Part = Mapping[str, Any]
 
 
 def stored() -> dict[str, Any]:
-    """The results so far: the parts by name."""
+    """Return the stored results: the parts by name."""
     return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
 
 
@@ -56,20 +56,20 @@ def store(results: dict[str, Any], part: str, tables: Sequence[Table]) -> None:
 
 
 def render(results: Mapping[str, Part], directory: Path = DOCS) -> None:
-    """Write all that docs/performance.rst shows."""
+    """Write the tables and charts that docs/performance.rst includes."""
     directory.mkdir(exist_ok=True)
     for part in results.values():
         for table in map(Table.of_json, part["tables"]):
             (directory / f"{table.name}.txt").write_text(table.as_rst())
-            svg = chart_of(table)
+            svg = choose_chart(table)
             if svg is not None:
                 (directory / f"{table.name}.svg").write_text(svg)
     (directory / "machine.txt").write_text(_machines(results))
     (directory / "peers.txt").write_text(peers_table().as_rst())
 
 
-def chart_of(table: Table) -> str | None:
-    """A table as SVG, if it is one that is drawn."""
+def choose_chart(table: Table) -> str | None:
+    """Return a table as SVG, or None if it has no chart."""
     if table.name in _DOTS:
         columns, log = _DOTS[table.name]
         rows = {name: [_number(table.column(column)[name]) for column in columns] for name in table.rows}
@@ -82,7 +82,7 @@ def chart_of(table: Table) -> str | None:
 
 
 def peers_table() -> Table:
-    """What is compared: what each codec does, and does not do."""
+    """Return a table of the codecs: the features that each has and lacks."""
     table = Table("peers", "What is compared", ["Protection", "Content", "Lacks"], "")
     for peer in peers.PEERS.values():
         if peer.name != peers.CONTROL:
@@ -91,7 +91,7 @@ def peers_table() -> Table:
 
 
 def machine() -> dict[str, Any]:
-    """What the results depend on besides the code."""
+    """Return the conditions on which the results depend besides the code."""
     from cryptography.hazmat.backends.openssl import backend
 
     packages = {package for peer in peers.PEERS.values() for package in peer.packages} | {*_SERVERS, *_BESIDES}
@@ -107,7 +107,7 @@ def machine() -> dict[str, Any]:
 
 
 def _machines(results: Mapping[str, Part]) -> str:
-    """A line for each machine, with the parts that were measured on it."""
+    """Return a line for each machine, with the parts that were measured there."""
     parts: dict[str, list[str]] = {}
     for name, part in results.items():
         parts.setdefault(_described(part["machine"]), []).append(f"{name} (a short run)" if part["quick"] else name)
@@ -142,6 +142,6 @@ def _number(cell: Any) -> float | None:
 
 
 def _place(cells: Sequence[float | None]) -> float:
-    """Where a row stands: by its second series, which is that of the login payload, or of reading."""
+    """Return a row's sort key: its second series, which is the login payload or reading."""
     value = cells[1] if len(cells) > 1 and cells[1] is not None else cells[0]
     return value if value is not None else 0.0

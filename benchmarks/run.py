@@ -1,7 +1,7 @@
-"""All benchmarks: ``make bench``; or some: ``run.py codec stages middleware cold endtoend scale options state``.
+"""Run all benchmarks: ``make bench``; or some: ``run.py codec stages middleware cold endtoend scale options state``.
 
-Prints tables of ratios, the times of the reference to give them a scale, and whatever was not measured. Then it writes
-results.json and the tables and charts of docs/performance.rst. QUICK=1 makes a short run, ``--no-docs`` writes nothing.
+Print tables of ratios, the times of the reference as a scale, and the missing peers. Then write results.json and the
+tables and charts of docs/performance.rst. QUICK=1 makes a short run, and ``--no-docs`` writes nothing.
 """
 
 import argparse
@@ -40,7 +40,7 @@ def main() -> None:
     unknown = set(arguments.parts) - set(PARTS)
     if unknown:
         parser.error(f"no such part: {', '.join(unknown)}")
-    logging.disable(logging.WARNING)  # of the changed tokens that every codec has to refuse first
+    logging.disable(logging.WARNING)  # for the changed tokens that each codec must refuse first
     warnings.simplefilter("ignore")  # the same, from the peers
     results = report.stored()
     for name in arguments.parts or PARTS:

@@ -1,4 +1,4 @@
-"""How cost grows: memory, processes and threads, the size of the session, fallback keys, foreign cookies."""
+"""Measure how cost grows: memory, processes and threads, the session's size, fallback keys, foreign cookies."""
 
 import base64
 import gc
@@ -13,11 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-import doors
+import interfaces
 import peer_middleware
 import peers
 from harness import QUICK, added, both, measure, pinned, ratio
-from peer_middleware import DOORS, Door, Middleware, signed_in
+from peer_middleware import INTERFACES, Interface, Middleware, signed_in
 from peers import OURS, REFERENCE
 from tables import Table
 
@@ -34,7 +34,7 @@ COOKIE_SIZES = (0, 100, 1000, 4000, 7000)  # bytes of one; servers refuse more t
 
 
 def run() -> tuple[list[Table], list[str]]:
-    """All of its tables, and notes."""
+    """Return the tables, and notes."""
     notes: list[str] = []
     with pinned():
         tables = [_memory(), *_payload_sizes(notes), _fallback_keys(), *_foreign_cookies()]
@@ -49,28 +49,28 @@ _SHOWN = {
 }
 
 
-def _shown(door: Door) -> dict[str, Middleware]:
-    return {name: door.makers[name]() for name in _SHOWN[door.name]}
+def _shown(interface: Interface) -> dict[str, Middleware]:
+    return {name: interface.makers[name]() for name in _SHOWN[interface.name]}
 
 
 def _memory() -> Table:
-    columns = ["a middleware", *(f"a request, {action}" for action in doors.ACTIONS), "left by 1,000"]
+    columns = ["a middleware", *(f"a request, {action}" for action in interfaces.ACTIONS), "left by 1,000"]
     table = Table("scale-memory", "Memory in bytes: what each holds, or holds at most", columns, "bytes")
-    for door in DOORS:
-        for name, middleware in _shown(door).items():
-            request = door.request_of(signed_in(door, middleware))
+    for interface in INTERFACES:
+        for name, middleware in _shown(interface).items():
+            request = interface.make_request(signed_in(interface, middleware))
             cells: list[Any] = [_held(partial(middleware.build, None))]
-            for action in doors.ACTIONS.values():
-                case = door.case(middleware.build(action), request)
-                bare = door.case(middleware.bare, request)
+            for action in interfaces.ACTIONS.values():
+                case = interface.case(middleware.build(action), request)
+                bare = interface.case(middleware.bare, request)
                 cells.append(_peak(case) - _peak(bare))
             cells.append(max(0, _left(case)))
-            table.rows[f"{name}, {door.name}"] = cells
+            table.rows[f"{name}, {interface.name}"] = cells
     return table
 
 
 def _held(make: Callable[[], object]) -> int:
-    make()  # what is made once for all is not counted
+    make()  # so that objects made once are not counted
     gc.collect()
     tracemalloc.start()
     made = [make() for _ in range(10)]
@@ -138,7 +138,7 @@ def _payload_sizes(notes: list[str]) -> list[Table]:
 
 
 def _off_line(xs: list[int], ys: list[Any]) -> float:
-    """How far the farthest value is from the line of least squares, as a part of it."""
+    """Return the largest relative distance of a value from the line of least squares."""
     mean_x, mean_y = sum(xs) / len(xs), sum(ys) / len(ys)
     slope = sum((x - mean_x) * (y - mean_y) for x, y in zip(xs, ys, strict=True)) / sum((x - mean_x) ** 2 for x in xs)
     fitted = [mean_y + slope * (x - mean_x) for x in xs]
@@ -176,19 +176,19 @@ def _foreign_cookies() -> list[Table]:
 
 def _with_cookies(name: str, title: str, headers: dict[int, str]) -> Table:
     table = Table(name, title, [str(amount) for amount in headers])
-    for door in DOORS:
+    for interface in INTERFACES:
         cases: dict[Any, Callable[[], object]] = {}
-        shown = _shown(door)
+        shown = _shown(interface)
         for middleware_name, middleware in shown.items():
-            cookie = signed_in(door, middleware)
+            cookie = signed_in(interface, middleware)
             for amount, header in headers.items():
-                request = door.request_of(f"{header}; {cookie}" if header else cookie)
-                cases[middleware_name, amount] = door.case(middleware.build(doors.read), request)
-                cases["bare", amount] = door.case(middleware.bare, request)
+                request = interface.make_request(f"{header}; {cookie}" if header else cookie)
+                cases[middleware_name, amount] = interface.case(middleware.build(interfaces.read), request)
+                cases["bare", amount] = interface.case(middleware.bare, request)
         times = measure(cases)
         overheads = {(row, at): added(times, (row, at), ("bare", at)) for row in shown for at in headers}
         for row in shown:
-            table.rows[f"{row}, {door.name}"] = [ratio(overheads, (row, at), (row, 0)) for at in headers]
+            table.rows[f"{row}, {interface.name}"] = [ratio(overheads, (row, at), (row, 0)) for at in headers]
     return table
 
 
@@ -199,7 +199,7 @@ Share = tuple[int, float, float]  # requests, and the seconds at which they bega
 
 
 class _Traffic:
-    """Clients that share one application: each writes its session, and sees that it reads what it wrote."""
+    """Clients that share one application. Each writes its session and checks that it reads its own data."""
 
     def __init__(self, middleware: Middleware) -> None:
         self._seen: dict[int, object] = {}  # by thread
@@ -208,28 +208,28 @@ class _Traffic:
         self._cookie = signed_in(_WSGI, middleware)
 
     def run(self, start: Callable[[], object]) -> Share:
-        """What one client got answered in `SECONDS`, and when."""
+        """Return the requests that one client completed in `SECONDS`, and when."""
         thread, cookie, requests = threading.get_ident(), self._cookie, 0
         start()
         began = time.monotonic()
         while time.monotonic() < began + SECONDS:
-            cookie = _WSGI.set_cookies(self._writing, _WSGI.request_of(cookie))[-1].split(";")[0]
+            cookie = _WSGI.set_cookies(self._writing, _WSGI.make_request(cookie))[-1].split(";")[0]
             written = self._seen[thread]
-            _WSGI.set_cookies(self._reading, _WSGI.request_of(cookie))
+            _WSGI.set_cookies(self._reading, _WSGI.make_request(cookie))
             if self._seen[thread] != written:
                 raise RuntimeError("a session came back as another one")
             requests += 2
         return requests, began, time.monotonic()
 
     def _write(self, session: Any) -> None:
-        doors.write(session)
+        interfaces.write(session)
         self._read(session)
 
     def _read(self, session: Any) -> None:
         self._seen[threading.get_ident()] = (session.get("n"), session.get("user_id"))
 
 
-_WSGI = DOORS[0]
+_WSGI = INTERFACES[0]
 _MAKERS = {OURS: peer_middleware.ours_wsgi, REFERENCE: peer_middleware.prototype_wsgi}
 
 
@@ -244,7 +244,7 @@ def _threads() -> Table:
 
 
 def _loads(name: str, title: str, counts: Sequence[int], load: Callable[[Any, int], float]) -> Table:
-    """A table of what a number of clients get answered, in the same rounds as one of them."""
+    """Return a table of the requests that several clients complete, in the same rounds as a single client."""
     times: dict[Any, list[float]] = {(row, count): [] for row in _MAKERS for count in counts}
     order = list(times)
     shuffle = random.Random(1).shuffle
@@ -282,6 +282,6 @@ def _in_threads(make: Callable[[], Middleware], count: int) -> float:
 
 
 def _seconds_per_request(shares: Sequence[Share]) -> float:
-    """Of all clients together: threads begin and end when the interpreter lets them."""
+    """Return the seconds per request of all clients together, from the first start to the last end."""
     requests, began, ended = zip(*shares, strict=True)
     return (max(ended) - min(began)) / sum(requests)

@@ -1,6 +1,6 @@
-"""One application behind one real server: ``python serve.py gunicorn|waitress|uvicorn MIDDLEWARE PORT``.
+"""Serve one application by a real server: ``python serve.py gunicorn|waitress|uvicorn MIDDLEWARE PORT``.
 
-The path says what the application does to its session: /untouched, /read, /write, or /sign-in to fill it.
+The path chooses the action on the session: /untouched, /read, /write, or /sign-in to fill it.
 """
 
 import logging
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import doors
+import interfaces
 import peer_middleware
 from peers import OURS, REFERENCE
 
@@ -33,14 +33,14 @@ MAKERS = {"gunicorn": WSGI, "waitress": WSGI, "uvicorn": ASGI}
 BARE = "bare"
 
 
-def application_of(server: str, name: str) -> Any:
-    """The application that a server serves: bare, or with the middleware of a name around each of its paths."""
+def make_application(server: str, name: str) -> Any:
+    """Return the application to serve: bare, or with the named middleware around each path."""
     is_wsgi = MAKERS[server] is WSGI
     if name == BARE:
-        return doors.wsgi_bare if is_wsgi else doors.asgi_bare
+        return interfaces.wsgi_bare if is_wsgi else interfaces.asgi_bare
     middleware = MAKERS[server][name]()
-    applications = {f"/{path}": middleware.build(action) for path, action in doors.ACTIONS.items()}
-    applications["/sign-in"] = middleware.build(doors.sign_in)
+    applications = {f"/{path}": middleware.build(action) for path, action in interfaces.ACTIONS.items()}
+    applications["/sign-in"] = middleware.build(interfaces.sign_in)
     return _by_path_info(applications) if is_wsgi else _by_path(applications)
 
 
@@ -52,7 +52,7 @@ def _by_path_info(applications: dict[str, Any]) -> Callable[..., Any]:
 
 
 def _by_path(applications: dict[str, Any]) -> Callable[..., Any]:
-    # A coroutine function: servers tell ASGI 3 from ASGI 2 by that.
+    # A coroutine function: by that, servers distinguish ASGI 3 from ASGI 2.
     async def application(scope: Any, receive: Any, send: Any) -> None:
         await applications[scope["path"]](scope, receive, send)
 
@@ -77,7 +77,7 @@ def _gunicorn(application: Any, port: int) -> None:
 def _waitress(application: Any, port: int) -> None:
     import waitress
 
-    # It warns of every request that has to wait for the one thread, and would be measured doing that.
+    # It logs a warning for each request that waits for the only thread. Logging would be measured too.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     waitress.serve(application, host="127.0.0.1", port=port, threads=1, _quiet=True)
 
@@ -93,4 +93,6 @@ def _uvicorn(application: Any, port: int) -> None:
 
 if __name__ == "__main__":
     server, name, port = sys.argv[1:]
-    {"gunicorn": _gunicorn, "waitress": _waitress, "uvicorn": _uvicorn}[server](application_of(server, name), int(port))
+    {"gunicorn": _gunicorn, "waitress": _waitress, "uvicorn": _uvicorn}[server](
+        make_application(server, name), int(port)
+    )

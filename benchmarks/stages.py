@@ -1,9 +1,8 @@
-"""Where the time of sealing, unsealing and a request goes: every step alone, as a ratio to the whole of the reference.
+"""Measure each step of sealing, unsealing and a WSGI request, as a ratio to the whole of the reference.
 
-"the rest" is what the whole takes more than its steps: the calls between them, the flags, the times, the key ids. What
-the reference does not have is the grammar: with it left out, as the last row of a codec shows, not much is left to
-gain. Its step has one call more than it has in the whole. Of a WSGI request the steps of the reference stand beside
-ours.
+"the rest" is the time of the whole minus its steps: the calls between them, the flags, the times, the key ids. The
+reference has no grammar; the last row of a codec shows our time without it. The step of the grammar has one call more
+than it has in the whole. For a WSGI request, the table also has the steps of the reference.
 """
 
 import os
@@ -13,7 +12,7 @@ from functools import partial
 from pickle import dumps
 from typing import Any
 
-import doors
+import interfaces
 import peer_middleware
 import peers
 from harness import Case, Times, added, measure, ratio
@@ -35,13 +34,13 @@ _UNTOUCHED, _REST, _ALL = "a session that is not touched", "the rest", "all of i
 
 
 def run() -> tuple[list[Table], list[str]]:
-    """A table for each direction."""
+    """Return a table for each direction, and notes."""
     payloads = {name: value for name, value in PAYLOADS.items() if name != _TYPED}
     tables = []
-    for direction, cases_of in (("seal", _sealing), ("unseal", _unsealing)):
+    for direction, list_cases in (("seal", _sealing), ("unseal", _unsealing)):
         table = Table(f"stages-{direction}", f"{direction.capitalize()}: steps, ratio to the reference", list(payloads))
         for value in payloads.values():
-            cases = cases_of(value)
+            cases = list_cases(value)
             times = measure(cases)
             steps = [name for name in cases if name not in (OURS, REFERENCE)]
             column = {name: ratio(times, name, REFERENCE) for name in steps}
@@ -56,11 +55,11 @@ def run() -> tuple[list[Table], list[str]]:
 
 def _requests() -> Table:
     columns: dict[str, dict[str, float]] = {}
-    for action in (doors.read, doors.write):
+    for action in (interfaces.read, interfaces.write):
         steps = {OURS: _our_steps(action), REFERENCE: _reference_steps(action)}
-        cases: dict[Any, Case] = {"bare": doors.wsgi_case(doors.wsgi_bare, doors.environ_of("a=b"))}
-        for whose, cases_of in steps.items():
-            cases |= {(whose, step): case for step, case in cases_of.items()}
+        cases: dict[Any, Case] = {"bare": interfaces.wsgi_case(interfaces.wsgi_bare, interfaces.make_environ("a=b"))}
+        for whose, list_cases in steps.items():
+            cases |= {(whose, step): case for step, case in list_cases.items()}
         times = dict(measure(cases))
         for whose in steps:
             for step in (_UNTOUCHED, _ALL):
@@ -69,14 +68,14 @@ def _requests() -> Table:
             column = {step: ratio(times, (whose, step), (REFERENCE, _ALL)) for step in own}
             column[_REST] = 2 * column[_ALL] - sum(column.values())
             columns[f"{action.__name__}, {whose}"] = column
-    names = [step for step in columns[f"{doors.write.__name__}, {OURS}"] if step not in (_REST, _ALL)]
+    names = [step for step in columns[f"{interfaces.write.__name__}, {OURS}"] if step not in (_REST, _ALL)]
     table = Table("stages-request", "WSGI request with a cookie: steps, ratio to the reference", [*columns])
     for step in (*names, _REST, _ALL):
         table.rows[step] = [column.get(step) for column in columns.values()]
     return table
 
 
-def _our_steps(action: doors.Action) -> dict[str, Case]:
+def _our_steps(action: interfaces.Action) -> dict[str, Case]:
     built = peer_middleware.ours_wsgi()
     environ, session, set_cookies = _request(built, action)
     middleware = built.build(action)
@@ -85,47 +84,47 @@ def _our_steps(action: doors.Action) -> dict[str, Case]:
     header = environ["HTTP_COOKIE"]
     (token,) = loader._find(header.encode())
     steps = {
-        _UNTOUCHED: doors.wsgi_case(built.build(None), environ),
+        _UNTOUCHED: interfaces.wsgi_case(built.build(None), environ),
         "finding the cookie": lambda: loader._find(loader._cookie_header(header)),
         "unsealing": partial(loader._unseal, token, binding=b""),
         "reading": partial(payload.decoders[origin.serializer], origin.payload),
         "writing and comparing": partial(payload.encode_if_changed, session, origin),
         "headers": lambda: manager._headers.add([("Content-Type", "text/plain")] * 2, "".join(set_cookies) or None),
-        _ALL: doors.wsgi_case(middleware, environ),
+        _ALL: interfaces.wsgi_case(middleware, environ),
     }
     if set_cookies:
         steps["sealing"] = partial(manager._sealer.seal, payload.encode(session), created=origin.created)
     return steps
 
 
-def _reference_steps(action: doors.Action) -> dict[str, Case]:
+def _reference_steps(action: interfaces.Action) -> dict[str, Case]:
     built = peer_middleware.prototype_wsgi()
     environ, session, set_cookies = _request(built, action)
     middleware = built.build(action)
     token, payload = middleware.find(environ), session._payload
     steps = {
-        _UNTOUCHED: doors.wsgi_case(built.build(None), environ),
+        _UNTOUCHED: interfaces.wsgi_case(built.build(None), environ),
         "finding the cookie": partial(middleware.find, environ),
         "unsealing": partial(middleware.unseal, token),
         "reading": partial(loads, payload),
         "writing and comparing": lambda: dumps(session._data, PROTOCOL) == payload,
-        _ALL: doors.wsgi_case(middleware, environ),
+        _ALL: interfaces.wsgi_case(middleware, environ),
     }
     if set_cookies:
         steps["sealing"] = partial(middleware.seal, payload)
     return steps
 
 
-def _request(built: peer_middleware.Middleware, action: doors.Action) -> tuple[dict[str, Any], Any, list[str]]:
-    """A request of somebody who has signed in, the session that it had, and the Set-Cookie lines of the response."""
-    environ = doors.environ_of(peer_middleware.signed_in(peer_middleware.DOORS[0], built))
+def _request(built: peer_middleware.Middleware, action: interfaces.Action) -> tuple[dict[str, Any], Any, list[str]]:
+    """Return a signed-in user's request, its session, and the Set-Cookie lines of the response."""
+    environ = interfaces.make_environ(peer_middleware.signed_in(peer_middleware.INTERFACES[0], built))
     sessions = []
 
     def act(session: Any) -> None:
         action(session)
         sessions.append(session)
 
-    set_cookies = doors.wsgi_set_cookies(built.build(act), environ)
+    set_cookies = interfaces.wsgi_set_cookies(built.build(act), environ)
     return environ, sessions[0], set_cookies
 
 

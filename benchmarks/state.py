@@ -1,8 +1,8 @@
-"""Sealed state: a resumable object, and a component of Tetra, on Tetra's own state layer and on ours in its place.
+"""Measure sealed state: a resumable object, and a Tetra component on Tetra's own state layer and on ours.
 
-All hold the same, up to 1 KB of it. A component is sealed in one request and opened in the next, and so each call has a
-request of its own, for which Tetra derives its key; the row "same request" shows what that comes to. It is a process of
-its own, because Django's settings can be made only once.
+All contain the same data, up to 1 KB. A component is sealed in one request and opened in the next. Each call therefore
+has its own request, for which Tetra derives a key; the row "same request" shows that cost. The measurement runs in a
+separate process, because Django's settings can be made only once.
 """
 
 import json
@@ -48,7 +48,7 @@ STATES: dict[str, dict[str, Any]] = {
         "selected": [100200, 100274],
     },
 }
-# What the tag of a component puts around it.
+# The markup that the tag of a component adds.
 CONTEXT = {
     "tetra": {
         "current_url": "https://example.org/things/?page=3",
@@ -59,7 +59,7 @@ CONTEXT = {
 
 
 def run() -> tuple[list[Table], list[str]]:
-    """Tables of the ratios and of the bytes of tokens, and the times of the reference."""
+    """Return tables of the ratios and of the bytes of tokens, and the times of the reference."""
     done = subprocess.run([sys.executable, __file__], stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         return [], [f"state was not measured: {__file__} failed"]
@@ -101,7 +101,7 @@ def main() -> None:
 def _set_up() -> None:
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
-    if not hasattr(warnings, "deprecated"):  # of Python 3.13; Tetra 0.7 imports it on every version
+    if not hasattr(warnings, "deprecated"):  # new in Python 3.13; Tetra 0.7 imports it on every version
         import typing_extensions
 
         warnings.deprecated = typing_extensions.deprecated  # type: ignore[attr-defined]
@@ -121,7 +121,7 @@ def _set_up() -> None:
 
 
 def _cases(values: Mapping[str, Any]) -> tuple[dict[Any, Any], dict[str, str]]:
-    """By operation and row what is measured; and the tokens."""
+    """Return the functions to measure, by operation and row, and the tokens."""
     import tetra.state
     from django.contrib.auth.models import User
     from django.contrib.sessions.backends.cache import SessionStore
@@ -135,7 +135,7 @@ def _cases(values: Mapping[str, Any]) -> tuple[dict[Any, Any], dict[str, str]]:
     session.create()
 
     class Request:
-        """What the functions ask of a request."""
+        """The part of a request that the functions use."""
 
         META: Mapping[str, str] = {}
 
@@ -162,15 +162,15 @@ def _cases(values: Mapping[str, Any]) -> tuple[dict[Any, Any], dict[str, str]]:
     owner = {"session_id": session.session_key, "user": USER}
     resumable = partial(sealer.seal, loaded, **owner), partial(sealer.resume, **owner)
 
-    def encoding(encode: Any, request_of: Any) -> Any:
+    def encoding(encode: Any, make_request: Any) -> Any:
         def encode_one() -> str:
-            component.request = request_of()
+            component.request = make_request()
             return encode(component)
 
         return encode_one
 
-    def decoding(decode: Any, request_of: Any) -> Any:
-        return lambda token: decode(token, request_of())
+    def decoding(decode: Any, make_request: Any) -> Any:
+        return lambda token: decode(token, make_request())
 
     same = Request()
     own = tetra.state.encode_component, tetra.state.decode_component
@@ -195,7 +195,7 @@ def _cases(values: Mapping[str, Any]) -> tuple[dict[Any, Any], dict[str, str]]:
 
 
 def _component_class() -> Any:
-    """A component like any other: registered, with public attributes, and one that it loads."""
+    """A usual component: registered, with public attributes, and one that it loads."""
     from tetra import Component, Library, public
 
     class Part(Component):

@@ -1,4 +1,4 @@
-"""A table of results: as text for the terminal, as reStructuredText for the documentation, and from and to JSON."""
+"""A table of results. It is rendered as text, as reStructuredText, and as JSON, from which it can be read."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -9,7 +9,7 @@ Cell = float | int | str | None
 
 @dataclass
 class Table:
-    """What was measured of several things in several cases.
+    """The results of several rows in several cases.
 
     :param name: names the table among those of its part, and the file that it is written to.
     :param unit: what stands behind the numbers: ``x`` for ratios, ``bytes``, or nothing.
@@ -24,27 +24,27 @@ class Table:
 
     @classmethod
     def of_json(cls, data: dict[str, Any]) -> Self:
-        """Undo `as_json`."""
+        """Return the table that `as_json` has converted."""
         return cls(**data)
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values, with numbers as exact as they are meant."""
+        """Return the table as plain values, with rounded numbers."""
         rows = {name: [_rounded(cell) for cell in cells] for name, cells in self.rows.items()}
         return asdict(self) | {"rows": rows}
 
     def column(self, name: str) -> dict[str, Cell]:
-        """One column, by the names of the rows."""
+        """Return one column, by the names of the rows."""
         at = self.columns.index(name)
         return {row: cells[at] for row, cells in self.rows.items()}
 
     def as_text(self) -> str:
-        """Aligned columns under the title."""
+        """Return the title and aligned columns."""
         lines = [["", *self.columns], *([name, *map(self._shown, cells)] for name, cells in self.rows.items())]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         return "\n".join([self.title, "", *(_aligned(line, widths) for line in lines), ""])
 
     def as_rst(self) -> str:
-        """A list-table without title."""
+        """Return a list-table without a title."""
         wide = max(20, 100 - 12 * len(self.columns)) if self.unit else 0
         widths = f"   :widths: {wide} {' '.join(['12'] * len(self.columns))}\n" if wide else ""
         head = f".. list-table::\n   :header-rows: 1\n{widths}\n"
@@ -60,7 +60,7 @@ class Table:
 
 
 def shown(number: float, unit: str = "x") -> str:
-    """A number with as many digits as it is worth."""
+    """Return a number with its significant digits."""
     digits = 0 if abs(number) >= 100 else 1 if abs(number) >= 10 else 2
     return f"{number:.{digits}f}{unit if unit == 'x' else ''}"
 

@@ -154,14 +154,15 @@ def page(session):
     """The page, with a state in each element that calls. They open in this session only."""
     session.save()  # it lasts, and so does its id, also where the browser would keep a cookie that was refused
 
-    def state_of(target):
+    def state_attributes(target):
         token = states.seal(target, session_id=session.id)
         return f'data-sealedsession-state="{html.escape(token)}" data-sealedsession-url="/call"'
 
     shelf = [
-        BOOK.format(number=book.number, state=state_of(book), title=html.escape(book.title)) for book in books_there()
+        BOOK.format(number=book.number, state=state_attributes(book), title=html.escape(book.title))
+        for book in books_there()
     ]
-    return PAGE.format(counter=state_of(Counter()), search=state_of(Search()), books="\n".join(shelf))
+    return PAGE.format(counter=state_attributes(Counter()), search=state_attributes(Search()), books="\n".join(shelf))
 
 
 def books_there():

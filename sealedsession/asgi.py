@@ -4,24 +4,28 @@ that carries the response's headers.
 1. Other scope types pass through untouched, and so does every message except for those that carry headers.
 2. A websocket's session is sealed with `websocket.accept`, or with the denial response. After that, no header can be
    sent to the client.
-3. Only the object that the middleware has put into the scope is its session. Whatever else is there when the headers
-   are sent, a mounted application's own session for example, is ignored.
+3. Only the object that the middleware has put into the scope is its session. Any other object there when the headers
+   are sent, such as a mounted application's own session, is ignored.
 4. Errors leave without the frames of this package, whose local variables hold session values.
 """
 
-# Annotations stay text: those of a function defined for every request would be evaluated for every request.
+# Annotations stay text. Otherwise those of the nested functions would be evaluated for every request.
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from sealedsession.config import ENVIRON_KEY, SessionConfig, SessionOptions
 from sealedsession.errors import ConfigError, SessionClosedError, drop_own_frames, without_own_frames
 from sealedsession.lifecycle.manager import SessionManager, check_application
 from sealedsession.session import UNOPENED_CONTENT, ClosedSession, Session, UnopenedSession, wait_until_open
 
-# Any, because that is what satisfies Starlette, FastAPI, Litestar and asgiref at once.
+if TYPE_CHECKING:
+    from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, WWWScope
+
+# The arguments are Any here and in `SessionMiddleware.__call__`: Starlette, FastAPI and Litestar have types of their
+# own for them, and none of these accepts those of asgiref.
 ASGIApplication = Callable[[Any, Any, Any], Awaitable[None]]
 
 _WITH_HEADERS = frozenset(("http.response.start", "websocket.http.response.start", "websocket.accept"))
@@ -34,9 +38,9 @@ class SessionMiddleware:
     """Give an ASGI application a session, sealed in a cookie.
 
     :param app: the application. It finds the session, a dict, in ``scope["session"]``, or under the option `scope_key`.
-    :param config: a `SessionConfig`, or else
-    :param options: the options of one.
-    :raises ConfigError: at start, for every mistake in them, and for an application of the other kind.
+    :param config: the options as a `SessionConfig`.
+    :param options: the options as keyword arguments, instead of `config`.
+    :raises ConfigError: at start, if an option is invalid, or if the application is of the other kind.
     """
 
     @without_own_frames
@@ -62,7 +66,7 @@ class SessionMiddleware:
             awaits=True,
         )
 
-    # A coroutine function: servers tell ASGI 3 from ASGI 2 by that.
+    # A coroutine function: by that, servers distinguish ASGI 3 from ASGI 2.
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
@@ -70,6 +74,7 @@ class SessionMiddleware:
         headers = scope["headers"]
         if type(headers) is not list and type(headers) is not tuple:  # ASGI allows any iterable, even a generator
             headers = scope["headers"] = [(name, value) for name, value in headers]
+        # As SessionManager.open, which has the reason.
         session = UnopenedSession(UNOPENED_CONTENT)
         session._manager = self.manager
         session._cookies = headers
@@ -78,17 +83,21 @@ class SessionMiddleware:
         session._opener = None
         session._headers_gone = False
         key = self._key
-        if key in scope:  # of another middleware, which must not see this session
+        if key in scope:  # the session of another middleware, which must not see this one
             scope = {**scope, key: session}
         else:  # in place, so that outer middlewares see what routers put into the scope
             scope[key] = session
         session._request = scope if self.manager.binds else None
 
-        def sealing_send(message: Any) -> Any:
+        def sealing_send(message: ASGISendEvent) -> Any:
             if message["type"] != "http.response.body":
                 if message["type"] in _LAST_WITH_COOKIE:
                     session._headers_gone = True
-                if not hasattr(session, "_unclaimed") or scope.get(self._key, session) is not session:
+                if (
+                    type(session) is Session
+                    or not hasattr(session, "_unclaimed")
+                    or scope.get(self._key, session) is not session
+                ):
                     try:
                         message = self._with_session(scope, session, message)
                     except Exception as error:
@@ -105,11 +114,13 @@ class SessionMiddleware:
             drop_own_frames(error)
             raise
 
-    async def _call_with_store(self, scope: Any, receive: Any, send: Any, session: Session) -> None:
+    async def _call_with_store(
+        self, scope: Any, receive: ASGIReceiveCallable, send: ASGISendCallable, session: Session
+    ) -> None:
         """Look up the session before the application runs, and send revocations to the store before each message."""
         await self.manager.fetch(session)
 
-        async def sealing_send(message: Any) -> None:
+        async def sealing_send(message: ASGISendEvent) -> None:
             try:
                 if session._revocations.pending:
                     await self.manager.revoke_pending(session)
@@ -127,7 +138,7 @@ class SessionMiddleware:
             else:
                 session._revocations.pending = None
 
-    def _with_session(self, scope: Any, session: Session, message: Any) -> Any:
+    def _with_session(self, scope: Any, session: Session, message: ASGISendEvent) -> Any:
         """Return the message with the session's headers, if it is the one that carries headers."""
         kind = message["type"]
         if scope.get(self._key, session) is not session:
@@ -141,9 +152,10 @@ class SessionMiddleware:
                 session, "websocket.accept of this server, whose ASGI spec_version is below 2.1,"
             )
             return message
-        headers = message.get("headers", ())
-        sent = self.manager.close(session, scope, message.get("status", _SWITCHING_PROTOCOLS), headers)
-        return message if sent is headers else {**message, "headers": sent}
+        fields: Any = message  # type checkers do not narrow it by _WITH_HEADERS
+        headers = fields.get("headers", ())
+        sent = self.manager.close(session, scope, fields.get("status", _SWITCHING_PROTOCOLS), headers)
+        return message if sent is headers else {**fields, "headers": sent}
 
     def _close_without_headers(self, session: Session, message: str) -> None:
         """Close a session with a message after which it cannot be saved, and raise an error if that loses a change."""
@@ -159,8 +171,8 @@ class SessionMiddleware:
         session.__class__ = ClosedSession
 
 
-def _spec_version(scope: Any) -> tuple[int, ...]:
-    """The version of the ASGI message format. Every server says "asgi"; test clients that do not, take headers."""
+def _spec_version(scope: WWWScope) -> tuple[int, ...]:
+    """Return the version of the ASGI message format. Only test clients leave out "asgi", and they accept headers."""
     versions = scope.get("asgi", {"spec_version": "2.1"})
     return tuple(map(int, versions.get("spec_version", "2.0").split(".")))
 

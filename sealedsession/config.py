@@ -27,6 +27,12 @@ from sealedsession.serialization.limits import DEFAULT_LIMITS, Limits
 from sealedsession.serialization.registry import Registry, default_registry
 from sealedsession.session import Session
 
+
+def system_clock() -> float:
+    """Return the time in seconds since 1970. Tests can replace `time.time` at any moment."""
+    return time.time()
+
+
 Oversize = Literal["raise", "keep"] | Callable[[Session, CookieTooLargeError], object]
 Binding = Callable[[Any], bytes]
 Serializer = Literal["pickle", "json"]
@@ -343,7 +349,7 @@ class SessionConfig:
     cache_control: str | None = "no-store"
     environ_key: str = ENVIRON_KEY
     scope_key: str = SCOPE_KEY
-    clock: Callable[[], float] = time.time
+    clock: Callable[[], float] = system_clock
 
     def __post_init__(self) -> None:
         self._check_types()

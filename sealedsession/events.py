@@ -119,7 +119,7 @@ class Events:
         self,
         kind: Kind,
         *,
-        sid: bytes | None = None,
+        session_id: bytes | None = None,
         reason: Reason | None = None,
         size: int | None = None,
         detail: str = "",
@@ -128,18 +128,18 @@ class Events:
         if self._hook is None:
             return
         session = None
-        if sid is not None:
+        if session_id is not None:
             self._hash_key = self._hash_key or self._find_hash_key()
-            session = blake2b(sid, key=self._hash_key, digest_size=8).hexdigest()
+            session = blake2b(session_id, key=self._hash_key, digest_size=8).hexdigest()
         try:
             self._hook(Event(kind, self._cookie, session, reason, size, detail))
         except Exception as error:  # noqa: BLE001  # anybody's code
             logger.error("on_event raised %s for the event %s", type(error).__name__, kind)
 
-    def rejected(self, error: UnsealError, sid: bytes | None = None) -> None:
+    def rejected(self, error: UnsealError, session_id: bytes | None = None) -> None:
         """Log a token that was not accepted, and call the hook. For sealed state, the call fails with this error."""
         logger.log(_level(error), "%s %r rejected, %s", self._what, self._cookie, error)
-        self.emit("rejected", sid=sid, reason=error.reason, detail=error.detail)
+        self.emit("rejected", session_id=session_id, reason=error.reason, detail=error.detail)
 
     def rejected_cookies(self, rejections: Sequence[tuple[UnsealError, bytes | None]]) -> None:
         """Log the cookies of a request that were not accepted. The request goes on with another one, or a new session.
@@ -157,8 +157,8 @@ class Events:
                 _level(worst), "%d cookies named %r of one request rejected: %s; the worst was %s%s",
                 len(errors), self._cookie, ", ".join(error.reason for error in errors), worst, hint,
             )  # fmt: skip
-        for error, sid in rejections:
-            self.emit("rejected", sid=sid, reason=error.reason, detail=error.detail)
+        for error, session_id in rejections:
+            self.emit("rejected", session_id=session_id, reason=error.reason, detail=error.detail)
 
     def comma(self) -> None:
         """Log that the cookie follows a comma, where it cannot be trusted, and was not read."""
@@ -182,12 +182,12 @@ class Events:
             self._cookie,
         )
 
-    def not_called(self, error: StateError, sid: bytes) -> None:
+    def not_called(self, error: StateError, session_id: bytes) -> None:
         """A state was accepted, and the call cannot be carried out."""
         stale = isinstance(error, StaleStateError)
         level = logging.INFO if stale else logging.WARNING
         logger.log(level, "%s %r: %s, %s", self._what, self._cookie, error.reason, error)
-        self.emit("stale" if stale else "bad_call", sid=sid, detail=str(error))
+        self.emit("stale" if stale else "bad_call", session_id=session_id, detail=str(error))
 
     def ambiguous(self, count: int) -> None:
         """A request had several valid cookies of our name: path or domain was changed, or another host sets cookies."""
@@ -197,16 +197,16 @@ class Events:
         """A change was dropped by oversize="keep"; or an unchanged session could not be sealed again."""
         logger.error("a session was not saved: %s", error)
 
-    def too_large(self, error: CookieTooLargeError | StateTooLargeError, sid: bytes | None) -> None:
+    def too_large(self, error: CookieTooLargeError | StateTooLargeError, session_id: bytes | None) -> None:
         """Browsers would drop the cookie. What becomes of it is the option oversize's to say. Or a state is too large,
         which is an error of the application.
         """
-        self.emit("too_large", sid=sid, size=error.size)
+        self.emit("too_large", session_id=session_id, size=error.size)
 
-    def revoked(self, what: str, sid: bytes | None) -> None:
+    def revoked(self, what: str, session_id: bytes | None) -> None:
         """The application has revoked a session, or all sessions of a subject."""
         logger.info("%s revoked", what)
-        self.emit("revoked", sid=sid, detail=what)
+        self.emit("revoked", session_id=session_id, detail=what)
 
     def store_error(self, error: Exception, consequence: str) -> None:
         """The revocation store did not do what it was asked."""

@@ -39,12 +39,12 @@ from sealedsession.sealing.sealer import Unsealed
 
 
 class Identity(NamedTuple):
-    """What is sealed with a session besides its data.
+    """The part of a session that is sealed besides its data.
 
     :param created: when the session began, in seconds since 1970.
     :param session_id: 16 bytes, or None while it has no id.
     :param lifetime: seconds after `created` at which the session ends at the latest, or None.
-    :param subject: whose session it is, or None.
+    :param subject: the user to whom the session belongs, or None.
     :param lineage_id: the first session id of its lineage, or None if that is the present one.
     :param persistent: whether the browser keeps the cookie when it is closed.
     """
@@ -63,7 +63,7 @@ class Identity(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """What a request's cookies contained.
+    """The content of a request's cookies.
 
     :param data: the content of the accepted session, or an empty dict.
     :param identity: its identity, or that of a new session.
@@ -157,14 +157,16 @@ class Session(dict[Any, Any]):
     #   _loaded: what came in. _identity: what will be sealed.
     #   _save: `save` was called. _invalidated: `invalidate` was called.
     #   _revocations: what this request revokes; None until it does.
+    # Set when `ensure_fits` has raised an error, which the application could answer: _has_raised.
     __slots__ = (
-        "_arrived", "_cookies", "_headers_gone", "_identity", "_invalidated", "_loaded", "_manager", "_opener",
-        "_request", "_revocations", "_save", "_unclaimed",
+        "_arrived", "_cookies", "_has_raised", "_headers_gone", "_identity", "_invalidated", "_loaded", "_manager",
+        "_opener", "_request", "_revocations", "_save", "_unclaimed",
     )  # fmt: skip
     _manager: SessionBackend
     _cookies: Any
     _request: Any
     _arrived: float
+    _has_raised: bool
     _unclaimed: bool
     _headers_gone: bool
     _opener: tuple[int, int] | None
@@ -206,7 +208,7 @@ class Session(dict[Any, Any]):
 
     @property
     def subject(self) -> str | None:
-        """Whose session it is, such as ``user:42``, or None. `revoke_subject` takes such a name.
+        """The user to whom the session belongs, such as ``user:42``, or None: see `revoke_subject`.
 
         Setting another subject is a sign-in: the session gets a new id, a new lineage and a new time of creation, as
         by ``regenerate(begin_anew=True)``. Setting the same subject again does nothing. Setting None only removes it.
@@ -304,6 +306,9 @@ class Session(dict[Any, Any]):
 
         Call it in a view, after the last change. Without it, the same error is raised when the response's headers are
         sent, which is too late for most frameworks' error handlers.
+
+        After it has raised an error, the response is not an error again: if the session still cannot be stored, the
+        browser keeps the cookie that it has, and a log record says so.
 
         :raises CookieTooLargeError: when browsers would drop the cookie. It is also a ValueError.
         :raises NotSerializableError: when the session contains a value that cannot be stored. It is also a TypeError.
@@ -403,7 +408,7 @@ class Session(dict[Any, Any]):
         created = self._manager.new_identity(self).created
         self._identity = self._identity._replace(created=created, session_id=session_id, lineage_id=None)
 
-    fromkeys: Any = dict.fromkeys  # what is made of other keys is a plain dict, as copies are
+    fromkeys: Any = dict.fromkeys  # returns a plain dict, as `copy` does
 
     def __reduce__(self) -> Any:
         """Copies, deep copies and pickles of a session are plain dicts."""
@@ -495,7 +500,8 @@ def get_session(request: Any, key: str | None = None) -> Session:
 
 _PATIENCE = 60  # seconds; longer than any store or signal takes
 WAITING: dict[int, threading.Event] = {}  # by id of a session: set when the thread that opens it has ended
-# How often this process has been forked off, and by which thread: no other thread of the parent is in the child.
+# The number of forks that led to this process, and the thread that forked last. The child has no other thread of its
+# parent.
 _forks = 0
 _forking_thread = 0
 
@@ -521,7 +527,7 @@ def _refuse(*arguments: object, **more: object) -> NoReturn:
 
 
 class ClosedSession(Session):
-    """A session whose response headers have gone."""
+    """A session whose response headers have been sent."""
 
     __slots__ = ()
 
@@ -556,7 +562,7 @@ class ClosedSession(Session):
 
 
 class UnopenedSession(Session):
-    """A session that nothing has looked into."""
+    """A session that nothing has read or written."""
 
     __slots__ = ()
 
@@ -600,7 +606,7 @@ def _open(session: Any) -> None:
         del session._unclaimed  # atomic: one thread succeeds
     except AttributeError:
         wait_until_open(session)
-        if session.__class__ is UnopenedSession:  # the other thread has failed
+        if session.__class__ is UnopenedSession:  # the other thread failed
             _open(session)
         return
     try:  # no signal handler runs before this: the interpreter calls them after function calls and jumps only
@@ -610,7 +616,7 @@ def _open(session: Any) -> None:
         session._revocations = loaded.revocations
         session._save = session._invalidated = False
         dict.update(session, loaded.data)
-        dict.pop(session, _PLACEHOLDER, None)  # it may be gone, if a signal interrupted this before
+        dict.pop(session, _PLACEHOLDER, None)  # an interrupted attempt may have removed it
         session.__class__ = ClosedSession if session._headers_gone else Session
     except BaseException as error:
         session._opener = None

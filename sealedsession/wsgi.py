@@ -7,7 +7,7 @@ start_response.
 3. Errors leave without the frames of this package, whose local variables hold session values.
 """
 
-# Annotations stay text: those of a function defined for every request would be evaluated for every request.
+# Annotations stay text. Otherwise those of the nested function would be evaluated for every request.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
@@ -22,16 +22,16 @@ from sealedsession.session import UNOPENED_CONTENT, Session, UnopenedSession
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-_as_bytes = methodcaller("encode", "latin-1", "replace")  # a header of WSGI is text that means bytes (PEP 3333)
+_as_bytes = methodcaller("encode", "latin-1", "replace")  # WSGI decodes headers as latin-1 (PEP 3333)
 
 
 class SessionMiddleware:
     """Give a WSGI application a session, sealed in a cookie.
 
     :param app: the application. It finds the session, a dict, in ``environ["sealedsession.session"]``.
-    :param config: a `SessionConfig`, or else
-    :param options: the options of one.
-    :raises ConfigError: at start, for every mistake in them, and for an application of the other kind.
+    :param config: the options as a `SessionConfig`.
+    :param options: the options as keyword arguments, instead of `config`.
+    :raises ConfigError: at start, if an option is invalid, or if the application is of the other kind.
     """
 
     @without_own_frames
@@ -54,6 +54,7 @@ class SessionMiddleware:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         key, manager = self._key, self.manager
+        # As SessionManager.open, which has the reason.
         session = environ[key] = UnopenedSession(UNOPENED_CONTENT)
         session._manager = manager
         session._cookies = environ.get("HTTP_COOKIE")
@@ -70,12 +71,13 @@ class SessionMiddleware:
                 if environ.get(key, session) is not session:
                     self._take_over(environ, session)
                 session._headers_gone = True
-                if not hasattr(session, "_unclaimed"):  # something has opened it
+                # Something has opened it. The second condition is enough, but takes 4 % longer for an open session.
+                if type(session) is Session or not hasattr(session, "_unclaimed"):
                     headers = self.manager.close(session, environ, int(status[:3]), headers)
             except Exception as error:
                 drop_own_frames(error)
                 raise
-            if exc_info is None:  # some servers and adapters refuse a third argument that is None
+            if exc_info is None:  # some servers and adapters refuse None as a third argument
                 return start_response(status, headers)
             return start_response(status, headers, exc_info)
 

@@ -1,13 +1,13 @@
 """The manager: opens and closes the sessions of requests, for any kind of server and framework.
 
     open, open_token                  a session that is loaded on first touch, see load.py
-    close                             the response's headers, see save.py; the same list if nobody looked
+    close                             the response's headers, see save.py; unchanged if the session was not accessed
     action, set_cookie, token         the parts of close, for frameworks that render the cookie
     replace                           new content, for frameworks that replace the session by design
 
 `Vary: Cookie` goes with every response whose session was read before its headers were sent, `Cache-Control` with every
-Set-Cookie unless the application sent its own. Where the store must be awaited, `fetch` looks into it before the
-application runs, and `revoke_pending` calls it before the response's headers are made; elsewhere it is called at once.
+Set-Cookie unless the application set its own. A store that must be awaited is called by `fetch` before the application
+runs, and by `revoke_pending` before the response's headers are made. Any other store is called at once.
 
 Errors leave without the frames of this package, whose local variables contain session values.
 """
@@ -26,7 +26,7 @@ from sealedsession.lifecycle.payload import SessionPayload
 from sealedsession.lifecycle.revoke import SessionRevoker
 from sealedsession.lifecycle.save import Action, SessionHeaders, SessionSaver, Text
 from sealedsession.revocation.store import add_lock
-from sealedsession.sealing.sealer import SID_BYTES, Sealer
+from sealedsession.sealing.sealer import SESSION_ID_BYTES, Sealer
 from sealedsession.session import (
     UNOPENED_CONTENT,
     ClosedSession,
@@ -118,6 +118,7 @@ class SessionManager(Generic[Request, Text]):
             cookie_header = cookie_header.encode("latin-1", "replace")
         elif cookie_header is not None and type(cookie_header) is not bytes:
             raise TypeError(f"cookie_header: it must be str, bytes or None{got(cookie_header)}")
+        # Repeated in both middlewares: a common function costs a request that does not touch its session 5 %.
         session = UnopenedSession(UNOPENED_CONTENT)
         session._manager = self
         session._cookies = cookie_header
@@ -135,7 +136,7 @@ class SessionManager(Generic[Request, Text]):
         :param request: needed with the option ``binding``, whose function gets it.
         """
         value = token.encode("utf-8", "replace") if isinstance(token, str) else token
-        # A cookie's value may be quoted, and ends at a semicolon; a token is taken as it is.
+        # A cookie's value may be quoted, and ends at a semicolon. A token is used unchanged.
         return self.open(
             str(self.config.cookie.name).encode() + b"=" + _FOREIGN.sub(b"?", value) if value else None, request
         )
@@ -200,7 +201,7 @@ class SessionManager(Generic[Request, Text]):
     def action(self, session: Session, headers: Sequence[tuple[Text, Text]] = ()) -> Action:
         """Decide what a response does with the browser's cookie, without sealing the session.
 
-        :param headers: the application's headers. A response for shared caches gets no cookie that nobody has caused.
+        :param headers: the application's headers. A response for shared caches gets no unrequested cookie.
         :returns: "keep", "delete", "delete_refused", "seal", "refresh" or "reseal".
         :raises SealError: when the session cannot be stored.
         """
@@ -278,8 +279,10 @@ class SessionManager(Generic[Request, Text]):
         await self._revoker.send_pending(session)
 
     async def finish(self, session: Session) -> None:
-        """Send the remaining revocations to the store. What the application revokes later, in a thread or a task that
-        outlives the request, is sent at once, without awaiting."""
+        """Send the remaining revocations to the store.
+
+        Later revocations, by a thread or a task that outlives the request, are sent at once, without awaiting.
+        """
         await self._revoker.send_pending(session)
         session._revocations.pending = None
 
@@ -312,7 +315,7 @@ class SessionManager(Generic[Request, Text]):
 
     def new_session_id(self) -> bytes:
         """Return 128 bits from the CSPRNG."""
-        return self.config._random_bytes(SID_BYTES)
+        return self.config._random_bytes(SESSION_ID_BYTES)
 
     def new_identity(self, session: Session) -> Identity:
         """Return the identity of a session that this request begins, without an id."""
@@ -403,17 +406,17 @@ _CALLS = {
 
 
 def check_application(app: object, kind: Literal["WSGI", "ASGI"]) -> None:
-    """Refuse what cannot be called as a server calls an application.
+    """Check that a server can call an application.
 
-    :raises ConfigError: for what certainly is no such application.
+    :raises ConfigError: if the call would certainly fail.
     """
     arguments, other = _CALLS[kind]
     wanted = f"app: it must be an application of {kind}, a function of {', '.join(arguments)}"
     if not callable(app):
         raise ConfigError(wanted + got(app))
     try:
-        signature = inspect.signature(app, follow_wrapped=False)  # of what is called, and not of what it wraps
-    except (TypeError, ValueError, NameError):  # one in C, or with annotations that name nothing: it does not tell
+        signature = inspect.signature(app, follow_wrapped=False)  # a decorator can change the arguments
+    except (TypeError, ValueError, NameError):  # written in C, or with annotations that cannot be resolved
         return
     try:
         signature.bind(*arguments)

@@ -14,8 +14,8 @@ from typing import Any, NoReturn
 from sealedsession.config import SessionConfig
 from sealedsession.errors import NotSerializableError, UnsealError
 from sealedsession.revocation.store import SUBJECT_LENGTH
-from sealedsession.sealing.sealer import JSON, PICKLE, SID_BYTES, Unsealed
-from sealedsession.serialization.limits import TooLarge, TooManyValues
+from sealedsession.sealing.sealer import JSON, PICKLE, SESSION_ID_BYTES, Unsealed
+from sealedsession.serialization.limits import PayloadTooLargeError, TooManyValuesError
 from sealedsession.serialization.safe_pickle import PickleSerializer
 from sealedsession.serialization.tagged_json import JsonSerializer
 from sealedsession.session import Session
@@ -65,17 +65,20 @@ class SessionPayload:
         """Encode a session by the configured serializer.
 
         :raises NotSerializableError: naming the path of the value.
-        :raises TooLarge: when the payload would be larger than any that fits.
+        :raises PayloadTooLargeError: when the payload would be larger than any that fits.
         """
         return self._encode(session, self._write, None)
 
     def encode_if_changed(self, session: Session, token: Unsealed) -> bytes | None:
-        """Encode a session by the serializer of the token that it came in, or return None if its payload is the same.
+        """Encode a session by the serializer of its token.
 
-        :raises NotSerializableError: as `encode`; TooLarge too.
+        :param token: the token that came in with the request.
+        :returns: the payload, or None if it equals the token's payload.
+        :raises NotSerializableError: naming the path of the value.
+        :raises PayloadTooLargeError: when the payload would be larger than any that fits.
         """
         payload = self._encode(session, self._dumps[token.serializer], token.payload)
-        return None if payload is token.payload else payload
+        return None if payload == token.payload else payload
 
     def sizes(self, session: Session) -> dict[object, int]:
         """Return the bytes that each key takes with its value in a cookie, without compression, largest first."""
@@ -85,12 +88,12 @@ class SessionPayload:
 
     def _encode(self, session: Session, dumps: Callable[[object, bytes | None], bytes], known: bytes | None) -> bytes:
         value: object = session.copy()
-        _, _, _, subject, lineage_id, _ = session._identity
-        if subject is not None or lineage_id is not None:
-            value = [subject, lineage_id, value]
+        identity = session._identity
+        if identity.subject is not None or identity.lineage_id is not None:
+            value = [identity.subject, identity.lineage_id, value]
         try:
             return dumps(value, known)
-        except TooManyValues:
+        except TooManyValuesError:
             raise NotSerializableError("session", None, self._too_many) from None
         except NotSerializableError as error:
             if type(value) is dict:
@@ -101,7 +104,7 @@ class SessionPayload:
     def _length(self, value: object) -> int:
         try:
             return len(self._write(value))
-        except TooLarge:
+        except PayloadTooLargeError:
             return self._max_size
 
 
@@ -125,7 +128,7 @@ def parse_list(value: object) -> Content:
         type(data) is not dict
         or subject is lineage_id is None
         or not (subject is None or (type(subject) is str and 0 < len(subject) <= SUBJECT_LENGTH))
-        or not (lineage_id is None or (type(lineage_id) is bytes and len(lineage_id) == SID_BYTES))
+        or not (lineage_id is None or (type(lineage_id) is bytes and len(lineage_id) == SESSION_ID_BYTES))
     ):
         raise UnsealError("forbidden_value", "invalid subject or lineage id in the payload of a session")
     return data, subject, lineage_id

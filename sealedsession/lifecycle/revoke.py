@@ -1,10 +1,10 @@
-"""Revocations that an application asks for during a request.
+"""Revoke sessions for an application, during a request.
 
 Rules:
 
 1. A session that the store finds revoked has no rights: it revokes nothing, and it is not sealed any more.
-2. The session that asks for a revocation is the one that came in, also after the request has ended it or removed its
-   subject, until the request signs somebody in.
+2. The caller of a revocation is the session that came in, even after the request has ended it or removed its subject,
+   until the request signs a user in.
 3. A request that revokes a subject reserves one lineage for it, which is exempt. The session of that subject moves
    there when the store has written the entry. A session that signs in as that subject later in the request begins
    there.
@@ -22,10 +22,10 @@ _NOT_REVOKED = "what was to be revoked is not: copies of the cookie live on unti
 
 
 class Revocation(NamedTuple):
-    """A revocation that the application has asked for.
+    """A revocation that the application has called for.
 
     :param key: the store's key.
-    :param caller: the session that has asked for it, as it was then.
+    :param caller: the session that calls for it, as it was at that time.
     :param subject: whose sessions are revoked, or None for a lineage.
     :param exempt: the lineage that is exempt, or ``b""``.
     :param what: for the event.
@@ -73,15 +73,16 @@ class SessionRevoker:
         self._config = config
         self.revokes: bool = config.store is not None
         self.staleness: float = config.store.staleness if config.store is not None else 0
-        # Sealed by a clock that is ahead, read by one behind. An idle timeout alone does not end what a request seals
-        # that was under way: such a request has a day.
+        # The clock of the server that seals may be ahead, and that of the server that reads behind. Without an absolute
+        # timeout, nothing ends a session that a running request still seals: entries are kept for the day that such a
+        # request may take.
         margin = 2 * config.leeway + (0 if config.timeouts.absolute else DAY)
         self._ttl = config.timeouts.longest + margin
 
     def begins_at(self, session: Session) -> int:
         """Return the time of creation for a session that this request begins.
 
-        The store's answer was current at that time: a revocation that came later also refuses the new session.
+        The store's answer was current at that time: a later revocation also refuses the new session.
         """
         return int(session._arrived - self.staleness)
 
@@ -165,7 +166,7 @@ class SessionRevoker:
             except Exception as error:  # noqa: BLE001  # StoreError, or whatever a user's store raises
                 self._config.events.store_error(error, _NOT_REVOKED)
                 revocations.pending.clear()  # each would wait for the same timeout
-            except BaseException:  # cancelled: the rest is revoked at the end
+            except BaseException:  # cancelled: the middleware sends the rest when the request ends
                 revocations.pending.insert(0, revocation)
                 raise
 
@@ -180,19 +181,19 @@ class SessionRevoker:
         return self._config.store
 
     def _revoke_lineages(self, session: Session, lineages: list[bytes]) -> None:
-        """Revoke lineages, whenever their sessions were sealed: a slower server may yet seal one of them again."""
+        """Revoke lineages, whenever their sessions were sealed: a slower server may still seal one of them again."""
         identity, ended, caller = session._identity, _revocations(session).ended, self._caller(session)
         revocations = []
         for lineage in lineages:
             key = session_key(lineage)
             if key not in ended:
-                # The id that its other events have.
+                # The id in the session's other events.
                 session_id = identity.session_id if lineage == identity.lineage_id else lineage
                 revocations.append(Revocation(key, caller, None, b"", "a session was", session_id))
         self._send(session, revocations)
 
     def _caller(self, session: Session) -> Caller:
-        """Describe the session that asks for a revocation, so that the store can check whether it is revoked itself."""
+        """Describe the caller of a revocation, so that the store can check whether it is revoked itself."""
         loaded, identity, acts_as = session._loaded, session._identity, _revocations(session).acts_as
         keys = [session_key(lineage) for lineage in _lineages(session)]
         for subject in {acts_as, identity.subject} - {None}:
@@ -204,10 +205,10 @@ class SessionRevoker:
         return Caller(tuple(keys), created, lineage or b"", self.begins_at(session))
 
     def _arguments(self, revocations: Revocations, revocation: Revocation) -> tuple[bytes, Entry, int, Caller]:
-        """Return the store's arguments. Call this as late as possible: the entry revokes what has begun until now.
+        """Return the store's arguments. Call this as late as possible: the entry revokes all earlier sessions.
 
-        What this request has revoked before is no obstacle: it may go on to revoke others. Where its own entry exempts
-        a lineage, the session is checked as that one, so that a revocation by others still counts.
+        Earlier revocations by this request do not count, so that it can revoke more sessions. If one of their entries
+        exempts a lineage, the caller is checked as that lineage, so that a revocation by another request still counts.
         """
         entry = Entry(ALWAYS)
         if revocation.subject is not None:
@@ -231,9 +232,9 @@ class SessionRevoker:
             self._config.events.store_error(error, _NOT_REVOKED)
 
     def _note(self, session: Session, revocation: Revocation, done: bool) -> None:
-        """Take note of the store's answer, and report it.
+        """Record the store's answer, and report it.
 
-        :raises StoreError: when the answer is not a bool, because the store's ``revoke`` returns nothing for example.
+        :raises StoreError: when the answer is not a bool, for example because the store's ``revoke`` returns nothing.
         """
         if type(done) is not bool:
             raise StoreError(f"revoke() must return True or False{got(done)}")

@@ -23,9 +23,9 @@ sys.path.append(str(BENCHMARKS))
 
 import charts  # noqa: E402
 import check  # noqa: E402
-import doors  # noqa: E402
 import endtoend  # noqa: E402
 import harness  # noqa: E402
+import interfaces  # noqa: E402
 import peer_middleware  # noqa: E402
 import peers  # noqa: E402
 import report  # noqa: E402
@@ -37,9 +37,9 @@ from tables import Table  # noqa: E402
 
 CODECS, MISSING_CODECS = peers.built()
 MIDDLEWARES = [
-    pytest.param(door, middleware, id=f"{door.name}, {name}")
-    for door in peer_middleware.DOORS
-    for name, middleware in peer_middleware.built(door.makers)[0].items()
+    pytest.param(interface, middleware, id=f"{interface.name}, {name}")
+    for interface in peer_middleware.INTERFACES
+    for name, middleware in peer_middleware.built(interface.makers)[0].items()
 ]
 ALWAYS = {peers.OURS, f"{peers.OURS}, JSON", f"{peers.OURS}, signed", peers.REFERENCE, peers.CONTROL}
 
@@ -204,13 +204,13 @@ def test_no_codec_is_dropped_silently() -> None:
 def test_codecs_round_trip_and_refuse_a_changed_token(name: str) -> None:
     """Every codec gives back what most sessions hold, and takes no token in which one character is another."""
     for payload in ("tiny", "login", "cart", "near"):
-        assert peers.fault_of(CODECS[name], PAYLOADS[payload]) is None
+        assert peers.find_fault(CODECS[name], PAYLOADS[payload]) is None
 
 
 @pytest.mark.parametrize("name", sorted(ALWAYS))
 def test_ours_and_the_reference_hold_every_payload(name: str) -> None:
     """There is no gap in the rows that everything is compared with."""
-    assert [peers.fault_of(CODECS[name], value) for value in PAYLOADS.values()] == [None] * len(PAYLOADS)
+    assert [peers.find_fault(CODECS[name], value) for value in PAYLOADS.values()] == [None] * len(PAYLOADS)
 
 
 @pytest.mark.parametrize(
@@ -223,30 +223,30 @@ def test_ours_and_the_reference_hold_every_payload(name: str) -> None:
 )
 def test_a_codec_that_does_not_do_its_work_is_found_out(unseal: Callable[[str], Any], fault: str) -> None:
     """A codec that takes any token, loses values or raises is not measured."""
-    assert peers.fault_of((lambda value: "token", unseal), {"user_id": 42}) == fault
+    assert peers.find_fault((lambda value: "token", unseal), {"user_id": 42}) == fault
 
 
 @pytest.mark.filterwarnings("ignore")  # a peer's own, on the changed cookie
-@pytest.mark.parametrize(("door", "middleware"), MIDDLEWARES)
+@pytest.mark.parametrize(("interface", "middleware"), MIDDLEWARES)
 def test_middlewares_round_trip_and_refuse_a_changed_cookie(
-    door: peer_middleware.Door, middleware: peer_middleware.Middleware
+    interface: peer_middleware.Interface, middleware: peer_middleware.Middleware
 ) -> None:
     """Every middleware brings a session back in the next request, and takes no changed cookie."""
-    assert peer_middleware.fault_of(door, middleware) is None
+    assert peer_middleware.find_fault(interface, middleware) is None
 
 
-@pytest.mark.parametrize("door", peer_middleware.DOORS, ids=lambda door: door.name)
-def test_a_middleware_without_a_seal_is_found_out(door: peer_middleware.Door) -> None:
+@pytest.mark.parametrize("interface", peer_middleware.INTERFACES, ids=lambda interface: interface.name)
+def test_a_middleware_without_a_seal_is_found_out(interface: peer_middleware.Interface) -> None:
     """A middleware that takes what it never sealed is not measured."""
-    forger = peer_middleware.Middleware(lambda action: _forging(door, action), None)
-    assert peer_middleware.fault_of(door, forger) == "accepts a changed cookie"
+    forger = peer_middleware.Middleware(lambda action: _forging(interface, action), None)
+    assert peer_middleware.find_fault(interface, forger) == "accepts a changed cookie"
 
 
-def _forging(door: peer_middleware.Door, action: doors.Action | None) -> Any:
+def _forging(interface: peer_middleware.Interface, action: interfaces.Action | None) -> Any:
     """A middleware whose every request has the same user."""
     session = {"user_id": 42}
-    if door.name == "WSGI":
-        inner = doors.wsgi_application("session", action)
+    if interface.name == "WSGI":
+        inner = interfaces.wsgi_application("session", action)
 
         def application(environ: Any, start_response: Any) -> Any:
             environ["session"] = session
@@ -257,7 +257,7 @@ def _forging(door: peer_middleware.Door, action: doors.Action | None) -> Any:
             return inner(environ, with_cookie)
 
         return application
-    inner = doors.asgi_application(action)
+    inner = interfaces.asgi_application(action)
 
     async def asgi_application(scope: Any, receive: Any, send: Any) -> None:
         async def with_cookie(message: Any) -> None:
@@ -273,13 +273,13 @@ def _forging(door: peer_middleware.Door, action: doors.Action | None) -> Any:
 @pytest.mark.parametrize("name", [serve.BARE, peers.OURS, serve.CACHED, peers.REFERENCE])
 def test_served_applications_answer_every_path(server: str, name: str) -> None:
     """What stands behind a real server answers 200 to all that it is asked, and sets a cookie when it should."""
-    application = serve.application_of(server, name)
+    application = serve.make_application(server, name)
     is_wsgi = serve.MAKERS[server] is serve.WSGI
-    door = peer_middleware.DOORS[0 if is_wsgi else 1]
+    interface = peer_middleware.INTERFACES[0 if is_wsgi else 1]
     cookies = {}
     for path in ("untouched", "read", "write", "sign-in"):
-        request = door.request_of(None) | ({"PATH_INFO": f"/{path}"} if is_wsgi else {"path": f"/{path}"})
-        cookies[path] = len(door.set_cookies(application, request))
+        request = interface.make_request(None) | ({"PATH_INFO": f"/{path}"} if is_wsgi else {"path": f"/{path}"})
+        cookies[path] = len(interface.set_cookies(application, request))
     changing = 0 if name == serve.BARE else 1
     assert cookies == {"untouched": 0, "read": 0, "write": changing, "sign-in": changing}
 
@@ -339,11 +339,11 @@ def test_store_makes_the_baseline(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 
 def test_the_baseline_has_what_is_measured() -> None:
-    """Every payload both ways, and every case at both doors."""
+    """Every payload both ways, and every case at both interfaces."""
     baseline = json.loads((BENCHMARKS / "baseline.json").read_text())
     codec_keys = {f"codec, {operation}, {payload}" for operation in ("seal", "unseal") for payload in PAYLOADS}
     assert baseline.keys() == codec_keys | {
-        f"{door}, {case}" for door in ("WSGI", "ASGI") for case, _, _ in doors.CASES
+        f"{interface}, {case}" for interface in ("WSGI", "ASGI") for case, _, _ in interfaces.CASES
     }
 
 

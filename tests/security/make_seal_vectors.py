@@ -92,7 +92,7 @@ def make_vector(name: str, case: dict) -> dict:
         created=vector["created"],
         serializer=vector["serializer"],
         lifetime=vector["lifetime"],
-        sid=vector["sid"] and bytes.fromhex(vector["sid"]),
+        session_id=vector["sid"] and bytes.fromhex(vector["sid"]),
         persistent=vector["persistent"],
         binding=bytes.fromhex(vector["binding"]),
     )

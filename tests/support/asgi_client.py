@@ -38,7 +38,7 @@ def start(**more):
     return {"type": "http.response.start", "status": 200, "headers": [TEXT], **more}
 
 
-def app_of(act, *messages):
+def make_app(act, *messages):
     """An application that does something with its session and then sends messages, made anew for each request."""
 
     async def app(scope, receive, send):

@@ -122,7 +122,7 @@ class Load:
             connection.setblocking(False)
             lane.connections[lane.server] = connection
             self._selector.register(connection, selectors.EVENT_READ, (lane, lane.server))
-        lane.connections[lane.server].sendall(request_of(lane.client))
+        lane.connections[lane.server].sendall(render_request(lane.client))
 
     def _hear(self, lane: "_Lane", server: int) -> None:
         received = lane.connections[server].recv(65536)
@@ -195,7 +195,7 @@ def visit(port: int, path: str, cookie: str = "") -> Answer:
         connection.close()
 
 
-def request_of(client: Client) -> bytes:
+def render_request(client: Client) -> bytes:
     """What a client sends."""
     cookie = f"Cookie: {NAME}={client.cookie}\r\n" if client.cookie else ""
     return f"GET {client.path} HTTP/1.1\r\nHost: localhost\r\n{cookie}\r\n".encode()

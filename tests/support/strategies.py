@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from hypothesis import strategies as st
 
-from sealedsession.serialization.limits import TooLarge, TooManyValues
+from sealedsession.serialization.limits import PayloadTooLargeError, TooManyValuesError
 from sealedsession.serialization.registry import Registry
 from sealedsession.serialization.safe_pickle import PickleSerializer
 from sealedsession.serialization.standard_types import DEFAULT_TYPES, PLAIN_TYPES
@@ -130,7 +130,7 @@ def fits(value: object) -> bool:
     """Check that a value is within the default limits: nested sets and keys may together weigh too much."""
     try:
         PickleSerializer(Registry()).dumps(value)
-    except (TooLarge, TooManyValues):
+    except (PayloadTooLargeError, TooManyValuesError):
         return False
     return True
 

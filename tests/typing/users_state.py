@@ -42,11 +42,11 @@ def fetch_articles(numbers: list[int]) -> list[Article]:
     return [Article(number) for number in numbers]
 
 
-def number_of(article: Article) -> int:
+def get_number(article: Article) -> int:
     return article.number
 
 
-registry.register_base(Article, "article", encode=number_of, decode=int, fetch=fetch_articles)
+registry.register_base(Article, "article", encode=get_number, decode=int, fetch=fetch_articles)
 
 
 def note(event: Event) -> None:

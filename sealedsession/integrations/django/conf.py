@@ -1,6 +1,7 @@
 """The settings of a Django project, and the project's `StateSealer`::
 
     SEALEDSESSION = {
+        "SESSION": {"revocation": "redis://..."},  # options of SessionConfig, by name, for the session engine
         "SESSION_ID": "django",  # or "sealedsession": the session that state belongs to
         "STATE": {"max_age": 3600},  # options of StateSealer, by name
     }
@@ -132,15 +133,29 @@ def uses_django_sessions() -> bool:
     return bool(session_id == "django")
 
 
+def uses_state() -> bool:
+    """Return whether the project has settings of sealed state, or has registered a class."""
+    return bool(_classes) or "STATE" in _read_settings()
+
+
 def state_options() -> dict[str, Any]:
     """Return the options in the settings. The default of ``registry`` is the registry of Django's values.
 
     :raises ConfigError: if a name is unknown, or a dotted name cannot be imported.
     """
-    options = _read_settings().get("STATE", {})
-    _check_names(STATE, options, _OPTIONS)
-    imported = {option: _import_option(option, options[option]) for option in _IMPORTED if option in options}
+    options = read_section("STATE", _OPTIONS)
+    imported = {option: import_option(STATE, option, options[option]) for option in _IMPORTED if option in options}
     return {"registry": registry, **options, **imported}
+
+
+def read_section(name: str, known: Iterable[str]) -> dict[str, Any]:
+    """Return a section of the settings, an empty one if it is missing.
+
+    :raises ConfigError: if it is not a dict, or has an unknown entry.
+    """
+    section = _read_settings().get(name, {})
+    _check_names(f'{NAME}["{name}"]', section, known)
+    return dict(section)
 
 
 @without_own_frames
@@ -152,25 +167,35 @@ def state_keys(options: dict[str, Any]) -> dict[str, Any]:
     own = {option: options[option] for option in _KEYS if options.get(option) is not None}
     if own:
         return own
+    return derive_project_keys("django", STATE)
+
+
+@without_own_frames
+def derive_project_keys(label: str, section: str) -> dict[str, Any]:
+    """Derive two lists of keys from Django's secrets.
+
+    :param label: separates the keys from those of other uses.
+    :param section: the section of the settings that can have keys of its own, for errors.
+    :raises ConfigError: if a secret is short, patterned or a known default.
+    """
     secrets = {"SECRET_KEY": settings.SECRET_KEY}
     for index, secret in enumerate(settings.SECRET_KEY_FALLBACKS):
         secrets[f"SECRET_KEY_FALLBACKS[{index}]"] = secret
     try:
         return dict(
             derive_keys(
-                {name: secret if isinstance(secret, bytes) else str(secret) for name, secret in secrets.items()},
-                "django",
+                {name: secret if isinstance(secret, bytes) else str(secret) for name, secret in secrets.items()}, label
             )
         )
     except ConfigError as error:
         raise ConfigError(
-            f"{error}. Or keep it, and give sealed state its own keys: validate_key and encrypt_key in {STATE}"
+            f"{error}. Or keep it, and set keys of their own: validate_key and encrypt_key in {section}"
         ) from None
 
 
 def _read_settings() -> dict[str, Any]:
     sections = getattr(settings, NAME, {})
-    _check_names(NAME, sections, ("SESSION_ID", "STATE"))
+    _check_names(NAME, sections, ("SESSION", "SESSION_ID", "STATE"))
     return dict(sections)
 
 
@@ -185,10 +210,14 @@ def _check_names(setting: str, section: object, known: Iterable[str]) -> None:
             raise ConfigError(f"{setting}: unknown entry {name!r}. {hint}")
 
 
-def _import_option(option: str, value: object) -> object:
+def import_option(section: str, option: str, value: object) -> object:
+    """Return what a dotted name names, and any other value as it is.
+
+    :raises ConfigError: if it cannot be imported.
+    """
     if not isinstance(value, str):
         return value
     try:
         return import_string(value)
     except ImportError as error:
-        raise ConfigError(f"{STATE}: {option} is {value!r}, which cannot be imported: {error}") from error
+        raise ConfigError(f"{section}: {option} is {value!r}, which cannot be imported: {error}") from error

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_POST
 from sealedsession.errors import ConfigError, got
 from sealedsession.integrations.django import conf
 from sealedsession.integrations.django.conf import register as register
+from sealedsession.integrations.django.sessions import SessionStore
 from sealedsession.session import Session
 from sealedsession.state.resumable import Resumable, State
 
@@ -113,8 +114,8 @@ def get_session_id(request: HttpRequest) -> str:
     :raises ConfigError: if sessions have no id.
     """
     _check_request(request)
-    if not conf.uses_django_sessions():
-        return _get_sealed_session(request).id
+    if (session := _find_sealed_session(request)) is not None:
+        return session.id
     return _get_django_session(request).session_key or _NO_SESSION
 
 
@@ -124,8 +125,7 @@ def ensure_session_id(request: HttpRequest) -> str:
     :raises ConfigError: if sessions have no id.
     """
     _check_request(request)
-    if not conf.uses_django_sessions():
-        session = _get_sealed_session(request)
+    if (session := _find_sealed_session(request)) is not None:
         # The browser may keep a refused cookie, and the new id would be lost. Saving replaces the cookie. While the
         # store is down, the cookie is left alone: it is valid again when the store is back.
         if session.new and session.rejected != "store_error":
@@ -143,6 +143,14 @@ def _check_request(request: object) -> None:
     """Raise TypeError unless `request` looks like an HttpRequest. Django REST framework, for one, wraps requests."""
     if not hasattr(request, "META"):
         raise TypeError(f"request: must be an HttpRequest{got(request)}. Check the order of the arguments")
+
+
+def _find_sealed_session(request: HttpRequest) -> Session | None:
+    """Return the sealed session that state belongs to, or None if it belongs to a session of another engine."""
+    if not conf.uses_django_sessions():
+        return _get_sealed_session(request)
+    session = _get_django_session(request)
+    return session.sealed if isinstance(session, SessionStore) else None
 
 
 def _get_django_session(request: HttpRequest) -> SessionBase:

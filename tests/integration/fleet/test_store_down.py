@@ -73,7 +73,7 @@ def policy(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def ports(policy: str, start_fleet: Callable[..., list[int]], redis: tuple[RedisServer, str]) -> list[int]:
-    """One server of each door."""
+    """One server of each interface, WSGI and ASGI."""
     return start_fleet("gunicorn", "uvicorn", revocation=redis[1], on_store_error=policy, store_timeout=TIMEOUT)
 
 

@@ -41,7 +41,7 @@ def read() -> Iterator[Seed]:
 def of_corpus() -> Iterator[Seed]:
     """The cases as seeds: without the head, which is never stored."""
     for case in all_cases():
-        yield Seed(case.id, case.payload if case.form == "ours" else without_head(case.payload))
+        yield Seed(case.id, case.payload if case.layout == "ours" else without_head(case.payload))
 
 
 def write(seeds: Iterable[Seed]) -> int:

@@ -66,7 +66,7 @@ def inside(payload: bytes) -> bytes:
 
 def tries(case: Case) -> dict[str, bytes]:
     """The payloads that are made of a case."""
-    if case.form == "ours":
+    if case.layout == "ours":
         return {"inside": inside(case.payload)}
     bare = without_head(case.payload)
     return {"whole": case.payload, "whole, without its head": bare, "inside": inside(bare)}

@@ -236,7 +236,7 @@ def test_consent_is_a_bool():
     """A flag that is no bool is the application's mistake, and says so."""
 
     def attempt(session):
-        with pytest.raises(TypeError, match="gdpr_flag is True or False, got a str"):
+        with pytest.raises(TypeError, match=r"^gdpr_flag .* got a str$"):
             session.gdpr_flag = "no"
         assert session.is_gdpr_allowed() is False
 
@@ -309,7 +309,8 @@ def test_a_long_token_is_not_kept(caplog):
     window.offer("A" * 5_000_000)
     assert not window.authenticated
     assert len(window.runner.get_state("session", "_offered").token) == 65_537
-    assert "the token is too long: 65537 characters, and the limit is 65536" in caplog.text
+    assert "malformed" in caplog.text
+    assert "65537" in caplog.text
 
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
@@ -355,16 +356,16 @@ def test_tokens_of_other_purposes():
     """A cookie of the same keys and name opens here no more than a token of here in a cookie or under another name."""
     window = signed_in()
     keyring = Keyring(**KEYS)
-    cookie = Sealer(keyring, "cookie:session").seal(b"}.", created=int(time.time()), sid=bytes(16))
+    cookie = Sealer(keyring, "cookie:session").seal(b"}.", created=int(time.time()), session_id=bytes(16))
     assert is_refused(cookie)
     assert is_refused(window.token, name="admin")
-    assert Sealer(keyring, "hyperdiv:session", max_length=65536).unseal(window.token.encode()).sid is not None
+    assert Sealer(keyring, "hyperdiv:session", max_length=65536).unseal(window.token.encode()).session_id is not None
 
 
 @pytest.mark.parametrize("payload", [b"", b"}.", b"]q.", b"N.", b"garbage"])
 def test_contents_that_are_none(payload, caplog):
     """With the keys one could seal anything: what is no session is refused and reported, and what is one is read."""
-    token = Sealer(Keyring(**KEYS), "hyperdiv:session").seal(payload, created=int(time.time()), sid=bytes(16))
+    token = Sealer(Keyring(**KEYS), "hyperdiv:session").seal(payload, created=int(time.time()), session_id=bytes(16))
     assert is_refused(token) is (payload != b"}.")
     assert ("forbidden_value" in caplog.text) is (payload != b"}.")
 
@@ -555,7 +556,7 @@ def test_what_is_revoked_elsewhere_is_refused_at_the_next_run(store):
     assert is_refused(token, revocation=store)
 
 
-def test_revoke_subject_spares_the_session_that_calls_it(store):
+def test_revoke_subject_exempts_the_session_that_calls_it(store):
     """Signing out everywhere else: this session goes on under a new id, and its older tokens do not open."""
 
     def everywhere(session):
@@ -597,7 +598,7 @@ def test_logout_needs_a_store():
     """Without a store logout says what to do, and nothing has happened; clear needs none."""
 
     def attempt(session):
-        with pytest.raises(ConfigError, match=r"needs the option revocation; clear\(\) needs none"):
+        with pytest.raises(ConfigError, match=r"^logout\(\) .*revocation"):
             session.logout()
         with pytest.raises(ConfigError, match="revocation"):
             session.revoke_subject("user:1")
@@ -623,7 +624,8 @@ def test_a_store_that_is_down(on_store_error, caplog):
     window = Window(token, revocation=Broken(), on_store_error=on_store_error)
     assert window.authenticated is (on_store_error == "allow")
     assert window.answer == (0, "", False)
-    assert "the revocation store failed" in caplog.text
+    assert caplog.records[0].levelname == "ERROR"
+    assert "down" in caplog.records[0].getMessage()
 
 
 # ----------------------------------------------------------------------------------------------------------------- data
@@ -793,7 +795,9 @@ def test_a_token_has_a_size(size, capsys):
     with pytest.raises(Stop):
         window.do(put("x" * size))
     printed = capsys.readouterr().out
-    assert "characters, and max_size is 65536. Nothing was saved. Largest keys: 'value' 8" in printed
+    assert "NotSerializableError: session.data: " in printed
+    assert "max_size is 65536" in printed
+    assert "'value' 8" in printed
     assert window.token == before
 
 
@@ -826,14 +830,15 @@ def test_a_session_that_fits_no_more_goes_on(clock, caplog):
     window.options["max_size"] = len(window.token)
     again = Window(window.token, **window.options)
     assert again.data["value"] == "x" * 300
-    assert "a session was not saved: session.data: the token would take" in caplog.text
+    assert caplog.records[-1].levelname == "ERROR"
+    assert "session.data: " in caplog.records[-1].getMessage()
 
 
 def test_data_that_changes_in_every_run_is_an_error(capsys):
     """A change that every run makes again would have no end: Hyperdiv stops it, as it does with its own state."""
     window = signed_in()
     window.see = count
-    with pytest.raises(RuntimeError, match="Possible infinite loop"):
+    with pytest.raises(RuntimeError, match="infinite loop"):
         window.do(lambda session: None)
 
 
@@ -864,7 +869,7 @@ def test_a_change_for_a_session_that_has_gone_is_dropped(theirs, caplog):
     other.do(lambda session: session.login("user:2"))
     window.do(change_while_offered)
     assert (window.subject, window.data) == (("user:2", {}) if theirs else (None, None))
-    assert "a change of a session's data was dropped" in caplog.text
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
 def test_a_change_before_clear_goes_with_the_session(caplog):
@@ -877,7 +882,7 @@ def test_a_change_before_clear_goes_with_the_session(caplog):
     window = signed_in()
     window.do(change_and_clear)
     assert not window.authenticated
-    assert "dropped" not in caplog.text
+    assert caplog.records == []
 
 
 # ---------------------------------------------------------------------------------------------------- tasks and threads
@@ -916,7 +921,7 @@ def test_data_is_not_lent_to_tasks():
     window.start(lambda session: session.data)
     error = window.finish()
     assert isinstance(error, SessionClosedError)
-    assert "Give a task what it needs as arguments" in str(error)
+    assert str(error).startswith("session.data ")
 
 
 def test_data_is_not_lent_to_later_runs():
@@ -977,14 +982,14 @@ def test_a_task_that_signs_another_in_amid_a_run(caplog):
     window = signed_in()
     window.do(amid)
     assert (window.subject, window.data) == ("user:2", {})
-    assert "a change of a session's data was dropped" in caplog.text
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
 def test_many_windows_at_once():
     """Windows are threads that share keys, serializer and store: each keeps to its own session."""
     windows, clicks, counted = 8, 25, {}
 
-    def application_of(number):
+    def make_application(number):
         def application():
             session = sealed_session(key="session", revocation="memory", **KEYS)
             if session.loaded and not session.is_authenticated():
@@ -997,7 +1002,7 @@ def test_many_windows_at_once():
         application.__name__ = f"application_{number}"
         return application
 
-    runners = [MockManualRunner(application_of(number)).app_runner for number in range(windows)]
+    runners = [MockManualRunner(make_application(number)).app_runner for number in range(windows)]
     try:
         for runner in runners:
             runner.thread.start()
@@ -1036,19 +1041,19 @@ def test_the_options_have_the_defaults_of_sessions():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"httponly": True}, r"unknown option 'httponly'; there are: validate_key, encrypt_key, "),
-        ({"validate_key": None}, "validate_key: the key is missing"),
-        ({"encrypt_key": None}, "encrypt_key is missing: these tokens are always encrypted"),
-        ({"name": None}, "name: it must be str, got a NoneType"),
-        ({"name": ["session"]}, "name: it must be str, got a list"),
-        ({"name": "a b"}, "name='a b': it is not a cookie's name"),
-        ({"max_size": 255}, "max_size: it must be an int of characters, 256 to 65536"),
-        ({"max_size": 65_537}, "max_size: it must be an int of characters, 256 to 65536"),
-        ({"max_size": True}, "max_size: it must be an int"),
-        ({"idle_timeout": 0}, "idle_timeout=0: it must be more than 0 seconds"),
-        ({"registry": {}}, "registry: it must be a Registry, got a dict"),
-        ({"revocation": "nothing"}, "revocation: it must be 'memory'"),
-        ({"clock": 5}, "clock: it must be a function"),
+        ({"httponly": True}, "'httponly'.* validate_key, encrypt_key, "),
+        ({"validate_key": None}, "^validate_key:"),
+        ({"encrypt_key": None}, "^encrypt_key "),
+        ({"name": None}, "^name:"),
+        ({"name": ["session"]}, "^name:"),
+        ({"name": "a b"}, "^name='a b':"),
+        ({"max_size": 255}, "^max_size:"),
+        ({"max_size": 65_537}, "^max_size:"),
+        ({"max_size": True}, "^max_size:"),
+        ({"idle_timeout": 0}, "^idle_timeout=0:"),
+        ({"registry": {}}, "^registry:"),
+        ({"revocation": "nothing"}, "^revocation:"),
+        ({"clock": 5}, "^clock:"),
     ],
 )
 def test_mistakes_in_options(options, message):
@@ -1065,7 +1070,7 @@ def test_one_name_has_one_set_of_options():
     """Options that differ from run to run, or from place to place, are an error that names them and no value."""
     tokens.get_manager({**KEYS, "on_event": print})
     assert tokens.get_manager({**KEYS, "on_event": print}) is tokens.get_manager({**KEYS, "on_event": print})
-    with pytest.raises(ConfigError, match=r"other options: validate_key, clock, on_event\.|other options: ") as caught:
+    with pytest.raises(ConfigError, match="'session'") as caught:
         tokens.get_manager({**KEYS, "validate_key": OTHER_KEYS["validate_key"], "on_event": lambda event: None})
     assert "validate_key, on_event. " in str(caught.value)
     assert OTHER_KEYS["validate_key"] not in str(caught.value)

@@ -47,6 +47,18 @@ def test_a_cookie_that_may_be_valid_elsewhere_is_kept(reason, has_new_id):
     assert decide(**facts, invalidated=True) == ("seal" if has_new_id else "delete")
 
 
+def test_what_the_saver_decides_itself():
+    """The saver calls `decide` only where the answer depends on more than what it has seen by then."""
+    for values in product((False, True), repeat=len(FLAGS)):
+        flags = dict(zip(FLAGS, values, strict=True))
+        if flags["changed"] and not flags["empty"] and not flags["revoked"]:
+            assert {decide(new=new, **flags) for new in (False, True)} == {"seal"}, flags
+        if not any(flags[name] for name in ("changed", "save", "revoked", "by_fallback", "due")):
+            assert decide(**flags) == "keep", flags
+        if not any(flags[name] for name in ("has_new_id", "save", "invalidated", "revoked")):
+            assert decide(new=True, **{**flags, "changed": True, "empty": True}) == "keep", flags
+
+
 FLAGS = ("changed", "empty", "has_new_id", "save", "invalidated", "revoked", "by_fallback", "due", "keeps_cookie")
 
 

@@ -16,10 +16,11 @@ from typing import NamedTuple
 import pytest
 
 from sealedsession.config import SessionConfig
-from sealedsession.errors import CookieTooLargeError, NotSerializableError, SessionClosedError
+from sealedsession.errors import CookieTooLargeError, NotSerializableError, SealError, SessionClosedError
 from sealedsession.sealing.sealer import JSON, PICKLE
 from sealedsession.serialization.limits import Limits
 from sealedsession.serialization.registry import Registry
+from sealedsession.session import Session
 from tests.support.manager_browser import BAD_COOKIES, NAME, Browser, dumps, fill, header, tampered
 from tests.support.unopened import open_session
 
@@ -452,7 +453,8 @@ def test_several_cookies_are_one_event(browser, caplog):
     """Several cookies of our name are worth one warning, even if all are valid."""
     browser.visit(cookie=f"{browser.cookie}; {browser.cookie}")
     [record] = caplog.records
-    assert "2 cookies" in record.getMessage()
+    assert "2 " in record.getMessage()
+    assert NAME in record.getMessage()
 
 
 def test_no_record_for_the_usual(browser, clock, caplog):
@@ -612,7 +614,7 @@ def test_oversize_function_is_asked_once(clock, keys):
 
 
 @pytest.mark.parametrize(
-    ("given", "sent"),
+    ("existing", "sent"),
     [
         ([], ["Cookie"]),
         (["Accept"], ["Accept, Cookie"]),
@@ -626,9 +628,9 @@ def test_oversize_function_is_asked_once(clock, keys):
     ],
 )
 @pytest.mark.parametrize("name", ["Vary", "vary", "VARY"])
-def test_vary_is_merged(browser, name, given, sent):
+def test_vary_is_merged(browser, name, existing, sent):
     """A response whose session was accessed varies by Cookie, said once, and keeps what it varied by."""
-    _, headers = browser.visit(headers=[(name, value) for value in given])
+    _, headers = browser.visit(headers=[(name, value) for value in existing])
     assert [value for key, value in headers if key.lower() == "vary"] == sent
 
 
@@ -650,13 +652,13 @@ def test_cache_control_is_an_option(clock, keys, option, sent):
     assert header(headers, "Cache-Control") == sent
 
 
-def test_the_headers_given_are_left_alone(browser):
+def test_existing_headers_are_left_alone(browser):
     """The application's list is not changed, and what it sent comes first and in order."""
-    given = [("Set-Cookie", "a=1"), ("Vary", "Accept"), ("Set-Cookie", "b=2")]
+    existing = [("Set-Cookie", "a=1"), ("Vary", "Accept"), ("Set-Cookie", "b=2")]
     session = open_session(browser.manager, browser.cookie)
     session.save()
-    sent = browser.manager.close(session, "", 200, given)
-    assert given == [("Set-Cookie", "a=1"), ("Vary", "Accept"), ("Set-Cookie", "b=2")]
+    sent = browser.manager.close(session, "", 200, existing)
+    assert existing == [("Set-Cookie", "a=1"), ("Vary", "Accept"), ("Set-Cookie", "b=2")]
     assert sent[:3] == [("Set-Cookie", "a=1"), ("Vary", "Accept, Cookie"), ("Set-Cookie", "b=2")]
     assert len(header(sent, "Set-Cookie")) == 3
 
@@ -829,21 +831,45 @@ def test_ensure_fits_agrees_with_the_response(clock, keys):
         for length in range(2900, 3060):
             browser = Browser(clock, **keys, revocation=revocation)
             verdicts = []
-
-            def act(session, length=length, verdicts=verdicts):
+            for check in (Session.ensure_fits, lambda session: session._manager.close(session, "", 200, [])):
+                session = open_session(browser.manager, "")
                 session["a"] = "x" * length
-                for check in (session.ensure_fits, lambda: session._manager.close(session, "", 200, [])):
-                    try:
-                        check()
-                        verdicts.append(True)
-                    except CookieTooLargeError:
-                        verdicts.append(False)
-
-            session = open_session(browser.manager, "")
-            act(session)
+                try:
+                    check(session)
+                    verdicts.append(True)
+                except CookieTooLargeError:
+                    verdicts.append(False)
             assert verdicts[0] == verdicts[1]
             fits.append(verdicts[0])
         assert set(fits) == {True, False}
+
+
+@pytest.mark.parametrize("value", ["x" * 5000, object()], ids=["too large", "not serializable"])
+def test_an_error_that_was_answered_is_not_raised_again(browser, caplog, value):
+    """After ensure_fits() has raised, the response keeps the browser's cookie, and a log record says so."""
+
+    def act(session):
+        session["value"] = value
+        with pytest.raises(SealError):
+            session.ensure_fits()
+
+    _, headers = browser.visit(act)
+    assert header(headers, "Set-Cookie") == []
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert browser.visit()[0]["user"] == "ann"
+
+
+def test_a_session_that_fits_after_all_is_saved(browser):
+    """After ensure_fits() has raised, a session that fits when the response is sent is saved."""
+
+    def act(session):
+        session["value"] = "x" * 5000
+        with pytest.raises(CookieTooLargeError):
+            session.ensure_fits()
+        session["value"] = "x"
+
+    browser.visit(act)
+    assert browser.visit()[0]["value"] == "x"
 
 
 # ------------------------------------------------------------------------------------------------ what took its place
@@ -911,7 +937,7 @@ def fill_with_types(session):
     session.update(TYPED)
 
 
-def serializer_of(browser):
+def read_serializer(browser):
     """The serializer that made the cookie which the browser holds."""
     token = browser.cookie.partition("=")[2].encode()
     return NAMES[browser.sealer.unseal(token).serializer]
@@ -921,7 +947,7 @@ def switch(clock, keys, before, after, **options):
     """A browser that comes to a server switched to another serializer with the session of the former one."""
     old = Browser(clock, **keys, serializer=before)
     old.visit(fill_with_types)
-    assert serializer_of(old) == before
+    assert read_serializer(old) == before
     new = Browser(clock, **{**keys, "serializer": after, "accept_serializers": [before, after], **options})
     new.cookie = old.cookie
     return new
@@ -954,7 +980,7 @@ def test_a_new_seal_is_by_the_configured_serializer(clock, keys, before, after, 
     new = switch(clock, keys, before, after)
     clock.advance(seconds)
     assert new.sets_cookie(act)
-    assert serializer_of(new) == after
+    assert read_serializer(new) == after
     session, headers = new.visit()
     assert dict(session) == content
     assert session.rejected is None
@@ -1015,9 +1041,7 @@ def test_middlewares_with_different_registries(clock, keys, serializer):
     knowing.visit(methodcaller("update", price=Money(5, "EUR")))
     assert knowing.visit()[0]["price"] == Money(5, "EUR")
     assert type(knowing.visit()[0]["price"]) is Money
-    with pytest.raises(
-        NotSerializableError, match=r"session\['price'\]: .*Money cannot be stored.*register_namedtuple"
-    ):
+    with pytest.raises(NotSerializableError, match=r"^session\['price'\]:"):
         other.visit(methodcaller("update", price=Money(5, "EUR")))
     session, _ = other.visit(cookie=knowing.cookie)
     assert session.rejected == "forbidden_value"
@@ -1033,7 +1057,7 @@ def test_limits_of_one_middleware(clock, keys, serializer):
     free.visit(methodcaller("update", deep=[[[1]]]))
     assert free.visit()[0].rejected is None
     assert tight.visit(cookie=free.cookie)[0].rejected == "forbidden_value"
-    with pytest.raises(NotSerializableError, match="nested more than 3 levels deep"):
+    with pytest.raises(NotSerializableError, match=r"^session\[.*\b3\b"):
         tight.visit(methodcaller("update", deep=[[[1]]]))
 
 
@@ -1050,7 +1074,7 @@ def test_a_session_that_fits_no_more_is_kept_as_it_is(clock, keys, caplog):
     session, sent = new.visit(cookie=old.cookie)
     assert session["points"] == points
     assert header(sent, "Set-Cookie") == []
-    assert "was not saved" in caplog.text
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
     with pytest.raises(CookieTooLargeError):
         new.visit(methodcaller("update", more=1), cookie=old.cookie)
 
@@ -1090,7 +1114,7 @@ def test_beyond_limits_that_the_configuration_sets(clock, keys):
     """A session that would fit a cookie and is beyond smaller limits is an error that says so, and is not saved."""
     browser = Browser(clock, **keys, limits=Limits(nodes=5, typed=1))
     for act in (methodcaller("update", a=[1, 2, 3, 4, 5]), methodcaller("update", a=[datetime.UTC] * 2)):
-        with pytest.raises(NotSerializableError, match="more than the 5 values, the 1 of types"):
+        with pytest.raises(NotSerializableError, match=r"^session: .*\b5 .*\b1\b"):
             browser.visit(act)
     assert browser.cookie == ""
 
@@ -1168,7 +1192,7 @@ def test_a_broken_keyring_keeps_the_keys(fleet, keys, caplog):
     fleet.path.write_text("{")
     fleet.clock.advance(1)
     assert browser.visit()[0]["user"] == "ann"
-    assert "the keys read before stay in use" in caplog.text
+    assert [record.levelname for record in caplog.records if "keys.json':" in record.getMessage()] == ["ERROR"]
     fleet.write(primary=keys)
     assert browser.visit(methodcaller("update", more=1))[0].rejected is None
 
@@ -1219,7 +1243,7 @@ def test_compression_is_switched_off(clock, keys, caplog):
         assert plain.visit()[0]["text"] == "x" * length
     clock.advance(HOUR)
     assert not plain.sets_cookie()
-    assert "was not saved" in caplog.text
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
     with pytest.raises(CookieTooLargeError):
         plain.visit(methodcaller("update", more=1))
 

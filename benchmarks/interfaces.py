@@ -1,7 +1,7 @@
-"""The applications and requests of the measurements, for WSGI and ASGI: bare ones, and ones that use a session.
+"""Applications and requests to measure, for WSGI and ASGI, with and without a session.
 
-An action is what an application does to its session. `ACTIONS` has those that are measured; None means that the session
-is not touched. `sign_in` fills it with the payload "login".
+An action is the use that an application makes of its session. `ACTIONS` contains the measured ones; None means that the
+session is not touched. `sign_in` fills the session with the payload "login".
 """
 
 import itertools
@@ -21,17 +21,17 @@ _BODY = [b"ok"]
 
 
 def read(session: Any) -> None:
-    """One key is read."""
+    """Read one key."""
     session.get("user_id")
 
 
 def write(session: Any) -> None:
-    """One key gets a value that it never had."""
+    """Set one key to a new value."""
     session["n"] = _next_number()
 
 
 def sign_in(session: Any) -> None:
-    """The session is filled."""
+    """Fill the session."""
     for key, value in PAYLOADS["login"].items():
         session[key] = value
 
@@ -43,13 +43,13 @@ CASES = [(f"{name}, {cookie}", name, cookie == "cookie") for name in ACTIONS for
 
 
 def wsgi_bare(environ: Any, start_response: Any) -> Any:
-    """No session at all."""
+    """Answer a request without a session."""
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "2")])
     return _BODY
 
 
 def wsgi_application(key: str, action: Action | None) -> Any:
-    """The same, after an action on the session in ``environ[key]``."""
+    """Return an application that applies an action to the session in ``environ[key]``, then answers."""
     if action is None:
         return wsgi_bare
 
@@ -61,8 +61,8 @@ def wsgi_application(key: str, action: Action | None) -> Any:
     return application
 
 
-def environ_of(cookie: str | None) -> dict[str, Any]:
-    """A GET request, with foreign cookies in front of the given one."""
+def make_environ(cookie: str | None) -> dict[str, Any]:
+    """Return a GET request with foreign cookies before the given one."""
     environ = {
         "REQUEST_METHOD": "GET",
         "SCRIPT_NAME": "",
@@ -86,7 +86,7 @@ def environ_of(cookie: str | None) -> dict[str, Any]:
 
 
 def wsgi_case(application: Any, environ: dict[str, Any]) -> Callable[[], None]:
-    """One request, as a server makes it."""
+    """Return a function that calls an application as a server does."""
 
     def start_response(status: str, headers: Any, exc_info: Any = None) -> None:
         pass
@@ -99,7 +99,7 @@ def wsgi_case(application: Any, environ: dict[str, Any]) -> Callable[[], None]:
 
 
 def wsgi_set_cookies(application: Any, environ: dict[str, Any]) -> list[str]:
-    """The Set-Cookie lines that answer a request."""
+    """Return the Set-Cookie lines of the response to a request."""
     found: list[str] = []
 
     def start_response(status: str, headers: Any, exc_info: Any = None) -> None:
@@ -116,14 +116,14 @@ def wsgi_set_cookies(application: Any, environ: dict[str, Any]) -> list[str]:
 
 
 async def asgi_bare(scope: Any, receive: Any, send: Any) -> None:
-    """No session at all."""
+    """Answer a request without a session."""
     headers = [(b"content-type", b"text/plain"), (b"content-length", b"2")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": b"ok"})
 
 
 def asgi_application(action: Action | None) -> Any:
-    """The same, after an action on the session in ``scope["session"]``."""
+    """Return an application that applies an action to the session in ``scope["session"]``, then answers."""
     if action is None:
         return asgi_bare
 
@@ -136,8 +136,8 @@ def asgi_application(action: Action | None) -> Any:
     return application
 
 
-def scope_of(cookie: str | None) -> dict[str, Any]:
-    """A GET request, with foreign cookies in front of the given one."""
+def make_scope(cookie: str | None) -> dict[str, Any]:
+    """Return a GET request with foreign cookies before the given one."""
     headers = [(b"host", b"localhost"), (b"accept", b"*/*"), (b"user-agent", b"Mozilla/5.0 (X11; Linux x86_64)")]
     if cookie is not None:
         headers.append((b"cookie", (FOREIGN_COOKIES + cookie).encode()))
@@ -162,7 +162,7 @@ async def _receive() -> dict[str, Any]:
 
 
 def _run(coroutine: Any) -> None:
-    """Run a coroutine that waits for nothing, without the price of an event loop."""
+    """Run a coroutine that never waits, without the cost of an event loop."""
     try:
         coroutine.send(None)
     except StopIteration:
@@ -171,7 +171,7 @@ def _run(coroutine: Any) -> None:
 
 
 def asgi_case(application: Any, scope: dict[str, Any]) -> Callable[[], None]:
-    """One request, as a server makes it."""
+    """Return a function that calls an application as a server does."""
 
     async def send(message: Any) -> None:
         pass
@@ -185,7 +185,7 @@ def asgi_case(application: Any, scope: dict[str, Any]) -> Callable[[], None]:
 
 
 def asgi_set_cookies(application: Any, scope: dict[str, Any]) -> list[str]:
-    """The Set-Cookie lines that answer a request."""
+    """Return the Set-Cookie lines of the response to a request."""
     found: list[str] = []
 
     async def send(message: Any) -> None:
