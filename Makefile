@@ -5,7 +5,7 @@
 # make quick          run the unit tests of the core, in under a minute
 # make units          run the tests that need no browser, servers, corpus or benchmarks
 # make check          check types, style, spelling, import contracts, docs, workflows and packages
-# make docs           build the documentation in docs/_build
+# make docs           build the documentation, and print where it is (INTERSPHINX=1: link to other projects)
 # make package        build the sdist and the wheel, and check them and their PyPI page
 # make sdist-test     run core tests from the unpacked sdist, after make package
 # make workflows      check the files in .github (requires npm)
@@ -84,8 +84,9 @@ workflows: $(VENV)/installed-check
 	$(BIN)/pre-commit validate-config
 	$(ACTIONLINT) '.github/workflows/*.yml'
 
-docs: $(VENV)/installed-check
+docs: $(VENV)/installed-docs
 	$(BIN)/python -m sphinx -W --keep-going -n -q -E docs docs/_build
+	@echo "The documentation is at file://$(CURDIR)/docs/_build/index.html"
 
 fuzz: $(VENV)/installed-test
 	$(BIN)/python -m tests.security.fuzz --seconds $(SECONDS)
@@ -135,6 +136,10 @@ $(VENV)/installed-test: setup.cfg pyproject.toml | $(BIN)/python
 
 $(VENV)/installed-mutations: setup.cfg pyproject.toml | $(BIN)/python
 	$(PIP) --editable '.[mutations]'
+	touch $@
+
+$(VENV)/installed-docs: setup.cfg pyproject.toml | $(BIN)/python
+	$(PIP) --editable '.[docs]'
 	touch $@
 
 $(VENV)/installed-check: setup.cfg pyproject.toml | $(BIN)/python

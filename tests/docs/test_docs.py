@@ -176,8 +176,8 @@ def test_key_files_are_made_for_their_owner_alone() -> None:
 
 
 def test_the_setting_that_old_tetra_needs_lets_it_start() -> None:
-    """What docs/tetra.rst has at the top of the settings brings what Tetra 0.7.1 imports on a Python without it."""
-    code = textwrap.dedent(re.search(r"above all else\n\n((?:   .*\n|\n)+)", PAGES["tetra"])[1])
+    """What docs/howto/tetra.rst has at the top of the settings brings what Tetra 0.7.1 imports."""
+    code = textwrap.dedent(re.search(r"above all else\n\n((?:   .*\n|\n)+)", PAGES["howto/tetra"])[1])
     script = f"import warnings\nvars(warnings).pop('deprecated', None)\n{code}\nfrom warnings import deprecated\n"
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
@@ -239,23 +239,23 @@ def test_the_limits_are_as_described() -> None:
     }
     limits = DEFAULT_LIMITS
     for page, *phrases in (
-        ("types", f"{limits.size:,} bytes when serialized", f"{limits.depth} levels of nesting"),
+        ("howto/types", f"{limits.size:,} bytes when serialized", f"{limits.depth} levels of nesting"),
         (
-            "types",
+            "howto/types",
             f"{limits.nodes:,} values",
             f"{limits.typed} of them with a code",
             f"at most {limits.int_bytes} bytes",
         ),
-        ("format", f"payload of at most {limits.size // 1024} KiB", f"nesting of at most {limits.depth}"),
+        ("reference/format", f"payload of at most {limits.size // 1024} KiB", f"nesting of at most {limits.depth}"),
         (
-            "format",
+            "reference/format",
             f"at most {limits.nodes:,} values and {limits.typed} typed ones",
             f"at most {limits.int_bytes}, that",
         ),
-        ("format", f"more than {limits.int_bytes} bytes in two's complement"),
-        ("security", f"bounded at {limits.size // 1024} KiB, nesting at {limits.depth} levels"),
-        ("security", f"values at {limits.nodes:,} and those with a code at {limits.typed}"),
-        ("security", f"integers at {limits.int_bytes} bytes"),
+        ("reference/format", f"more than {limits.int_bytes} bytes in two's complement"),
+        ("internals/payload", f"bounded at {limits.size // 1024} KiB, nesting at {limits.depth} levels"),
+        ("internals/payload", f"values at {limits.nodes:,} and those with a code at {limits.typed}"),
+        ("internals/payload", f"integers at {limits.int_bytes} bytes"),
         ("sessions", f"has at most {8 * limits.int_bytes - 1} bits and a sign", f"at most {limits.depth} deep"),
     ):
         text = " ".join(PAGES[page].split())
@@ -279,20 +279,20 @@ def test_the_readme_names_what_a_session_has() -> None:
 
 
 def test_the_reason_codes_are_those_of_the_code() -> None:
-    """The table of reason codes in docs/security.rst has exactly the codes of sealedsession.errors.Reason."""
-    codes = [literals(code)[0] for code, *_ in rows(section(PAGES["security"], "Reason codes")) if code != "Code"]
-    assert codes == list(Reason.__args__), "docs/security.rst, Reason codes: in the order of Reason"
+    """The table in docs/reference/reasons.rst has exactly the codes of sealedsession.errors.Reason."""
+    codes = [literals(code)[0] for code, *_ in rows(section(PAGES["reference/reasons"], "Codes")) if code != "Code"]
+    assert codes == list(Reason.__args__), "docs/reference/reasons.rst: in the order of Reason"
 
 
 def test_the_event_kinds_are_those_of_the_code() -> None:
-    """The table of events in docs/events.rst has exactly the kinds of sealedsession.events.Kind."""
-    _, *kinds = re.findall(r"^   \* - ``(\w+)``$", PAGES["events"], re.MULTILINE)  # without the table's head
-    assert set(kinds) == set(Kind.__args__), "docs/events.rst: a row for each kind"
+    """The table of events in docs/operations/events.rst has exactly the kinds of sealedsession.events.Kind."""
+    _, *kinds = re.findall(r"^   \* - ``(\w+)``$", PAGES["operations/events"], re.MULTILINE)  # without the table's head
+    assert set(kinds) == set(Kind.__args__), "docs/operations/events.rst: a row for each kind"
 
 
 def test_the_codes_of_typed_values_are_those_of_the_code() -> None:
-    """The table in docs/types.rst has every default type with its code, and that of classes."""
-    table = [row for row in rows(section(PAGES["types"], "The types sessions hold")) if row[1] != "Code"]
+    """The table in docs/howto/types.rst has every default type with its code, and that of classes."""
+    table = [row for row in rows(section(PAGES["howto/types"], "The types sessions hold")) if row[1] != "Code"]
     codes = {code: kinds for kinds, cell, *_ in table for code in literals(cell)}
     assert len(codes) == len(table)
     assert codes.pop("t") == "a class"
@@ -302,14 +302,14 @@ def test_the_codes_of_typed_values_are_those_of_the_code() -> None:
 
 
 def test_the_codes_of_default_types_are_short() -> None:
-    """docs/types.rst says that longer codes than these do not meet them."""
-    assert "at most four characters" in " ".join(PAGES["types"].split())
+    """docs/howto/types.rst says that longer codes than these do not meet them."""
+    assert "at most four characters" in " ".join(PAGES["howto/types"].split())
     assert max(len(code) for code in Registry().by_code) == 4
 
 
 def test_the_deferred_types_are_those_of_the_code() -> None:
-    """docs/types.rst names the default types that cannot be keys with the pickle serializer."""
-    text = " ".join(section(PAGES["types"], "What cannot be a key").split())
+    """docs/howto/types.rst names the default types that cannot be keys with the pickle serializer."""
+    text = " ".join(section(PAGES["howto/types"], "What cannot be a key").split())
     (named,) = re.findall(r"Of the default types these are (.+) and the classes themselves; (.+) are not", text)
     deferred, not_deferred = map(literals, named)
     by_type = Registry().by_type
@@ -318,13 +318,15 @@ def test_the_deferred_types_are_those_of_the_code() -> None:
     assert not any(by_type[CLASS_VALUES[name]].deferred for name in not_deferred)
 
 
-REGISTRATIONS = [code for code in blocks(PAGES["types"], "python") if re.search(r"^session = ", code, re.MULTILINE)]
+REGISTRATIONS = [
+    code for code in blocks(PAGES["howto/types"], "python") if re.search(r"^session = ", code, re.MULTILINE)
+]
 
 
 @pytest.mark.parametrize("serializer", SERIALIZERS)
 @pytest.mark.parametrize("code", REGISTRATIONS)
 def test_registered_types_round_trip(code: str, serializer: Callable[..., Any]) -> None:
-    """What a block of docs/types.rst registers, and puts into a session, comes back equal and as the type it was."""
+    """What a block of docs/howto/types.rst registers and puts into a session comes back equal, and as its type."""
     namespace = run(code)
     written = namespace["session"]
     registry = namespace.get("registry", default_registry)
@@ -338,15 +340,15 @@ def test_registered_types_round_trip(code: str, serializer: Callable[..., Any]) 
 
 
 def test_every_kind_of_registration_is_in_the_docs() -> None:
-    """docs/types.rst has an example of every method that registers."""
+    """docs/howto/types.rst has an example of every method that registers."""
     methods = {name for name in vars(Registry) if name.startswith("register")}
     assert {name for code in REGISTRATIONS for name in re.findall(r"registry\.(register\w*)\(", code)} == methods
 
 
 @pytest.mark.usefixtures("environment")
 def test_two_middlewares_have_two_registries() -> None:
-    """The applications of docs/types.rst store a type each, and neither knows the other's."""
-    applications = run(block_with(PAGES["types"], "shop_types"))
+    """The applications of docs/howto/types.rst store a type each, and neither knows the other's."""
+    applications = run(block_with(PAGES["howto/types"], "shop_types"))
     shop, office = applications["shop_types"].by_code, applications["office_types"].by_code
     assert ("step" in shop, "role" in shop, "step" in office, "role" in office) == (True, False, False, True)
     for name in ("shop", "office"):
@@ -355,9 +357,9 @@ def test_two_middlewares_have_two_registries() -> None:
 
 
 def test_the_error_in_the_types_page_is_that_of_the_code() -> None:
-    """The error that docs/types.rst quotes for a type that is not registered is the one that is raised."""
-    (quoted,) = blocks(PAGES["types"], "text")
-    kind = run(block_with(PAGES["types"], "register_enum(Colour"))["Colour"]
+    """The error that docs/howto/types.rst quotes for a type that is not registered is the one that is raised."""
+    (quoted,) = blocks(PAGES["howto/types"], "text")
+    kind = run(block_with(PAGES["howto/types"], "register_enum(Colour"))["Colour"]
     kind.__module__ = "shop"
     for serializer in SERIALIZERS:
         with pytest.raises(NotSerializableError) as caught:
@@ -366,8 +368,10 @@ def test_the_error_in_the_types_page_is_that_of_the_code() -> None:
 
 
 def test_the_json_payload_is_as_described() -> None:
-    """Each tag in the table of docs/format.rst is what the JSON serializer writes."""
-    table = [literals(cell)[0] for cell, _ in rows(section(PAGES["format"], "The JSON payload")) if "~" in cell]
+    """Each tag in the table of docs/reference/format.rst is what the JSON serializer writes."""
+    table = [
+        literals(cell)[0] for cell, _ in rows(section(PAGES["reference/format"], "The JSON payload")) if "~" in cell
+    ]
     written = [date(2026, 10, 25), (1, 2), {1: 2}, b"ab", float("nan")]
     assert [tag[:4] for tag in table] == [JsonSerializer().dumps(value).decode()[:4] for value in written]
     assert JsonSerializer().dumps(date(2026, 10, 25)) == b'{"~:date":"2026-10-25"}'
@@ -379,7 +383,7 @@ def test_the_json_payload_is_as_described() -> None:
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_stock_pickles_are_refused(protocol: int) -> None:
-    """docs/security.rst says so, also of those that hold plain values only, with and without their head."""
+    """docs/internals/payload.rst says so, also of those that hold plain values only, with and without their head."""
     for payload in (stock := pickle.dumps({"user": 7, "name": "Ada"}, protocol), stock[11:]):
         with pytest.raises(UnsealError) as caught:
             PickleSerializer().loads(payload)
@@ -387,16 +391,16 @@ def test_stock_pickles_are_refused(protocol: int) -> None:
 
 
 def test_the_groups_of_the_corpus_are_described() -> None:
-    """docs/security.rst describes each group of the table that is made of the corpus, in its order."""
-    table = section(PAGES["security"], "The corpus").split(".. _reason-codes:")[0]
+    """docs/internals/payload.rst describes each group of the table that is made of the corpus, in its order."""
+    table = section(PAGES["internals/payload"], "The corpus")
     described = [literals(group)[0] for group, *_ in rows(table) if "`" in group]
     counted = [group for group, *_ in rows(PAGES["corpus-table"])]
     assert described == [group for group in counted if group not in ("group", "all")]
 
 
 def test_the_opcodes_are_those_that_are_read() -> None:
-    """The table of opcodes in docs/format.rst has exactly the bytes that the grammar begins an opcode with."""
-    table = rows(section(PAGES["format"], "The pickle payload"))
+    """The table of opcodes in docs/reference/format.rst has exactly the bytes that begin an opcode."""
+    table = rows(section(PAGES["reference/format"], "The pickle payload"))
     documented = {int(byte, 16) for cell, *_ in table for byte in literals(cell)}
     argument = b"\0" * 8
     grammar = Grammar(DEFAULT_LIMITS)
@@ -416,8 +420,8 @@ def test_the_opcodes_are_those_that_are_read() -> None:
 
 @pytest.mark.parametrize("encrypted", [True, False])
 def test_the_reader_in_the_format_page_reads_our_tokens(encrypted: bool, keys: dict[str, str]) -> None:
-    """The reader that docs/format.rst gives in full opens what Sealer seals, and refuses another purpose."""
-    read_token = run(block_with(PAGES["format"], "def read_token"))["read_token"]
+    """The reader that docs/reference/format.rst gives in full opens what Sealer seals, and refuses another purpose."""
+    read_token = run(block_with(PAGES["reference/format"], "def read_token"))["read_token"]
     validate_key = keys["validate_key"].encode()
     encrypt_key = keys["encrypt_key"].encode() if encrypted else None
     token = Sealer(Keyring(validate_key, encrypt_key), "cookie:a", clock=lambda: 2000.0).seal(b"}.", created=1000)
@@ -427,9 +431,9 @@ def test_the_reader_in_the_format_page_reads_our_tokens(encrypted: bool, keys: d
 
 
 def test_the_format_page_names_the_fields_of_the_vectors() -> None:
-    """docs/format.rst describes every field of tests/security/vectors/seal_v1.json."""
+    """docs/reference/format.rst describes every field of tests/security/vectors/seal_v1.json."""
     document = json.loads((ROOT / "tests" / "security" / "vectors" / "seal_v1.json").read_text())
-    named = {name for cell, *_ in rows(section(PAGES["format"], "Test vectors")) for name in literals(cell)}
+    named = {name for cell, *_ in rows(section(PAGES["reference/format"], "Test vectors")) for name in literals(cell)}
     fields = {*document, *(field for name in ("vectors", "payloads") for vector in document[name] for field in vector)}
     assert fields - {"format", "about", "name"} == named
 
@@ -454,14 +458,14 @@ def _as_said(part: ast.expr) -> str:
 
 
 def documented_messages() -> list[str]:
-    text = PAGES["troubleshooting"].split("\nLog records\n", 1)[1]
+    text = PAGES["operations/troubleshooting"].split("\nLog records\n", 1)[1].replace("\\", "")
     terms = re.findall(r"^(?! )(.+)\n   \S", text, re.MULTILINE)
     return [term for term in terms if not term.startswith((".. ", "The logger"))]
 
 
 @pytest.mark.parametrize("message", documented_messages())
 def test_every_message_in_troubleshooting_is_one_of_the_code(message: str) -> None:
-    """Every message in docs/troubleshooting.rst is in the source, so that a search for a log record finds its entry."""
+    """Every message in docs/operations/troubleshooting.rst is in the source, so that a search finds its entry."""
     rejection = re.match(r"cookie \.\.\. rejected, (\w+): ", message)
     if rejection:
         assert rejection[1] in Reason.__args__

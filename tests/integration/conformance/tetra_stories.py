@@ -379,8 +379,8 @@ def test_tokens_grow_old():
 
 @ours
 def test_the_documentation():
-    """The steps in docs/tetra.rst are sufficient."""
-    page = (Path(__file__).parents[3] / "docs" / "tetra.rst").read_text()
+    """The steps in docs/howto/tetra.rst are sufficient."""
+    page = (Path(__file__).parents[3] / "docs" / "howto" / "tetra.rst").read_text()
     code = page.split("   :caption: shop/apps.py\n", 1)[1].split(".. code-block", 1)[0]
     names = {}
     exec(textwrap.dedent(code), names)

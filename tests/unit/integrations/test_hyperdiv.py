@@ -1137,9 +1137,9 @@ def test_nothing_secret_is_logged(caplog):
         assert not any(secret in record for record in records)
 
 
-# -------------------------------------------------------------------------------------------------- docs/hyperdiv.rst
+# ---------------------------------------------------------------------------------------------- docs/howto/hyperdiv.rst
 
-PAGE = PAGES["hyperdiv"]
+PAGE = PAGES["howto/hyperdiv"]
 
 
 class Visitor:

@@ -86,7 +86,7 @@ def test_a_plain_session_is_its_dict(serializer):
 @each_serializer
 @pytest.mark.parametrize(("subject", "root"), [("user:42", None), (None, SESSION_ID), ("user:42", SESSION_ID)])
 def test_more_than_a_dict_is_a_list_of_three(serializer, subject, root):
-    """A subject or a root makes it a list: subject, root, dict. This is the wire format, in docs/format.rst."""
+    """A subject or a root makes it a list: subject, root, dict. The wire format is in docs/reference/format.rst."""
     session_payload = make_session_payload(serializer)
     payload = session_payload.encode(make_session({"a": 1}, subject, root))
     assert payload == DUMPS[session_payload.serializer]([subject, root, {"a": 1}])

@@ -99,8 +99,8 @@ def is_store(value: object) -> bool:
 
 
 def documented_store(path: Path, clock: Callable[[], float] = time.time) -> RevocationStore:
-    """Make the store that docs/revocation.rst shows as an example, with its table."""
-    namespace = run(block_with(PAGES["revocation"], "class TableStore"))
+    """Make the store that docs/howto/revocation.rst shows as an example, with its table."""
+    namespace = run(block_with(PAGES["howto/revocation"], "class TableStore"))
     namespace["time"] = SimpleNamespace(time=clock)
     kind = namespace["TableStore"]
     with closing(sqlite3.connect(path, timeout=PATIENT)) as connection:
