@@ -50,20 +50,22 @@ def lines(title: str, xs: Sequence[float], rows: Mapping[str, Sequence[float | N
     height, left = 300, 70
     width = _WIDTH - left - _RIGHT
     top_value = _nice_top(max(value for cells in rows.values() for value in cells if value is not None))
-    x_of = _linear_scale(0, max(xs), left, width)
-    y_of = _linear_scale(0, top_value, _TOP + height, -height)
+    x_scale = _linear_scale(0, max(xs), left, width)
+    y_scale = _linear_scale(0, top_value, _TOP + height, -height)
     bottom = _TOP + height
     parts = _legend(list(rows))
     for step in range(6):
         value = top_value * step / 5
-        y = y_of(value)
+        y = y_scale(value)
         parts.append(f'<line x1="{left}" x2="{left + width}" y1="{y:.1f}" y2="{y:.1f}" stroke="#DDDDDD"/>')
         parts.append(f'<text x="{left - 8}" y="{y + 4.5:.1f}" text-anchor="end">{shown(value)}</text>')
         x_value = max(xs) * step / 5
-        parts.append(f'<text x="{x_of(x_value):.1f}" y="{bottom + 18}" text-anchor="middle">{x_value:,.0f}</text>')
+        parts.append(f'<text x="{x_scale(x_value):.1f}" y="{bottom + 18}" text-anchor="middle">{x_value:,.0f}</text>')
     parts.append(f'<text x="{left + width / 2}" y="{bottom + 38}" text-anchor="middle">{escape(x_label)}</text>')
     for at, (name, cells) in enumerate(rows.items()):
-        points = [(x_of(x), y_of(value), x, value) for x, value in zip(xs, cells, strict=True) if value is not None]
+        points = [
+            (x_scale(x), y_scale(value), x, value) for x, value in zip(xs, cells, strict=True) if value is not None
+        ]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y, _, _ in points)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{_COLOURS[at]}" stroke-width="1.5"/>')
         parts += [_mark(at, x, y, f"{name}, {at_x:,}: {shown(value)}") for x, y, at_x, value in points]
@@ -107,7 +109,7 @@ def _grid_x(ticks: Sequence[float], scale: Scale, bottom: float) -> list[str]:
 
 def _mark(series: int, x: float, y: float, title: str) -> str:
     """Draw a circle, square, triangle or diamond, in turn. Shape and colour distinguish the series."""
-    shapes = (
+    symbols = (
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5"',
         f'<rect x="{x - 4.5:.1f}" y="{y - 4.5:.1f}" width="9" height="9"',
         f'<path d="M{x:.1f} {y - 6:.1f} l6 10.5 h-12 z"',
@@ -115,8 +117,8 @@ def _mark(series: int, x: float, y: float, title: str) -> str:
     )
     colour = _COLOURS[series % len(_COLOURS)]
     return (
-        f'{shapes[series % len(shapes)]} fill="{colour}" fill-opacity="0.85" stroke="#FFFFFF" stroke-width="0.8">'
-        f"<title>{escape(title)}</title></{shapes[series % len(shapes)][1:].split()[0]}>"
+        f'{symbols[series % len(symbols)]} fill="{colour}" fill-opacity="0.85" stroke="#FFFFFF" stroke-width="0.8">'
+        f"<title>{escape(title)}</title></{symbols[series % len(symbols)][1:].split()[0]}>"
     )
 
 

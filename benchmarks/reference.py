@@ -54,7 +54,7 @@ class _Unpickler(pickle.Unpickler):
     find_class = staticmethod(_find_class)  # a C function on every hit: no frame
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A token was refused."""
 
 
@@ -120,8 +120,9 @@ def make_sealer() -> tuple[Callable[[bytes], bytes], Callable[[str | bytes], byt
 
 
 def make_codec() -> tuple[Callable[[object], str], Callable[[str], object]]:
-    """Sessions to tokens and back. The same steps, written out once more with pickle among them and without what a
-    request needs: on top of `make_sealer` the frames between would be 4 % of a small session.
+    """Convert sessions to tokens and back.
+
+    The functions repeat the code of `make_sealer`, with pickle. Calling those would cost 4 % more for a small session.
     """
     keys = _Keys()
     pop, append, crypt_context, mac_copy = keys.free.pop, keys.free.append, keys.crypt_context, keys.mac_copy
@@ -146,9 +147,9 @@ def make_codec() -> tuple[Callable[[object], str], Callable[[str], object]]:
         mac = mac_copy()
         mac.update(body)
         if not compare_digest(mac.finalize(), envelope[-32:]):
-            raise Refused
+            raise RefusedError
         if now() - _read_stamp(body)[0] > MAX_AGE:
-            raise Refused
+            raise RefusedError
         try:
             context = pop()
         except IndexError:

@@ -37,10 +37,10 @@ def run() -> tuple[list[Table], list[str]]:
     """Return a table for each direction, and notes."""
     payloads = {name: value for name, value in PAYLOADS.items() if name != _TYPED}
     tables = []
-    for direction, cases_of in (("seal", _sealing), ("unseal", _unsealing)):
+    for direction, list_cases in (("seal", _sealing), ("unseal", _unsealing)):
         table = Table(f"stages-{direction}", f"{direction.capitalize()}: steps, ratio to the reference", list(payloads))
         for value in payloads.values():
-            cases = cases_of(value)
+            cases = list_cases(value)
             times = measure(cases)
             steps = [name for name in cases if name not in (OURS, REFERENCE)]
             column = {name: ratio(times, name, REFERENCE) for name in steps}
@@ -58,8 +58,8 @@ def _requests() -> Table:
     for action in (interfaces.read, interfaces.write):
         steps = {OURS: _our_steps(action), REFERENCE: _reference_steps(action)}
         cases: dict[Any, Case] = {"bare": interfaces.wsgi_case(interfaces.wsgi_bare, interfaces.make_environ("a=b"))}
-        for whose, cases_of in steps.items():
-            cases |= {(whose, step): case for step, case in cases_of.items()}
+        for whose, list_cases in steps.items():
+            cases |= {(whose, step): case for step, case in list_cases.items()}
         times = dict(measure(cases))
         for whose in steps:
             for step in (_UNTOUCHED, _ALL):

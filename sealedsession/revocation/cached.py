@@ -7,7 +7,7 @@ Rules:
 2. A revocation never uses the cache: the store behind it decides whether the caller is revoked. Afterwards the cached
    answers under the key and under the caller's keys are deleted, and the answer of a look-up that began earlier is not
    cached. The process that revokes therefore applies the revocation at once.
-3. Errors are not cached. An entry that spares a session is not used from the cache: the spared session may change.
+3. Errors are not cached. An entry that exempts a session is not used from the cache: the exempt session may change.
 """
 
 import threading
@@ -85,8 +85,8 @@ class CachedStore(RevocationStore):
         oldest = now - self._staleness
         get = self._answers.get
         answers = {key: known[1] for key in keys if (known := get(key)) is not None and known[0] > oldest}
-        # An entry that spares a session can be replaced by one that spares its successor: look that up again.
-        return {key: entry for key, entry in answers.items() if entry is None or not entry.spared}
+        # An entry that exempts a session can be replaced by one that exempts its successor: look that up again.
+        return {key: entry for key, entry in answers.items() if entry is None or not entry.exempt_lineage}
 
     def _remember(
         self, began: float, revocations: int, keys: list[bytes], found: list[Entry | None]

@@ -8,8 +8,8 @@ Rules:
    for example by a restart of Redis, is replaced once, immediately.
 2. All threads share one client, whose pool handles forks. Each event loop has its own client, which is closed with the
    loop.
-3. A value is not_before(4, big-endian) spared(0 or 16): 4 or 20 bytes. Any other string is an error, and never means
-   "not revoked". Redis itself returns no value for a key of another type, such as a list or a hash.
+3. A value is not_before(4, big-endian) exempt_lineage(0 or 16): 4 or 20 bytes. Any other string is an error, and never
+   means "not revoked". Redis itself returns no value for a key of another type, such as a list or a hash.
 4. A revocation is one EVAL: see `SCRIPT`. If a connection is cut before the answer, redis-py runs the script twice. The
    second run changes nothing, but its answer is False if the first run has revoked the caller itself.
 5. No message contains the url, and no error has an error of redis-py as its cause: both may contain a password.
@@ -39,9 +39,9 @@ local values = redis.call('MGET', unpack(KEYS))
 
 local function is_entry(value) return value and (#value == 4 or #value == 20) end
 local function not_before(value) return (struct.unpack('>I4', value)) end
-local function spared(value) return string.sub(value, 5) end
+local function exempt(value) return string.sub(value, 5) end
 local function refuses(value, time)
-    return time <= not_before(value) and (spared(value) == '' or spared(value) ~= lineage)
+    return time <= not_before(value) and (exempt(value) == '' or exempt(value) ~= lineage)
 end
 
 for number = 2, #KEYS do
@@ -54,10 +54,10 @@ end
 
 local old, merged = values[1], entry
 if is_entry(old) then
-    local time, spares = string.sub(entry, 1, 4), ''
+    local time, exempted = string.sub(entry, 1, 4), ''
     if not_before(old) > not_before(entry) then time = string.sub(old, 1, 4) end
-    if spared(old) == spared(entry) or (created and not refuses(old, arrived)) then spares = spared(entry) end
-    merged = time .. spares
+    if exempt(old) == exempt(entry) or (created and not refuses(old, arrived)) then exempted = exempt(entry) end
+    merged = time .. exempted
 end
 local left = redis.call('PTTL', KEYS[1])
 local done
@@ -107,13 +107,13 @@ class RedisStore(RevocationStore):
                 "RedisStore: redis-py is not installed. Run: pip install 'sealedsession[redis]'"
             ) from error
         try:
-            given = {*redis.connection.parse_url(url), *(client_options or {})}
+            passed = {*redis.connection.parse_url(url), *(client_options or {})}
         except ValueError:  # the cause is dropped: it contains a part of a password with a "/"
             raise ConfigError(
                 "url: it must begin with redis://, rediss:// or unix://, and be percent-encoded. In credentials, "
                 "write '/', '#' and '@' as %2F, %23 and %40"
             ) from None
-        if reserved := sorted(given & RESERVED):
+        if reserved := sorted(passed & RESERVED):
             raise ConfigError(
                 f"{', '.join(reserved)}: neither url nor client_options may set this. Use timeout= for time limits"
             )
@@ -208,7 +208,7 @@ def _parse_answer(answer: object) -> bool:
 
 
 def _encode(entry: Entry) -> bytes:
-    return entry.not_before.to_bytes(4, "big") + entry.spared
+    return entry.not_before.to_bytes(4, "big") + entry.exempt_lineage
 
 
 def _decode(answer: object, count: int) -> list[Entry | None]:

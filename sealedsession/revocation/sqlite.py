@@ -27,13 +27,14 @@ Opened = tuple[sqlite3.Connection, tuple[int, int] | None]  # a connection, and 
 FORK_WAIT = 5  # seconds; a fork waits for calls in other threads, which take up to 2.5 with the default timeout
 PREPARE = (
     "PRAGMA synchronous=FULL",
-    "CREATE TABLE IF NOT EXISTS revocations (key BLOB PRIMARY KEY, not_before INTEGER, spared BLOB, expires REAL)",
+    "CREATE TABLE IF NOT EXISTS revocations"
+    " (key BLOB PRIMARY KEY, not_before INTEGER, exempt_lineage BLOB, expires REAL)",
     "CREATE INDEX IF NOT EXISTS revocations_by_expiry ON revocations (expires)",
 )
-FIND = "SELECT not_before, spared, expires FROM revocations WHERE key = ? AND expires > ?"
+FIND = "SELECT not_before, exempt_lineage, expires FROM revocations WHERE key = ? AND expires > ?"
 # 1000: more than one, so that entries are deleted faster than they are added, but too few to make a caller wait.
 SWEEP = "DELETE FROM revocations WHERE key IN (SELECT key FROM revocations WHERE expires <= ? LIMIT 1000)"
-WRITE = "INSERT OR REPLACE INTO revocations (key, not_before, spared, expires) VALUES (?, ?, ?, ?)"
+WRITE = "INSERT OR REPLACE INTO revocations (key, not_before, exempt_lineage, expires) VALUES (?, ?, ?, ?)"
 ADVICE = {
     sqlite3.SQLITE_BUSY: "Look for what writes to it for longer than timeout=: a backup, or a shell in a transaction",
     sqlite3.SQLITE_READONLY: "Make the file and its directory writable for this process",
@@ -86,7 +87,7 @@ class SQLiteStore(RevocationStore):
             if not refused:
                 old, expires = _find(connection, key, now)
                 merged = merge(old, entry, caller)
-                connection.execute(WRITE, (key, merged.not_before, merged.spared, max(expires, now + ttl)))
+                connection.execute(WRITE, (key, merged.not_before, merged.exempt_lineage, max(expires, now + ttl)))
             connection.execute("COMMIT")
         return not refused
 

@@ -34,19 +34,19 @@ class Entry(NamedTuple):
 
     :param not_before: a time in seconds since 1970. Sessions that were created in this second or earlier are revoked,
         even if their cookie was sealed later.
-    :param spared: the lineage id, 16 bytes, of the only session that the entry does not revoke, or ``b""``.
+    :param exempt_lineage: the lineage id, 16 bytes, of the only session that the entry does not revoke, or ``b""``.
     """
 
     not_before: int
-    spared: bytes = b""
+    exempt_lineage: bytes = b""
 
     def refuses(self, created: int, lineage: bytes | None) -> bool:
         """Return whether the entry revokes a session.
 
         :param created: when the session was created, in seconds since 1970.
-        :param lineage: the session's lineage id. None or ``b""`` if it has none: no entry spares such a session.
+        :param lineage: the session's lineage id. None or ``b""`` if it has none: no entry exempts such a session.
         """
-        return created <= self.not_before and not (self.spared and self.spared == lineage)
+        return created <= self.not_before and not (self.exempt_lineage and self.exempt_lineage == lineage)
 
 
 class Caller(NamedTuple):
@@ -72,14 +72,15 @@ def merge(old: Entry | None, entry: Entry, caller: Caller | None) -> Entry:
     """Merge a new entry with the unexpired entry under the same key.
 
     The merged entry revokes every session that either of the two revokes. The one exception is the session that the
-    new entry spares, if the old entry does not refuse the caller. ``not_before`` is the later of both. ``spared`` is:
+    new entry exempts, if the old entry does not refuse the caller. ``not_before`` is the later of both.
+    ``exempt_lineage`` is:
 
     ==========================================================================  ====================
-    case                                                                        ``spared``
+    case                                                                        ``exempt_lineage``
     ==========================================================================  ====================
     there is no old entry                                                       of the new entry
-    both entries spare the same session, or none                                of both
-    the old entry spares the caller                                             of the new entry
+    both entries exempt the same session, or none                               of both
+    the old entry exempts the caller                                            of the new entry
     the caller's request arrived after the second ``not_before`` of the old     of the new entry
     entry
     the caller's request arrived in that second or earlier, or has no lineage   ``b""``
@@ -94,11 +95,11 @@ def merge(old: Entry | None, entry: Entry, caller: Caller | None) -> Entry:
     """
     if old is None:
         return entry
-    if old.spared == entry.spared or (caller is not None and not old.refuses(caller.arrived, caller.lineage)):
-        spared = entry.spared
-    else:
-        spared = b""
-    return Entry(max(old.not_before, entry.not_before), spared)
+    exempt_lineage = b""
+    accepted = caller is not None and not old.refuses(caller.arrived, caller.lineage)
+    if accepted or old.exempt_lineage == entry.exempt_lineage:
+        exempt_lineage = entry.exempt_lineage
+    return Entry(max(old.not_before, entry.not_before), exempt_lineage)
 
 
 def check_subject(subject: str) -> str:

@@ -29,7 +29,7 @@ SIZE_LIMIT = 1 << 20  # bytes: enough for thousands of keys, and a wrong path do
 STATES: tuple[State, ...] = ("staged", "primary", "fallback")  # in the order in which a key has them
 DATES = tuple(f"{state}_at" for state in STATES)
 MEMBERS = ("id", "state", "validate_key", "encrypt_key", *DATES)
-Report = Callable[[Exception | None], object]
+OnChange = Callable[[Exception | None], object]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _KEY_ADVICE = f"{KEYGEN}. A keyring contains the keys themselves, and no 'env:' or 'file:'"
 _INIT_ADVICE = "Make a file of keys with: python -m sealedsession keyring init FILE"
@@ -145,19 +145,19 @@ class KeyringFile:
     """A keyring that is read again when its file changes.
 
     :param path: the file. Symbolic links are resolved on every check, because Kubernetes swaps them.
-    :param report: a function. It is called once with the error when the file becomes invalid or unreadable, and with
+    :param on_change: a function. It is called once with the error when the file becomes invalid or unreadable, and with
         None when the keys change or the file is valid again.
     :raises ConfigError: if the file cannot be read now, or is not a keyring.
     """
 
     __slots__ = (
-        "_checked", "_checking", "_fingerprint", "_keyring", "_path", "_problem", "_report", "_source", "_warned",
+        "_checked", "_checking", "_fingerprint", "_keyring", "_on_change", "_path", "_problem", "_source", "_warned",
     )  # fmt: skip
 
-    def __init__(self, path: str, report: Report) -> None:
+    def __init__(self, path: str, on_change: OnChange) -> None:
         self._source = f"keyring {'file:' + path!r}"
         self._path = os.path.abspath(path)  # the working directory may change
-        self._report = report
+        self._on_change = on_change
         # Marks the running check, by process id: in a forked child, the check of another thread never ends.
         self._checking: dict[int, object] = {}
         self._warned = False
@@ -197,7 +197,7 @@ class KeyringFile:
             if self._problem != str(error):
                 self._problem = str(error)
                 drop_own_frames(error)
-                self._report(error)
+                self._on_change(error)
             return
         changed = keyring.pairs != self._keyring.pairs
         if changed:
@@ -205,7 +205,7 @@ class KeyringFile:
         self._fingerprint = fingerprint  # last: a child that is forked before this line reads the file again
         if changed or self._problem is not None:
             self._problem = None
-            self._report(None)
+            self._on_change(None)
 
     def _read(self) -> tuple[Keyring, tuple[int, ...] | None]:
         content, status = read_file(self._path, self._source)
@@ -214,17 +214,17 @@ class KeyringFile:
         return keyring, _take_fingerprint(status)
 
 
-def keyring_from_source(source: object, report: Report) -> Keyring | KeyringFile:
+def keyring_from_source(source: object, on_change: OnChange) -> Keyring | KeyringFile:
     """Load the keyring that the option ``keyring`` names.
 
     :param source: ``file:PATH``, a file that is read again when it changes; or ``env:NAME``, an environment variable
         that contains the JSON and is read once.
-    :param report: see `KeyringFile`.
+    :param on_change: see `KeyringFile`.
     :raises ConfigError: if the source is missing, contains no keyring or has another form. In the last case the error
         does not show the source, because it may be a key.
     """
     if isinstance(source, str) and source.startswith("file:"):
-        return KeyringFile(source[5:], report)
+        return KeyringFile(source[5:], on_change)
     if not isinstance(source, str) or not source.startswith("env:"):
         raise ConfigError(f"keyring: it must be 'file:PATH' or 'env:NAME', the place of the keys. {_INIT_ADVICE}")
     try:
@@ -321,19 +321,19 @@ def _parse_date(where: str, text: str) -> int:
     raise ConfigError(f"{where} must be a time in UTC, such as 2026-11-21T12:00:00Z")
 
 
-def find_keys(validate_key: Any, encrypt_key: Any, keyring: str | None, report: Report) -> Keyring | KeyringFile:
+def find_keys(validate_key: Any, encrypt_key: Any, keyring: str | None, on_change: OnChange) -> Keyring | KeyringFile:
     """Load the keys that the options name. Log a warning if ``encrypt_key`` is missing.
 
     :param validate_key: the option of this name, or a `Keyring` that was made of both options before.
     :param encrypt_key: the option of this name, or the same `Keyring`.
     :param keyring: the option of this name.
-    :param report: see `KeyringFile`.
+    :param on_change: see `KeyringFile`.
     :raises ConfigError: for keys that are missing, refused, or given twice.
     """
     if keyring is not None:
         if validate_key is not None or encrypt_key not in (None, UNSET):
             raise ConfigError("keyring is given, and validate_key or encrypt_key too: a keyring holds all keys")
-        return keyring_from_source(keyring, report)
+        return keyring_from_source(keyring, on_change)
     if isinstance(validate_key, Keyring) and validate_key is encrypt_key:
         return validate_key
     if isinstance(validate_key, Keyring) or isinstance(encrypt_key, Keyring):

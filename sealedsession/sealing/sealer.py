@@ -49,19 +49,23 @@ from sealedsession.sealing.keys import Keyring, KeyringSource, Subkeys
 
 SEALED, SIGNED = b"\x01", b"\x02"  # first byte of the envelope
 PICKLE, JSON = 0, 1  # flags, bits 0-1
-DEFLATED, LIFETIME, SID, PADDED, _RESERVED, PERSISTENT = 4, 8, 16, 32, 64, 128  # flags, bits 2-7
+DEFLATED, LIFETIME, SESSION_ID, PADDED, _RESERVED, PERSISTENT = 4, 8, 16, 32, 64, 128  # flags, bits 2-7
 
 TIMES = struct.Struct(">BII")  # flags, created, sealed_at
 U32 = struct.Struct(">I")
-SID_BYTES = 16  # OWASP ASVS 5.0, 7.2.3, requires 128 bits of session tokens; knowing this id gives no access
+SESSION_ID_BYTES = 16  # OWASP ASVS 5.0, 7.2.3, requires 128 bits of session tokens; knowing this id gives no access
 INFLATED_MAX = 64 * 1024  # bytes; no serializer accepts a larger payload
 
 _HEAD, _NONCE, _TAG = 3, 16, 32  # bytes; the head is the first byte and the key id
 _NO_BINDING = U32.pack(0)
-# Slices of an envelope, and of a plaintext without optional parts except for the sid. Made once, for speed.
+# Slices of an envelope, and of a plaintext without optional parts except for the session id. Made once, for speed.
 _HEAD_PART, _UNTAGGED_PART, _TAG_PART = slice(_HEAD), slice(-_TAG), slice(-_TAG, None)
-_SID_END = TIMES.size + SID_BYTES
-_AFTER_TIMES, _SID_PART, _AFTER_SID = slice(TIMES.size, None), slice(TIMES.size, _SID_END), slice(_SID_END, None)
+_SESSION_ID_END = TIMES.size + SESSION_ID_BYTES
+_AFTER_TIMES, _SESSION_ID_PART, _AFTER_SESSION_ID = (
+    slice(TIMES.size, None),
+    slice(TIMES.size, _SESSION_ID_END),
+    slice(_SESSION_ID_END, None),
+)
 
 _RAW_DEFLATE = -zlib.MAX_WBITS  # without zlib's header and checksum, which the MAC makes unnecessary
 _MIN_LOOKAHEAD = 262  # bytes; a constant of zlib: a match reaches back at most by the window minus this
@@ -75,7 +79,7 @@ class Unsealed(NamedTuple):
     :param created: when the session was created.
     :param sealed_at: when this token was sealed.
     :param lifetime: seconds after ``created`` at which the session ends, or None.
-    :param sid: the session's id, 16 bytes, or None.
+    :param session_id: the session's id, 16 bytes, or None.
     :param by_fallback: whether a fallback key sealed the token. Then it should be sealed again.
     :param persistent: whether the browser keeps the cookie when it is closed.
     """
@@ -85,7 +89,7 @@ class Unsealed(NamedTuple):
     created: int
     sealed_at: int
     lifetime: int | None
-    sid: bytes | None
+    session_id: bytes | None
     by_fallback: bool
     persistent: bool = False
 
@@ -156,7 +160,7 @@ class Sealer:
         created: int,
         serializer: int = PICKLE,
         lifetime: int | None = None,
-        sid: bytes | None = None,
+        session_id: bytes | None = None,
         persistent: bool = False,
         binding: bytes = b"",
     ) -> str:
@@ -166,7 +170,7 @@ class Sealer:
         :param created: when the session was created, in seconds since 1970.
         :param serializer: the payload's serializer, `PICKLE` or `JSON`.
         :param lifetime: seconds after ``created`` at which the session ends, or None.
-        :param sid: the session's id, 16 bytes, or None.
+        :param session_id: the session's id, 16 bytes, or None.
         :param persistent: whether the browser keeps the cookie when it is closed.
         :param binding: bytes to which the token is bound besides its purpose. `unseal` needs the same bytes.
         :returns: the token.
@@ -181,9 +185,9 @@ class Sealer:
         if lifetime is not None:
             flags |= LIFETIME
             optional = U32.pack(lifetime)
-        if sid is not None:
-            flags |= SID
-            optional += sid
+        if session_id is not None:
+            flags |= SESSION_ID
+            optional += session_id
         if self._compress and len(payload) > self._deflate_over:
             deflated = deflate(payload, self._level)
             if len(deflated) < len(payload):
@@ -243,11 +247,11 @@ class Sealer:
         if persistent:
             flags -= PERSISTENT
         if flags <= JSON:
-            payload, lifetime, sid = plaintext[_AFTER_TIMES], None, None
-        elif flags <= SID | JSON and flags & SID and len(plaintext) >= _SID_END:
-            payload, lifetime, sid = plaintext[_AFTER_SID], None, plaintext[_SID_PART]
+            payload, lifetime, session_id = plaintext[_AFTER_TIMES], None, None
+        elif flags <= SESSION_ID | JSON and flags & SESSION_ID and len(plaintext) >= _SESSION_ID_END:
+            payload, lifetime, session_id = plaintext[_AFTER_SESSION_ID], None, plaintext[_SESSION_ID_PART]
         else:
-            payload, lifetime, sid = unpack_optional(flags, plaintext)
+            payload, lifetime, session_id = unpack_optional(flags, plaintext)
         if not (  # fast path for nearly all tokens: within all timeouts even without leeway
             created <= sealed_at <= now <= sealed_at + self._idle_timeout
             and now <= created + self._absolute_timeout
@@ -257,7 +261,7 @@ class Sealer:
         if flags & DEFLATED:
             payload = inflate(payload)
         return _new_unsealed(
-            Unsealed, (payload, flags & 3, created, sealed_at, lifetime, sid, key.fallback, persistent)
+            Unsealed, (payload, flags & 3, created, sealed_at, lifetime, session_id, key.fallback, persistent)
         )
 
     def check_times(self, now: float, created: int, sealed_at: int, lifetime: int | None) -> None:
@@ -343,22 +347,22 @@ def unpack_optional(flags: int, plaintext: bytes) -> tuple[bytes, int | None, by
     if flags & _RESERVED or flags & 3 > JSON:
         raise UnsealError("forbidden_value", f"the plaintext has unknown flags, {flags:#04x}")
     start, end = TIMES.size, len(plaintext)
-    lifetime = sid = None
+    lifetime = session_id = None
     if flags & LIFETIME:
         if start + 4 > end:
             raise UnsealError("forbidden_value", "the plaintext is too short for its lifetime")
         (lifetime,) = U32.unpack_from(plaintext, start)
         start += 4
-    if flags & SID:
-        if start + SID_BYTES > end:
-            raise UnsealError("forbidden_value", "the plaintext is too short for its sid")
-        sid = plaintext[start : start + SID_BYTES]
-        start += SID_BYTES
+    if flags & SESSION_ID:
+        if start + SESSION_ID_BYTES > end:
+            raise UnsealError("forbidden_value", "the plaintext is too short for its session id")
+        session_id = plaintext[start : start + SESSION_ID_BYTES]
+        start += SESSION_ID_BYTES
     if flags & PADDED:
         if not 1 <= plaintext[-1] <= end - start:
             raise UnsealError("forbidden_value", "the padding has 0 bytes, or more than the plaintext")
         end -= plaintext[-1]
-    return plaintext[start:end], lifetime, sid
+    return plaintext[start:end], lifetime, session_id
 
 
 def deflate(payload: bytes, level: int) -> bytes:

@@ -19,7 +19,7 @@ import zoneinfo
 from typing import Any
 
 from sealedsession.errors import NotSerializableError
-from sealedsession.serialization.limits import Limits, TooManyValues
+from sealedsession.serialization.limits import Limits, TooManyValuesError
 from sealedsession.serialization.registry import Registry
 
 # The index, in the encoded tuple of these types, of the part that the application supplied. Only that part can be at
@@ -63,7 +63,7 @@ class FaultFinder:
         """Return the error for a value that a serializer could not write.
 
         :param error: the serializer's error, which is quoted if the search finds nothing.
-        :raises TooManyValues: if the search visits more values than a payload can have.
+        :raises TooManyValuesError: if the search visits more values than a payload can have.
         """
         try:
             fault = self._search(value, self._limits.object_name, ())
@@ -78,7 +78,7 @@ class FaultFinder:
         """
         self._nodes_left -= 1
         if self._nodes_left < 0:
-            raise TooManyValues  # a shared value is visited wherever it occurs
+            raise TooManyValuesError  # a shared value is visited wherever it occurs
         if id(value) in parents:
             return NotSerializableError(path, type(value), "it contains itself. Remove the circular reference")
         parents = (*parents, id(value))
@@ -121,7 +121,7 @@ class FaultFinder:
         name = f"{kind.__module__}.{kind.__qualname__}"
         self._typed_left -= 1
         if self._typed_left < 0:
-            raise TooManyValues
+            raise TooManyValuesError
         entry = self._registry.by_type.get(kind)
         if entry is None:
             problem = f"values of type {name} cannot be stored in {self._limits.object_name}s. {self._advice_for(kind)}"

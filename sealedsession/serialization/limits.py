@@ -63,9 +63,9 @@ class Limits:
         if depth > self.depth:
             raise UnsealError("forbidden_value", f"a payload nested more than {self.depth} levels deep")
         if nodes > self.nodes:
-            raise TooMany("forbidden_value", f"a payload of {nodes} values; the limit is {self.nodes}")
+            raise LimitExceededError("forbidden_value", f"a payload of {nodes} values; the limit is {self.nodes}")
         if typed > self.typed:
-            raise TooMany("forbidden_value", f"a payload of {typed} typed values; the limit is {self.typed}")
+            raise LimitExceededError("forbidden_value", f"a payload of {typed} typed values; the limit is {self.typed}")
 
     def check_hashed(self, weight: int) -> None:
         """Check the total weight of dict keys and set elements.
@@ -74,7 +74,7 @@ class Limits:
         """
         if weight > self.hashed:
             problem = f"keys and elements, other than str and bytes, of weight {weight}; the limit is {self.hashed}"
-            raise TooMany("forbidden_value", f"a payload with {problem}")
+            raise LimitExceededError("forbidden_value", f"a payload with {problem}")
 
     def allows_int(self, value: int) -> bool:
         """Return whether an int fits into ``int_bytes`` bytes, in two's complement."""
@@ -97,13 +97,13 @@ class StateLimits(Limits):
     hashed: int = 1024
 
 
-class TooLarge(Exception):
+class PayloadTooLargeError(Exception):
     """A session or state exceeds the size limit when it is serialized."""
 
 
-class TooManyValues(TooLarge):
+class TooManyValuesError(PayloadTooLargeError):
     """A session or state exceeds a limit on the number of values when it is serialized."""
 
 
-class TooMany(UnsealError):
+class LimitExceededError(UnsealError):
     """A payload exceeds a limit on the number of values when it is read."""

@@ -22,7 +22,13 @@ from typing import Any
 from sealedsession.errors import UnsealError
 from sealedsession.serialization.deferred import Deferred, FetchError, contains_deferred, resolve_deferred
 from sealedsession.serialization.diagnosis import FaultFinder
-from sealedsession.serialization.limits import DEFAULT_LIMITS, Limits, TooLarge, TooMany, TooManyValues
+from sealedsession.serialization.limits import (
+    DEFAULT_LIMITS,
+    LimitExceededError,
+    Limits,
+    PayloadTooLargeError,
+    TooManyValuesError,
+)
 from sealedsession.serialization.pickle_grammar import Grammar
 from sealedsession.serialization.registry import DECODE_ERRORS, Registry, default_registry
 
@@ -64,12 +70,12 @@ class _Writer:
     def write(self, data: bytes) -> None:
         """Receive the pickler's output.
 
-        :raises TooLarge: before the output exceeds the limit. A shared value is written wherever it occurs, so the
-            output could grow without bound.
+        :raises PayloadTooLargeError: before the output exceeds the limit. A shared value is written wherever it
+            occurs, so the output could grow without bound.
         """
         # The pickler writes pieces of 64 KiB, so a payload within the limit is a single piece.
         if self._written or len(data) > self._max_length:
-            raise TooLarge
+            raise PayloadTooLargeError
         self._written = data
 
     def take_payload(self) -> bytes:
@@ -166,11 +172,10 @@ class PickleSerializer:
     def dumps(self, value: object, known: bytes | None = None) -> bytes:
         """Serialize a value.
 
-        :param known: a payload that `loads` has accepted. If the value serializes to the same bytes, this object is
-            returned.
+        :param known: a payload that `loads` has accepted. An equal result is not parsed again.
         :returns: a payload that `loads` accepts.
         :raises NotSerializableError: if a value cannot be stored. The error has its path.
-        :raises TooLarge: if the payload would exceed the size limit.
+        :raises PayloadTooLargeError: if the payload would exceed the size limit.
         """
         try:
             writer = self._plain_writers.pop()
@@ -179,15 +184,13 @@ class PickleSerializer:
         try:
             writer.dump(value)
             payload = writer.take_payload()
-            if known is not None and payload == known:
-                payload = known
-            else:
+            if payload != known:
                 self._check(payload)
             # Only after the check: in fast mode, a pickler that has met a frozenset keeps a wrong count of its nesting
             # (CPython gh-146059).
             self._plain_writers.append(writer)
             return payload
-        except TooLarge:
+        except PayloadTooLargeError:
             raise
         except Exception:  # noqa: BLE001, S110  # the typed pickler writes the value or finds out why it cannot
             pass
@@ -203,14 +206,12 @@ class PickleSerializer:
             writer.pickler.sort_set = self._registry.set_sorter()
             writer.dump(value)
             payload = writer.take_payload()
-            if known is not None and payload == known:
-                payload = known
-            else:
+            if payload != known:
                 self.loads(payload, fetch=False)  # never seal a payload that cannot be read
-        except TooLarge:
+        except PayloadTooLargeError:
             raise
-        except TooMany:
-            raise TooManyValues from None
+        except LimitExceededError:
+            raise TooManyValuesError from None
         except Exception as error:  # an application's encoders may raise anything
             if type(error) is _NotPlainError and self._registry.find_family(*error.args):
                 return self._dumps_typed(value, known)

@@ -22,7 +22,14 @@ from typing import Any, NoReturn
 
 from sealedsession.errors import UnsealError
 from sealedsession.serialization.diagnosis import FaultFinder
-from sealedsession.serialization.limits import DEFAULT_LIMITS, SET_CODES, Limits, TooLarge, TooMany, TooManyValues
+from sealedsession.serialization.limits import (
+    DEFAULT_LIMITS,
+    SET_CODES,
+    LimitExceededError,
+    Limits,
+    PayloadTooLargeError,
+    TooManyValuesError,
+)
 from sealedsession.serialization.registry import DECODE_ERRORS, Registry, default_registry
 
 _TYPED = "~:"
@@ -62,11 +69,10 @@ class JsonSerializer:
     def dumps(self, value: object, known: bytes | None = None) -> bytes:
         """Serialize a value.
 
-        :param known: a payload that `loads` has accepted. If the value serializes to the same bytes, this object is
-            returned.
+        :param known: a payload that `loads` has accepted. An equal result is not parsed again.
         :returns: a payload that `loads` accepts.
         :raises NotSerializableError: if a value cannot be stored. The error has its path.
-        :raises TooLarge: if the payload would exceed the size limit.
+        :raises PayloadTooLargeError: if the payload would exceed the size limit.
         """
         try:
             self._registry.begin_payload()
@@ -74,14 +80,13 @@ class JsonSerializer:
             text = json.dumps(tagged, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
             payload = text.encode("utf-8", "surrogatepass")
             if len(payload) > self._limits.size:
-                raise TooLarge
-            if known is not None and payload == known:
-                return known
-            self.loads(payload)  # never seal a payload that cannot be read
-        except TooLarge:
+                raise PayloadTooLargeError
+            if payload != known:
+                self.loads(payload)  # never seal a payload that cannot be read
+        except PayloadTooLargeError:
             raise
-        except TooMany:
-            raise TooManyValues from None
+        except LimitExceededError:
+            raise TooManyValuesError from None
         except Exception as error:  # an application's encoders may raise anything
             raise FaultFinder(self._registry, self._limits).find(value, error) from error
         return payload
@@ -204,12 +209,12 @@ class _Tagger:
         """Return a value with tags for everything that JSON lacks.
 
         :param depth: the level of nesting of this value, if it is a container.
-        :raises TooManyValues: if there are more values than the limit.
+        :raises TooManyValuesError: if there are more values than the limit.
         :raises ValueError: if the value is nested too deeply.
         """
         self._nodes += 1
         if self._nodes > self._limits.nodes:
-            raise TooManyValues  # a shared value is written wherever it occurs
+            raise TooManyValuesError  # a shared value is written wherever it occurs
         kind = type(value)
         if kind is str or kind is int or kind is bool or value is None:
             return value

@@ -12,7 +12,7 @@ import re
 from typing import Any, cast
 
 from sealedsession.errors import NotSerializableError, StateTooLargeError, UnsealError
-from sealedsession.serialization.limits import StateLimits, TooLarge, TooManyValues
+from sealedsession.serialization.limits import PayloadTooLargeError, StateLimits, TooManyValuesError
 from sealedsession.serialization.registry import Registry
 from sealedsession.serialization.safe_pickle import PickleSerializer
 from sealedsession.state.resumable import Resumable, get_load_record
@@ -51,9 +51,9 @@ class StatePayload:
             content = [code, record.args, record.kwargs, target.state]
         try:
             return self._serializer.dumps(content)
-        except TooManyValues:
+        except TooManyValuesError:
             raise NotSerializableError(_translate_path("state", value), None, _TOO_MANY) from None
-        except TooLarge:
+        except PayloadTooLargeError:
             sizes = self.measure(value)
             raise StateTooLargeError(max(_LIMITS.size + 1, sum(sizes.values())), _LIMITS.size, sizes) from None
         except NotSerializableError as error:
@@ -84,7 +84,7 @@ class StatePayload:
         try:
             return len(self._serializer.dumps(value))
         # The serializer stopped at the limit, so a later value can be unsupported, too.
-        except (TooLarge, NotSerializableError):
+        except (PayloadTooLargeError, NotSerializableError):
             return _LIMITS.size
 
 

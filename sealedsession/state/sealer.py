@@ -159,7 +159,7 @@ class StateSealer:
             self._events.too_large(error, _encode_session_id(session_id))
             raise
         if self._events.has_hook:
-            self._events.emit("sealed", sid=_encode_session_id(session_id), size=len(token))
+            self._events.emit("sealed", session_id=_encode_session_id(session_id), size=len(token))
         return token
 
     def unseal(self, token: str, *, session_id: str, user: str = "", purpose: str = "") -> Any:
@@ -278,7 +278,7 @@ class StateSealer:
             self._events.rejected(error, _encode_session_id(session_id))
             raise
         if self._events.has_hook:
-            self._events.emit("opened", sid=_encode_session_id(session_id))
+            self._events.emit("opened", session_id=_encode_session_id(session_id))
         return content
 
     def _check_class(self, content: list[Any], cls: type[Resumable]) -> None:

@@ -23,6 +23,7 @@ from paste.deploy import loadapp
 
 from sealedsession import Limits, Registry, Session, SessionConfig, UnsealError, default_registry
 from sealedsession.errors import NotSerializableError, Reason
+from sealedsession.events import Kind
 from sealedsession.sealing.keys import Keyring
 from sealedsession.sealing.sealer import Sealer
 from sealedsession.serialization.limits import DEFAULT_LIMITS
@@ -194,7 +195,7 @@ def test_the_readme_lists_every_option_with_its_default() -> None:
     table = {
         literals(name)[0]: default for name, default, _ in rows(section(README, "Options")) if name.startswith("``")
     }
-    assert list(table) == list(OPTIONS)
+    assert list(table) == list(OPTIONS), "README.rst, Options: one row for each option, in the order of the fields"
     assert table.pop("validate_key") == "required"
     for option, named in NAMED_DEFAULTS.items():
         assert table.pop(option) == f"``{named}``"
@@ -214,7 +215,7 @@ def test_the_default_name_and_refresh_interval_are_as_described(keys: dict[str, 
 def test_the_options_page_describes_every_option() -> None:
     """docs/options.rst has an entry for each option, each with type and default."""
     entries = re.findall(r"^\.\. confval:: (\w+)\n   :type: .+\n   :default: (.+)\n", PAGES["options"], re.MULTILINE)
-    assert [option for option, _ in entries] == list(OPTIONS)
+    assert [option for option, _ in entries] == list(OPTIONS), "docs/options.rst: in the order of the fields"
     for option, default in entries:
         if option in NAMED_DEFAULTS:
             assert literals(default)[0] == NAMED_DEFAULTS[option]
@@ -230,7 +231,7 @@ def test_the_defaults_that_have_names_are_those() -> None:
 
 
 def test_the_limits_are_as_described() -> None:
-    """What docs say of the limits, in options, types, format and security, is what Limits has."""
+    """The limits in the docs (options, types, format and security) are those of Limits."""
     (entry,) = re.findall(r"^   :default: ``Limits\(\)``: (.+)$", PAGES["options"], re.MULTILINE)
     documented = dict(text.split("=") for text in literals(entry))
     assert {name: int(number) for name, number in documented.items()} == {
@@ -280,7 +281,13 @@ def test_the_readme_names_what_a_session_has() -> None:
 def test_the_reason_codes_are_those_of_the_code() -> None:
     """The table in docs/reference/reasons.rst has exactly the codes of sealedsession.errors.Reason."""
     codes = [literals(code)[0] for code, *_ in rows(section(PAGES["reference/reasons"], "Codes")) if code != "Code"]
-    assert codes == list(Reason.__args__)
+    assert codes == list(Reason.__args__), "docs/reference/reasons.rst: in the order of Reason"
+
+
+def test_the_event_kinds_are_those_of_the_code() -> None:
+    """The table of events in docs/operations/events.rst has exactly the kinds of sealedsession.events.Kind."""
+    _, *kinds = re.findall(r"^   \* - ``(\w+)``$", PAGES["operations/events"], re.MULTILINE)  # without the table's head
+    assert set(kinds) == set(Kind.__args__), "docs/operations/events.rst: a row for each kind"
 
 
 def test_the_codes_of_typed_values_are_those_of_the_code() -> None:
@@ -427,12 +434,12 @@ def test_the_format_page_names_the_fields_of_the_vectors() -> None:
     """docs/reference/format.rst describes every field of tests/security/vectors/seal_v1.json."""
     document = json.loads((ROOT / "tests" / "security" / "vectors" / "seal_v1.json").read_text())
     named = {name for cell, *_ in rows(section(PAGES["reference/format"], "Test vectors")) for name in literals(cell)}
-    fields = {*document, *(field for vector in document["vectors"] for field in vector)}
+    fields = {*document, *(field for name in ("vectors", "payloads") for vector in document[name] for field in vector)}
     assert fields - {"format", "about", "name"} == named
 
 
 def code_messages() -> list[str]:
-    """Every string in the package's source, with … where a value is put in, and what `errors.given` says."""
+    """Every string in the package's source, with … where a value is put in, and what `errors.got` returns."""
     found = []
     for path in (ROOT / "sealedsession").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):

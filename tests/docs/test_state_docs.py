@@ -44,7 +44,7 @@ def token_in(html: str) -> str:
     return token
 
 
-def call_of(token: str, method: str = "add", *args: Any) -> str:
+def call_body(token: str, method: str = "add", *args: Any) -> str:
     return json.dumps({"token": token, "method": method, "args": args})
 
 
@@ -92,7 +92,7 @@ def test_the_quick_start_counts(send: Send) -> None:
     assert send("GET", "/sealed_state.js") == (200, "text/javascript", MODULE)
     token = token_in(page)
     for count, sent in enumerate(("application/json", "application/json; charset=utf-8", "application/json"), 1):
-        status, kind, answer = send("POST", "/call", call_of(token), sent)
+        status, kind, answer = send("POST", "/call", call_body(token), sent)
         assert (status, kind) == (200, "application/json")
         assert json.loads(answer)["result"] == count
         token = json.loads(answer)["token"]
@@ -102,13 +102,13 @@ def test_the_quick_start_refuses(send: Send) -> None:
     """Both quick starts refuse a changed token, a body that is not a call, and content types of forms."""
     token = token_in(send("GET", "/")[2])
     refused = (token[:40] + ("B" if token[40] == "A" else "A") + token[41:], "add"), (token, "load"), ("!", "add")
-    answers = [send("POST", "/call", call_of(*call)) for call in refused]
+    answers = [send("POST", "/call", call_body(*call)) for call in refused]
     assert [(status, json.loads(text)["error"]["code"]) for status, _, text in answers] == [
         (403, "ForeignState"),
         (403, "NotPublic"),
         (400, "MalformedState"),
     ]
-    assert send("POST", "/call", call_of(token), "text/plain")[0] == 415
+    assert send("POST", "/call", call_body(token), "text/plain")[0] == 415
 
 
 def test_the_readme_section_counts(keys: dict[str, str]) -> None:
@@ -122,7 +122,7 @@ def test_the_readme_section_counts(keys: dict[str, str]) -> None:
         session = environ["sealedsession.session"]
         token = token_in(names["page"](session))
         for _ in range(2):
-            answers.append(json.loads(names["call"](session, call_of(token).encode())))
+            answers.append(json.loads(names["call"](session, call_body(token).encode())))
             token = answers[-1]["token"]
         start_response("200 OK", [("Content-Type", "text/plain")])
         return [b""]
@@ -134,10 +134,10 @@ def test_the_readme_section_counts(keys: dict[str, str]) -> None:
 def test_what_is_in_a_state() -> None:
     """The object of docs/howto/state.rst keeps what its method changed, loads the rest, and is stale without it."""
     names = run(block_with(PAGE, "class Order"))
-    answer = json.loads(names["states"].handle(call_of(names["token"], "more").encode(), session_id="4f1c"))
+    answer = json.loads(names["states"].handle(call_body(names["token"], "more").encode(), session_id="4f1c"))
     assert answer["result"] == "2 of Oak spoon"
     names["ARTICLES"][7] = "Ash spoon"
-    answer = json.loads(names["states"].handle(call_of(answer["token"], "more").encode(), session_id="4f1c"))
+    answer = json.loads(names["states"].handle(call_body(answer["token"], "more").encode(), session_id="4f1c"))
     assert answer["result"] == "3 of Ash spoon"
     assert names["states"].resume(answer["token"], session_id="4f1c").state == {"pieces": 3}
     del names["ARTICLES"][7]
@@ -154,7 +154,7 @@ def test_a_method_checks_its_arguments() -> None:
             search.call("find", argument)
 
 
-def test_references() -> None:
+def test_state_registry() -> None:
     """The references of docs/howto/state.rst are fetched together, and stale if one is missing."""
     names = run(block_with(PAGE, "StateRegistry"))
     assert names["articles"] == [names["ARTICLES"][7], names["ARTICLES"][8]]

@@ -92,7 +92,7 @@ class Client:
             self._problems.add(f"wrong counter by {server}", f"{self._name} has {self._count}, expected {expected}")
 
 
-class Failed(Exception):
+class SoakError(Exception):
     """It cannot go on."""
 
 
@@ -139,7 +139,7 @@ class Soak:
         self.rotations += 1
 
     def check(self) -> None:
-        """What has to be true in the end."""
+        """Check the invariants at the end."""
         if not self._is_sealed_by_primary():
             self.problems.add("a cookie is not sealed by the newest key")
 
@@ -167,7 +167,7 @@ class Soak:
         deadline = time.monotonic() + PATIENCE
         while not condition():
             if time.monotonic() > deadline:
-                raise Failed(f"in {PATIENCE} seconds it did not come to this: {what}")
+                raise SoakError(f"in {PATIENCE} seconds it did not come to this: {what}")
             time.sleep(0.02)
 
 
@@ -176,7 +176,7 @@ def run_keyring(step: str, keyring: Path, *words: str) -> None:
     command = [sys.executable, "-m", "sealedsession", "keyring", step, str(keyring), *words]
     finished = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     if finished.returncode != 0:
-        raise Failed(f"keyring {step} exited {finished.returncode}: {finished.stderr.strip()}")
+        raise SoakError(f"keyring {step} exited {finished.returncode}: {finished.stderr.strip()}")
     print(f"  {finished.stdout.partition(': ')[0].strip()}", flush=True)
 
 
@@ -211,7 +211,7 @@ def run(seconds: float, directory: Path, *, sabotage: bool) -> list[str]:
                 time.sleep(max(0, deadline - time.monotonic()))
                 speed = f"{soak.load.answers} requests, {soak.load.per_second:.0f} requests/s"
             soak.check()
-        except Failed as error:
+        except SoakError as error:
             return [*soak.problems.lines, str(error)]
     print(f"{soak.rotations} rotations, {CLIENTS} clients, {speed}")
     return soak.problems.lines

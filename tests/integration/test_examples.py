@@ -49,7 +49,7 @@ class Visitor:
 
 
 @pytest.fixture(scope="module")
-def port_of(serve, free_port, keys, tmp_path_factory):
+def find_port(serve, free_port, keys, tmp_path_factory):
     """Give the port of an example, started when it is first asked for."""
     env = {f"SESSION_{option.upper()}": key for option, key in keys.items()}
     ports = {}
@@ -77,21 +77,21 @@ def port_of(serve, free_port, keys, tmp_path_factory):
                 return serve(*words, cwd=EXAMPLES, env=env)
         return serve("visits.py", "development.ini", cwd=paste(), port=free_port)
 
-    def port_of(name):
+    def find_port(name):
         if name not in ports:
             ports[name] = start(name)
         return ports[name]
 
-    return port_of
+    return find_port
 
 
 SERVERS = ["wsgiref", "gunicorn", "uvicorn", "paste"]
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def test_example(port_of, server):
+def test_example(find_port, server):
     """Every example counts visits, signs in under a new identity with the count kept, and signs out."""
-    visitor = Visitor(port_of(server))
+    visitor = Visitor(find_port(server))
     assert visitor.see() == ("stranger", "1")
     assert visitor.see() == ("stranger", "2")
     visitor.post("/sign-in?name=%3CAnn%3E")
@@ -104,19 +104,19 @@ def test_example(port_of, server):
 
 @pytest.mark.parametrize("server", SERVERS)
 @pytest.mark.parametrize(("method", "path"), [("GET", "/nothing"), ("GET", "/sign-in?name=Ann"), ("GET", "/sign-out")])
-def test_other_paths_and_methods(port_of, server, method, path):
-    """Whatever else is asked for is not found, and a link cannot sign anybody in or out."""
-    visitor = Visitor(port_of(server))
+def test_other_paths_and_methods(find_port, server, method, path):
+    """All other paths are not found, and a link cannot sign a user in or out."""
+    visitor = Visitor(find_port(server))
     assert visitor.request(method, path)[0] == 404
     assert visitor.cookie == ""
 
 
-def test_one_cookie_for_all(port_of):
+def test_one_cookie_for_all(find_port):
     """With the same keys the examples open each other's cookie."""
-    visitor = Visitor(port_of("wsgiref"))
+    visitor = Visitor(find_port("wsgiref"))
     visitor.post("/sign-in?name=Ann")
     for count, server in enumerate([*SERVERS, "wsgiref"], 1):
-        visitor.port = port_of(server)
+        visitor.port = find_port(server)
         assert visitor.see() == ("Ann", str(count))
 
 
@@ -138,9 +138,9 @@ def call(visitor, token, method, *args):
     return status, answer["result"] if status == 200 else answer["error"]["code"]
 
 
-def test_state_example(port_of):
+def test_state_example(find_port):
     """The bookshop counts, searches and sells, each book once, and says so; its page is escaped."""
-    visitor = Visitor(port_of("state"))
+    visitor = Visitor(find_port("state"))
     page = tokens(visitor)
     assert call(visitor, page["counter"], "add") == (200, 1)
     assert call(visitor, page["search"], "find", "EMMA") == (200, {"found": [1], "searches": 1})
@@ -153,13 +153,13 @@ def test_state_example(port_of):
     assert "<Villette>" not in html
 
 
-def test_calls_that_the_state_example_refuses(port_of):
+def test_calls_that_the_state_example_refuses(find_port):
     """Another visitor's token, types that forms can send, and bodies that are no calls, are refused."""
-    visitor, stranger = Visitor(port_of("state")), Visitor(port_of("state"))
+    visitor, stranger = Visitor(find_port("state")), Visitor(find_port("state"))
     page = tokens(visitor)
     tokens(stranger)
     assert call(stranger, page["counter"], "add") == (403, "ForeignState")
-    assert call(Visitor(port_of("state")), page["counter"], "add") == (403, "ForeignState")
+    assert call(Visitor(find_port("state")), page["counter"], "add") == (403, "ForeignState")
     assert call(visitor, page["search"], "find", None) == (400, "BadCall")
     body = json.dumps({"token": page["counter"], "method": "add", "args": []})
     for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=a"):
@@ -180,9 +180,9 @@ def test_state_example_reads_no_endless_body(monkeypatch, keys):
         browser.post("/call", " " * spaces + body, content_type="application/json", status=status)
 
 
-def test_state_example_after_new_keys(port_of, other_keys):
+def test_state_example_after_new_keys(find_port, other_keys):
     """A visitor whose cookie is of other keys, which browsers keep until it is replaced, can call nevertheless."""
-    visitor = Visitor(port_of("state"))
+    visitor = Visitor(find_port("state"))
     keyring = Keyring(other_keys["validate_key"].encode(), other_keys["encrypt_key"].encode())
     visitor.cookie = f"{NAME}={Sealer(keyring, f'cookie:{NAME}').seal(b'}.', created=int(time.time()))}"
     assert call(visitor, tokens(visitor)["counter"], "add") == (200, 1)

@@ -30,7 +30,7 @@ sys.exit(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *sys.argv[1:]]))
 PASSED, FAILED = 0, 1  # exit codes of pytest
 
 VALUES = "tests/unit/serialization/test_values.py"
-SHAPES = "tests/unit/serialization/test_shapes.py"
+CLASS_CODECS = "tests/unit/serialization/test_class_codecs.py"
 PICKLING = "tests/unit/serialization/test_pickling.py"
 JSON = "tests/unit/serialization/test_tagged_json.py"
 LIMITS = "tests/unit/serialization/test_limits.py"
@@ -38,7 +38,7 @@ SEAL = "tests/unit/sealing/test_seal.py"
 TOKEN_CACHE = "tests/unit/sealing/test_token_cache.py"
 COOKIE = "tests/unit/test_cookie.py"
 MANAGER = "tests/unit/lifecycle/test_manager.py"
-FORM = "tests/unit/lifecycle/test_form.py"
+SESSION_PAYLOAD = "tests/unit/lifecycle/test_session_payload.py"
 LIFETIMES = "tests/unit/test_lifetimes.py"
 REVOCATION = "tests/unit/lifecycle/test_revocation.py"
 EVENTS = "tests/unit/test_events.py"
@@ -51,11 +51,11 @@ STORES = "tests/unit/revocation/test_revocation_stores.py"
 ROTATION = "tests/unit/sealing/test_rotation.py"
 RECIPES = "tests/unit/integrations/django/test_forged_recipes.py tests/unit/integrations/django/test_querysets.py"
 SETTINGS = "test_settings.py -k not(example)"  # which is not copied
-REFERENCES = "tests/unit/state/test_references.py"
+REFERENCES = "tests/unit/state/test_state_registry.py"
 RESUMABLE = "tests/unit/state/test_resumable.py"
 STATE = "tests/unit/state/test_state.py"
 STATE_CALLS = "tests/unit/state/test_state_calls.py"
-STATE_FORM = "tests/unit/state/test_state_form.py"
+STATE_PAYLOAD = "tests/unit/state/test_state_payload.py"
 STATE_OPTIONS = "tests/unit/state/test_state_options.py"
 HYPERDIV = "tests/unit/integrations/test_hyperdiv.py"
 STATE_RESPONSES = "tests/unit/state/test_state_responses.py"
@@ -196,8 +196,8 @@ MUTATIONS = [
     Mutation(
         "size of a JSON text written",
         "tagged_json.py",
-        "if len(payload) > self._limits.size:\n                raise TooLarge",
-        "if False:\n                raise TooLarge",
+        "if len(payload) > self._limits.size:\n                raise PayloadTooLargeError",
+        "if False:\n                raise PayloadTooLargeError",
         LIMITS,
     ),
     Mutation("characters against nodes", "tagged_json.py", "len(text) > limits.nodes or", "", LIMITS),
@@ -367,7 +367,7 @@ MUTATIONS = [
     ),
     # ---------------------------------------------------------------------------------------------------------- shapes
     *(
-        Mutation(name, "shapes.py", old, new, SHAPES)
+        Mutation(name, "shapes.py", old, new, CLASS_CODECS)
         for name, old, new in [
             ("enum: never called", "lambda data: members[type(data), data]", "lambda data: cls(data)"),
             ("enum: no flags", "if issubclass(cls, enum.Flag):", "if False:"),
@@ -500,7 +500,7 @@ MUTATIONS = [
             ("flags that are reserved", "flags & _RESERVED or", ""),
             ("flags of other serializers", "or flags & 3 > JSON:", ":"),
             ("room for a lifetime", "if start + 4 > end:", "if False:"),
-            ("room for an id", "if start + SID_BYTES > end:", "if False:"),
+            ("room for an id", "if start + SESSION_ID_BYTES > end:", "if False:"),
             ("length of the padding", "if not 1 <= plaintext[-1] <= end - start:", "if False:"),
             ("inflated size", "inflator.decompress(payload, INFLATED_MAX)", "inflator.decompress(payload)"),
             ("the end of what is deflated", "if not inflator.eof or", "if"),
@@ -523,7 +523,7 @@ MUTATIONS = [
         MANAGER,
     ),
     *(
-        Mutation(name, "form.py", old, new, FORM)
+        Mutation(name, "form.py", old, new, SESSION_PAYLOAD)
         for name, old, new in [
             (
                 "a session is a dict, or three things",
@@ -539,8 +539,12 @@ MUTATIONS = [
             ("a subject is a str", "(type(subject) is str and 0 < len(subject)", "(0 < len(str(subject))"),
             ("a subject is not empty", "0 < len(subject) <= SUBJECT_LENGTH", "len(subject) <= SUBJECT_LENGTH"),
             ("a subject is short", "0 < len(subject) <= SUBJECT_LENGTH", "0 < len(subject)"),
-            ("a root is bytes", "type(root) is bytes and len(root) == SID_BYTES", "len(str(root)) == SID_BYTES"),
-            ("length of a root", "type(root) is bytes and len(root) == SID_BYTES", "type(root) is bytes"),
+            (
+                "a root is bytes",
+                "type(root) is bytes and len(root) == SESSION_ID_BYTES",
+                "len(str(root)) == SESSION_ID_BYTES",
+            ),
+            ("length of a root", "type(root) is bytes and len(root) == SESSION_ID_BYTES", "type(root) is bytes"),
             ("accepted serializers, JSON", 'if "json" in config.accept_serializers:', "if True:"),
             ("accepted serializers, pickle", 'if "pickle" in config.accept_serializers:', "if True:"),
             (
@@ -556,8 +560,8 @@ MUTATIONS = [
         for name, old, new in [
             ("what began in that second", "created <= self.not_before", "created < self.not_before"),
             ("what began since", "return created <= self.not_before and", "return"),
-            ("the one that is spared", " and not (self.spared and self.spared == lineage)", ""),
-            ("only one is spared", "and self.spared == lineage)", ")"),
+            ("the one that is exempt", " and not (self.exempt_lineage and self.exempt_lineage == lineage)", ""),
+            ("only one is exempt", "and self.exempt_lineage == lineage)", ")"),
         ]
     ),
     *(
@@ -580,7 +584,7 @@ MUTATIONS = [
             ("own revocations are no obstacle", "if key not in ended)", ")"),
             (
                 "the exempt lineage",
-                "session._root = None if session._sid == revocation.spared else revocation.spared",
+                "session._root = None if session._sid == revocation.exempt else revocation.exempt",
                 "pass",
             ),
             ("revocations after the request", "if self.awaits and session._pending is not None:", "if self.awaits:"),
@@ -598,19 +602,19 @@ MUTATIONS = [
     *(
         Mutation(name, "incoming.py", old, new, f"{REVOCATION} {MANAGER} {EVENTS}")
         for name, old, new in [
-            ("the store is asked, WSGI", "self._is_revoked(session, keys, self._store.find(keys))", "False"),
-            ("the store is asked, ASGI", "self._is_revoked(session, keys, await store.afind(keys))", "False"),
+            ("the store is called, WSGI", "self._is_revoked(session, keys, self._store.find(keys))", "False"),
+            ("the store is called, ASGI", "self._is_revoked(session, keys, await store.afind(keys))", "False"),
             (
-                "sessions are asked for",
+                "sessions are looked up",
                 "keys = [] if lineage is None else [OF_SESSION + lineage]",
                 "keys: list[bytes] = []",
             ),
             (
-                "roots are asked for",
+                "roots are looked up",
                 "session._came_under = session._root or sid",
                 "session._came_under = sid",
             ),
-            ("subjects are asked for", "keys.append(subject_key(session._subject))", "pass"),
+            ("subjects are looked up", "keys.append(subject_key(session._subject))", "pass"),
             ("as many answers as questions", "if len(entries) != len(keys):", "if False:"),
             (
                 "nothing to ask, WSGI",
@@ -636,13 +640,13 @@ MUTATIONS = [
     ),
     *(
         Mutation(
-            f"errors of {store}, {door}",
+            f"errors of {store}, {interface}",
             "incoming.py",
             f"{call}(keys))\n{indent}except Exception as error:",
             f"{call}(keys))\n{indent}except EOFError as error:",
             REVOCATION,
         )
-        for store, door, call, indent in [
+        for store, interface, call, indent in [
             ("somebody's store", "WSGI", "self._store.find", 16 * " "),
             ("somebody's store", "ASGI", "store.afind", 16 * " "),
         ]
@@ -768,8 +772,16 @@ MUTATIONS = [
             ),
             ("the hook's error is its type", "type(error).__name__, kind)", "repr(error), kind)"),
             ("nothing without a hook", "        if self._hook is None:\n            return\n", ""),
-            ("names are hashes", "blake2b(sid, key=self._hash_key, digest_size=8).hexdigest()", "sid.hex()[:16]"),
-            ("names are keyed", "blake2b(sid, key=self._hash_key, digest_size=8)", "blake2b(sid, digest_size=8)"),
+            (
+                "names are hashes",
+                "blake2b(session_id, key=self._hash_key, digest_size=8).hexdigest()",
+                "session_id.hex()[:16]",
+            ),
+            (
+                "names are keyed",
+                "blake2b(session_id, key=self._hash_key, digest_size=8)",
+                "blake2b(session_id, digest_size=8)",
+            ),
         ]
     ),
     *(
@@ -954,49 +966,49 @@ MUTATIONS = [
         "fetch is a function", "references.py", "if fetch is not None and not callable(fetch):", "if False:", REFERENCES
     ),
     Mutation(
-        "a state is a list", "state/payload.py", "if type(content) is not list:", "if content is None:", STATE_FORM
+        "a state is a list", "state/payload.py", "if type(content) is not list:", "if content is None:", STATE_PAYLOAD
     ),
     Mutation(
         "a value stands alone",
         "state/payload.py",
         "len(content) == 3 and type(content[2]) is str",
         "type(content[2]) is str",
-        STATE_FORM,
+        STATE_PAYLOAD,
     ),
     Mutation(
         "a value stands behind None",
         "state/payload.py",
         "if not content or content[0] is not None:",
         "if not content:",
-        STATE_FORM,
+        STATE_PAYLOAD,
     ),
     Mutation(
         "the shape of an object",
         "state/payload.py",
         "if [*map(type, content)] != _OBJECT_TYPES:",
         "if len(content) != 4:",
-        STATE_FORM,
+        STATE_PAYLOAD,
     ),
     Mutation(
         "keywords are texts",
         "state/payload.py",
         "{*map(type, content[2]), *map(type, content[3])}",
         "{*map(type, content[3])}",
-        STATE_FORM,
+        STATE_PAYLOAD,
     ),
     Mutation(
         "attributes are texts",
         "state/payload.py",
         "{*map(type, content[2]), *map(type, content[3])}",
         "{*map(type, content[2])}",
-        STATE_FORM,
+        STATE_PAYLOAD,
     ),
     Mutation(
         "attributes are public",
         "state/payload.py",
         ' and not any(name[:1] == "_"',
         " and not any(name == 1",
-        STATE_FORM,
+        STATE_PAYLOAD,
     ),
     # ----------------------------------------------------------------------------------- sealed state: whose, how long
     Mutation("a token is of a session", "state/sealer.py", "{len(session_id)}:{session_id}{user}", "{user}", STATE),

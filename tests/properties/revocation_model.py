@@ -88,7 +88,7 @@ VIEW = st.one_of(
 )
 
 
-class Violation(AssertionError):
+class ViolationError(AssertionError):
     """An invariant does not hold."""
 
 
@@ -196,8 +196,8 @@ class Lineage:
 
     :ivar begun: when it began, in whole seconds by its server's clock.
     :ivar dated: the earliest time at which the library may say that it began.
-    :ivar spared_by: the revocations of a subject that do not concern it.
-    :ivar margin: revocations of the subject at this time or later may undo that it is spared.
+    :ivar exempt_by: the revocations of a subject that do not concern it.
+    :ivar margin: revocations of the subject at this time or later may undo that it is exempt.
     :ivar has_id: whether the session has an id already, so that `revoke` reaches it although it is empty.
     :ivar revocations: those that name this lineage and were written.
     :ivar refused: by subject, the step and the true time at which it was refused for the first time.
@@ -205,7 +205,7 @@ class Lineage:
 
     begun: int
     dated: int
-    spared_by: frozenset[Revocation] = frozenset()
+    exempt_by: frozenset[Revocation] = frozenset()
     margin: int = 0
     has_id: bool = False
     revocations: list[Revocation] = field(default_factory=list)
@@ -261,7 +261,7 @@ class RecordingStore(RevocationStore):
         try:
             self.model.check_entry(key, old, ended, entry, new, done)
             self.model.check_revocation(key, done)
-        except Violation as violation:  # the library would take it for a failure of the store
+        except ViolationError as violation:  # the library would take it for a failure of the store
             self.model.violation = violation
         return done
 
@@ -406,7 +406,7 @@ class Request:
         self.unanswered: list[Revocation] = []
         self.ended: list[Lineage] = []
         self.own: list[Revocation] = []  # of subjects
-        self.spared: dict[str, Lineage] = {}  # by subject, what this request has spared
+        self.exempt_lineages: dict[str, Lineage] = {}  # by subject, the lineage that this request has exempted
         self.is_finished = False
         self.running = server.handle(self)
         model.requests.append(self)
@@ -425,7 +425,7 @@ class Request:
         if self.model.violation is not None:
             raise self.model.violation
         if self.is_finished and self.unwritten and not self.is_refused:
-            raise Violation("a revocation did not reach the store")
+            raise ViolationError("a revocation did not reach the store")
 
     def give_up(self) -> None:
         """Run the request to its end, without any checks. To close it would await something without an event loop."""
@@ -444,7 +444,7 @@ class Request:
             return
         try:
             self._perform(act, session)
-        except Violation:
+        except ViolationError:
             if session._revocations is not None:
                 session._revocations.pending = []  # there is no event loop, in which the middleware could await them
             raise
@@ -479,7 +479,7 @@ class Request:
         elif not is_closed and act != "read":
             getattr(self, act)(session)
         if not is_closed and session.expires_at > self.state.end:
-            raise Violation(f"the session ends later than before, after {act}")
+            raise ViolationError(f"the session ends later than before, after {act}")
 
     def touch(self, session: Session) -> None:
         session.mark_accessed()
@@ -545,15 +545,15 @@ class Request:
             self.begin()
 
     def begin(self) -> None:
-        """Begin a lineage for the user of this request, spared by what the request has revoked."""
+        """Begin a lineage for the user of this request, exempt by what the request has revoked."""
         assert self.state is not None
         self.acts_for = None
         own = [revocation for revocation in self.own if revocation.subject == self.user]
         lineage = self.new_lineage()
-        lineage.spared_by = frozenset(own)
-        if (spared := self.spared.get(self.user)) is not None:  # the same session once more
-            lineage.spared_by |= spared.spared_by
-            lineage.begun = max(lineage.begun, spared.begun)
+        lineage.exempt_by = frozenset(own)
+        if (exempt := self.exempt_lineages.get(self.user)) is not None:  # the same session once more
+            lineage.exempt_by |= exempt.exempt_by
+            lineage.begun = max(lineage.begun, exempt.begun)
         lineage.has_id = True
         self.state = replace(self.state, lineage=lineage, end=lineage.begun + self.state.lifetime, subject=self.user)
 
@@ -580,18 +580,18 @@ class Request:
         revocation = Revocation(subject, None, int(self.server.clock()), self, (self.acts_for, self.state))
         if self.call(lambda: session.revoke_subject(subject), [revocation]) and not self.has_responded:
             self.own.append(revocation)
-            # The store spares the new session from all that spares the caller.
+            # The store exempts the new session from all that exempts the caller.
             caller = self.acts_for if self.acts_for is not None and self.acts_for.subject else self.state
-            self.spared[subject] = Lineage(0, 0, caller.lineage.spared_by)
+            self.exempt_lineages[subject] = Lineage(0, 0, caller.lineage.exempt_by)
             if self.origin is not None and self.origin.subject == subject:
                 self.acts_for = None
             if self.state.subject == subject and not self.is_refused:
                 old = self.state.lineage
-                spared_by = old.spared_by | {revocation}
+                exempt_by = old.exempt_by | {revocation}
                 # The store takes a request behind a cache for older: its answer may have been.
                 margin = min(old.margin, int(self.arrived_here - self.server.staleness))
-                lineage = Lineage(old.begun, old.dated, spared_by, margin, has_id=True)
-                self.spared[subject] = lineage
+                lineage = Lineage(old.begun, old.dated, exempt_by, margin, has_id=True)
+                self.exempt_lineages[subject] = lineage
                 self.state = replace(self.state, lineage=lineage)
                 self.is_changed = True
 
@@ -631,9 +631,9 @@ class Request:
             token = value.partition(";")[0].partition("=")[2]
         if token:
             if self.state is None:
-                raise Violation("a cookie was sent, and nothing had looked into the session")
+                raise ViolationError("a cookie was sent, and nothing had looked into the session")
             if self.is_refused:
-                raise Violation("a revoked session was sealed")
+                raise ViolationError("a revoked session was sealed")
             self.state.lineage.has_id = True
             self.device.cookie = Cookie(token, self.state, self.server.clock())
             self.model.cookies.append(self.device.cookie)
@@ -643,7 +643,7 @@ class Request:
             is_empty = not self.state.data and self.state.subject is None
             is_other = self.origin is None or self.state.lineage is not self.origin.lineage or self.is_changed
             if not is_empty and is_other:
-                raise Violation("a changed session was not sealed")
+                raise ViolationError("a changed session was not sealed")
         if set_cookies:
             self.device.cookie = None
 
@@ -677,7 +677,7 @@ class RevocationModel(RuleBasedStateMachine):
         self.passwords = dict.fromkeys(USERS, 0)
         self.of_subject: dict[str, list[Revocation]] = {user: [] for user in USERS}
         self.dropped: set[tuple[bytes, bytes]] = set()
-        self.violation: Violation | None = None
+        self.violation: ViolationError | None = None
         self.has_failed = False
         self.seen["examples"] += 1
 
@@ -767,30 +767,30 @@ class RevocationModel(RuleBasedStateMachine):
         cookie = request.cookie
         if cookie is None:
             if not session.new or session or session.rejected is not None:
-                raise Violation("a session came from nowhere")
+                raise ViolationError("a session came from nowhere")
             return None
         state, now = cookie.state, request.server.clock()
         lineage, subject = state.lineage, state.subject
         if session.new:
             self.seen[f"refused: {session.rejected}"] += 1
             if session.rejected == "revoked":
-                # A cache that does not know yet by what the session is spared may refuse it for a moment.
-                if all(self.is_known(each, request) for each in lineage.spared_by):
+                # A cache that does not know yet by what the session is exempt may refuse it for a moment.
+                if all(self.is_known(each, request) for each in lineage.exempt_by):
                     if not self.may_refuse(state):
-                        raise Violation("a session was refused without a reason")
+                        raise ViolationError("a session was refused without a reason")
                     lineage.refused.setdefault(subject, (self.step, self.backend.clock.now))
             elif now <= min(state.end - (lineage.begun - lineage.dated), cookie.sealed_at + IDLE):
-                raise Violation(f"a valid session was refused: {session.rejected}")
+                raise ViolationError(f"a valid session was refused: {session.rejected}")
             if session or session.subject is not None:
-                raise Violation("a refused session is not empty")
+                raise ViolationError("a refused session is not empty")
             return None
         self.seen["accepted"] += 1
         if self.must_refuse(request, state):
-            raise Violation("a revoked session was accepted")
+            raise ViolationError("a revoked session was accepted")
         if request.arrived_here > state.end + LEEWAY + 1:
-            raise Violation("a session was accepted after its end")
+            raise ViolationError("a session was accepted after its end")
         if dict(session) != state.data or session.subject != subject:
-            raise Violation("a session has another content than it was sealed with")
+            raise ViolationError("a session has another content than it was sealed with")
         return state
 
     def revoke_by_job(self, user: str) -> None:
@@ -812,22 +812,22 @@ class RevocationModel(RuleBasedStateMachine):
         if request is None:
             revocation = self.job
         elif not request.unwritten:
-            raise Violation("the store was called for no reason")
+            raise ViolationError("the store was called for no reason")
         else:
             revocation = request.unwritten.popleft()
             request.unanswered.append(revocation)
         if (revocation.subject is None) != (key[:1] == b"s"):
-            raise Violation("the store was called with another key")
+            raise ViolationError("the store was called with another key")
         self.seen["written" if done else "not written"] += 1
         if revocation.callers is not None:
             callers = [state for state in revocation.callers if state is not None]
             if done and request is not None and request.is_refused:
-                raise Violation("a session that was refused wrote an entry")
+                raise ViolationError("a session that was refused wrote an entry")
             if done and any(self.is_hit(state, request) for state in callers):
-                raise Violation("a revoked session wrote an entry")
+                raise ViolationError("a revoked session wrote an entry")
             origin = [] if request is None or request.origin is None else [request.origin]
             if not done and not any(map(self.may_refuse, [*callers, *origin])):
-                raise Violation("a revocation was refused without a reason")
+                raise ViolationError("a revocation was refused without a reason")
         if not done:
             assert request is not None
             request.is_refused = True
@@ -844,18 +844,21 @@ class RevocationModel(RuleBasedStateMachine):
         """Check that entries never weaken."""
         if not done:
             if new != old:
-                raise Violation("a refused revocation changed an entry")
+                raise ViolationError("a refused revocation changed an entry")
             return
         if new is None:
-            raise Violation("an entry was not written")
+            raise ViolationError("an entry was not written")
         if new.not_before < entry.not_before or (old is not None and new.not_before < old.not_before):
-            raise Violation("not_before became earlier")
+            raise ViolationError("not_before became earlier")
         if self.backend.ends(key) < ended:
-            raise Violation("the end of an entry became earlier")
-        if old is not None and old.spared and new.spared != old.spared:
-            self.dropped.add((key, old.spared))
-        if new.spared and ((key, new.spared) in self.dropped or new.spared not in (entry.spared, old and old.spared)):
-            raise Violation("a session is spared again")
+            raise ViolationError("the end of an entry became earlier")
+        if old is not None and old.exempt_lineage and new.exempt_lineage != old.exempt_lineage:
+            self.dropped.add((key, old.exempt_lineage))
+        if new.exempt_lineage and (
+            (key, new.exempt_lineage) in self.dropped
+            or new.exempt_lineage not in (entry.exempt_lineage, old and old.exempt_lineage)
+        ):
+            raise ViolationError("a session is exempt again")
 
     def must_refuse(self, request: Request, state: State) -> bool:
         """Whether a revocation that the server must know refuses a session."""
@@ -890,7 +893,7 @@ class RevocationModel(RuleBasedStateMachine):
         lineage = state.lineage
         of_subject = self.of_subject.get(state.subject or "", ())
         hits = lineage.revocations + [
-            each for each in of_subject if each.time >= lineage.begun and each not in lineage.spared_by
+            each for each in of_subject if each.time >= lineage.begun and each not in lineage.exempt_by
         ]
         # An entry may expire once all sessions that it concerns have ended. A request can hang for longer than that.
         return [each for each in hits if each.written_at + ABSOLUTE + 2 * LEEWAY > self.backend.clock.now]
@@ -901,10 +904,10 @@ class RevocationModel(RuleBasedStateMachine):
         if lineage.revocations:
             return True
         of_subject = self.of_subject.get(state.subject or "", ())
-        sparing = [each.written for each in lineage.spared_by if each.written is not None]
-        spared_since = min(sparing, default=self.step)
+        exempting = [each.written for each in lineage.exempt_by if each.written is not None]
+        exempt_since = min(exempting, default=self.step)
         return any(
-            each not in lineage.spared_by and (each.time >= lineage.margin or (each.written or 0) > spared_since)
+            each not in lineage.exempt_by and (each.time >= lineage.margin or (each.written or 0) > exempt_since)
             for each in of_subject
         )
 

@@ -8,7 +8,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from sealedsession.lifecycle.revoke import Revocations
 from sealedsession.revocation import CachedStore, MemoryStore
-from tests.properties.revocation_model import Violation, memory_backend, model_with, redis_backend, sqlite_backend
+from tests.properties.revocation_model import ViolationError, memory_backend, model_with, redis_backend, sqlite_backend
 from tests.support.redis_server import RedisServer
 
 SETTINGS = settings(
@@ -74,7 +74,7 @@ class TrustingCache(CachedStore):
 
 
 def keep_later(old, entry, caller):
-    """Merge two entries: the later one wins, with the session that it spares."""
+    """Merge two entries: the later one wins, with the session that it exempts."""
     return entry if old is None or entry.not_before >= old.not_before else old
 
 
@@ -121,5 +121,5 @@ def faulty(request, monkeypatch):
 
 def test_each_fault_is_found(faulty):
     """Without any one of the fixes, the model finds a violation."""
-    with pytest.raises(Violation):
+    with pytest.raises(ViolationError):
         run_state_machine_as_test(faulty, settings=settings(SETTINGS, max_examples=3000))

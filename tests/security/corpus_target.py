@@ -47,7 +47,7 @@ _states = StateSealer(**_KEYS, registry=registry)
 _forger = Sealer(Keyring(**_KEYS), "state:state:4:4f1c", compress=True)
 
 
-class HeadRefused(ValueError):
+class HeadRefusedError(ValueError):
     """The reader took the payload, and the head it came with is not the one of our form."""
 
 
@@ -56,17 +56,17 @@ def loads(case: bytes) -> object:
     payload, fault = _split(case)
     value = serializer.loads(_translated(payload))
     if fault:
-        raise HeadRefused(fault)
+        raise HeadRefusedError(fault)
     return value
 
 
 def state_loads(case: bytes) -> object:
-    """Read a stock pickle as the value of a state, sealed by whoever has the keys."""
+    """Read a stock pickle as the value of a state, sealed by an attacker with the keys."""
     payload, fault = _split(case)
     state = b"](N" + _translated(payload).removesuffix(b".") + b"e."  # [None, value]
     value = _states.unseal(_forger.seal(state, created=int(time.time())), session_id="4f1c")
     if fault:
-        raise HeadRefused(fault)
+        raise HeadRefusedError(fault)
     return value
 
 

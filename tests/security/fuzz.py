@@ -1,4 +1,4 @@
-"""Invariant: nothing but UnsealError leaves `Sealer.unseal` and `PickleSerializer.loads`, whatever bytes they get;
+"""Invariant: only UnsealError leaves `Sealer.unseal`, `PickleSerializer.loads` and `parse_list`, whatever they get;
 no exception leaves a request, whatever its Cookie header; and no data appears that was not sealed here. Then the model
 of revocation runs for as long again, one third of the time with each store: see revocation_model.py.
 
@@ -30,6 +30,7 @@ from hypothesis import HealthCheck, Phase
 from hypothesis.stateful import run_state_machine_as_test
 
 from sealedsession import SessionConfig, UnsealError, asgi, wsgi
+from sealedsession.lifecycle.payload import parse_list
 from sealedsession.sealing.keys import Keyring
 from sealedsession.sealing.sealer import Sealer
 from sealedsession.sealing.token_cache import TokenCache
@@ -60,6 +61,7 @@ SESSIONS = [
     {"at": datetime.datetime(2025, 1, 1, tzinfo=datetime.UTC), "price": Decimal("1.50"), "id": UUID(int=7)},
     {"set": {1, 2}, "days": [datetime.date(2025, 1, 1), datetime.timedelta(1)], "kind": int, 1: "one", (1, 2): "two"},
 ]
+OWN = {"flash": ["", "Saved", "error", ["not", 1]], "csrf": KEYS[3], "ends": [0, NOW + 10**6, 1, NOW + 10**6]}
 NEIGHBOURS = [
     b'{"json":1}=a', b"null", b"a b=c", b"bad name=1", b'q="x; y"', b"x__Host-Http-session=1", b"__Host-Http-session",
     b"=", b"", b"__Host-Http-session==", b"__host-http-session=1", b"\xff\xfe=\xc3\x28", b'__Host-Http-session="',
@@ -72,7 +74,7 @@ HOSTILE_PAYLOADS = [
 ]  # fmt: skip
 
 
-class Violation(Exception):
+class ViolationError(Exception):
     """The invariant does not hold."""
 
     def __init__(self, target: str, data: bytes, problem: str) -> None:
@@ -118,10 +120,10 @@ class TokenTarget:
                 self.sealers.append(sealer)
                 self.openers += [sealer, TokenCache(sealer, keyring, 4, 8192, lambda: NOW)]
         self.tokens = {
-            sealer.seal(payload, created=NOW, sid=sid, lifetime=lifetime).encode(): payload
+            sealer.seal(payload, created=NOW, session_id=session_id, lifetime=lifetime).encode(): payload
             for sealer in self.sealers
             for payload in [b"", *map(serializer.dumps, SESSIONS)]
-            for sid, lifetime in ((None, None), (bytes(16), 60))
+            for session_id, lifetime in ((None, None), (bytes(16), 60))
         }
         self.known = list(self.tokens)
 
@@ -141,14 +143,14 @@ class TokenTarget:
         except UnsealError as error:
             return error.reason
         if data not in self.tokens:
-            raise Violation(self.name, data, "a token was opened that was not sealed here")
+            raise ViolationError(self.name, data, "a token was opened that was not sealed here")
         if unsealed.payload != self.tokens[data]:
-            raise Violation(self.name, data, "a token gave another payload than was sealed")
+            raise ViolationError(self.name, data, "a token gave another payload than was sealed")
         return "opened"
 
 
 class CookieTarget:
-    """Requests through both doors: the session is empty, or one whose very token stands in the header."""
+    """Requests through both middlewares: the session is empty, or one whose very token stands in the header."""
 
     name = "cookie"
 
@@ -162,16 +164,17 @@ class CookieTarget:
                 (KEYS[0], None, lambda: NOW),
             )
         ]
-        self.doors = [(self._wsgi_door(config), self._asgi_door(config)) for config in self.configs]
+        self.requests = [(self._make_wsgi_request(config), self._make_asgi_request(config)) for config in self.configs]
         self.tokens: dict[bytes, object] = {}
         for config in self.configs:
             sealer = Sealer(config.keys, f"cookie:{NAME}", clock=lambda: NOW, random_bytes=rng.randbytes)
             serializer = PickleSerializer(Registry())
             for content in SESSIONS:
-                self.tokens[sealer.seal(serializer.dumps(content), created=NOW).encode()] = content
+                for value in (content, [None, None, content, OWN]):
+                    self.tokens[sealer.seal(serializer.dumps(value), created=NOW).encode()] = content
         self.known = list(self.tokens)
 
-    def _wsgi_door(self, config: SessionConfig) -> Callable[[bytes], object]:
+    def _make_wsgi_request(self, config: SessionConfig) -> Callable[[bytes], object]:
         seen = []
 
         def app(environ, start_response):
@@ -180,16 +183,16 @@ class CookieTarget:
             start_response("200 OK", [])
             return []
 
-        door = wsgi.SessionMiddleware(app, config)
+        middleware = wsgi.SessionMiddleware(app, config)
 
         def request(header: bytes) -> object:
             environ = {"HTTP_COOKIE": header.decode("latin-1"), "wsgi.url_scheme": "https"}
-            door(environ, lambda status, headers, exc_info=None: None)
+            middleware(environ, lambda status, headers, exc_info=None: None)
             return seen.pop()
 
         return request
 
-    def _asgi_door(self, config: SessionConfig) -> Callable[[bytes], object]:
+    def _make_asgi_request(self, config: SessionConfig) -> Callable[[bytes], object]:
         seen = []
 
         async def app(scope, receive, send):
@@ -200,11 +203,11 @@ class CookieTarget:
         async def send(message):
             pass
 
-        door = asgi.SessionMiddleware(app, config)
+        middleware = asgi.SessionMiddleware(app, config)
 
         def request(header: bytes) -> object:
             headers = [(b"cookie", part) for part in header.split(b"; ", 1)]  # as HTTP/2 may send it
-            running = door({"type": "http", "scheme": "https", "headers": headers}, None, send)
+            running = middleware({"type": "http", "scheme": "https", "headers": headers}, None, send)
             with suppress(StopIteration):
                 running.send(None)  # nothing in it waits, so it needs no event loop
             return seen.pop()
@@ -231,16 +234,16 @@ class CookieTarget:
         return mutate(rng, header, self.known, b'=; ",_') if rng.random() < 0.1 else header
 
     def check(self, rng: random.Random, data: bytes) -> str:
-        by_wsgi, by_asgi = (request(data) for request in rng.choice(self.doors))
+        by_wsgi, by_asgi = (request(data) for request in rng.choice(self.requests))
         if by_wsgi != by_asgi:
-            raise Violation(self.name, data, "the two doors disagree")
+            raise ViolationError(self.name, data, "the two middlewares disagree")
         content, rejected, modified = by_wsgi
         if modified:
-            raise Violation(self.name, data, "a session that was only read is modified")
+            raise ViolationError(self.name, data, "a session that was only read is modified")
         if not content:
             return rejected or "no cookie"
         if not any(token in data and content == sealed for token, sealed in self.tokens.items()):
-            raise Violation(self.name, data, "a session holds data that was not sealed")
+            raise ViolationError(self.name, data, "a session holds data that was not sealed")
         return "opened"
 
 
@@ -271,8 +274,29 @@ class PayloadTarget:
             return error.reason
         for member in members(value):
             if type(member) not in PLAIN and type(member) not in self.registry.by_type:
-                raise Violation(self.name, data, f"a payload made a {type(member)!r}")
+                raise ViolationError(self.name, data, f"a payload made a {type(member)!r}")
         return "loaded"
+
+
+class OwnTarget(PayloadTarget):
+    """`parse_list`: own data that it accepts is written back as it was read."""
+
+    name = "own"
+
+    def __init__(self, rng: random.Random) -> None:
+        super().__init__(rng)
+        parts = [{name: member} for name, member in OWN.items()]
+        self.known = [self.serializer.dumps([None, None, SESSIONS[1], own]) for own in (OWN, *parts)]
+
+    def check(self, rng: random.Random, data: bytes) -> str:
+        try:
+            value = self.serializer.loads(data)
+            content, _, _, own = parse_list(value)
+        except UnsealError as error:
+            return error.reason
+        if own is not None and own.pack(content) != value[3]:
+            raise ViolationError(self.name, data, "own data was read as something else")
+        return "no own data" if own is None else "parsed"
 
 
 def members(value: object) -> Iterable[object]:
@@ -288,13 +312,13 @@ def members(value: object) -> Iterable[object]:
 
 
 def fuzz(
-    seed: int, rounds: Iterable[object], kinds: Iterable[Any] = (TokenTarget, CookieTarget, PayloadTarget)
+    seed: int, rounds: Iterable[object], kinds: Iterable[Any] = (TokenTarget, CookieTarget, PayloadTarget, OwnTarget)
 ) -> Counter[tuple[str, str]]:
     """Try one input on every target each round.
 
-    :param rounds: goes on for as long as the fuzzing shall.
+    :param rounds: yields for as long as the fuzzing runs.
     :returns: how often each outcome of each target was seen.
-    :raises Violation: with the input that broke the invariant.
+    :raises ViolationError: with the input that broke the invariant.
     """
     rng = random.Random(seed)
     targets = [kind(rng) for kind in kinds]
@@ -304,10 +328,10 @@ def fuzz(
             data = target.make(rng)
             try:
                 outcome = target.check(rng, data)
-            except Violation:
+            except ViolationError:
                 raise
             except (Exception, SystemExit) as error:
-                raise Violation(target.name, data, f"{type(error).__name__} came out") from error
+                raise ViolationError(target.name, data, f"{type(error).__name__} came out") from error
             outcomes[target.name, outcome] += 1
     return outcomes
 
@@ -322,7 +346,7 @@ def run_model(seed: int, model: type[RevocationModel], rounds: Iterable[object])
     """Run a model of revocation, 50 examples each round.
 
     :returns: how often it saw what.
-    :raises revocation_model.Violation: with the shortest program that was found as a note.
+    :raises revocation_model.ViolationError: with the shortest program that was found as a note.
     """
     rng = random.Random(seed)
     settings = hypothesis.settings(
@@ -365,7 +389,7 @@ def main() -> int:
     print(f"seed {arguments.seed}", flush=True)
     try:
         outcomes = fuzz(arguments.seed, until(time.monotonic() + arguments.seconds))
-    except Violation as violation:
+    except ViolationError as violation:
         traceback.print_exception(violation)
         print(f"violation, seed {arguments.seed}, {violation.target}: {violation.data.hex()}")
         return 1

@@ -28,7 +28,7 @@ with atheris.instrument_imports(include=["sealedsession", "fractions", "ipaddres
     import uuid  # noqa: F401
 
     from sealedsession.errors import UnsealError
-    from sealedsession.serialization.limits import TooLarge
+    from sealedsession.serialization.limits import PayloadTooLargeError
     from sealedsession.serialization.safe_pickle import PickleSerializer
     from tests.security.corpus.registered import registry
 
@@ -79,7 +79,7 @@ def grammar_on(payload: bytes) -> None:
         return
     try:
         written = serializer.dumps(value)
-    except TooLarge:
+    except PayloadTooLargeError:
         return  # a spelling of the payload's own was shorter
     again = serializer.loads(written)
     if type(again) is not type(value) or serializer.dumps(again) != written:

@@ -12,7 +12,7 @@ from sealedsession.errors import CookieTooLargeError, NotSerializableError
 from sealedsession.revocation import MemoryStore
 from sealedsession.serialization.registry import Registry
 from tests.support.asgi_client import http, start, talk
-from tests.support.wsgi_client import environ_of
+from tests.support.wsgi_client import make_environ
 
 SECRET = "SECRET-VALUE"
 
@@ -65,7 +65,7 @@ CASES = {
 }
 
 
-def frames_of(error: BaseException) -> Iterator[FrameType]:
+def walk_frames(error: BaseException) -> Iterator[FrameType]:
     """All frames in the tracebacks of an error, its causes and its contexts."""
     seen, errors = set(), [error]
     while errors:
@@ -82,7 +82,7 @@ def frames_of(error: BaseException) -> Iterator[FrameType]:
 def own_frames(error):
     return [
         f"{frame.f_globals['__name__']}.{frame.f_code.co_name}"
-        for frame in frames_of(error)
+        for frame in walk_frames(error)
         if frame.f_globals["__name__"].partition(".")[0] == "sealedsession"
     ]
 
@@ -108,7 +108,7 @@ def generator_app(act, after):
 
 def run_wsgi(app, options, cookie=None):
     sent = []
-    for _ in wsgi.SessionMiddleware(app, **options)(environ_of(cookie), lambda *started: sent.append(started[1])):
+    for _ in wsgi.SessionMiddleware(app, **options)(make_environ(cookie), lambda *started: sent.append(started[1])):
         pass
     return sent[0] if sent else []
 
@@ -156,7 +156,7 @@ def test_no_own_frame_in_an_error(keys, entry, case):
     with pytest.raises(kind) as caught:
         run_as(entry, act, case == "closed", options)
     if entry == "generator":  # what a view raises while the server iterates passes through no code of ours
-        for frame in frames_of(caught.value):
+        for frame in walk_frames(caught.value):
             if frame.f_globals["__name__"].startswith("sealedsession"):
                 assert SECRET not in repr(
                     {name: value for name, value in frame.f_locals.items() if name not in ("self", "session")}
@@ -165,7 +165,7 @@ def test_no_own_frame_in_an_error(keys, entry, case):
         assert own_frames(caught.value) == []
     assert SECRET not in str(caught.value)
     if case == "encoder":  # which the developer wants to see
-        assert "fail_to_encode" in {frame.f_code.co_name for frame in frames_of(caught.value)}
+        assert "fail_to_encode" in {frame.f_code.co_name for frame in walk_frames(caught.value)}
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_no_own_frame_in_an_error_of_a_decoder(keys, entry, touch):
     with pytest.raises(TimeoutError) as caught:
         run.get(entry, lambda: run_asgi(touch, False, options, cookie.encode()))()
     assert own_frames(caught.value) == []
-    assert "fail_to_decode" in {frame.f_code.co_name for frame in frames_of(caught.value)}
+    assert "fail_to_decode" in {frame.f_code.co_name for frame in walk_frames(caught.value)}
 
 
 def test_an_error_of_the_application_keeps_its_frames(keys):
@@ -194,7 +194,7 @@ def test_an_error_of_the_application_keeps_its_frames(keys):
 
     with pytest.raises(LookupError) as caught:
         run_wsgi(wsgi_app(act, False), keys)
-    names = [frame.f_code.co_name for frame in frames_of(caught.value)]
+    names = [frame.f_code.co_name for frame in walk_frames(caught.value)]
     assert names[-2:] == ["app", "act"]
 
 

@@ -30,7 +30,7 @@ async def asgi_app(scope, receive, send):
     pass
 
 
-def errors_of(error):
+def collect_errors(error):
     """An error, its causes and its contexts."""
     found, rest = [], [error]
     while rest:
@@ -43,11 +43,11 @@ def errors_of(error):
 
 def check_frames(error):
     """Assert that no frame is this package's, and that no frame but the test's and no error has a key."""
-    frames = [frame for each in errors_of(error) for frame, _ in walk_tb(each.__traceback__)]
+    frames = [frame for each in collect_errors(error) for frame, _ in walk_tb(each.__traceback__)]
     others = [frame for frame in frames if frame.f_globals is not globals()]
     assert [frame for frame in others if frame.f_globals["__name__"].startswith("sealedsession")] == []
     shown = repr([frame.f_locals for frame in others])
-    shown += "".join(repr((each.args, vars(each), getattr(each, "object", None))) for each in errors_of(error))
+    shown += "".join(repr((each.args, vars(each), getattr(each, "object", None))) for each in collect_errors(error))
     assert not [key for key in (KEY, KEY_2, KEY_3) if key in shown]
 
 

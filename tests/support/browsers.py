@@ -2,14 +2,14 @@
 
 from sealedsession import asgi, wsgi
 from tests.support.asgi_client import http, start, talk
-from tests.support.wsgi_client import environ_of
+from tests.support.wsgi_client import make_environ
 
 NAME = "__Host-Http-session"
 DELETION = f"{NAME}=; Max-Age=0"
 
 
 class Browser:
-    """A browser at a door: it keeps its cookie, and `visit` gives the session of a request.
+    """A browser of one interface: it keeps its cookie, and `visit` gives the session of a request.
 
     A request with a cookie that a test gives is somebody else's, and leaves the one it keeps alone.
     """
@@ -46,7 +46,7 @@ class WsgiBrowser(Browser):
             after(environ["sealedsession.session"])
             return []
 
-        self.wrapped(app)(environ_of(cookie), lambda _, headers, exc_info=None: sent.append(headers))
+        self.wrapped(app)(make_environ(cookie), lambda _, headers, exc_info=None: sent.append(headers))
         return [value for name, value in sent[0] if name == "Set-Cookie"]
 
 

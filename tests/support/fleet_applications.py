@@ -9,8 +9,8 @@ import json
 import os
 import time
 
-from sealedsession import asgi as asgi_door
-from sealedsession import wsgi as wsgi_door
+from sealedsession import asgi as sealed_asgi
+from sealedsession import wsgi as sealed_wsgi
 from sealedsession.revocation import RedisStore, SQLiteStore
 
 AHEAD = float(os.environ.get("FLEET_AHEAD", "0"))
@@ -69,5 +69,5 @@ async def plain_asgi(scope, receive, send):
     await send({"type": "http.response.body", "body": body})
 
 
-wsgi = wsgi_door.SessionMiddleware(plain_wsgi, clock=clock, **OPTIONS)
-asgi = asgi_door.SessionMiddleware(plain_asgi, clock=clock, **OPTIONS)
+wsgi = sealed_wsgi.SessionMiddleware(plain_wsgi, clock=clock, **OPTIONS)
+asgi = sealed_asgi.SessionMiddleware(plain_asgi, clock=clock, **OPTIONS)

@@ -1,6 +1,6 @@
 """Load: many clients, each with one cookie, that visit several servers in turn, over connections that stay open.
 
-One thread does it all, with select and no HTTP library: the servers shall be what is slow. A client has one request
+One thread does it all, with select and no HTTP library, so that it is faster than the servers. A client has one request
 under way at a time, as it needs the cookie of each answer for the next request; a lane is a few clients that take
 turns, so that as many requests as there are lanes are under way together.
 """
@@ -122,7 +122,7 @@ class Load:
             connection.setblocking(False)
             lane.connections[lane.server] = connection
             self._selector.register(connection, selectors.EVENT_READ, (lane, lane.server))
-        lane.connections[lane.server].sendall(request_of(lane.client))
+        lane.connections[lane.server].sendall(render_request(lane.client))
 
     def _hear(self, lane: "_Lane", server: int) -> None:
         received = lane.connections[server].recv(65536)
@@ -195,7 +195,7 @@ def visit(port: int, path: str, cookie: str = "") -> Answer:
         connection.close()
 
 
-def request_of(client: Client) -> bytes:
+def render_request(client: Client) -> bytes:
     """What a client sends."""
     cookie = f"Cookie: {NAME}={client.cookie}\r\n" if client.cookie else ""
     return f"GET {client.path} HTTP/1.1\r\nHost: localhost\r\n{cookie}\r\n".encode()

@@ -21,7 +21,7 @@ GUNICORN = (
 )  # fmt: skip
 
 
-class DidNotStart(Exception):
+class StartError(Exception):
     """A server ended, or took no connection in time. The message has its log."""
 
 
@@ -47,7 +47,7 @@ def running(
     :param directory: the server's home; its output goes to the file ``log`` there.
     :param env: variables besides those of this process, and besides HOME and PORT.
     :param port: one of `free_port` that the caller holds; by default another one is taken.
-    :raises DidNotStart: unless it takes a connection.
+    :raises StartError: unless it takes a connection.
     """
     if port is None:
         with free_port() as port, running(*words, cwd=cwd, directory=directory, env=env, port=port):
@@ -80,4 +80,4 @@ def _wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
             time.sleep(0.02)
         else:
             return
-    raise DidNotStart(f"{process.args} did not start:\n{log.read_text()}")
+    raise StartError(f"{process.args} did not start:\n{log.read_text()}")

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from hypothesis import strategies as st
 
-from sealedsession.serialization.limits import TooLarge, TooManyValues
+from sealedsession.serialization.limits import PayloadTooLargeError, TooManyValuesError
 from sealedsession.serialization.registry import Registry
 from sealedsession.serialization.safe_pickle import PickleSerializer
 from sealedsession.serialization.standard_types import DEFAULT_TYPES, PLAIN_TYPES
@@ -30,7 +30,7 @@ def bits(number):
 def exactly(value, of_float=bits):
     """A form in which values are equal only if types, contents, order and spelling are.
 
-    :param of_float: what of a float has to be equal.
+    :param of_float: the part of a float that must be equal.
     """
     kind = type(value)
     if isinstance(value, dict):
@@ -130,7 +130,7 @@ def fits(value: object) -> bool:
     """Check that a value is within the default limits: nested sets and keys may together weigh too much."""
     try:
         PickleSerializer(Registry()).dumps(value)
-    except (TooLarge, TooManyValues):
+    except (PayloadTooLargeError, TooManyValuesError):
         return False
     return True
 

@@ -15,7 +15,7 @@ class Response(NamedTuple):
         return "; ".join(value.partition(";")[0] for name, value in self.headers if name == "Set-Cookie")
 
 
-def environ_of(cookie=None, **more):
+def make_environ(cookie=None, **more):
     environ = {"QUERY_STRING": "", **more}
     setup_testing_defaults(environ)
     return environ if cookie is None else {**environ, "HTTP_COOKIE": cookie}
@@ -31,7 +31,7 @@ def request(app, cookie=None, **more):
         started.append((status, headers))
         return written.append
 
-    iterable = app(environ_of(cookie, **more), start_response)
+    iterable = app(make_environ(cookie, **more), start_response)
     try:
         for part in iterable:
             written.append(part)

@@ -20,7 +20,7 @@ SETUP = PACKAGE.parent / "setup.cfg"
 MODULES = sorted(path.relative_to(PACKAGE.parent) for path in PACKAGE.rglob("*.py"))
 
 
-def source_of(module):
+def read_source(module):
     return (PACKAGE.parent / module).read_text(encoding="utf-8")
 
 
@@ -30,10 +30,10 @@ def layer_entry(name):
     return parts[1] if parts[0] == "sealedsession" and len(parts) > 1 else None
 
 
-def imports_of(module):
+def find_imports(module):
     """Every dotted name that a module imports, wherever in it the import stands."""
     names = set()
-    for node in ast.walk(ast.parse(source_of(module))):
+    for node in ast.walk(ast.parse(read_source(module))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -60,7 +60,7 @@ def test_imports_run_downward(module):
     own_layer = [number for number, entries in enumerate(ordered) if own in entries]
     assert len(own_layer) == 1
     below = set().union(*ordered[: own_layer[0]])
-    imported = {layer_entry(name) for name in imports_of(module)} - {None, own}
+    imported = {layer_entry(name) for name in find_imports(module)} - {None, own}
     assert imported <= below
 
 
@@ -83,7 +83,7 @@ def test_one_module_imports_pickle():
     """safe_pickle.py is the only module that imports pickle, or anything else that can run code from data."""
     dangerous = {"pickle", "_pickle", "marshal", "shelve", "copyreg", "dill", "cloudpickle"}
     importers = {
-        module.name for module in MODULES if dangerous & {name.partition(".")[0] for name in imports_of(module)}
+        module.name for module in MODULES if dangerous & {name.partition(".")[0] for name in find_imports(module)}
     }
     assert importers == {"safe_pickle.py"}
 
@@ -92,7 +92,7 @@ def private_names(paths):
     """The private attributes that modules define: assigned to an object, listed in __slots__, or functions."""
     names = set()
     for path in paths:
-        for node in ast.walk(ast.parse(source_of(path))):
+        for node in ast.walk(ast.parse(read_source(path))):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                 names.add(node.name)
             elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
@@ -110,7 +110,7 @@ def test_integrations_use_public_names_only():
     core = private_names(module for module in MODULES if module not in ours) - private_names(ours)
     used = set()
     for module in ours:
-        for node in ast.walk(ast.parse(source_of(module))):
+        for node in ast.walk(ast.parse(read_source(module))):
             names = {node.attr} if isinstance(node, ast.Attribute) else set()
             if isinstance(node, ast.ImportFrom):
                 names = {alias.name for alias in node.names}
@@ -122,7 +122,7 @@ def test_integrations_use_public_names_only():
 
 def test_public_names():
     """The package itself is re-exports and its version, at most 20 names together."""
-    docstring, *statements = ast.parse(source_of(Path("sealedsession/__init__.py"))).body
+    docstring, *statements = ast.parse(read_source(Path("sealedsession/__init__.py"))).body
     assert isinstance(docstring, ast.Expr)
     imports = [statement for statement in statements if isinstance(statement, ast.ImportFrom)]
     others = [ast.unparse(statement) for statement in statements if statement not in imports]
@@ -135,7 +135,7 @@ def test_public_names():
 @pytest.mark.parametrize("module", MODULES, ids=str)
 def test_module_docstring(module):
     """Every module opens with what it is for, in at most 25 lines, or 30 with the wire format."""
-    docstring = ast.get_docstring(ast.parse(source_of(module)))
+    docstring = ast.get_docstring(ast.parse(read_source(module)))
     assert docstring
     assert len(docstring.splitlines()) <= (30 if module.name == "sealer.py" else 25)
 

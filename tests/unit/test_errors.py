@@ -102,7 +102,7 @@ def test_state_too_large():
     by_key = {f"key {number}": 1000 - number for number in range(7)}
     error = StateTooLargeError(70_000, 65_536, by_key)
     assert (error.size, error.limit, error.by_key) == (70_000, 65_536, by_key)
-    for part in ("70000", "65536", "'key 0' 1000 bytes", "'key 4' 996 bytes", "Set them during load"):
+    for part in ("70000", "65536", "'key 0' 1000 bytes", "'key 4' 996 bytes", "Set them in load()"):
         assert part in str(error)
     assert "key 5" not in str(error)
     assert "none" in str(StateTooLargeError(70_000, 65_536, {}))
@@ -119,15 +119,15 @@ def test_names_in_responses():
 
 def test_not_serializable():
     """NotSerializableError tells where the value is, its type and what is wrong."""
-    error = NotSerializableError("session['cart'][3]", complex, "values of type complex are not stored")
+    error = NotSerializableError("session['cart'][3]", complex, "not stored")
     assert (error.path, error.type) == ("session['cart'][3]", complex)
-    assert str(error) == "session['cart'][3]: values of type complex are not stored"
+    assert str(error) == "session['cart'][3]: not stored"
 
 
 # ---------------------------------------------------------------------------------------------------------- tracebacks
 
 
-def function_of(module, code):
+def make_function(module, code):
     """A function ``run`` whose frames belong to a module."""
     namespace = {"__name__": module}
     exec(code, namespace)  # a test has no other way to make frames of any module
@@ -164,10 +164,8 @@ RAISE = "def run(error): raise error"
 )
 def test_own_frames_are_dropped(module, dropped):
     """Frames of this package and of its modules are dropped, and frames of every other module stay in their order."""
-    error = caught(
-        function_of("outer", CALL), function_of(module, CALL), function_of("inner", CALL), function_of("leaf", RAISE),
-        ValueError("x"),
-    )  # fmt: skip
+    callers = [make_function(name, CALL) for name in ("outer", module, "inner")]
+    error = caught(*callers, make_function("leaf", RAISE), ValueError("x"))
     assert modules(error) == ["outer", module, "inner", "leaf"]
     lines = [line for _, line in walk_tb(error.__traceback__)]
     drop_own_frames(error)
@@ -177,7 +175,7 @@ def test_own_frames_are_dropped(module, dropped):
 
 def test_own_frames_of_linked_errors_are_dropped():
     """Causes, contexts, also suppressed ones, and the members of a group lose this package's frames too."""
-    ours = function_of("sealedsession.sealing.keys", RAISE)
+    ours = make_function("sealedsession.sealing.keys", RAISE)
     cause, context, member = (caught(ours, ValueError(text)) for text in ("cause", "context", "member"))
     error = caught(ours, ExceptionGroup("group", [member]))
     error.__cause__, error.__context__, context.__context__ = cause, context, error  # a circle
@@ -189,9 +187,9 @@ def test_own_frames_of_linked_errors_are_dropped():
 def test_bare_raise_after_dropping():
     """The frame that drops the frames and raises again with a bare ``raise`` does not come back."""
     code = "def run(function, error):\n try:\n  function(error)\n except ValueError as e:\n  drop(e)\n  raise"
-    ours = function_of("sealedsession.wsgi", code)
+    ours = make_function("sealedsession.wsgi", code)
     ours.__globals__["drop"] = drop_own_frames
-    assert modules(caught(ours, function_of("inner", RAISE), ValueError("x"))) == ["inner"]
+    assert modules(caught(ours, make_function("inner", RAISE), ValueError("x"))) == ["inner"]
 
 
 def test_error_without_a_traceback():

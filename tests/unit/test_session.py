@@ -34,7 +34,7 @@ class FakeStore(RevocationStore):
         self.revoked = []
 
     def revoke(self, key, entry, ttl, caller=None):
-        self.revoked.append(key[1:] if key[:1] == OF_SESSION else (NAMES[key], entry.spared))
+        self.revoked.append(key[1:] if key[:1] == OF_SESSION else (NAMES[key], entry.exempt_lineage))
         return not self.refuses
 
     def find(self, keys):
@@ -51,7 +51,7 @@ class FakeManager:
         self.store = FakeStore()
         self.identity = Identity(1000, subject=subject, lineage_id=root)
         if origin is not None:
-            self.identity = Identity(origin.created, origin.sid, origin.lifetime, subject, root)
+            self.identity = Identity(origin.created, origin.session_id, origin.lifetime, subject, root)
         self.content = content
         self.origin = origin
         self.reason = None
@@ -133,9 +133,15 @@ def make_unopened_closed(manager=None):
     return session
 
 
-def make_origin(sid=None):
+def make_origin(session_id=None):
     return Unsealed(
-        payload=b"", serializer=PICKLE, created=400, sealed_at=900, lifetime=None, sid=sid, by_fallback=False
+        payload=b"",
+        serializer=PICKLE,
+        created=400,
+        sealed_at=900,
+        lifetime=None,
+        session_id=session_id,
+        by_fallback=False,
     )
 
 
@@ -215,7 +221,7 @@ def test_dict_methods_on_an_unopened_session(name, arguments, content):
 
 @given(st.lists(st.sampled_from(WRITE_CALLS), max_size=8))
 def test_any_sequence_of_writes(calls):
-    """After any sequence of writes a session holds what a dict holds, in the same order."""
+    """After any sequence of writes a session has the content of a dict, in the same order."""
     session, plain = make_unopened(), copy.deepcopy(CONTENT)
     assert [outcome(session, *call) for call in calls] == [outcome(plain, *call) for call in calls]
     assert list(session.items()) == list(plain.items())
@@ -418,7 +424,7 @@ def test_a_new_session():
 
 def test_a_session_from_a_cookie():
     """A session from a cookie is not new and tells the times and the id of its seal."""
-    session = make_unopened(FakeManager(origin=make_origin(sid=b"\xab" * 16)))
+    session = make_unopened(FakeManager(origin=make_origin(session_id=b"\xab" * 16)))
     assert (session.new, session.created, session.sealed_at, session.id) == (False, 400, 900, "ab" * 16)
 
 
@@ -440,7 +446,7 @@ def test_id_is_made_when_first_asked_for():
 
 
 def test_size_and_remaining():
-    """Size and remaining are asked of the manager and follow changes."""
+    """The manager calculates size and remaining, which follow changes."""
     session = make_unopened()
     assert (session.size, session.remaining) == (103, 3993)
     session["new"] = 1
@@ -458,7 +464,7 @@ def test_save_changes_no_content():
 @pytest.mark.parametrize("make", [make_unopened, make_open])
 def test_invalidate(make):
     """invalidate() empties the session and gives it a new id and a new time of creation."""
-    session = make(FakeManager(origin=make_origin(sid=b"\xab" * 16)))
+    session = make(FakeManager(origin=make_origin(session_id=b"\xab" * 16)))
     session.invalidate()
     assert (session, session.created, session.id) == ({}, 990, "01" * 16)
 
@@ -466,7 +472,7 @@ def test_invalidate(make):
 @pytest.mark.parametrize("make", [make_unopened, make_open])
 def test_regenerate(make):
     """regenerate() keeps the data and the time of creation, and gives the session a new id."""
-    session = make(FakeManager(origin=make_origin(sid=b"\xab" * 16)))
+    session = make(FakeManager(origin=make_origin(session_id=b"\xab" * 16)))
     session.regenerate()
     assert (session, session.created, session.id) == (CONTENT, 400, "01" * 16)
 
@@ -507,7 +513,7 @@ def test_reading_after_closing_unopened():
 @pytest.mark.parametrize("make", [make_closed, make_unopened_closed])
 def test_id_of_a_closed_session(make):
     """A closed session tells the id it has, and makes none, as that could not be kept."""
-    assert make(FakeManager(origin=make_origin(sid=b"\xab" * 16))).id == "ab" * 16
+    assert make(FakeManager(origin=make_origin(session_id=b"\xab" * 16))).id == "ab" * 16
     with pytest.raises(SessionClosedError):
         _ = make().id
 
@@ -613,7 +619,7 @@ ROOT = b"\xcd" * 16
 
 def make_revocable(make=make_open, root=None, subject=None):
     """A session that came with an id, and the manager who notes what it revokes."""
-    manager = FakeManager(origin=make_origin(sid=OLD), revokes=True, subject=subject, root=root)
+    manager = FakeManager(origin=make_origin(session_id=OLD), revokes=True, subject=subject, root=root)
     return make(manager), manager
 
 
@@ -738,7 +744,7 @@ def test_logout_of_a_closed_session(make):
 @pytest.mark.parametrize(("root", "revokes", "kept"), [(None, True, OLD), (ROOT, True, ROOT), (None, False, None)])
 def test_regenerate_keeps_the_root(times, root, revokes, kept):
     """Where sessions can be revoked, a new id stands under the root that came in, or the id; elsewhere it is alone."""
-    manager = FakeManager(origin=make_origin(sid=OLD), revokes=revokes, root=root)
+    manager = FakeManager(origin=make_origin(session_id=OLD), revokes=revokes, root=root)
     session = make_open(manager)
     for _ in range(times):
         session.regenerate()
@@ -749,7 +755,7 @@ def test_regenerate_keeps_the_root(times, root, revokes, kept):
 @pytest.mark.parametrize(("begin_anew", "created"), [(False, 400), (True, 990)])
 def test_regenerate_restarts_the_timeouts_for_a_new_sign_in_only(revokes, begin_anew, created):
     """regenerate() never extends the absolute timeout; begin_anew=True restarts it at the arrival of the request."""
-    session = make_open(FakeManager(origin=make_origin(sid=OLD), revokes=revokes, subject="user:42"))
+    session = make_open(FakeManager(origin=make_origin(session_id=OLD), revokes=revokes, subject="user:42"))
     session.regenerate(begin_anew=begin_anew)
     assert (session.created, session.subject, session._identity.session_id) == (created, "user:42", NEW)
     assert session._identity.lineage_id == (OLD if revokes and not begin_anew else None)
@@ -765,7 +771,7 @@ def test_regenerate_after_invalidate():
 
 @pytest.mark.parametrize("make", [make_unopened, make_open])
 def test_revoke_subject_of_ones_own(make):
-    """A session that revokes its own subject is spared under a new lineage, and keeps its time of creation."""
+    """A session that revokes its own subject is exempt under a new lineage, and keeps its time of creation."""
     session, manager = make_revocable(make, subject="user:42")
     session.revoke_subject("user:42")
     assert manager.revoked == [("user:42", NEW)]
@@ -782,8 +788,8 @@ def test_revoke_subject_of_another(subject):
 
 
 @pytest.mark.parametrize("begin", [lambda session: None, methodcaller("logout")], ids=["", "after logout"])
-def test_a_sign_in_after_revoke_subject_is_spared(begin):
-    """A session that signs in as the subject that the same request has revoked takes the spared lineage."""
+def test_a_sign_in_after_revoke_subject_is_exempt(begin):
+    """A session that signs in as the subject that the same request has revoked takes the exempt lineage."""
     session, manager = make_revocable()
     session.revoke_subject("user:42")
     begin(session)
@@ -794,7 +800,7 @@ def test_a_sign_in_after_revoke_subject_is_spared(begin):
     assert session._identity.lineage_id == NEW
 
 
-def test_a_revoked_session_is_not_spared():
+def test_a_revoked_session_is_not_exempt():
     """A session that the store finds revoked keeps its lineage: nothing exempts it."""
     session, manager = make_revocable(subject="user:42")
     manager.store.refuses = True
@@ -804,7 +810,7 @@ def test_a_revoked_session_is_not_spared():
 
 @pytest.mark.parametrize("make", [make_closed, make_unopened_closed])
 def test_revoke_subject_by_a_closed_session(make):
-    """A closed session cannot get a new id, and is not spared."""
+    """A closed session cannot get a new id, and is not exempt."""
     session, manager = make_revocable(make, subject="user:42")
     session.revoke_subject("user:42")
     assert manager.revoked == [("user:42", b"")]
@@ -815,7 +821,7 @@ def test_revoke_subject_by_a_closed_session(make):
     ("subject", "error"), [(None, TypeError), (7, TypeError), ("", ValueError), ("u" * 256, ValueError)]
 )
 def test_revoke_subject_of_nobody(make, subject, error):
-    """What is no subject cannot be revoked, in any state."""
+    """An invalid subject cannot be revoked, in any state."""
     session, manager = make_revocable(make)
     with pytest.raises(error):
         session.revoke_subject(subject)

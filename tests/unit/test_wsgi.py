@@ -1,4 +1,4 @@
-"""The WSGI door keeps to PEP 3333, and leaves alone what it has no business with."""
+"""The WSGI middleware keeps to PEP 3333, and leaves every other request and response unchanged."""
 
 import gc
 import io
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from sealedsession.errors import CookieTooLargeError, NotSerializableError, SessionClosedError
 from sealedsession.session import Session
 from sealedsession.wsgi import SessionMiddleware
-from tests.support.wsgi_client import environ_of, request
+from tests.support.wsgi_client import make_environ, request
 
 KEY = "sealedsession.session"
 NAME = "__Host-Http-session"
@@ -98,7 +98,7 @@ def test_a_generator_starts_its_response_late(keys):
 
     wrapped = SessionMiddleware(app, **keys)
     started = []
-    iterable = wrapped(environ_of(), lambda *arguments: started.append(arguments))
+    iterable = wrapped(make_environ(), lambda *arguments: started.append(arguments))
     assert started == []
     assert b"".join(iterable) == b"{'late': True}"
     [(_, headers, *_)] = started
@@ -163,23 +163,23 @@ def test_an_error_of_the_application_is_passed_on(keys):
 
     started = []
     with pytest.raises(LookupError, match="mine"):
-        SessionMiddleware(app, **keys)(environ_of(), lambda *arguments: started.append(arguments))
+        SessionMiddleware(app, **keys)(make_environ(), lambda *arguments: started.append(arguments))
     assert started == []
 
 
 def test_the_servers_write_is_passed_on(keys):
     """What start_response returns is the server's own."""
-    given = []
+    returned = []
 
     def app(environ, start_response):
-        given.append(start_response("200 OK", [TEXT]))
+        returned.append(start_response("200 OK", [TEXT]))
         return []
 
     def write(data):
         raise AssertionError
 
-    SessionMiddleware(app, **keys)(environ_of(), lambda *_: write)
-    assert given == [write]
+    SessionMiddleware(app, **keys)(make_environ(), lambda *_: write)
+    assert returned == [write]
 
 
 class Closable(list):
@@ -199,7 +199,7 @@ def test_the_iterable_is_the_applications(keys, iterable, touch):
         start_response("200 OK", [TEXT])
         return iterable
 
-    assert SessionMiddleware(app, **keys)(environ_of(), lambda *_: None) is iterable
+    assert SessionMiddleware(app, **keys)(make_environ(), lambda *_: None) is iterable
     assert not getattr(iterable, "closed", False)
 
 
@@ -264,7 +264,7 @@ def test_a_mapping_in_the_sessions_place_is_the_content(keys, touch):
     """A mapping replaces the whole content, and the environ has the session again; an empty one signs out."""
     found = []
 
-    def app_of(replacement):
+    def make_app(replacement):
         def app(environ, start_response):
             touch(environ[KEY])
             environ[KEY] = replacement
@@ -278,19 +278,19 @@ def test_a_mapping_in_the_sessions_place_is_the_content(keys, touch):
         session.subject = "user:42"
 
     cookie = request(wrap(keys, sign_in)).cookies
-    replaced = request(app_of(MappingProxyType({"a": 1})), cookie).cookies
+    replaced = request(make_app(MappingProxyType({"a": 1})), cookie).cookies
     assert read(keys, replaced) == {"a": 1}
     assert all(isinstance(session, Session) for session in found)
     subjects = []
     request(wrap(keys, lambda session: subjects.append(session.subject)), replaced)
     assert subjects == ["user:42"]
-    assert any("Max-Age=0" in value for _, value in request(app_of({}), cookie).headers)
+    assert any("Max-Age=0" in value for _, value in request(make_app({}), cookie).headers)
 
 
 @pytest.mark.parametrize("replacement", [None, object(), [("a", 1)], "text"])
 @pytest.mark.parametrize("touch", [id, len], ids=["unopened", "open"])
 def test_anything_else_in_the_sessions_place_is_an_error(keys, touch, replacement):
-    """What is no mapping is a TypeError of start_response that names the type; nothing has been sent by then."""
+    """Another type than a mapping is a TypeError of start_response that names the type, before anything is sent."""
 
     def app(environ, start_response):
         touch(environ[KEY])
@@ -315,7 +315,7 @@ def test_a_replacement_after_the_headers_were_made(keys):
             start_response("404 Not Found", [TEXT], (LookupError, LookupError(), None))
         return []
 
-    SessionMiddleware(app, **keys)(environ_of(), lambda *_: None)
+    SessionMiddleware(app, **keys)(make_environ(), lambda *_: None)
 
 
 def test_two_middlewares_on_one_environ(keys):
@@ -343,7 +343,7 @@ def test_start_response_gets_as_many_arguments_as_the_application_gave(keys, act
         start_response("500 Oh", [TEXT], exc_info)
         return []
 
-    SessionMiddleware(app, **keys)(environ_of(), lambda *arguments: calls.append(arguments[2:]))
+    SessionMiddleware(app, **keys)(make_environ(), lambda *arguments: calls.append(arguments[2:]))
     assert [len(rest) for rest in calls] == [0, 0, 1]
 
 
@@ -515,7 +515,7 @@ def test_untouched_is_untouched(keys, clock, kind):
         seen.append((status, sent, exc_info))
 
     wrapped = SessionMiddleware(app, clock=clock, **keys)
-    assert wrapped(environ_of(cookie[kind]), start_response) is body
+    assert wrapped(make_environ(cookie[kind]), start_response) is body
     [(status, sent, exc_info)] = seen
     assert (status, exc_info) == ("299 Odd  Phrase", None)
     assert sent is headers
@@ -562,7 +562,7 @@ def test_a_request_is_freed_with_its_last_reference(keys, act, options):
         return []
 
     wrapped = SessionMiddleware(app, **keys, **options)
-    environ = environ_of(request(SessionMiddleware(plain_app, **keys, **options)).cookies)
+    environ = make_environ(request(SessionMiddleware(plain_app, **keys, **options)).cookies)
     canary = environ["test.canary"] = Canary()
     freed = weakref.ref(canary)
     gc.disable()

@@ -78,7 +78,7 @@ def rename(page: Page, old: str, new: str) -> None:
 
 
 def is_alive(page: Page, title: str) -> None:
-    """A click on another item works, and the line at the end has nothing to say of it."""
+    """A click on another item works, and the line at the end shows no error."""
     box = done(item(page, title))
     before = box.is_checked()
     box.click()
@@ -180,7 +180,7 @@ def test_search(page: Page, other_page: Page, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("edit", "told"),
+    ("edit", "messages"),
     [
         ("(token) => token.slice(0, 40) + (token[40] === 'A' ? 'B' : 'A') + token.slice(41)", FOREIGN),
         ("(token) => token.slice(0, -8)", EITHER),
@@ -189,7 +189,7 @@ def test_search(page: Page, other_page: Page, url: str) -> None:
     ],
     ids=["changed", "cut", "twice", "garbage"],
 )
-def test_an_edited_token(page: Page, url: str, edit: str, told: str | re.Pattern[str]) -> None:
+def test_an_edited_token(page: Page, url: str, edit: str, messages: str | re.Pattern[str]) -> None:
     """A token that was edited in the page is an error with its code; nothing happens, nothing goes, the page works,
     and so does the item with its own token again.
     """
@@ -198,7 +198,7 @@ def test_an_edited_token(page: Page, url: str, edit: str, told: str | re.Pattern
     token = edited.get_attribute(TOKEN)
     edited.evaluate(f"(element) => element.setAttribute('{TOKEN}', ({edit})(element.getAttribute('{TOKEN}')))")
     done(edited).click()
-    expect(status(page)).to_have_text(told)
+    expect(status(page)).to_have_text(messages)
     expect(done(edited)).not_to_be_checked()
     is_alive(page, "Not edited")
     edited.evaluate(f"(element, token) => element.setAttribute('{TOKEN}', token)", token)
@@ -206,7 +206,7 @@ def test_an_edited_token(page: Page, url: str, edit: str, told: str | re.Pattern
 
 
 def test_a_token_of_another_session(page: Page, other_page: Page, url: str) -> None:
-    """The other browser's token for the very same item does not open here, and goes on there."""
+    """Another browser's token for the same item is refused here, and stays valid there."""
     add(page, url, "Shared")
     other_page.goto(url)
     token = item(other_page, "Shared").get_attribute(TOKEN)
@@ -220,7 +220,7 @@ def test_a_token_of_another_session(page: Page, other_page: Page, url: str) -> N
 
 
 def test_a_session_that_is_over(context: BrowserContext, page: Page, url: str) -> None:
-    """Without its session a page is told to load again, and works once it has."""
+    """A page without its session must be loaded again, and then works."""
     add(page, url, "Left over")
     context.clear_cookies(name="sessionid")
     done(item(page, "Left over")).click()
@@ -242,14 +242,14 @@ def test_csrf(page: Page, url: str) -> None:
 
 def test_nothing_is_wrong_with_the_page(page: Page, url: str) -> None:
     """The page loads, from this server only, without a message on the console, and holds no row in the clear."""
-    told: list[str] = []
+    messages: list[str] = []
     asked: list[str] = []
-    page.on("console", lambda message: told.append(message.text))
-    page.on("pageerror", lambda error: told.append(str(error)))
+    page.on("console", lambda message: messages.append(message.text))
+    page.on("pageerror", lambda error: messages.append(str(error)))
     page.on("request", lambda request: asked.append(request.url))
     add(page, url, "Plain")
     is_alive(page, "Plain")
-    assert told == []
+    assert messages == []
     assert asked
     assert all(address.startswith((url, "data:")) for address in asked)
 

@@ -116,7 +116,7 @@ def requests(page: Page) -> Iterator[list[str]]:
 
 
 def test_counter(page: Page, shop: str) -> None:
-    """Every press counts one more; a page that is loaded again begins anew, as the state was in the page only."""
+    """Every click counts; a page that is loaded again begins at zero, because the state was only in the page."""
     messages: list[str] = []
     page.on("console", lambda message: messages.append(message.text))
     page.goto(shop)
@@ -431,7 +431,7 @@ def test_the_quick_start(
 ) -> None:
     """The files of docs/howto/state.rst, under the servers that it names, are a counter that counts."""
     text = (DOCS / "howto" / "state.rst").read_text()
-    wsgi, asgi = (block_with(text, f"sealedsession.{door}", "application = ") for door in ("wsgi", "asgi"))
+    wsgi, asgi = (block_with(text, f"sealedsession.{name}", "application = ") for name in ("wsgi", "asgi"))
     (tmp_path / "counter.html").write_text(block_with(text, "TOKEN", language="html"))
     (tmp_path / "counter.py").write_text(wsgi)
     (tmp_path / "counter_asgi.py").write_text(asgi)

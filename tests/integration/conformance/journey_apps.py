@@ -9,8 +9,8 @@ import json
 import os
 from pathlib import Path
 
-from sealedsession import asgi as asgi_door
-from sealedsession import wsgi as wsgi_door
+from sealedsession import asgi as sealed_asgi
+from sealedsession import wsgi as sealed_wsgi
 from sealedsession.errors import CookieTooLargeError
 
 IDLE_TIMEOUT, REFRESH_INTERVAL = 1000, 100  # seconds
@@ -89,10 +89,10 @@ def _beside(app):
 
 
 _other = options([OLD], name="__Host-other")
-_wsgi = {stage: wsgi_door.SessionMiddleware(plain_wsgi, **options(pairs)) for stage, pairs in STAGES.items()}
-_asgi = {stage: asgi_door.SessionMiddleware(plain_asgi, **options(pairs)) for stage, pairs in STAGES.items()}
-_wsgi["pair"] = wsgi_door.SessionMiddleware(_wsgi["before"], **_other, environ_key="other.session")
-_asgi["pair"] = asgi_door.SessionMiddleware(_beside(_asgi["before"]), **_other)
+_wsgi = {stage: sealed_wsgi.SessionMiddleware(plain_wsgi, **options(pairs)) for stage, pairs in STAGES.items()}
+_asgi = {stage: sealed_asgi.SessionMiddleware(plain_asgi, **options(pairs)) for stage, pairs in STAGES.items()}
+_wsgi["pair"] = sealed_wsgi.SessionMiddleware(_wsgi["before"], **_other, environ_key="other.session")
+_asgi["pair"] = sealed_asgi.SessionMiddleware(_beside(_asgi["before"]), **_other)
 
 
 def wsgi(environ, start_response):

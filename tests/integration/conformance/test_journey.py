@@ -110,16 +110,16 @@ def clock(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def client_of(clock, serve):
+def find_client(clock, serve):
     """Give the client of a name; a server is started when it is first asked for."""
     clients = dict(IN_PROCESS)
 
-    def client_of(name):
+    def find_client(name):
         if name not in clients:
             clients[name] = network_client(serve(*SERVERS[name], cwd=HERE))
         return clients[name]
 
-    return client_of
+    return find_client
 
 
 class Visitor:
@@ -157,9 +157,9 @@ class Visitor:
 
 
 @pytest.fixture(params=[*IN_PROCESS, *SERVERS])
-def visitor(request, client_of):
+def visitor(request, find_client):
     """A visitor without cookies, of every client in turn."""
-    return Visitor(client_of(request.param))
+    return Visitor(find_client(request.param))
 
 
 def test_journey(visitor, clock):
@@ -184,7 +184,7 @@ def test_journey(visitor, clock):
         visitor.see("/before/read/", ann, changed=[MAIN])
     visitor.see("/before/read/", ann)
 
-    # Too large: the application is told, and the browser keeps what it had.
+    # Too large: the application receives an error, and the browser keeps its cookie.
     answer, changed = visitor.get("/before/grow/x")
     assert (answer.status, changed) == (413, [])
     assert json.loads(answer.text)["too_large"][0] == "ballast"
@@ -217,12 +217,12 @@ def test_journey(visitor, clock):
     visitor.see("/before/read/", {}, changed=[MAIN], rejected="expired_idle")
 
 
-def test_a_cookie_travels_between_servers(client_of):
+def test_a_cookie_travels_between_servers(find_client):
     """A cookie made under gunicorn opens under uvicorn, and goes on under gunicorn where uvicorn left it."""
-    visitor = Visitor(client_of("gunicorn"))
+    visitor = Visitor(find_client("gunicorn"))
     visitor.see("/before/sign-in/ann", {"user": "ann", "cart": []}, changed=[MAIN])
     bought = []
     for server in ("uvicorn", "gunicorn", "hypercorn", "waitress"):
-        visitor.client = client_of(server)
+        visitor.client = find_client(server)
         bought.append(server)
         visitor.see(f"/before/add/{server}", {"user": "ann", "cart": bought}, changed=[MAIN])

@@ -52,10 +52,10 @@ def test_its_own_tests_come_out_as_before(source, python, tmp_path):
 @pytest.fixture
 def source(tmp_path):
     """A tree of Tetra's sources, with its tests."""
-    given = os.environ.get("TETRA_SOURCE")
-    if given:
-        assert Path(given, "tests", "conftest.py").exists(), f"TETRA_SOURCE is {given}, and no tests are there"
-        return Path(given)
+    source = os.environ.get("TETRA_SOURCE")
+    if source:
+        assert Path(source, "tests", "conftest.py").exists(), f"TETRA_SOURCE is {source}, and no tests are there"
+        return Path(source)
     with urllib.request.urlopen(ARCHIVE, timeout=30) as response:
         archive = response.read()
     with tarfile.open(fileobj=io.BytesIO(archive)) as tree:

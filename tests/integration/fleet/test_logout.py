@@ -38,7 +38,7 @@ class Fleet:
 def fleet(
     request: pytest.FixtureRequest, start_fleet: Callable[..., list[int]], tmp_path_factory: pytest.TempPathFactory
 ) -> Fleet:
-    """With SQLite two servers, of which one has two workers; with redis-server the same, and two of the other door."""
+    """With SQLite two servers, of which one has two workers; with redis-server the same, and two with ASGI."""
     if request.param == "sqlite":
         path = tmp_path_factory.mktemp("store") / "revoked.db"
         store, name = SQLiteStore(path, timeout=TIMEOUT), f"sqlite:{path}"

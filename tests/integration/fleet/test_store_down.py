@@ -35,7 +35,7 @@ class Visitor:
 
 
 class Phases:
-    """Times in which every answer has to be of one kind, and the answers."""
+    """Periods in which every response must be of one kind, and the responses."""
 
     def __init__(self, servers: int) -> None:
         self.answers: list[Answer] = []
@@ -73,7 +73,7 @@ def policy(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def ports(policy: str, start_fleet: Callable[..., list[int]], redis: tuple[RedisServer, str]) -> list[int]:
-    """One server of each door."""
+    """One server of each interface, WSGI and ASGI."""
     return start_fleet("gunicorn", "uvicorn", revocation=redis[1], on_store_error=policy, store_timeout=TIMEOUT)
 
 

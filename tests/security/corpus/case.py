@@ -14,7 +14,7 @@ class Case:
     """A payload and what must hold for it.
 
     :param why: one line: what the payload tries.
-    :param form: ``stock``, a whole pickle, also given to our reader without its head; or ``ours``, the stored form,
+    :param layout: ``stock``, a whole pickle, also given to our reader without its head; or ``ours``, the stored form,
         which other readers are given with the head.
     :param expect: of our reader, `REFUSED`, `ACCEPTED` or `BOUNDED`.
     :param spelling: the repr of the value, where `ACCEPTED`.
@@ -26,7 +26,7 @@ class Case:
     group: str
     why: str
     payload: bytes
-    form: str
+    layout: str
     expect: str
     spelling: str | None
     headless: str
@@ -43,9 +43,9 @@ class Group:
     :param elsewhere: of other readers, where it is not what is expected of ours.
     """
 
-    def __init__(self, name: str, form: str, elsewhere: str | None = None) -> None:
+    def __init__(self, name: str, layout: str, elsewhere: str | None = None) -> None:
         self.name = name
-        self.form = form
+        self.layout = layout
         self.elsewhere = elsewhere
 
     def refused(
@@ -68,7 +68,7 @@ class Group:
     def bounded(self, name: str, why: str, *parts: bytes, whole: bytes | None = None) -> Case:
         """A payload that may be read or refused, within the limits."""
         payload = self._payload(parts, 4) if whole is None else whole
-        expect = BOUNDED if self.form == "ours" else REFUSED  # our reader takes no pickle with a head
+        expect = BOUNDED if self.layout == "ours" else REFUSED  # our reader takes no pickle with a head
         return self._case(name, why, payload, expect, None, BOUNDED, BOUNDED)
 
     def accepted(self, name: str, why: str, value: object, *parts: bytes) -> Case:
@@ -76,9 +76,9 @@ class Group:
         return self._case(name, why, self._payload(parts, 4), ACCEPTED, repr(value), BOUNDED, BOUNDED)
 
     def _payload(self, parts: tuple[bytes, ...], protocol: int) -> bytes:
-        return ours(*parts) if self.form == "ours" else stock(*parts, protocol=protocol)
+        return ours(*parts) if self.layout == "ours" else stock(*parts, protocol=protocol)
 
     def _case(
         self, name: str, why: str, payload: bytes, expect: str, spelling: str | None, headless: str, elsewhere: str
     ) -> Case:
-        return Case(f"{self.name}-{name}", self.name, why, payload, self.form, expect, spelling, headless, elsewhere)
+        return Case(f"{self.name}-{name}", self.name, why, payload, self.layout, expect, spelling, headless, elsewhere)

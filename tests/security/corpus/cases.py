@@ -10,7 +10,7 @@ from tests.security.corpus import (
     cases_limits,
     cases_objects,
     cases_positive,
-    cases_shape,
+    cases_structure,
 )
 from tests.security.corpus.assembler import with_head
 from tests.security.corpus.case import Case
@@ -22,7 +22,7 @@ def all_cases() -> tuple[Case, ...]:
 
     :raises ValueError: when two cases have the same id.
     """
-    modules = (cases_calls, cases_frames, cases_objects, cases_limits, cases_shape, cases_decoders, cases_positive)
+    modules = (cases_calls, cases_frames, cases_objects, cases_limits, cases_structure, cases_decoders, cases_positive)
     found = tuple(case for module in modules for case in module.cases())
     ids = [case.id for case in found]
     if repeated := sorted({name for name in ids if ids.count(name) > 1}):
@@ -33,7 +33,7 @@ def all_cases() -> tuple[Case, ...]:
 def opcodes(case: Case) -> set[str]:
     """The names of the opcodes in a payload, up to the place where it cannot be disassembled."""
     names: set[str] = set()
-    payload = with_head(case.payload) if case.form == "ours" else case.payload
+    payload = with_head(case.payload) if case.layout == "ours" else case.payload
     try:
         for opcode, _, _ in pickletools.genops(payload):
             names.add(opcode.name)

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from sealedsession.serialization.safe_pickle import TooLarge
+from sealedsession.serialization.safe_pickle import PayloadTooLargeError
 from tests.security.corpus import readers
 from tests.security.corpus.assembler import with_head, without_head
 from tests.security.corpus.case import ACCEPTED, REFUSED, Case
@@ -30,14 +30,14 @@ _say = partial(print, flush=True)
 class Result(NamedTuple):
     """How one case went with one reader.
 
-    :param form: of the payload, ``stock`` or ``ours``.
+    :param layout: of the payload, ``stock`` or ``ours``.
     :param harm: ``ran`` when code of the payload's choice ran, ``other`` for every other fault, or empty.
     """
 
     reader: str
     group: str
     id: str
-    form: str
+    layout: str
     harm: str
     faults: list[str]
     cpu: float
@@ -47,7 +47,7 @@ class Result(NamedTuple):
 def run(reader: str, cases: Iterable[Case], load: readers.Reader | None = None) -> Iterator[Result]:
     """Run cases against one reader.
 
-    :param reader: a key of `readers.available()`; what is asked of it depends on whether it is ours.
+    :param reader: a key of `readers.available()`; the checks depend on whether it is one of this library.
     :param load: a reader to take in its place.
     """
     load = load or readers.available()[reader]
@@ -62,7 +62,7 @@ def run(reader: str, cases: Iterable[Case], load: readers.Reader | None = None) 
             faults += [f"{name}: {fault}" if name else fault for fault in _faults(reader, case, expect, record)]
             cpu, memory = max(cpu, record["cpu"]), max(memory, record["memory"])
         harm = "ran" if any("ran code" in fault for fault in faults) else "other" if faults else ""
-        yield Result(reader, case.group, case.id, case.form, harm, faults, cpu, memory)
+        yield Result(reader, case.group, case.id, case.layout, harm, faults, cpu, memory)
 
 
 def _observe(
@@ -85,8 +85,8 @@ def _canary(reader: str) -> tuple[bytes, object]:
 def _tries(reader: str, case: Case) -> Iterator[tuple[str, bytes, str]]:
     """The payloads that a reader is given for a case, and what is expected of it."""
     if reader != "ours":
-        yield "", with_head(case.payload) if case.form == "ours" else case.payload, case.elsewhere
-    elif case.form == "ours":
+        yield "", with_head(case.payload) if case.layout == "ours" else case.payload, case.elsewhere
+    elif case.layout == "ours":
         yield "", case.payload, case.expect
     else:
         yield "as it is", case.payload, case.expect
@@ -94,12 +94,12 @@ def _tries(reader: str, case: Case) -> Iterator[tuple[str, bytes, str]]:
 
 
 def _write_again(reader: str, case: Case, value: object) -> None:
-    """What was read is written, and of a good payload the very same bytes come out: changes are found by that."""
+    """Write the value that was read. A good payload must become the same bytes, so that changes are found."""
     if reader != "ours":
         return
     try:
         payload = readers.serializer.dumps(value)
-    except TooLarge:
+    except PayloadTooLargeError:
         if case.expect == ACCEPTED:
             raise
         return  # shorter spellings than the writer's are read, and the writer says so in its own words

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from sealedsession.errors import UnsealError
 from sealedsession.sealing.keys import Keyring
 from sealedsession.sealing.sealer import Sealer
-from sealedsession.serialization.limits import DEFAULT_LIMITS, Limits, StateLimits, TooLarge
+from sealedsession.serialization.limits import DEFAULT_LIMITS, Limits, PayloadTooLargeError, StateLimits
 from sealedsession.serialization.pickle_grammar import Grammar
 from sealedsession.serialization.registry import Registry
 from sealedsession.serialization.safe_pickle import PickleSerializer
@@ -77,7 +77,7 @@ def cost(work: Callable[[], object], enough: float = 0.2) -> float:
     times: list[float] = []
     while len(times) < 3 and sum(times) < enough:
         started = time.process_time()
-        with suppress(UnsealError, TooLarge):
+        with suppress(UnsealError, PayloadTooLargeError):
             work()
         times.append(time.process_time() - started)
     return min(times) / loop()
@@ -142,7 +142,7 @@ def plain_entries(quick: bool) -> Iterator[Found]:
         yield Found("cookie, read and written", name, len(payload), cost(partial(again, payload)))
         try:
             as_json = in_json.dumps(serializer.loads(payload))
-        except (UnsealError, TooLarge):
+        except (UnsealError, PayloadTooLargeError):
             continue
         yield Found("cookie in JSON", name, len(as_json), cost(partial(in_json.loads, as_json)))
     states = StateSealer(**KEYS)

@@ -70,7 +70,7 @@ def _steps(names: tuple[str, ...], times: int) -> list[Any]:
     return [tuple(part.format(n) if type(part) is str else part for part in step) for n, step in enumerate(steps)]
 
 
-def _shapes(names: tuple[str, ...], times: int) -> Iterator[tuple[str, Any]]:
+def _recipes(names: tuple[str, ...], times: int) -> Iterator[tuple[str, Any]]:
     """One recipe of so many steps, and as many recipes of two steps."""
     yield "steps", forged("dj.queryset", (BOOK, "", None, _steps(names, times)))
     yield "recipes", [forged("dj.queryset", (BOOK, "", None, _steps(names, 2)))] * (times // 2)
@@ -96,8 +96,8 @@ def entries(quick: bool) -> Iterator[Found]:
     """The costs of recipes, alone and by twos, and of forms."""
     kinds = QUICK if quick else tuple(STEPS)
     for names in itertools.combinations_with_replacement(kinds, 2):
-        for shape in ("steps", "recipes"):
-            yield from _growing(names, shape)
+        for layout in ("steps", "recipes"):
+            yield from _growing(names, layout)
     rows = [forged("dj.row", ("testapp.Ticket", n * PRIME, "default")) for n in range(1, 1000)]
     for name, value in {"colliding rows": rows}.items():
         if payload := _payload(value):
@@ -105,13 +105,13 @@ def entries(quick: bool) -> Iterator[Found]:
     yield from _forms()
 
 
-def _growing(names: tuple[str, ...], shape: str) -> Iterator[Found]:
+def _growing(names: tuple[str, ...], layout: str) -> Iterator[Found]:
     """More and more steps, until a payload is refused: the last is the costliest, or one before."""
     for times in (60, 120, 250, 500, 800, 1600, 3200):
-        payload = _payload(dict(_shapes(names, times))[shape])
+        payload = _payload(dict(_recipes(names, times))[layout])
         if payload is None:
             return
-        name = f"{times} {shape}: {' and '.join(dict.fromkeys(names))}"
+        name = f"{times} {layout}: {' and '.join(dict.fromkeys(names))}"
         loops = cost(partial(_open, payload), 0.01)
         yield Found("recipe", name, len(payload), loops)
         try:
@@ -131,5 +131,7 @@ def _forms() -> Iterator[Found]:
         cls = type("Forged", (tuple,), {})
         forging.register(cls, "wide", encode=tuple, decode=cls)
         payload = StatePayload(forging).dumps([cls((None, {}, None, None)) for _ in range(number)], None)
-        form = StatePayload(made)
-        yield Found("form", f"{number} forms of {fields} fields", len(payload), cost(partial(form.loads, payload)))
+        payload_codec = StatePayload(made)
+        yield Found(
+            "form", f"{number} forms of {fields} fields", len(payload), cost(partial(payload_codec.loads, payload))
+        )

@@ -1,7 +1,7 @@
-"""The seeds of the fuzzer, kept in one file: payloads that reached something new, of the corpus and of long runs.
+"""The seeds of the fuzzer in one file: payloads of the corpus and of long runs that reached new code.
 
-``python -m tests.security.corpus.seeds unpack DIR`` makes the directory that a fuzzer starts from. ``... keep DIR``
-writes the file anew from the corpus and the (minimised) directories that a fuzzer left. ``... check`` reads every seed.
+``python -m tests.security.corpus.seeds unpack DIR`` makes the directory with which a fuzzer starts. ``... keep DIR``
+writes the file again from the corpus and from the (minimised) directories of a fuzzer. ``... check`` reads every seed.
 """
 
 import base64
@@ -41,7 +41,7 @@ def read() -> Iterator[Seed]:
 def of_corpus() -> Iterator[Seed]:
     """The cases as seeds: without the head, which is never stored."""
     for case in all_cases():
-        yield Seed(case.id, case.payload if case.form == "ours" else without_head(case.payload))
+        yield Seed(case.id, case.payload if case.layout == "ours" else without_head(case.payload))
 
 
 def write(seeds: Iterable[Seed]) -> int:

@@ -24,7 +24,7 @@ class Outcome(Protocol):
     @property
     def group(self) -> str: ...
     @property
-    def form(self) -> str: ...
+    def layout(self) -> str: ...
     @property
     def harm(self) -> str: ...
 
@@ -43,7 +43,7 @@ def as_text(results: Sequence[Outcome]) -> str:
 def write_rst(results: Sequence[Outcome]) -> str:
     """The same as a list-table, with what it was measured on."""
     readers, rows = _rows(results)
-    foreign = {result.group for result in results if result.form != "ours"}
+    foreign = {result.group for result in results if result.layout != "ours"}
     versions = f"CPython {platform.python_version()}"
     if "picklescan" in readers:
         versions += f", picklescan {metadata.version('picklescan')}"

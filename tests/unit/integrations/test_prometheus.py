@@ -17,7 +17,7 @@ def registry():
     return CollectorRegistry()
 
 
-def count_of(registry, kind, reason="", cookie="__Host-Http-session"):
+def read_count(registry, kind, reason="", cookie="__Host-Http-session"):
     labels = {"cookie": cookie, "kind": kind, "reason": reason}
     return registry.get_sample_value("sealedsession_events_total", labels)
 
@@ -28,7 +28,7 @@ def test_every_kind_is_counted(registry, kind):
     counter = EventCounter(registry)
     for times in (1, 2):
         counter(Event(kind, "sid"))
-        assert count_of(registry, kind, cookie="sid") == times
+        assert read_count(registry, kind, cookie="sid") == times
     assert (
         len([sample for metric in registry.collect() for sample in metric.samples if sample.name[-5:] == "total"]) == 1
     )
@@ -39,8 +39,8 @@ def test_rejections_are_counted_by_reason(registry):
     counter = EventCounter(registry)
     for reason in ("revoked", "revoked", "bad_signature"):
         counter(Event("rejected", "sid", reason=reason))
-    assert count_of(registry, "rejected", "revoked", "sid") == 2
-    assert count_of(registry, "rejected", "bad_signature", "sid") == 1
+    assert read_count(registry, "rejected", "revoked", "sid") == 2
+    assert read_count(registry, "rejected", "bad_signature", "sid") == 1
 
 
 def test_as_the_option(registry, clock, keys):
@@ -51,11 +51,11 @@ def test_as_the_option(registry, clock, keys):
     first.visit(fill)
     first.visit(cookie="first=rubbish")
     second.visit(fill)
-    assert count_of(registry, "sealed", cookie="first") == 1
-    assert count_of(registry, "opened", cookie="first") == 1
-    assert count_of(registry, "rejected", "malformed", "first") == 1
-    assert count_of(registry, "sealed", cookie="second") == 1
-    assert count_of(registry, "opened", cookie="second") is None
+    assert read_count(registry, "sealed", cookie="first") == 1
+    assert read_count(registry, "opened", cookie="first") == 1
+    assert read_count(registry, "rejected", "malformed", "first") == 1
+    assert read_count(registry, "sealed", cookie="second") == 1
+    assert read_count(registry, "opened", cookie="second") is None
 
 
 def test_labels_have_few_values(registry, clock, keys):

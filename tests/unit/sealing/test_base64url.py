@@ -31,7 +31,7 @@ MODULES = {"pybase64": base64url, "standard library": without_pybase64()}
 each_module = pytest.mark.parametrize("module", MODULES.values(), ids=MODULES)
 
 
-def value_of(module: ModuleType, text: bytes) -> bytes | None:
+def decode_or_none(module: ModuleType, text: bytes) -> bytes | None:
     try:
         value: bytes = module.decode(text)
     except ValueError:
@@ -64,7 +64,7 @@ def test_one_text_for_one_value(module, size):
     for position in range(len(text)):
         for byte in range(256):
             other = text[:position] + bytes((byte,)) + text[position + 1 :]
-            value = value_of(module, other)
+            value = decode_or_none(module, other)
             assert (
                 (value is None) if byte not in ALPHABET else (value is None or module.encode(value).encode() == other)
             )
@@ -79,17 +79,17 @@ def test_nothing_is_skipped(module, foreign):
     for size in range(7):
         text = module.encode(bytes(size)).encode()
         for position in range(len(text) + 1):
-            assert value_of(module, text[:position] + foreign + text[position:]) is None
+            assert decode_or_none(module, text[:position] + foreign + text[position:]) is None
 
 
 @each_module
 @pytest.mark.parametrize("length", [1, 5, 9, 121])
 def test_no_text_is_that_long(module, length):
     """A text of one character more than a multiple of four is refused."""
-    assert value_of(module, b"A" * length) is None
+    assert decode_or_none(module, b"A" * length) is None
 
 
 @given(text=st.one_of(st.binary(max_size=60), st.text(ALPHABET.decode() + "+/=", max_size=60).map(str.encode)))
 def test_both_say_the_same(text):
     """With and without pybase64, a text decodes to the same value or is refused."""
-    assert value_of(MODULES["pybase64"], text) == value_of(MODULES["standard library"], text)
+    assert decode_or_none(MODULES["pybase64"], text) == decode_or_none(MODULES["standard library"], text)

@@ -29,7 +29,7 @@ NOW = 1_750_000_000
 PURPOSE = "cookie:session"
 VALIDATE, VALIDATE_2, ENCRYPT, ENCRYPT_2 = (sha256(b"key %d" % number).digest() for number in range(4))
 SEALED, SIGNED, FALLBACK = (VALIDATE, ENCRYPT), (VALIDATE, None), (VALIDATE_2, ENCRYPT_2)  # key pairs
-SID = bytes(range(100, 116))
+SESSION_ID = bytes(range(100, 116))
 ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 untimed = settings(deadline=None)
@@ -68,7 +68,7 @@ def hkdf(key, salt, info):
     return hmac.digest(hmac.digest(salt or bytes(32), key, "sha256"), info + b"\x01", "sha256")
 
 
-def subkeys_of(validate_key, encrypt_key, purpose=PURPOSE):
+def derive_subkeys(validate_key, encrypt_key, purpose=PURPOSE):
     """Return the key id, the MAC key and the encryption key of a pair."""
     salt = sha256(encrypt_key).digest() if encrypt_key else b""
     key_id = hkdf(validate_key, salt, b"sealedsession v1 id")[:2]
@@ -82,7 +82,7 @@ def aes_ctr(key, nonce, data):
 
 def read(token, pair, purpose=PURPOSE, binding=b""):
     """Open a token by the description of the format alone, as an implementation in another language would."""
-    key_id, mac_key, encryption_key = subkeys_of(*pair, purpose)
+    key_id, mac_key, encryption_key = derive_subkeys(*pair, purpose)
     envelope = decode(token)
     body, tag = envelope[:-32], envelope[-32:]
     assert tag == hmac.digest(mac_key, body + binding + len(binding).to_bytes(4, "big"), "sha256")
@@ -90,11 +90,11 @@ def read(token, pair, purpose=PURPOSE, binding=b""):
     plaintext = aes_ctr(encryption_key, body[3:19], body[19:]) if encryption_key else body[3:]
     flags, created, sealed_at, rest = plaintext[0], plaintext[1:5], plaintext[5:9], plaintext[9:]
     assert not flags & 64
-    lifetime = sid = None
+    lifetime = session_id = None
     if flags & 8:
         lifetime, rest = int.from_bytes(rest[:4], "big"), rest[4:]
     if flags & 16:
-        sid, rest = rest[:16], rest[16:]
+        session_id, rest = rest[:16], rest[16:]
     if flags & 32:
         rest = rest[: -rest[-1]]
     if flags & 4:
@@ -105,7 +105,7 @@ def read(token, pair, purpose=PURPOSE, binding=b""):
         created=int.from_bytes(created, "big"),
         sealed_at=int.from_bytes(sealed_at, "big"),
         lifetime=lifetime,
-        sid=sid,
+        session_id=session_id,
         by_fallback=False,
         persistent=flags >= 128,
     )
@@ -117,7 +117,7 @@ def sign(body, mac_key):
 
 def forge(plaintext, pair=SEALED):
     """Make a token of any plaintext, with the right keys."""
-    key_id, mac_key, encryption_key = subkeys_of(*pair)
+    key_id, mac_key, encryption_key = derive_subkeys(*pair)
     if encryption_key is None:
         return sign(b"\x02" + key_id + plaintext, mac_key)
     nonce = bytes(16)
@@ -131,25 +131,25 @@ def expected_refusal(token, *pairs):
     envelope = decode(token)
     if encode(envelope) != token or len(envelope) < 3 + 9 + 32 or envelope[0] not in (1, 2):
         return "malformed"
-    heads = [(b"\x01" if pair[1] else b"\x02") + subkeys_of(*pair)[0] for pair in pairs]
+    heads = [(b"\x01" if pair[1] else b"\x02") + derive_subkeys(*pair)[0] for pair in pairs]
     return "bad_signature" if envelope[:3] in heads else "unknown_key"
 
 
 # ----------------------------------------------------------------------------------------------------------- vectors
 
 
-def pairs_of(vector):
+def read_pairs(vector):
     return [tuple(key and bytes.fromhex(key) for key in pair.values()) for pair in vector["keys"]]
 
 
-def fields_of(vector):
+def read_fields(vector):
     return Unsealed(
         payload=bytes.fromhex(vector["payload"]),
         serializer=vector["serializer"],
         created=vector["created"],
         sealed_at=vector["sealed_at"],
         lifetime=vector["lifetime"],
-        sid=vector["sid"] and bytes.fromhex(vector["sid"]),
+        session_id=vector["sid"] and bytes.fromhex(vector["sid"]),
         by_fallback=vector["sealed_by"] != 0,
         persistent=vector["persistent"],
     )
@@ -161,17 +161,17 @@ each_vector = pytest.mark.parametrize("vector", DOCUMENT["vectors"], ids=lambda 
 @each_vector
 def test_vector_is_unsealed(vector):
     """Unsealing a vector's token returns exactly the vector's fields."""
-    sealer = make_sealer(*pairs_of(vector), purpose=vector["purpose"])
+    sealer = make_sealer(*read_pairs(vector), purpose=vector["purpose"])
     unsealed = sealer.unseal(vector["token"].encode(), binding=bytes.fromhex(vector["binding"]))
-    assert unsealed == fields_of(vector)
+    assert unsealed == read_fields(vector)
 
 
 @each_vector
 def test_vector_is_sealed(vector):
     """Sealing a vector's fields returns its token. A deflated token is only read: encoders may differ."""
-    pair = pairs_of(vector)[vector["sealed_by"]]
+    pair = read_pairs(vector)[vector["sealed_by"]]
     binding = bytes.fromhex(vector["binding"])
-    fields = fields_of(vector)._replace(by_fallback=False)
+    fields = read_fields(vector)._replace(by_fallback=False)
     sealer = make_sealer(
         pair,
         purpose=vector["purpose"],
@@ -185,7 +185,7 @@ def test_vector_is_sealed(vector):
         created=fields.created,
         serializer=fields.serializer,
         lifetime=fields.lifetime,
-        sid=fields.sid,
+        session_id=fields.session_id,
         persistent=fields.persistent,
         binding=binding,
     )
@@ -199,18 +199,18 @@ def test_vector_is_sealed(vector):
 @each_vector
 def test_vector_is_read_independently(vector):
     """A reader written from the description of the format finds the vector's subkeys and fields."""
-    pair = pairs_of(vector)[vector["sealed_by"]]
+    pair = read_pairs(vector)[vector["sealed_by"]]
     subkeys = [vector[name] and bytes.fromhex(vector[name]) for name in ("key_id", "mac_key", "encryption_key")]
-    assert list(subkeys_of(*pair, vector["purpose"])) == subkeys
+    assert list(derive_subkeys(*pair, vector["purpose"])) == subkeys
     found = read(vector["token"].encode(), pair, vector["purpose"], bytes.fromhex(vector["binding"]))
-    assert found == fields_of(vector)._replace(by_fallback=False)
+    assert found == read_fields(vector)._replace(by_fallback=False)
 
 
 @pytest.mark.parametrize("case", DOCUMENT["refused"], ids=lambda case: case["name"])
 def test_refused_vector(case):
     """A token that the vectors list as refused is refused with the listed reason."""
     vector = DOCUMENT["vectors"][0]
-    sealer = make_sealer(*pairs_of(vector), purpose=vector["purpose"])
+    sealer = make_sealer(*read_pairs(vector), purpose=vector["purpose"])
     assert refusal(sealer, case["token"].encode()) == case["code"]
 
 
@@ -222,7 +222,7 @@ all_fields = st.fixed_dictionaries(
         "created": st.integers(0, NOW),
         "serializer": st.sampled_from([PICKLE, JSON]),
         "lifetime": st.none() | st.integers(NOW, 2**32 - 1),
-        "sid": st.none() | st.binary(min_size=16, max_size=16),
+        "session_id": st.none() | st.binary(min_size=16, max_size=16),
         "persistent": st.booleans(),
     }
 )
@@ -341,10 +341,13 @@ def test_threads():
 
 TOKENS = [
     seal(make_sealer(), b"one"),
-    seal(make_sealer(), b"another", sid=SID),
+    seal(make_sealer(), b"another", session_id=SESSION_ID),
     seal(make_sealer(FALLBACK), b"by the fallback", lifetime=5),
 ]
-SIGNED_TOKENS = [seal(make_sealer(SIGNED), b"a payload of some length"), seal(make_sealer(SIGNED), b"", sid=SID)]
+SIGNED_TOKENS = [
+    seal(make_sealer(SIGNED), b"a payload of some length"),
+    seal(make_sealer(SIGNED), b"", session_id=SESSION_ID),
+]
 
 
 @st.composite
@@ -393,7 +396,7 @@ def test_random_bytes(token):
 def test_every_changed_bit(pair):
     """A token with any one bit changed is refused."""
     sealer = make_sealer(pair)
-    envelope = decode(seal(sealer, sid=SID))
+    envelope = decode(seal(sealer, session_id=SESSION_ID))
     for bit in range(8 * len(envelope)):
         other = bytearray(envelope)
         other[bit // 8] ^= 1 << bit % 8
@@ -465,7 +468,7 @@ def test_sealed_and_signed_are_never_confused():
 @each_kind
 def test_exchanged_version(pair):
     """A token whose version names the other kind is refused, even with a valid MAC."""
-    key_id, mac_key, _ = subkeys_of(*pair)
+    key_id, mac_key, _ = derive_subkeys(*pair)
     other_version = b"\x02" if pair == SEALED else b"\x01"
     assert refusal(make_sealer(pair), sign(other_version + key_id + bytes(60), mac_key)) == "unknown_key"
 
@@ -473,7 +476,7 @@ def test_exchanged_version(pair):
 @pytest.mark.parametrize("version", [0, 3, 4, 0x80, 0xFF])
 def test_unknown_version(version):
     """A token of an unknown version is malformed, even with a valid MAC."""
-    key_id, mac_key, _ = subkeys_of(*SEALED)
+    key_id, mac_key, _ = derive_subkeys(*SEALED)
     assert refusal(make_sealer(), sign(bytes((version,)) + key_id + bytes(60), mac_key)) == "malformed"
 
 
@@ -491,7 +494,7 @@ def colliding(pairs):
     seen = {}
     while True:
         pair = next(pairs)
-        twin = seen.setdefault(subkeys_of(*pair)[0], pair)
+        twin = seen.setdefault(derive_subkeys(*pair)[0], pair)
         if twin != pair:
             return twin, pair
 
@@ -533,15 +536,15 @@ def ring(**states):
     return Keyring.from_pairs([KeyPair(*pair, state) for state, pair in states.items()], "a keyring")
 
 
-def sealer_of(source, **options):
+def make_source_sealer(source, **options):
     return Sealer(source, PURPOSE, clock=lambda: NOW, **options)
 
 
 def test_states():
     """Staged and fallback keys open tokens and do not seal. Only tokens of a fallback are sealed again."""
     by_sealed, by_other = seal(make_sealer(SEALED)), seal(make_sealer(FALLBACK))
-    staged = sealer_of(ring(primary=SEALED, staged=FALLBACK))
-    fallback = sealer_of(ring(fallback=FALLBACK, primary=SEALED))
+    staged = make_source_sealer(ring(primary=SEALED, staged=FALLBACK))
+    fallback = make_source_sealer(ring(fallback=FALLBACK, primary=SEALED))
     assert not staged.unseal(by_other).by_fallback
     assert fallback.unseal(by_other).by_fallback
     for sealer in (staged, fallback):
@@ -558,10 +561,10 @@ def test_a_rotation_strands_nobody():
         ring(fallback=SEALED, primary=FALLBACK),
         ring(primary=FALLBACK),
     ]
-    for before, after in pairwise(map(sealer_of, steps)):
+    for before, after in pairwise(map(make_source_sealer, steps)):
         for one, other in ((before, after), (after, before)):
             assert other.unseal(seal(one)).payload == b"payload"
-    assert refusal(sealer_of(steps[3]), seal(sealer_of(steps[0]))) == "unknown_key"
+    assert refusal(make_source_sealer(steps[3]), seal(make_source_sealer(steps[0]))) == "unknown_key"
 
 
 class ChangingRing:
@@ -579,7 +582,7 @@ class ChangingRing:
 def test_a_changed_keyring_is_taken_over_at_once():
     """The first call after a change of the keyring uses the new one. The same is true when it changes back."""
     source = ChangingRing(ring(primary=SEALED))
-    sealer = sealer_of(source)
+    sealer = make_source_sealer(source)
     first = seal(sealer)
     source.keyring = ring(primary=FALLBACK)
     assert refusal(sealer, first) == "unknown_key"
@@ -595,7 +598,7 @@ def test_a_changed_keyring_is_taken_over_at_once():
 def test_a_new_state_of_the_same_keys():
     """A keyring of the same keys in other states replaces the previous one."""
     source = ChangingRing(ring(primary=SEALED, staged=FALLBACK))
-    sealer = sealer_of(source)
+    sealer = make_source_sealer(source)
     old = seal(sealer)
     source.keyring = ring(fallback=SEALED, primary=FALLBACK)
     assert sealer.unseal(old).by_fallback
@@ -605,7 +608,7 @@ def test_a_new_state_of_the_same_keys():
 def test_sealed_becomes_signed():
     """A signed-only keyring replaces an encrypting one."""
     source = ChangingRing(ring(primary=SEALED))
-    sealer = sealer_of(source)
+    sealer = make_source_sealer(source)
     sealed = seal(sealer)
     source.keyring = ring(primary=SIGNED)
     assert b"payload" in decode(seal(sealer))
@@ -631,7 +634,7 @@ def test_an_unchanged_keyring_is_made_ready_once(monkeypatch):
     monkeypatch.setattr(Keyring, "derive", lambda self, purpose: derived.append(self) or derive(self, purpose))
     first, second = ring(primary=SEALED), ring(primary=FALLBACK)
     source = ChangingRing(first)
-    sealer = sealer_of(source)
+    sealer = make_source_sealer(source)
     for _ in range(3):
         sealer.unseal(seal(sealer))
     assert derived == [first]
@@ -647,7 +650,7 @@ def test_threads_while_keyrings_change(pair):
     other = (VALIDATE_2, None if pair is SIGNED else ENCRYPT_2)
     rings = [ring(primary=pair), ring(primary=other), ring(primary=pair, fallback=other)]
     source = ChangingRing(rings[0])
-    sealer = sealer_of(source)
+    sealer = make_source_sealer(source)
     tokens = []  # as sealed by some thread, with what is inside
 
     def work(number):
@@ -671,7 +674,7 @@ def test_threads_while_keyrings_change(pair):
     finally:
         sys.setswitchinterval(interval)
     assert codes == {"unknown_key"}
-    both = sealer_of(rings[2])
+    both = make_source_sealer(rings[2])
     assert all(both.unseal(token).payload == payload for token, payload in tokens)
     assert {both.unseal(token).by_fallback for token, _ in tokens} == {True, False}
 
@@ -833,7 +836,7 @@ def test_forbidden_value(flags, rest, pair):
 @pytest.mark.parametrize("length", range(9, 25))
 def test_plaintext_too_short(length):
     """A token without room for nonce, flags and times under a valid MAC has the reason forbidden_value."""
-    key_id, mac_key, _ = subkeys_of(*SEALED)
+    key_id, mac_key, _ = derive_subkeys(*SEALED)
     assert refusal(make_sealer(), sign(b"\x01" + key_id + bytes(length), mac_key)) == "forbidden_value"
 
 

@@ -79,7 +79,7 @@ def kept_by(cache):
 # ------------------------------------------------------------------------------------------------------- what is kept
 
 
-@pytest.mark.parametrize("fields", [{}, {"sid": bytes(16)}, {"lifetime": 60}, {"serializer": 1}], ids=str)
+@pytest.mark.parametrize("fields", [{}, {"session_id": bytes(16)}, {"lifetime": 60}, {"serializer": 1}], ids=str)
 @pytest.mark.parametrize("options", [{}, {"compress": True, "pad": 32}], ids=str)
 def test_a_token_is_unsealed_once(options, fields):
     """A repeated token is not unsealed again, and the result is the same."""
@@ -171,7 +171,7 @@ def test_payloads_that_nobody_reads():
     assert (kept_by(cache), sealer.unsealed) == (1, 3)
 
 
-# --------------------------------------------------------------------------------------------------- what is asked anew
+# ----------------------------------------------------------------------------------------------- checks of each request
 
 
 @pytest.mark.parametrize(
@@ -370,7 +370,7 @@ def test_threads():
     assert {outcome(cache.unseal, token) for token, _ in tokens} == {"unknown_key"}
 
 
-# ------------------------------------------------------------------------------------------------------- with the doors
+# ------------------------------------------------------------------------------------------------- with the middlewares
 
 
 class OneMiddleware:
@@ -394,7 +394,7 @@ class AsgiClient(OneMiddleware, AsgiBrowser):
 
 
 @pytest.fixture(params=[WsgiClient, AsgiClient], ids=["wsgi", "asgi"])
-def door(request):
+def make_client(request):
     return request.param
 
 
@@ -418,18 +418,18 @@ def sign_in(session):
 
 
 @pytest.mark.parametrize(("options", "expected"), [({}, 3), ({"token_cache": 2}, 1)], ids=["off", "on"])
-def test_the_option(door, keys, unsealings, options, expected):
+def test_the_option(make_client, keys, unsealings, options, expected):
     """Only with the option token_cache is a repeated cookie unsealed once."""
-    client = door({**keys, **options})
+    client = make_client({**keys, **options})
     client.visit(sign_in)
     for _ in range(3):
         assert client.visit()["user"] == "ann"
     assert len(unsealings) == expected
 
 
-def test_requests_share_no_values(door, keys, unsealings):
+def test_requests_share_no_values(make_client, keys, unsealings):
     """A change of values in one request does not affect other requests with the same cookie."""
-    client = door({**keys, "token_cache": 2})
+    client = make_client({**keys, "token_cache": 2})
     client.visit(sign_in)
     cookie = client.cookie
     for number in range(3):
@@ -441,10 +441,10 @@ def test_requests_share_no_values(door, keys, unsealings):
 
 
 @pytest.mark.parametrize("blocks", [False, True], ids=["memory", "SQLite"])
-def test_a_logout_ends_a_kept_token(door, blocks, keys, tmp_path, unsealings):
+def test_a_logout_ends_a_kept_token(make_client, blocks, keys, tmp_path, unsealings):
     """The store is called for every request: a cached token is refused after a logout."""
     store = SQLiteStore(tmp_path / "revoked.db") if blocks else MemoryStore()
-    client = door({**keys, "token_cache": 2, "revocation": store})
+    client = make_client({**keys, "token_cache": 2, "revocation": store})
     client.visit(sign_in)
     cookie = client.cookie
     assert client.visit()["user"] == "ann"
@@ -454,9 +454,9 @@ def test_a_logout_ends_a_kept_token(door, blocks, keys, tmp_path, unsealings):
     assert len(unsealings) == 1
 
 
-def test_the_binding_of_a_request(door, keys):
+def test_the_binding_of_a_request(make_client, keys):
     """With a binding, a cached token opens for its own client only."""
-    client = door({**keys, "token_cache": 4, "binding": lambda request: self_said[0]})
+    client = make_client({**keys, "token_cache": 4, "binding": lambda request: self_said[0]})
     self_said = [b"ann's"]
     client.visit(sign_in)
     cookie = client.cookie

@@ -4,6 +4,7 @@ import datetime
 import enum
 import functools
 import inspect
+import re
 import sys
 import zoneinfo
 from bisect import bisect_left
@@ -19,7 +20,13 @@ from sealedsession.errors import ConfigError, NotSerializableError, UnsealError
 from sealedsession.serialization import pickle_grammar as grammar
 from sealedsession.serialization import tagged_json
 from sealedsession.serialization.diagnosis import FaultFinder
-from sealedsession.serialization.limits import DEFAULT_LIMITS, Limits, StateLimits, TooLarge, TooManyValues
+from sealedsession.serialization.limits import (
+    DEFAULT_LIMITS,
+    Limits,
+    PayloadTooLargeError,
+    StateLimits,
+    TooManyValuesError,
+)
 from sealedsession.serialization.pickle_grammar import Grammar
 from sealedsession.serialization.registry import Registry
 from sealedsession.serialization.safe_pickle import PickleSerializer
@@ -92,7 +99,7 @@ def test_bounds(name):
 def test_out_of_bounds(name):
     """A limit beyond its bounds, or that is no int, is a ConfigError that names it and the bounds."""
     for value in (LEAST[name] - 1, 0, -1, FIELDS[name] + 1, 10**30, True, 8.0, "8", None, [8]):
-        with pytest.raises(ConfigError, match=f"limits: {name} must be an int from {LEAST[name]} to {FIELDS[name]}"):
+        with pytest.raises(ConfigError, match=f"^limits: {name} .*{LEAST[name]} to {FIELDS[name]}"):
             Limits(**{name: value})
 
 
@@ -103,7 +110,7 @@ def test_what_a_state_may_come_to():
     )
     assert StateLimits(size=100).size == 100
     for name in FIELDS:
-        with pytest.raises(ConfigError, match=f"limits: {name} must be an int from {LEAST[name]} to"):
+        with pytest.raises(ConfigError, match=f"^limits: {name} .*{LEAST[name]} to"):
             StateLimits(**{name: getattr(StateLimits(), name) + 1})
 
 
@@ -174,7 +181,7 @@ def test_at_a_limit(make, limits, at, beyond):
 @pytest.mark.parametrize(("limits", "at", "beyond"), AT_LIMIT)
 def test_beyond_a_limit(make, limits, at, beyond):
     """A value one beyond a limit is refused when it is written, and so is its payload when it is read."""
-    with pytest.raises((NotSerializableError, TooLarge)):
+    with pytest.raises((NotSerializableError, PayloadTooLargeError)):
         make(REGISTRY, limits).dumps(beyond)
     if limits != DEFAULT_LIMITS:
         with pytest.raises(UnsealError) as caught:
@@ -192,7 +199,7 @@ def test_deep_payloads(make, opener, end):
     middle = b"]" if make is PickleSerializer else b"1"
     closing = end * 257 + (b"." if make is PickleSerializer else b"")
     opening = middle + opener * 257 if opener == b"\x85" else opener * 257 + middle
-    with pytest.raises(UnsealError, match="nested more than 256 levels deep"):
+    with pytest.raises(UnsealError, match=r"^forbidden_value: .*\b256\b"):
         make(REGISTRY).loads(opening + closing)
 
 
@@ -213,28 +220,28 @@ def test_size(make, size, tail):
     payload = serializer.dumps(value)
     assert len(payload) == size
     assert serializer.loads(payload) == value
-    with pytest.raises(TooLarge):
+    with pytest.raises(PayloadTooLargeError):
         serializer.dumps([value[0] + "x", *tail])
-    with pytest.raises(UnsealError, match=f"a payload of {size} bytes; the limit is {size - 1}"):
+    with pytest.raises(UnsealError, match=rf"^forbidden_value: .*\b{size} .*\b{size - 1}$"):
         make(REGISTRY, Limits(size=size - 1)).loads(payload)
 
 
 @both
 @pytest.mark.parametrize(
-    ("limits", "value", "path", "words"),
+    ("limits", "value", "path", "numbers"),
     [
-        (Limits(int_bytes=4), {"a": [1, 2**31]}, "session['a'][1]", "32 bits; the limit is 31"),
-        (Limits(int_bytes=4), {2**31: 1}, "session[2147483648] (the key)", "32 bits; the limit is 31"),
-        (Limits(), {"a": {"b": -(2**256)}}, "session['a']['b']", "257 bits; the limit is 255"),
-        (Limits(depth=3), {"a": {"b": [[0]]}}, "session['a']['b'][0]...", "nested more than 3 levels deep"),
-        (Limits(depth=3), {"a": {"b": OrderedDict()}}, "session['a']['b']...", "nested more than 3 levels deep"),
-        (Limits(depth=3), {"a": deque([[]])}, "session['a']...", "nested more than 3 levels deep"),
-        (Limits(depth=4), {"a": defaultdict(None, b=[])}, "session['a']['b']...", "nested more than 4 levels deep"),
+        (Limits(int_bytes=4), {"a": [1, 2**31]}, "session['a'][1]", r"\b32 .*\b31\b"),
+        (Limits(int_bytes=4), {2**31: 1}, "session[2147483648] (the key)", r"\b32 .*\b31\b"),
+        (Limits(), {"a": {"b": -(2**256)}}, "session['a']['b']", r"\b257 .*\b255\b"),
+        (Limits(depth=3), {"a": {"b": [[0]]}}, "session['a']['b'][0]...", r"\b3\b"),
+        (Limits(depth=3), {"a": {"b": OrderedDict()}}, "session['a']['b']...", r"\b3\b"),
+        (Limits(depth=3), {"a": deque([[]])}, "session['a']...", r"\b3\b"),
+        (Limits(depth=4), {"a": defaultdict(None, b=[])}, "session['a']['b']...", r"\b4\b"),
     ],
 )
-def test_a_breach_names_its_path(make, limits, value, path, words):
+def test_a_breach_names_its_path(make, limits, value, path, numbers):
     """What is beyond a limit at one place is an error that names the place and the limit, in both serializers."""
-    with pytest.raises(NotSerializableError, match=words) as caught:
+    with pytest.raises(NotSerializableError, match=rf": .*{numbers}") as caught:
         make(REGISTRY, limits).dumps(value)
     assert caught.value.path == path
 
@@ -242,16 +249,16 @@ def test_a_breach_names_its_path(make, limits, value, path, words):
 @both
 def test_too_many_typed_values(make):
     """Too many typed values are an error that tells how many there are and may be, or that it is too large."""
-    with pytest.raises((NotSerializableError, TooLarge)) as caught:
+    with pytest.raises((NotSerializableError, PayloadTooLargeError)) as caught:
         make(REGISTRY, Limits(typed=3)).dumps({"a": [UTC] * 3, "b": UTC})
-    assert isinstance(caught.value, TooLarge) or "4 typed values; the limit is 3" in str(caught.value)
+    assert isinstance(caught.value, PayloadTooLargeError) or re.search(r"\b4\b.*\b3\b", str(caught.value))
 
 
 @both
 @pytest.mark.parametrize("value", [[0] * 10, dict.fromkeys(range(5), 1), [[()] * 4] * 3, deque([0] * 9)], ids=repr)
 def test_too_many_nodes(make, value):
     """Too many nodes are too large, in both serializers."""
-    with pytest.raises(TooLarge):
+    with pytest.raises(PayloadTooLargeError):
         make(REGISTRY, Limits(nodes=10)).dumps(value)
 
 
@@ -294,7 +301,7 @@ KEYS = b"".join(number + b"N" for number in COLLIDING)
 )
 def test_forged_keys_and_elements(payload):
     """However a payload spells keys and elements, they are weighed before any of it is read."""
-    with pytest.raises(UnsealError, match="keys and elements, other than str and bytes, of weight"):
+    with pytest.raises(UnsealError, match=r"^forbidden_value: .*\b256$"):
         PickleSerializer(REGISTRY).loads(payload)
 
 
@@ -327,14 +334,14 @@ def test_forged_keys_and_elements_in_json(text):
     """However a text spells keys and elements, they are weighed before any of it is read."""
     for name, members in MEMBERS.items():
         text = text.replace(name, ",".join(members))
-    with pytest.raises(UnsealError, match="keys and elements, other than str and bytes, of weight"):
+    with pytest.raises(UnsealError, match=r"^forbidden_value: .*\b256$"):
         JsonSerializer(REGISTRY).loads(text.encode())
 
 
 def test_a_cookie_of_many_keys_names_the_limit():
-    """An application that stores too many keys is told which limit that is."""
+    """The error for too many keys names the limit."""
     for make in SERIALIZERS:
-        with pytest.raises(TooManyValues):
+        with pytest.raises(TooManyValuesError):
             make(REGISTRY).dumps({"chosen": set(range(257))})
 
 
@@ -351,7 +358,7 @@ def test_tags_hide_nothing(limits, text):
     for tag, data in (("~:...", "null"), ("~t", "[[1]]")):
         text = text.replace(f'"{tag}"', f'{{"{tag}":{data}}}')
     JsonSerializer(REGISTRY).loads(text.encode())
-    with pytest.raises(UnsealError, match=r"the limit is|deep"):
+    with pytest.raises(UnsealError, match=r"^forbidden_value:"):
         JsonSerializer(REGISTRY, limits).loads(text.encode())
 
 
@@ -402,8 +409,8 @@ def outcome(make, registry, limits, value):
         return exactly(serializer.loads(serializer.dumps(value)), repr)
     except NotSerializableError as error:
         return NotSerializableError, error.path
-    except TooLarge:
-        return TooLarge
+    except PayloadTooLargeError:
+        return PayloadTooLargeError
 
 
 def circle():
@@ -550,17 +557,17 @@ class Part(Resumable):
 @pytest.mark.parametrize(
     ("value", "instead"),
     [
-        (len, "Store its name or id"),
-        (lambda: 1, "Store its name or id"),
-        (Box().__repr__, "Store its name or id"),
-        (Limits, "Store its name or id"),
-        (Color, "Store its name or id"),
-        (functools.partial(len), "Store its name or id"),
-        (enum, "Store its name or id"),
-        (Session(), "Store its name or id"),
-        (Part(), "Seal it in a token of its own"),
-        (Mode.READ, "Store its int value"),
-        (Bits.LOW, "Store its int value"),
+        (len, "name"),
+        (lambda: 1, "name"),
+        (Box().__repr__, "name"),
+        (Limits, "name"),
+        (Color, "name"),
+        (functools.partial(len), "name"),
+        (enum, "name"),
+        (Session(), "name"),
+        (Part(), "token"),
+        (Mode.READ, "int "),
+        (Bits.LOW, "int "),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -579,12 +586,14 @@ def test_what_is_better_not_registered(make, value, instead):
 def test_what_is_limited(make, limits, what):
     """The errors speak of sessions or of states, whichever is limited."""
     for value, message in [
-        ({"a": object()}, rf"^{what}\['a'\]: values of type builtins\.object cannot be stored in {what}s\. "),
-        ({"a": range(2**100)}, rf"^{what}\['a'\]: a {what} cannot hold this builtins\.range: "),
+        ({"a": object()}, rf"^{what}\['a'\]: .*builtins\.object.* {what}s\."),
+        ({"a": range(2**100)}, rf"^{what}\['a'\]: .* {what} .*builtins\.range: "),
     ]:
         with pytest.raises(NotSerializableError, match=message):
             make(REGISTRY, limits).dumps(value)
-    assert str(FaultFinder(REGISTRY, limits).find([1], ValueError("odd"))) == f"{what}: it cannot be stored: odd"
+    fault = FaultFinder(REGISTRY, limits).find([1], ValueError("odd"))
+    assert (fault.path, fault.type) == (what, None)
+    assert str(fault).endswith(": odd")
 
 
 @pytest.mark.parametrize(
@@ -615,7 +624,7 @@ def test_deferred_keys(value, path):
     """A key that is made after the reading is a fault, alone and in a tuple or frozenset, and the path says so."""
     fault = found(value, registry_of_leaves())
     assert fault.path == path
-    assert "cannot be a key" in str(fault)
+    assert " key" in str(fault).removeprefix(path)
 
 
 @both
@@ -624,7 +633,7 @@ def test_a_set_that_can_be_stored_is_no_fault(make, element):
     """Where a set of late elements can be stored, it is not blamed for another value's fault."""
     serializer = make(registry_of_leaves())
     assert serializer.loads(serializer.dumps({"a": {element}})) == {"a": {element}}
-    with pytest.raises(NotSerializableError, match=r"^session\['b'\]: values of type builtins.object"):
+    with pytest.raises(NotSerializableError, match=r"^session\['b'\]:"):
         serializer.dumps({"a": {element}, "b": object()})
 
 
@@ -671,7 +680,7 @@ def test_the_search_is_bounded(wrap):
 
     limits = Limits(nodes=500)
     finder = CountingFinder(registry_of_leaves(), limits)
-    with pytest.raises(TooLarge):
+    with pytest.raises(PayloadTooLargeError):
         finder.find(nested(60, wrap, Leaf(1)), RuntimeError())
     assert finder.visits <= limits.nodes + 1
 
@@ -685,7 +694,7 @@ def test_the_search_is_bounded(wrap):
 def test_writing_is_bounded(make, wrap):
     """Writing such a graph stops likewise: every value is encoded a bounded number of times."""
     registry, visits = counting_registry(100_000)
-    with pytest.raises((TooLarge, NotSerializableError)):
+    with pytest.raises((PayloadTooLargeError, NotSerializableError)):
         make(registry).dumps(nested(40, wrap, Leaf(1)))
     assert visits
 
@@ -734,7 +743,7 @@ def test_typed_values_in_the_fewest_opcodes(typed, string, code):
 
     grammar = Grammar(Limits(typed=typed))
     grammar.check(payload(typed))
-    with pytest.raises(UnsealError, match="typed values"):
+    with pytest.raises(UnsealError, match=f"^forbidden_value: .*{typed + 1} .*{typed}$"):
         grammar.check(payload(typed + 1))
 
 
@@ -750,7 +759,7 @@ def test_long_strings_are_nodes(limits, string, opcode):
         return b"](" + strings + b"N" * (nodes - 10) + b"e."
 
     grammar.check(payload(limits.nodes))
-    with pytest.raises(UnsealError, match="values"):
+    with pytest.raises(UnsealError, match=f"^forbidden_value: .*{limits.nodes + 1} .*{limits.nodes}$"):
         grammar.check(payload(limits.nodes + 1))
 
 
@@ -759,5 +768,5 @@ def test_a_list_of_long_texts_is_counted(make):
     """Writing refuses more texts than there may be values, long ones too."""
     serializer = make(limits=Limits(nodes=10))
     assert serializer.loads(serializer.dumps(["x" * 300] * 9)) == ["x" * 300] * 9
-    with pytest.raises(TooManyValues):
+    with pytest.raises(TooManyValuesError):
         serializer.dumps(["x" * 300] * 10)

@@ -1,4 +1,4 @@
-"""The allow-list pickle: exact round trips, bounds on size and nesting, and payloads that have to be refused."""
+"""The allow-list pickle: exact round trips, bounds on size and nesting, and payloads that must be refused."""
 
 import copyreg
 import datetime
@@ -23,7 +23,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sealedsession.errors import NotSerializableError, UnsealError
-from sealedsession.serialization.limits import DEFAULT_LIMITS, TooLarge
+from sealedsession.serialization.limits import DEFAULT_LIMITS, PayloadTooLargeError
 from sealedsession.serialization.registry import Registry
 from sealedsession.serialization.safe_pickle import PickleSerializer, _RefusedError
 from sealedsession.serialization.standard_types import DEFAULT_TYPES, PLAIN_TYPES
@@ -39,7 +39,7 @@ untimed = settings(deadline=None)
 
 
 def refused(payload, serializer=SERIALIZER):
-    """What the log says of a payload, which has to be refused."""
+    """Return the log record of a payload, which must be refused."""
     with pytest.raises(UnsealError) as caught:
         serializer.loads(payload)
     assert caught.value.reason == "forbidden_value"
@@ -180,18 +180,23 @@ def test_any_value_round_trips(value):
     again = loads(payload)
     assert exactly(again) == exactly(value)
     assert dumps(again) == payload
-    assert dumps(again, known=payload) is payload
+    assert dumps(again, known=payload) == payload
 
 
 def test_known_payload():
-    """A known payload is given back as the same object while the value is unchanged, and only then."""
-    for value in ([1, "a"], [1, {datetime.UTC}]):
-        known = bytes(bytearray(dumps(value)))
-        assert dumps(value, known=known) is known
+    """A result that equals the known payload is not parsed again, and any other result is parsed."""
+    decoded = []
+    serializer = serializer_with(Box, decode=lambda content: decoded.append(content) or Box(content))
+    for value in ([Box(1)], [Box(1), {datetime.UTC}]):
+        known = serializer.dumps(value)
+        decoded.clear()
+        assert serializer.dumps(value, known=bytes(bytearray(known))) == known
+        assert decoded == []
         value.append(2)
-        changed = dumps(value, known=known)
+        changed = serializer.dumps(value, known=known)
         assert changed != known
-        assert loads(changed) == value
+        assert decoded == [1]
+        assert serializer.loads(changed)[-1] == 2
 
 
 @pytest.mark.parametrize("size", [0, 1, 254, 255, 256, 257, 3000])
@@ -217,7 +222,7 @@ def test_int_boundaries(bits):
 def test_huge_ints(number):
     """An int that takes more than 32 bytes is refused in both directions, wherever it stands."""
     for value in (number, {"a": [number]}, {number: 1}, Fraction(number), {number}):
-        with pytest.raises(NotSerializableError, match="bits; the limit is 255"):
+        with pytest.raises(NotSerializableError, match=r"\b255\b"):
             dumps(value)
     encoded = pickle.encode_long(number)
     counted = b"\x8a" + bytes((len(encoded),)) if len(encoded) < 256 else b"\x8b" + struct.pack("<i", len(encoded))
@@ -281,7 +286,7 @@ def test_size_cap(tail):
     largest = dumps(["x" * room, *tail])
     assert len(largest) == MAX_BYTES
     assert loads(largest) == ["x" * room, *tail]
-    with pytest.raises(TooLarge):
+    with pytest.raises(PayloadTooLargeError):
         dumps(["x" * (room + 1), *tail])
     longer = largest.replace(struct.pack("<I", room), struct.pack("<I", room + 1)).replace(b"x", b"xx", 1)
     assert f"{MAX_BYTES + 1} bytes" in refused(longer)
@@ -291,7 +296,7 @@ def test_size_cap(tail):
 @pytest.mark.parametrize("make", [lambda n: "x" * n, lambda n: b"x" * n, lambda n: [None] * n, lambda n: {"x" * n}])
 def test_far_too_large(make, size):
     """A value far over the cap is refused as too large, by size alone, and the next value is written all the same."""
-    with pytest.raises(TooLarge):
+    with pytest.raises(PayloadTooLargeError):
         dumps(make(size))
     assert loads(dumps([1, ...])) == [1, ...]
 
@@ -319,7 +324,7 @@ def test_depth(wrap, levels, inside):
     """A value that is nested 256 deep is written and read, and one level more is refused in both directions."""
     deepest = nest(levels, wrap, inside)
     assert exactly(loads(dumps(deepest))) == exactly(deepest)
-    with pytest.raises(NotSerializableError, match="nested more than 256 levels deep"):
+    with pytest.raises(NotSerializableError, match=r"\b256\b"):
         dumps([deepest])
     assert "nested more than 256 levels deep" in refused(dumps(deepest)[:-1] + b"\x85.")
 
@@ -330,7 +335,7 @@ def test_depth(wrap, levels, inside):
 )
 def test_far_too_deep(wrap, levels):
     """Nesting without end is NotSerializableError, or too large, and no RecursionError."""
-    with pytest.raises((NotSerializableError, TooLarge)):
+    with pytest.raises((NotSerializableError, PayloadTooLargeError)):
         dumps(nest(levels, wrap, 0))
 
 
@@ -377,7 +382,7 @@ def test_many_openers_in_a_flat_payload(value):
 )
 def test_shared_graphs(wrap, leaf, levels):
     """A small graph that would be written exponentially large stops at the cap."""
-    with pytest.raises(TooLarge):
+    with pytest.raises(PayloadTooLargeError):
         dumps(nest(levels, wrap, leaf))
 
 
@@ -394,8 +399,9 @@ def circles():
 @pytest.mark.parametrize("value", circles(), ids=["list", "dict", "deque", "defaultdict", "own"])
 def test_circles(value):
     """A value that contains itself is NotSerializableError, and the error says why."""
-    with pytest.raises(NotSerializableError, match="it contains itself"):
+    with pytest.raises(NotSerializableError, match="itself") as caught:
         serializer_with(Box).dumps({"a": value})
+    assert caught.value.path.startswith("session['a']")
 
 
 # -------------------------------------------------------------------------------------------------- what is not stored
@@ -442,7 +448,7 @@ def test_an_encoder_that_raises():
     def encode(box):
         raise LookupError("the box is locked")
 
-    with pytest.raises(NotSerializableError, match=r"session\['a'\]: .*Box cannot be stored.*the box is locked"):
+    with pytest.raises(NotSerializableError, match=r"^session\['a'\]:"):
         serializer_with(Box, encode=encode).dumps({"a": Box(1)})
 
 
@@ -453,7 +459,7 @@ def test_what_cannot_be_read_back_is_not_written(cls):
     def decode(data):
         raise ValueError("no such box")
 
-    with pytest.raises(NotSerializableError, match=r"session\['a'\]: .*no such box"):
+    with pytest.raises(NotSerializableError, match=r"^session\['a'\]:"):
         serializer_with(cls, decode=decode).dumps({"a": cls(1)})
 
 
@@ -552,7 +558,7 @@ def test_broken_payloads(payload):
 )  # fmt: skip
 def test_no_name_is_looked_up(payload):
     """Past the grammar, the reader itself refuses every global, whatever opcode names it."""
-    with pytest.raises(_RefusedError, match=r"names the global"):
+    with pytest.raises(_RefusedError, match="global"):
         SERIALIZER._unpickler_class(BytesIO(b"\x80\x04" + payload)).load()
 
 
@@ -561,7 +567,7 @@ def test_no_extension_is_looked_up(opcode):
     """Past the grammar, the reader itself refuses a name behind an extension code."""
     copyreg.add_extension("os", "getpid", 0xFE)
     try:
-        with pytest.raises(_RefusedError, match=r"names the global os\.getpid"):
+        with pytest.raises(_RefusedError, match=r"os\.getpid"):
             SERIALIZER._unpickler_class(BytesIO(b"\x80\x04" + opcode + b".")).load()
         assert "EXT" in refused(opcode + b".")
     finally:
@@ -725,7 +731,7 @@ def try_to_load(payload):
         return
     try:
         written = dumps(value)
-    except (NotSerializableError, TooLarge):
+    except (NotSerializableError, PayloadTooLargeError):
         return
     assert dumps(loads(written)) == written
 

@@ -1,4 +1,4 @@
-"""Tagged JSON: exact round trips, tags that are none, and texts that have to be refused."""
+"""Tagged JSON: exact round trips, unknown tags, and texts that must be refused."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sealedsession.errors import NotSerializableError, UnsealError
-from sealedsession.serialization.limits import DEFAULT_LIMITS, TooLarge, TooManyValues
+from sealedsession.serialization.limits import DEFAULT_LIMITS, PayloadTooLargeError, TooManyValuesError
 from sealedsession.serialization.registry import Registry
 from sealedsession.serialization.safe_pickle import PickleSerializer
 from sealedsession.serialization.standard_types import DEFAULT_TYPES
@@ -35,7 +35,7 @@ def plainly(value):
 
 
 def refused(payload, serializer=JSON):
-    """What the log says of a payload, which has to be refused."""
+    """Return the log record of a payload, which must be refused."""
     with pytest.raises(UnsealError) as caught:
         serializer.loads(payload if isinstance(payload, bytes) else payload.encode("utf-8", "surrogatepass"))
     assert caught.value.reason == "forbidden_value"
@@ -96,18 +96,23 @@ def test_any_value_round_trips(value):
     again = loads(payload)
     assert plainly(again) == plainly(value)
     assert dumps(again) == payload
-    assert dumps(again, known=payload) is payload
+    assert dumps(again, known=payload) == payload
 
 
 def test_known_payload():
-    """A known payload is given back as the same object while the value is unchanged, and only then."""
-    for value in ([1, "a"], [1, {...}]):
-        known = bytes(bytearray(dumps(value)))
-        assert dumps(value, known=known) is known
+    """A result that equals the known payload is not parsed again, and any other result is parsed."""
+    decoded = []
+    serializer = serializer_with(lambda content: decoded.append(content) or Box(content))
+    for value in ([Box(1)], [Box(1), {...}]):
+        known = serializer.dumps(value)
+        decoded.clear()
+        assert serializer.dumps(value, known=bytes(bytearray(known))) == known
+        assert decoded == []
         value.append(2)
-        changed = dumps(value, known=known)
+        changed = serializer.dumps(value, known=known)
         assert changed != known
-        assert loads(changed) == value
+        assert decoded == [1]
+        assert serializer.loads(changed)[-1] == 2
 
 
 def test_own_types():
@@ -134,7 +139,7 @@ def test_own_types():
     ],
     ids=repr,
 )  # fmt: skip
-def test_the_form(value, payload):
+def test_the_layout(value, payload):
     """The form is the one that the module's documentation tells, without spaces and in UTF-8."""
     assert dumps(value) == payload.encode()
     assert plainly(loads(payload.encode())) == plainly(value)
@@ -399,7 +404,7 @@ def test_what_only_looks_deep(value):
 @pytest.mark.parametrize("make", [lambda n: "x" * n, lambda n: b"x" * n, lambda n: [None] * n, lambda n: {"x" * n}])
 def test_far_too_large(make, size):
     """A value far over the cap is refused as too large, in both directions."""
-    with pytest.raises(TooLarge):
+    with pytest.raises(PayloadTooLargeError):
         dumps(make(size))
     assert "bytes; the limit is" in refused(b'"' + b"x" * size + b'"')
 
@@ -441,7 +446,7 @@ def test_an_error_that_is_not_the_payloads_fault(error):
 
 
 def test_a_decoder_makes_its_type():
-    """What a decoder returns has to be of its type, or the payload is refused."""
+    """A decoder must return a value of its type, or the payload is refused."""
     refused('{"~:own":1}', serializer_with(decode=lambda data: data))
 
 
@@ -451,7 +456,7 @@ def test_what_cannot_be_read_back_is_not_written():
     def decode(data):
         raise ValueError("no such box")
 
-    with pytest.raises(NotSerializableError, match=r"session\['a'\]: .*no such box"):
+    with pytest.raises(NotSerializableError, match=r"^session\['a'\]:"):
         serializer_with(decode=decode).dumps({"a": Box(1)})
 
 
@@ -461,7 +466,7 @@ def test_an_encoder_that_raises():
     def encode(box):
         raise LookupError("the box is locked")
 
-    with pytest.raises(NotSerializableError, match=r"session\['a'\]\[0\]: .*Box cannot be stored.*the box is locked"):
+    with pytest.raises(NotSerializableError, match=r"^session\['a'\]\[0\]:"):
         serializer_with(encode=encode).dumps({"a": [Box(1)]})
 
 
@@ -476,7 +481,7 @@ def try_to_load(payload):
         return
     try:
         written = dumps(value)
-    except (NotSerializableError, TooLarge):
+    except (NotSerializableError, PayloadTooLargeError):
         return
     assert written == payload or b'"~:s"' in payload or b'"~:fs"' in payload  # whose order may not be checked
     assert plainly(PICKLE.loads(PICKLE.dumps(value))) == plainly(value)
@@ -538,8 +543,8 @@ def test_both_hold_the_same_values(value):
     """What one serializer has read, the other one writes, and the value stays the same."""
     try:
         payload = PICKLE.dumps(value)
-    except TooManyValues:  # both limit what is hashed, and weigh it in the same way
-        with pytest.raises(TooManyValues):
+    except TooManyValuesError:  # both limit what is hashed, and weigh it in the same way
+        with pytest.raises(TooManyValuesError):
             dumps(value)
         return
     from_pickle = PICKLE.loads(payload)

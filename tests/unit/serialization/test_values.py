@@ -1,6 +1,7 @@
 """The registry: what can be registered, which values are refused with which path, and what hostile data meets."""
 
 import datetime
+import re
 import uuid
 from collections import Counter, OrderedDict, defaultdict, deque
 from decimal import Decimal
@@ -66,7 +67,7 @@ def registry_with_chips(encode=lambda chip: chip.color, decode=Chip, code="chip"
     return registry
 
 
-def fault_of(value, registry=None):
+def first_fault(value, registry=None):
     """The path and the message of the first fault."""
     fault = find_fault(value, registry or Registry())
     assert fault is not None
@@ -88,14 +89,14 @@ def test_register():
 @pytest.mark.parametrize("thing", [Unknown(), "Unknown", None, len, list[int]], ids=repr)
 def test_register_takes_classes_only(thing):
     """What is not a class is refused, with its kind in the error."""
-    with pytest.raises(ConfigError, match=f"cls must be a class{got(thing)}$"):
+    with pytest.raises(ConfigError, match=f"^register: .*{got(thing)}$"):
         Registry().register(thing, "x", encode=str, decode=str)
 
 
 @pytest.mark.parametrize("code", ["", "x" * 33, b"x", 5, None], ids=repr)
 def test_bad_code(code):
     """A code that is not a str of 1 to 32 characters is refused."""
-    with pytest.raises(ConfigError, match=r"Chip: the code must be a str of 1 to 32 characters"):
+    with pytest.raises(ConfigError, match=r"^Chip:"):
         registry_with_chips(code=code)
 
 
@@ -108,20 +109,20 @@ def test_good_code(code):
 @pytest.mark.parametrize("cls", [*PLAIN_TYPES, *(row.cls for row in DEFAULT_TYPES), type])
 def test_no_type_is_registered_twice(cls):
     """Plain types and default types are refused: sessions hold them already."""
-    with pytest.raises(ConfigError, match=f"{cls.__qualname__}: sessions can hold this type already"):
+    with pytest.raises(ConfigError, match=f"^{cls.__qualname__}:"):
         Registry().register(cls, "x", encode=str, decode=str)
 
 
 def test_own_type_twice():
     """A type that was registered is refused under another code too."""
-    with pytest.raises(ConfigError, match="Chip: sessions can hold this type already"):
+    with pytest.raises(ConfigError, match=r"^Chip:"):
         registry_with_chips().register(Chip, "other", encode=str, decode=Chip)
 
 
 @pytest.mark.parametrize("code", [*(row.code for row in DEFAULT_TYPES), "t"])
-def test_no_code_is_given_twice(code):
+def test_no_code_is_registered_twice(code):
     """The code of another type is refused, by an error that names both types."""
-    with pytest.raises(ConfigError, match=f"Chip: the code '{code}' belongs to .*\\. Choose another"):
+    with pytest.raises(ConfigError, match=f"^Chip: .*'{re.escape(code)}' belongs to"):
         registry_with_chips(code=code)
 
 
@@ -145,7 +146,7 @@ def test_registries_are_independent():
 def test_a_decoder_makes_its_type(made):
     """A decoder that returns anything but an instance of exactly its type is refused."""
     entry = registry_with_chips(decode=lambda data: made).by_code["chip"]
-    with pytest.raises(TypeError, match="decoder of 'chip' must return a Chip"):
+    with pytest.raises(TypeError, match=r"'chip'.* Chip, got"):
         entry.decode("red")
 
 
@@ -193,7 +194,7 @@ def test_path_of_an_unknown_type(value, path):
     fault = find_fault(value, Registry())
     assert fault.path == path
     assert fault.type is Unknown
-    assert f"{__name__}.Unknown cannot be stored" in str(fault)
+    assert f"{__name__}.Unknown" in str(fault)
 
 
 @pytest.mark.parametrize(
@@ -206,7 +207,7 @@ def test_path_of_an_unknown_type(value, path):
 )
 def test_path_through_types_with_more_than_items(value, path):
     """Inside a deque or a defaultdict the path is what Python would write, not that of the encoded data."""
-    assert fault_of(value)[0] == path
+    assert first_fault(value)[0] == path
 
 
 def circle(make, put):
@@ -227,7 +228,7 @@ def circle(make, put):
 )
 def test_a_value_in_itself(value, path):
     """A value that contains itself is found, through plain and typed values, with the path of the circle."""
-    assert fault_of({"x": value}) == (path, f"{path}: it contains itself. Remove the circular reference")
+    assert first_fault({"x": value}) == (path, f"{path}: it contains itself. Remove the circular reference")
 
 
 def test_a_shared_value_is_no_circle():
@@ -246,7 +247,7 @@ def test_depth(wrap):
     value = None
     for _ in range(2000):
         value = wrap(value)
-    path, message = fault_of(value)
+    path, message = first_fault(value)
     assert path.startswith("session[")
     assert len(path) < 80
     assert "nested more than 256 levels deep" in message
@@ -255,7 +256,7 @@ def test_depth(wrap):
 @pytest.mark.parametrize("number", [2**255, -(2**255) - 1, 10**5000], ids=int.bit_length)
 def test_huge_int(number):
     """An int that takes more than 32 bytes is a fault that tells its size, without writing it out."""
-    path, message = fault_of({"n": [number]})
+    path, message = first_fault({"n": [number]})
     assert path == "session['n'][0]"
     assert f"{number.bit_length()} bits; the limit is 255" in message
     assert len(message) < 200
@@ -264,7 +265,7 @@ def test_huge_int(number):
 @pytest.mark.parametrize("number", [2**255, 10**5000], ids=int.bit_length)
 def test_huge_int_as_key(number):
     """A huge int is found as a key, too, even one that Python refuses to write out."""
-    assert f"{number.bit_length()} bits" in fault_of({"n": {number: 1}})[1]
+    assert f"{number.bit_length()} bits" in first_fault({"n": {number: 1}})[1]
 
 
 def test_a_key_without_a_repr():
@@ -274,7 +275,7 @@ def test_a_key_without_a_repr():
         def __repr__(self):
             raise RuntimeError("no words")
 
-    path, message = fault_of({"n": {Mute(): 1}})
+    path, message = first_fault({"n": {Mute(): 1}})
     assert path.startswith("session['n'][")
     assert "Mute cannot be stored" in message
 
@@ -285,7 +286,7 @@ def test_an_encoder_that_raises():
     def encode(chip):
         raise RuntimeError("red ones are sold out")
 
-    path, message = fault_of({"c": [Chip("red")]}, registry_with_chips(encode=encode))
+    path, message = first_fault({"c": [Chip("red")]}, registry_with_chips(encode=encode))
     assert path == "session['c'][0]"
     assert "Chip cannot be stored: red ones are sold out" in message
 
@@ -296,7 +297,7 @@ def test_a_decoder_that_refuses():
     def decode(data):
         raise ValueError("no such chip")
 
-    path, message = fault_of({"c": [Chip("red")]}, registry_with_chips(decode=decode))
+    path, message = first_fault({"c": [Chip("red")]}, registry_with_chips(decode=decode))
     assert path == "session['c'][0]"
     assert "a session cannot hold this test_values.Chip: no such chip" in message
 
@@ -304,7 +305,7 @@ def test_a_decoder_that_refuses():
 @pytest.mark.parametrize("cls", [Unknown, Exception, Path.__base__, Registry])
 def test_classes_of_others(cls):
     """A class that is not that of a default type is refused as a value, by name."""
-    path, message = fault_of({"c": cls})
+    path, message = first_fault({"c": cls})
     assert path == "session['c']"
     assert f"{cls.__qualname__} is a class" in message
 
@@ -406,7 +407,7 @@ def test_at_the_limit(value):
 )
 def test_beyond_the_limit(value, words):
     """A value just beyond a default type's limit is a fault that tells the limit."""
-    path, message = fault_of({"v": value})
+    path, message = first_fault({"v": value})
     assert path.startswith("session['v']")
     assert words in message
 
@@ -429,7 +430,8 @@ ODD_TEMPORAL_TUPLES = [
 def temporal(text):
     """Hostile tuples around a text that would be right."""
     return [
-        type(shape)(part.format(text) if type(part) is str else part for part in shape) for shape in ODD_TEMPORAL_TUPLES
+        type(layout)(part.format(text) if type(part) is str else part for part in layout)
+        for layout in ODD_TEMPORAL_TUPLES
     ]
 
 
@@ -493,15 +495,13 @@ def test_hostile_data(code, data):
 @pytest.mark.parametrize("keys", [range(128), [*map(str, range(500)), *range(128)], [b"%d" % n for n in range(500)]])
 def test_keys_of_an_ordered_dict(keys):
     """An OrderedDict has any number of keys that are str or bytes, and 128 of all others."""
-    form, value = PickleSerializer(), OrderedDict.fromkeys(keys)
-    assert form.loads(form.dumps(value)) == value
+    serializer, value = PickleSerializer(), OrderedDict.fromkeys(keys)
+    assert serializer.loads(serializer.dumps(value)) == value
 
 
 def test_an_ordered_dict_of_too_many_numbers():
     """Where it has more, the error says what keeps an order too."""
-    with pytest.raises(
-        NotSerializableError, match=r"session\['x'\]: .* over 128 keys .* a dict, which keeps its order too"
-    ):
+    with pytest.raises(NotSerializableError, match=r"^session\['x'\]:"):
         PickleSerializer().dumps({"x": OrderedDict.fromkeys(range(129))})
 
 
@@ -612,7 +612,7 @@ def test_nested_sets_are_looked_at_once_for_a_session():
 
 def test_encoders_that_are_no_functions():
     """What cannot be called is refused as encoder or decoder when it is given."""
-    with pytest.raises(ConfigError, match="Chip: encode and decode must be functions"):
+    with pytest.raises(ConfigError, match=r"^Chip:"):
         Registry().register(Chip, "chip", encode=None, decode=Chip)
 
 

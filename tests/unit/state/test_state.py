@@ -11,7 +11,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_resumable import Gone, Item
+from test_resumable import GoneError, Item
 from test_state_options import ring
 
 from sealedsession.config import SessionConfig
@@ -38,7 +38,7 @@ from tests.support.strategies import exactly
 from tests.support.value_strategies import values
 
 ANN = {"session_id": "4f1c", "user": "ann"}
-SID = "00112233445566778899aabbccddeeff"
+SESSION_ID = "00112233445566778899aabbccddeeff"
 
 
 class Counter(Resumable):
@@ -76,7 +76,7 @@ class Counter(Resumable):
 
     @public
     def check(self):
-        raise StateError("a text of at most 100 characters")
+        raise StateError("too long")
 
     def reset(self):
         raise AssertionError("not public")
@@ -95,24 +95,24 @@ class Sub(Counter):
 
 
 @pytest.fixture
-def told():
+def emitted():
     """Return the list of events that the fixture `sealer` emits."""
     return []
 
 
 @pytest.fixture
-def sealer(keys, clock, told):
-    made = StateSealer(**keys, clock=clock, on_event=told.append)
+def sealer(keys, clock, emitted):
+    made = StateSealer(**keys, clock=clock, on_event=emitted.append)
     made.register(Counter)
     made.register(Other)
     made.register(Item)
     return made
 
 
-def seen(told):
+def seen(emitted):
     """Return the kinds of events, with the reason of refused tokens."""
-    kinds = [event.kind if event.reason is None else f"{event.kind} {event.reason}" for event in told]
-    told.clear()
+    kinds = [event.kind if event.reason is None else f"{event.kind} {event.reason}" for event in emitted]
+    emitted.clear()
     return kinds
 
 
@@ -227,15 +227,15 @@ def test_no_purpose_is_the_empty_one(sealer):
 
 
 @pytest.mark.parametrize("purpose", ["", "basket", "Counter"])
-def test_an_object_is_no_plain_value(sealer, told, purpose):
+def test_an_object_is_no_plain_value(sealer, emitted, purpose):
     """`unseal` refuses the token of an object with any purpose, and `resume` refuses that of a plain value."""
     token = sealer.seal(Counter(), **ANN)
-    told.clear()
+    emitted.clear()
     assert refused(lambda: sealer.unseal(token, **ANN, purpose=purpose)) == "bad_signature"
     value = sealer.seal(["Counter", (), {}, {}], **ANN, purpose=purpose)
     assert refused(lambda: sealer.resume(value, **ANN)) == "bad_signature"
     assert refused(lambda: sealer.handle(body(value), **ANN)) == "bad_signature"
-    assert seen(told) == ["rejected bad_signature", "sealed", *["rejected bad_signature"] * 2]
+    assert seen(emitted) == ["rejected bad_signature", "sealed", *["rejected bad_signature"] * 2]
 
 
 def test_an_object_of_a_class_that_is_gone_is_no_plain_value(keys, sealer, clock):
@@ -276,10 +276,10 @@ def test_an_owner_of_any_text(sealer, owner):
 def test_what_the_log_says_of_a_foreign_token(sealer, caplog):
     """The log of a refused token names the likeliest cause first: another session or user."""
     refused(lambda: sealer.unseal(sealer.seal(1, **ANN), session_id="other"))
-    assert "bad_signature: a token of another session, user or sealer name, or a changed token" in caplog.text
+    assert "bad_signature: " in caplog.text
 
 
-def test_another_session_or_user(sealer, told):
+def test_another_session_or_user(sealer, emitted):
     """A token opens only for its own session and user."""
     for owner in ({"session_id": "4f1c"}, {"session_id": "4f1c", "user": "bob"}, {"session_id": "5555", "user": "ann"}):
         token = sealer.seal(Counter(), **ANN)
@@ -328,11 +328,11 @@ def test_a_user_of_another_class(sealer):
 @pytest.mark.parametrize(
     ("owner", "error", "message"),
     [
-        ({"session_id": None}, TypeError, f"session_id: must be a str{got(None)}"),
-        ({"session_id": b"4f1c"}, TypeError, f"session_id: must be a str{got(b'')}"),
-        ({"session_id": "4f1c", "user": None}, TypeError, f"user: must be a str{got(None)}"),
-        ({"session_id": "4f1c", "user": 7}, TypeError, f"user: must be a str{got(7)}"),
-        ({"session_id": ""}, ValueError, "session_id: is empty. State belongs to a session"),
+        ({"session_id": None}, TypeError, f"^session_id: .*{got(None)}$"),
+        ({"session_id": b"4f1c"}, TypeError, f"^session_id: .*{got(b'')}$"),
+        ({"session_id": "4f1c", "user": None}, TypeError, f"^user: .*{got(None)}$"),
+        ({"session_id": "4f1c", "user": 7}, TypeError, f"^user: .*{got(7)}$"),
+        ({"session_id": ""}, ValueError, "^session_id:"),
     ],
     ids=repr,
 )
@@ -363,7 +363,7 @@ def test_names_that_run_together(keys, clock):
     assert refused(lambda: StateSealer(**keys, name="a1", clock=clock).unseal(token, session_id="b")) == "bad_signature"
 
 
-def test_other_keys(keys, other_keys, told, clock):
+def test_other_keys(keys, other_keys, emitted, clock):
     """A token of other keys is refused with the reason unknown_key."""
     token = StateSealer(**other_keys, clock=clock).seal(1, **ANN)
     assert refused(lambda: StateSealer(**keys, clock=clock).unseal(token, **ANN)) == "unknown_key"
@@ -389,7 +389,7 @@ def test_fallback_keys(keys, other_keys, clock):
     assert refused(lambda: old.unseal(both.seal(3, **ANN), **ANN)) == "unknown_key"
 
 
-def test_a_keyring_that_changes(keys, other_keys, clock, tmp_path, told, caplog):
+def test_a_keyring_that_changes(keys, other_keys, clock, tmp_path, emitted, caplog):
     """A changed keyring file is read again, also for known owners. An invalid file changes nothing."""
     caplog.set_level(logging.INFO)
     path = tmp_path / "ring.json"
@@ -401,7 +401,7 @@ def test_a_keyring_that_changes(keys, other_keys, clock, tmp_path, told, caplog)
         clock.advance(1)
 
     write(ring(tuple(keys.values())))
-    sealer = StateSealer(keyring=f"file:{path}", clock=clock, on_event=told.append)
+    sealer = StateSealer(keyring=f"file:{path}", clock=clock, on_event=emitted.append)
     old = sealer.seal(1, **ANN)
     write(ring(tuple(other_keys.values()), tuple(keys.values())))
     new = sealer.seal(2, **ANN)
@@ -411,7 +411,7 @@ def test_a_keyring_that_changes(keys, other_keys, clock, tmp_path, told, caplog)
     assert sealer.unseal(new, **ANN) == 2
     write(ring(tuple(other_keys.values())))
     assert refused(lambda: sealer.unseal(old, **ANN)) == "unknown_key"
-    assert [kind for kind in seen(told) if kind.startswith("keyring")] == [
+    assert [kind for kind in seen(emitted) if kind.startswith("keyring")] == [
         "keyring_reloaded", "keyring_error", "keyring_reloaded",
     ]  # fmt: skip
 
@@ -541,13 +541,13 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("change", BROKEN.values(), ids=BROKEN)
-def test_broken_tokens(sealer, told, change):
+def test_broken_tokens(sealer, emitted, change):
     """An invalid token of any type is refused with one error and one event."""
     broken = change(sealer.seal({"a": "x" * 20}, **ANN)[:-1] + "A")
-    told.clear()
+    emitted.clear()
     code = refused(lambda: sealer.unseal(broken, **ANN))
     assert code in ("malformed", "bad_signature", "unknown_key")
-    assert seen(told) == [f"rejected {code}"]
+    assert seen(emitted) == [f"rejected {code}"]
 
 
 @given(token=st.text(max_size=100) | st.text("ABCabc019-_", max_size=200))
@@ -579,12 +579,12 @@ def test_an_older_token_of_the_same_element(sealer):
     assert json.loads(sealer.handle(body(first), **ANN))["result"] == 1
 
 
-def test_a_value_where_an_object_is_due(sealer, told):
+def test_a_value_where_an_object_is_due(sealer, emitted):
     """`handle` and `resume` refuse the token of a plain value."""
     token = sealer.seal({"a": 1}, **ANN)
     assert refused(lambda: sealer.resume(token, **ANN)) == "bad_signature"
     assert refused(lambda: sealer.handle(body(token), **ANN)) == "bad_signature"
-    assert seen(told) == ["sealed", "rejected bad_signature", "rejected bad_signature"]
+    assert seen(emitted) == ["sealed", "rejected bad_signature", "rejected bad_signature"]
 
 
 def test_a_base_class_is_due(sealer):
@@ -610,11 +610,11 @@ FORGED = {
 
 
 @pytest.mark.parametrize("content", FORGED.values(), ids=FORGED)
-def test_forged_shapes(keys, sealer, told, caplog, clock, content):
+def test_forged_structures(keys, sealer, emitted, caplog, clock, content):
     """A payload that no sealer writes is refused, and logged as an error."""
     token = forge(keys, PickleSerializer().dumps(content), clock)
     assert refused(lambda: sealer.unseal(token, **ANN)) == "forbidden_value"
-    assert seen(told) == ["rejected forbidden_value"]
+    assert seen(emitted) == ["rejected forbidden_value"]
     (record,) = caplog.records
     assert record.levelname == "ERROR"
 
@@ -623,7 +623,7 @@ def test_forged_shapes(keys, sealer, told, caplog, clock, content):
 def test_forged_attributes_are_no_methods(keys, sealer, clock, name):
     """A forged state cannot replace a method."""
     token = forge(keys, PickleSerializer().dumps(["Counter", (), {}, {name: "shadow"}]), clock)
-    with pytest.raises(StaleStateError, match="attributes that are methods now"):
+    with pytest.raises(StaleStateError, match=re.escape(f"{[name]}")):
         sealer.handle(body(token), **ANN)
 
 
@@ -642,7 +642,7 @@ def test_forged_attributes_are_no_methods(keys, sealer, clock, name):
 def test_forged_arguments(keys, sealer, clock, args, kwargs):
     """A state whose arguments load does not accept is stale, whatever their names are."""
     token = forge(keys, PickleSerializer().dumps(["Counter", args, kwargs, {}]), clock)
-    with pytest.raises(StaleStateError, match=r"Counter\.load no longer accepts the sealed arguments"):
+    with pytest.raises(StaleStateError, match=r"^Counter\.load "):
         sealer.resume(token, **ANN)
 
 
@@ -672,7 +672,7 @@ def test_a_decorator_with_a_code(sealer):
         pass
 
     assert type(sealer.resume(sealer.seal(Decorated(), **ANN), **ANN)) is Decorated
-    with pytest.raises(ConfigError, match="registered already, with the code 'a thing'"):
+    with pytest.raises(ConfigError, match=r"^register: .*Decorated .*'a thing'"):
         sealer.register(Decorated)
 
 
@@ -686,21 +686,20 @@ class Filled(Resumable):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ((int,), "register: <class 'int'> is not a subclass of Resumable. Derive the class from Resumable"),
-        ((Other(),), "is not a subclass of Resumable"),
-        ((None,), "None is not a subclass of Resumable"),
-        (("q",), r"must be a class.*\. Pass a code second: register\(cls, 'q'\), or .* register\(code='q'\)"),
-        ((Filled,), r"Filled: is a dataclass, whose __init__ does not run load\(\)\. Add a __post_init__ that calls"),
-        ((Counter,), "Counter is registered already, with the code 'Counter'"),
-        ((Counter, "c"), "Counter is registered already, with the code 'Counter'"),
+        ((int,), "^register:"),
+        ((Other(),), "^register: .* Resumable"),
+        ((None,), "^register: None "),
+        (("q",), r"^register: .*register\(cls, 'q'\), .*register\(code='q'\)"),
+        ((Filled,), "^Filled:"),
+        ((Counter,), "^register: Counter .*'Counter'$"),
+        ((Counter, "c"), "^register: Counter .*'Counter'$"),
         (
             (Sub, "Counter"),
-            "'Counter' is the code of <class 'test_state.Counter'> already. Pass a different code for <class "
-            r"'test_state.Sub'>, such as register\(Sub, 'another-Counter'\)",
+            r"^register: 'Counter' .*test_state\.Counter.*test_state\.Sub.*register\(Sub, 'another-Counter'\)",
         ),
-        ((Sub, ""), f"the code of Sub must be a non-empty str{got('')}"),
-        ((Sub, 5), "the code of Sub must be a non-empty str"),
-        ((Sub, b"sub"), "the code of Sub must be a non-empty str"),
+        ((Sub, ""), f"^register: .*Sub .*{got('')}"),
+        ((Sub, 5), "^register: .*Sub "),
+        ((Sub, b"sub"), "^register: .*Sub "),
     ],
 )
 def test_what_cannot_be_registered(sealer, args, message):
@@ -712,19 +711,17 @@ def test_what_cannot_be_registered(sealer, args, message):
 
 def test_what_is_not_registered_is_not_sealed(sealer):
     """Sealing an object of a class that is not registered is an error, also for a subclass."""
-    with pytest.raises(
-        NotSerializableError, match=r"Sub: its class is not registered\. Decorate the class with the sealer's register"
-    ) as caught:
+    with pytest.raises(NotSerializableError, match=r"^Sub:") as caught:
         sealer.seal(Sub(), **ANN)
     assert (caught.value.path, caught.value.type) == ("Sub", Sub)
 
 
 @pytest.mark.parametrize("owner", [True, False], ids=["removed", "renamed"])
-def test_a_class_that_is_gone(keys, sealer, told, clock, owner):
+def test_a_class_that_is_gone(keys, sealer, emitted, clock, owner):
     """A state is stale if its class was renamed or is no longer registered, also with a required class."""
     token = sealer.seal(Counter(), **ANN)
-    told.clear()
-    later = StateSealer(**keys, clock=clock, on_event=told.append)
+    emitted.clear()
+    later = StateSealer(**keys, clock=clock, on_event=emitted.append)
     later.register(Other)
     if not owner:
         later.register(Counter, "Renamed")
@@ -733,9 +730,9 @@ def test_a_class_that_is_gone(keys, sealer, told, clock, owner):
         lambda: later.handle(body(token), **ANN),
         lambda: later.handle(body(token), **ANN, cls=Other),
     ):
-        with pytest.raises(StaleStateError, match="the class 'Counter' is no longer registered"):
+        with pytest.raises(StaleStateError, match="'Counter'"):
             attempt()
-    assert seen(told) == ["opened", "stale"] * 3
+    assert seen(emitted) == ["opened", "stale"] * 3
 
 
 def test_two_sealers_have_two_registers(keys, clock):
@@ -755,31 +752,31 @@ def test_load_that_changed(keys, sealer, clock):
         later = StateSealer(**keys, clock=clock)
         later.register(cls, "Counter")
         if stale:
-            with pytest.raises(StaleStateError, match="load no longer accepts the sealed arguments"):
+            with pytest.raises(StaleStateError, match=r"\.load "):
                 later.resume(token, **ANN)
         else:
             assert type(later.resume(token, **ANN)) is grown
 
 
-def test_stale_on(sealer, told, monkeypatch):
+def test_stale_on(sealer, emitted, monkeypatch):
     """An exception of stale_on in load is a StaleStateError with an event. Other exceptions propagate without one."""
     token = sealer.seal(Item(7), **ANN)
-    for error, raised in ((Gone("secret"), StaleStateError), (ConnectionError("down"), ConnectionError)):
+    for error, raised in ((GoneError("secret"), StaleStateError), (ConnectionError("down"), ConnectionError)):
 
         def load(self, number, *, shop=None, error=error):
             raise error
 
-        told.clear()
+        emitted.clear()
         monkeypatch.setattr(Item, "load", load)
         for attempt in (sealer.resume, lambda token, **owner: sealer.handle(body(token), **owner)):
             with pytest.raises(raised):
                 attempt(token, **ANN)
         expected = (
-            [("opened", ""), ("stale", "Item.load raised Gone, which is in stale_on")]
+            [("opened", ""), ("stale", "Item.load raised GoneError, which is in stale_on")]
             if raised is StaleStateError
             else [("opened", "")]
         )
-        assert [(event.kind, event.detail) for event in told] == expected * 2
+        assert [(event.kind, event.detail) for event in emitted] == expected * 2
 
 
 # --------------------------------------------------------------------------------------------------- resuming, calling
@@ -802,7 +799,7 @@ def test_arguments_of_load_can_be_replaced(sealer):
         sealer.resume(token, **ANN, args=(1, 2, 3))
 
 
-def test_handle(sealer, told):
+def test_handle(sealer, emitted):
     """The answer to a call has the result and a token of the new state."""
     token = sealer.seal(Counter(2), **ANN)
     for expected in (2, 4, 6):
@@ -810,36 +807,36 @@ def test_handle(sealer, told):
         assert answer == {"token": answer["token"], "result": expected}
         token = answer["token"]
     assert json.loads(sealer.handle(body(token, "add", 5), **ANN))["result"] == 16
-    assert seen(told) == ["sealed", *["opened", "sealed"] * 4]
+    assert seen(emitted) == ["sealed", *["opened", "sealed"] * 4]
 
 
 @pytest.mark.parametrize("method", ["reset", "count", "load", "state", "nothing", "__init__", ""], ids=repr)
-def test_handle_calls_public_methods_only(sealer, told, method):
+def test_handle_calls_public_methods_only(sealer, emitted, method):
     """A call of a method that is not public is refused, with the event bad_call."""
     token = sealer.seal(Counter(), **ANN)
     with pytest.raises(NotPublicError):
         sealer.handle(body(token, method), **ANN)
-    assert seen(told) == ["sealed", "opened", "bad_call"]
+    assert seen(emitted) == ["sealed", "opened", "bad_call"]
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda token: b"", "a call must be JSON"),
-        (lambda token: body(token, "add", 1, 2), r"Counter\.add does not accept these arguments"),
-        (lambda token: body(token, "check"), "a text of at most 100 characters"),
-        (lambda token: body(token)[:-1], "a call must be JSON"),
-        (lambda token: body(token) + b" " * 4 * 65536, "a call of 262... bytes is longer than the limit of 262144"),
+        (lambda token: b"", "JSON"),
+        (lambda token: body(token, "add", 1, 2), r"^Counter\.add "),
+        (lambda token: body(token, "check"), "^too long$"),
+        (lambda token: body(token)[:-1], "JSON"),
+        (lambda token: body(token) + b" " * 4 * 65536, r"\b262\d{3} .*\b262144$"),
     ],
 )
-def test_bad_calls(sealer, told, call, message):
+def test_bad_calls(sealer, emitted, call, message):
     """An invalid call, or one that the method does not accept, is a StateError with the event bad_call."""
     token = sealer.seal(Counter(), **ANN)
-    told.clear()
+    emitted.clear()
     with pytest.raises(StateError, match=message) as caught:
         sealer.handle(call(token), **ANN)
     assert type(caught.value) is StateError
-    assert seen(told)[-1] == "bad_call"
+    assert seen(emitted)[-1] == "bad_call"
 
 
 def test_the_length_of_a_call(keys, clock):
@@ -848,7 +845,7 @@ def test_the_length_of_a_call(keys, clock):
     sealer.register(Counter)
     call = body(sealer.seal(Counter(), **ANN)).ljust(4 * 256)
     assert sealer.handle(call, **ANN)
-    with pytest.raises(StateError, match="a call of 1025 bytes is longer than the limit of 1024"):
+    with pytest.raises(StateError, match=r"\b1025 .*\b1024$"):
         sealer.handle(call + b" ", **ANN)
 
 
@@ -874,15 +871,15 @@ json_loads = json.loads
 @pytest.fixture
 def parsed(monkeypatch):
     """Return the list of texts that reach the JSON parser."""
-    given_to_it = []
-    monkeypatch.setattr(state_calls.json, "loads", lambda text, **options: given_to_it.append(text) or {})
-    return given_to_it
+    parsed_texts = []
+    monkeypatch.setattr(state_calls.json, "loads", lambda text, **options: parsed_texts.append(text) or {})
+    return parsed_texts
 
 
-@pytest.mark.parametrize("token_of", TOKENS_FROM_NO_PAGE.values(), ids=TOKENS_FROM_NO_PAGE)
-def test_a_body_without_a_good_token_is_not_parsed(sealer, parsed, token_of):
+@pytest.mark.parametrize("read_token", TOKENS_FROM_NO_PAGE.values(), ids=TOKENS_FROM_NO_PAGE)
+def test_a_body_without_a_good_token_is_not_parsed(sealer, parsed, read_token):
     """A body is parsed only after its token has been opened."""
-    call = body(token_of(sealer), "add", *[[{}]] * 10_000)
+    call = body(read_token(sealer), "add", *[[{}]] * 10_000)
     with pytest.raises((UnsealError, StateError)):
         sealer.handle(call, **ANN)
     assert parsed == []
@@ -938,15 +935,15 @@ def test_spaces_around_the_token(sealer):
         assert sealer.handle(kind(body(token)), **ANN)
 
 
-def test_what_a_method_raises(sealer, told):
+def test_what_a_method_raises(sealer, emitted):
     """Exceptions of a method propagate unchanged. A StaleStateError is also an event."""
     token = sealer.seal(Counter(), **ANN)
-    told.clear()
+    emitted.clear()
     with pytest.raises(ZeroDivisionError):
         sealer.handle(body(token, "fail"), **ANN)
     with pytest.raises(StaleStateError, match="item 7 is sold"):
         sealer.handle(body(token, "sold"), **ANN)
-    assert seen(told) == ["opened", "opened", "stale"]
+    assert seen(emitted) == ["opened", "opened", "stale"]
 
 
 def test_results_that_no_page_takes(sealer):
@@ -954,34 +951,32 @@ def test_results_that_no_page_takes(sealer):
     token = sealer.seal(Counter(), **ANN)
     assert json.loads(sealer.handle(body(token, "answer", "ok"), **ANN))["result"] == {"ok": [1]}
     for kind in ("nan", "object"):
-        with pytest.raises(TypeError, match=r"Counter\.answer: the result must be JSON"):
+        with pytest.raises(TypeError, match=r"^Counter\.answer:"):
             sealer.handle(body(token, "answer", kind), **ANN)
 
 
 def test_async_methods(sealer):
     """Calling an async method with `handle` is an error that names the alternative. No coroutine is left unawaited."""
     token = sealer.seal(Counter(), **ANN)
-    with pytest.raises(
-        TypeError, match=r"Counter\.wait: is async, and handle\(\) does not await it\. Use resume\(\), await"
-    ):
+    with pytest.raises(TypeError, match=r"^Counter\.wait:"):
         sealer.handle(body(token, "wait"), **ANN)
 
 
-def test_a_client_that_sends_too_much(sealer, told):
+def test_a_client_that_sends_too_much(sealer, emitted):
     """If a method stores too much, `handle` raises StateTooLargeError. The page keeps its previous token."""
     token = sealer.seal(Counter(), **ANN)
     with pytest.raises(StateTooLargeError):
         sealer.handle(body(token, "keep", "x" * 100_000), **ANN)
-    assert seen(told) == ["sealed", "opened", "too_large"]
+    assert seen(emitted) == ["sealed", "opened", "too_large"]
     assert sealer.handle(body(token), **ANN)
 
 
 # ---------------------------------------------------------------------------------------------------------------- size
 
 
-def test_max_size(keys, clock, told):
+def test_max_size(keys, clock, emitted):
     """A token longer than max_size is an error that names the largest attributes."""
-    sealer = StateSealer(**keys, clock=clock, max_size=1000, compress=False, on_event=told.append)
+    sealer = StateSealer(**keys, clock=clock, max_size=1000, compress=False, on_event=emitted.append)
     sealer.register(Counter)
     counter = Counter()
     counter.text, counter.small = "", 1
@@ -990,7 +985,7 @@ def test_max_size(keys, clock, told):
     token = sealer.seal(counter, **ANN)
     assert 950 < len(token) <= 1000
     assert sealer.resume(token, **ANN).text == counter.text
-    told.clear()
+    emitted.clear()
     counter.text += "x" * 50
     with pytest.raises(StateTooLargeError) as caught:
         sealer.seal(counter, **ANN)
@@ -998,7 +993,7 @@ def test_max_size(keys, clock, told):
     assert error.limit == 1000
     assert 1000 < error.size < 1100
     assert list(error.by_key) == ["text", "load()", "small"]
-    assert [(event.kind, event.size) for event in told] == [("too_large", error.size)]
+    assert [(event.kind, event.size) for event in emitted] == [("too_large", error.size)]
 
 
 def test_a_token_that_is_longer_than_this_sealer_takes(keys, clock):
@@ -1023,26 +1018,26 @@ def test_a_registry(keys, clock):
     fetched = []
     registry = StateRegistry()
     registry.register_base(
-        Gone,
+        GoneError,
         "gone",
         encode=lambda gone: gone.args[0],
         decode=str,
-        fetch=lambda names: fetched.append(names) or [*map(Gone, names)],
+        fetch=lambda names: fetched.append(names) or [*map(GoneError, names)],
     )
     sealer = StateSealer(**keys, clock=clock, registry=registry)
     sealer.register(Item)
-    item = Item(7, shop=Gone("a"))
-    item.text, item.more = Gone("b"), [Gone("c")]
+    item = Item(7, shop=GoneError("a"))
+    item.text, item.more = GoneError("b"), [GoneError("c")]
     token = sealer.seal(item, **ANN)
     assert fetched == []
     back = sealer.resume(token, **ANN)
     assert [gone.args for gone in (back.shop, back.text, *back.more)] == [("a",), ("b",), ("c",)]
     assert fetched == [["a", "b", "c"]]
-    with pytest.raises(NotSerializableError, match=r"Gone cannot be stored in states"):
-        StateSealer(**keys, registry=Registry()).seal(Gone("a"), **ANN)
+    with pytest.raises(NotSerializableError, match="GoneError"):
+        StateSealer(**keys, registry=Registry()).seal(GoneError("a"), **ANN)
 
 
-def test_what_a_reference_raises(keys, clock, told):
+def test_what_a_reference_raises(keys, clock, emitted):
     """A missing reference is a StaleStateError with an event. A database error propagates unchanged."""
     answers = []
 
@@ -1050,35 +1045,35 @@ def test_what_a_reference_raises(keys, clock, told):
         raise answers.pop()
 
     registry = StateRegistry()
-    registry.register_base(Gone, "gone", encode=lambda gone: gone.args[0], decode=str, fetch=fetch)
-    sealer = StateSealer(**keys, clock=clock, registry=registry, on_event=told.append)
-    token = sealer.seal([Gone("a")], **ANN)
-    told.clear()
-    answers += [ConnectionError("down"), StaleStateError("a is gone")]
-    with pytest.raises(StaleStateError, match="a is gone"):
+    registry.register_base(GoneError, "gone", encode=lambda gone: gone.args[0], decode=str, fetch=fetch)
+    sealer = StateSealer(**keys, clock=clock, registry=registry, on_event=emitted.append)
+    token = sealer.seal([GoneError("a")], **ANN)
+    emitted.clear()
+    answers += [ConnectionError("down"), StaleStateError("a")]
+    with pytest.raises(StaleStateError, match=r"^a$"):
         sealer.unseal(token, **ANN)
-    assert seen(told) == ["stale"]
+    assert seen(emitted) == ["stale"]
     with pytest.raises(ConnectionError, match="down"):
         sealer.unseal(token, **ANN)
-    assert seen(told) == []
+    assert seen(emitted) == []
 
 
 # -------------------------------------------------------------------------------------------------------------- events
 
 
-def test_events(keys, sealer, told, clock):
+def test_events(keys, sealer, emitted, clock):
     """Every event names the sealer, and identifies the session as the session's own events do."""
-    sealer.unseal(sealer.seal(1, session_id=SID), session_id=SID)
-    told_of_the_session = []
-    config = SessionConfig(**keys, clock=clock, on_event=told_of_the_session.append)
-    config.events.emit("opened", sid=bytes.fromhex(SID))
-    assert [(event.kind, event.cookie) for event in told] == [("sealed", "state"), ("opened", "state")]
-    assert {event.session for event in told} == {told_of_the_session[0].session}
-    assert told[0].size > 60
-    told.clear()
+    sealer.unseal(sealer.seal(1, session_id=SESSION_ID), session_id=SESSION_ID)
+    emitted_with_the_session = []
+    config = SessionConfig(**keys, clock=clock, on_event=emitted_with_the_session.append)
+    config.events.emit("opened", session_id=bytes.fromhex(SESSION_ID))
+    assert [(event.kind, event.cookie) for event in emitted] == [("sealed", "state"), ("opened", "state")]
+    assert {event.session for event in emitted} == {emitted_with_the_session[0].session}
+    assert emitted[0].size > 60
+    emitted.clear()
     for session_id in ("s:1", "s:2"):
         sealer.seal(1, session_id=session_id)
-    assert len({event.session for event in told}) == 2
+    assert len({event.session for event in emitted}) == 2
 
 
 def test_without_a_hook(keys, caplog):
@@ -1094,24 +1089,23 @@ def test_without_a_hook(keys, caplog):
         sealer.handle(body(token, "reset"), **ANN)
     with pytest.raises(StaleStateError):
         sealer.handle(body(token, "sold"), **ANN)
-    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
-        ("WARNING", "state 'todo' rejected, malformed: the token is not strict base64url without padding"),
-        ("WARNING", "state 'todo': NotPublic, Counter.reset is not marked @public"),
-        ("INFO", "state 'todo': StaleState, item 7 is sold"),
-    ]
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING", "INFO"]
+    for record, parts in zip(caplog.records, ("malformed", "NotPublic", "StaleState"), strict=True):
+        assert record.getMessage().startswith("state 'todo'")
+        assert parts in record.getMessage()
 
 
-def test_no_secret_is_told(keys, other_keys, sealer, told, caplog, clock):
+def test_states_reveal_no_secret(keys, other_keys, sealer, emitted, caplog, clock):
     """No event or log record contains a key, token, session id, user or value."""
     caplog.set_level(logging.DEBUG)
-    owner = {"session_id": SID, "user": "confidential-user"}
+    owner = {"session_id": SESSION_ID, "user": "confidential-user"}
     counter = Counter()
     counter.text = "confidential"
     token = sealer.seal(counter, **owner)
     attempts = [
         lambda: sealer.unseal(token[:-4] + "AAAA", **owner),
-        lambda: sealer.unseal(token, session_id=SID, user="bob"),
-        lambda: StateSealer(**other_keys, clock=clock, on_event=told.append).unseal(token, **owner),
+        lambda: sealer.unseal(token, session_id=SESSION_ID, user="bob"),
+        lambda: StateSealer(**other_keys, clock=clock, on_event=emitted.append).unseal(token, **owner),
         lambda: sealer.resume(token, **owner, cls=Other),
         lambda: sealer.handle(body(token, "reset"), **owner),
         lambda: sealer.handle(body(token, "add", "confidential", 2), **owner),
@@ -1126,9 +1120,9 @@ def test_no_secret_is_told(keys, other_keys, sealer, told, caplog, clock):
     for attempt in attempts:
         with pytest.raises((UnsealError, StateError, StateTooLargeError)):
             attempt()
-    assert {event.kind for event in told} == {"sealed", "opened", "rejected", "stale", "bad_call", "too_large"}
-    shown = repr(told) + caplog.text
-    for secret in (token[:20], token[30:50], SID, "confidential", *keys.values(), *other_keys.values()):
+    assert {event.kind for event in emitted} == {"sealed", "opened", "rejected", "stale", "bad_call", "too_large"}
+    shown = repr(emitted) + caplog.text
+    for secret in (token[:20], token[30:50], SESSION_ID, "confidential", *keys.values(), *other_keys.values()):
         assert secret not in shown
 
 

@@ -28,7 +28,7 @@ from sealedsession.serialization.safe_pickle import PickleSerializer
 from sealedsession.state.middleware import ASGIStateErrorMiddleware, WSGIStateErrorMiddleware, http_error, response_to
 from sealedsession.state.sealer import DAY, StateSealer
 from sealedsession.wsgi import SessionMiddleware
-from tests.support.wsgi_client import environ_of, request
+from tests.support.wsgi_client import make_environ, request
 
 STALE = (410, "StaleState", "What this part of the page shows is gone or has changed. Load the page again.")
 EXPIRED = (403, "ExpiredState", "This page is too old. Load it again.")
@@ -59,11 +59,11 @@ ERRORS = [
 each_error = pytest.mark.parametrize(("error", "expected"), ERRORS, ids=[expected[1] for _, expected in ERRORS])
 
 
-def content_of(expected):
+def error_content(expected):
     return {"error": {"code": expected[1], "message": expected[2]}}
 
 
-def told(response):
+def read_error(response):
     """Return status and JSON of a response."""
     headers = dict(response.headers)
     assert headers == {
@@ -81,14 +81,14 @@ def told(response):
 def test_response_to(error, expected):
     """Each kind of error has its status, its code, and a message for users without the error's text."""
     status, content = response_to(error)
-    assert (status, json.loads(content)) == (expected[0], content_of(expected))
+    assert (status, json.loads(content)) == (expected[0], error_content(expected))
 
 
 @pytest.mark.parametrize("reason", get_args(Reason))
 def test_every_reason(reason):
     """The response to each reason is that of an expired, foreign or malformed token, never a server error."""
     status, content = response_to(UnsealError(reason, "confidential"))
-    assert (status, json.loads(content)) == (EXPECTED[reason][0], content_of(EXPECTED[reason]))
+    assert (status, json.loads(content)) == (EXPECTED[reason][0], error_content(EXPECTED[reason]))
 
 
 def test_the_stale_response_is_exactly_this():
@@ -103,14 +103,14 @@ def test_the_stale_response_is_exactly_this():
 def test_an_application_s_own_error():
     """The response to an application's subclass is that of its base, with its own reason if it has one."""
 
-    class Sold(StaleStateError):
+    class SoldError(StaleStateError):
         pass
 
-    class TooOften(StateError):
+    class TooOftenError(StateError):
         reason = "TooOften"
 
-    assert response_to(Sold("x")) == response_to(StaleStateError("x"))
-    status, content = response_to(TooOften("x"))
+    assert response_to(SoldError("x")) == response_to(StaleStateError("x"))
+    status, content = response_to(TooOftenError("x"))
     assert (status, json.loads(content)["error"]["code"]) == (400, "TooOften")
 
 
@@ -121,7 +121,7 @@ def test_http_error(error, expected):
     assert isinstance(made, Exception)
     assert isinstance(made, webob.Response)
     response = webob.Request.blank("/").get_response(made)
-    assert (response.status_int, response.json) == (expected[0], content_of(expected))
+    assert (response.status_int, response.json) == (expected[0], error_content(expected))
     assert (response.content_type, response.charset) == ("application/json", None)
     assert response.headers["Cache-Control"] == "no-store"
 
@@ -156,7 +156,7 @@ def test_wsgi(error, expected):
     """The middleware answers an error, with a valid status line."""
     response = request(WSGIStateErrorMiddleware(raising(error)))
     assert response.status == f"{expected[0]} {http.client.responses[expected[0]]}"
-    assert told(response) == (expected[0], content_of(expected))
+    assert read_error(response) == (expected[0], error_content(expected))
 
 
 def test_wsgi_leaves_the_rest_alone():
@@ -170,7 +170,7 @@ def test_wsgi_leaves_the_rest_alone():
     wrapped = WSGIStateErrorMiddleware(app)
     assert wrapped.app is app
     assert request(wrapped) == request(app)
-    assert wrapped(environ_of(), lambda *args: None) is parts
+    assert wrapped(make_environ(), lambda *args: None) is parts
     with pytest.raises(ZeroDivisionError):
         request(WSGIStateErrorMiddleware(raising(ZeroDivisionError())))
     with pytest.raises(ZeroDivisionError):
@@ -180,14 +180,14 @@ def test_wsgi_leaves_the_rest_alone():
 def test_wsgi_after_start_response():
     """An error after start_response and before the first byte is answered. Earlier headers are replaced."""
     response = request(WSGIStateErrorMiddleware(raising(StaleStateError("x"), started=True)))
-    assert told(response) == (410, content_of(STALE))
+    assert read_error(response) == (410, error_content(STALE))
 
 
 def test_wsgi_generators():
     """Errors of generators are answered, before and after start_response."""
     for started in (False, True):
         response = request(WSGIStateErrorMiddleware(raising(StaleStateError("x"), started=started, parts=[])))
-        assert told(response) == (410, content_of(STALE))
+        assert read_error(response) == (410, error_content(STALE))
 
     def whole(environ, start_response):
         start_response("200 OK", [])
@@ -237,7 +237,7 @@ def test_wsgi_closes():
 
     for parts, taken in (((b"a", b"b"), 2), ((b"a", b"b"), 1), ((b"a", b"b"), 0), ((StaleStateError("x"),), 1)):
         iterable = WSGIStateErrorMiddleware(lambda environ, start_response, parts=parts: Parts(*parts))(
-            environ_of(), lambda *args: None
+            make_environ(), lambda *args: None
         )
         for _ in range(taken):
             next(iter(iterable))
@@ -247,7 +247,9 @@ def test_wsgi_closes():
 
 def test_wsgi_iterables_without_close():
     """An iterable without close is accepted."""
-    iterable = WSGIStateErrorMiddleware(lambda environ, start_response: iter([b"a"]))(environ_of(), lambda *args: None)
+    iterable = WSGIStateErrorMiddleware(lambda environ, start_response: iter([b"a"]))(
+        make_environ(), lambda *args: None
+    )
     assert list(iterable) == [b"a"]
     iterable.close()
 
@@ -260,7 +262,7 @@ def test_wsgi_files():
         return file
 
     for wrapper, kept in ((FileWrapper, True), (None, False), (lambda file, size=0: file, False)):
-        iterable = WSGIStateErrorMiddleware(app)(environ_of(**{"wsgi.file_wrapper": wrapper}), lambda *args: None)
+        iterable = WSGIStateErrorMiddleware(app)(make_environ(**{"wsgi.file_wrapper": wrapper}), lambda *args: None)
         assert (iterable is file) is kept
 
 
@@ -276,7 +278,7 @@ def test_wsgi_head():
 def test_wsgi_to_the_letter(parts):
     """The answer conforms to PEP 3333, as checked by wsgiref's validator."""
     app = validator(WSGIStateErrorMiddleware(raising(StaleStateError("x"), started=True, parts=parts)))
-    assert told(request(app))[0] == 410
+    assert read_error(request(app))[0] == 410
 
 
 def test_wsgi_in_a_session(keys):
@@ -417,7 +419,7 @@ def test_every_bad_call_of_an_application(post, sealer, keys, other_keys, clock)
         "refused by the application": (body(token, "check"), BAD_CALL),
     }
     for name, (content, expected) in bad.items():
-        assert (name, post(content)) == (name, (expected[0], content_of(expected)))
+        assert (name, post(content)) == (name, (expected[0], error_content(expected)))
     status, answer = post(body(token))
     assert (status, answer["result"]) == (200, 2)
     assert post(body(answer["token"]))[1]["result"] == 4
@@ -465,7 +467,7 @@ def test_asgi(error, expected):
         ],
     }
     assert content["type"] == "http.response.body"
-    assert json.loads(content["body"]) == content_of(expected)
+    assert json.loads(content["body"]) == error_content(expected)
 
 
 def test_asgi_leaves_the_rest_alone():

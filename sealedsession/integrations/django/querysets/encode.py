@@ -31,7 +31,7 @@ from sealedsession.integrations.django.querysets.lookups import find_multi_value
 from sealedsession.integrations.django.querysets.spec import (
     FETCH_MODES,
     ITERABLES,
-    UnsupportedQuery,
+    UnsupportedQueryError,
     check_relations,
 )
 from sealedsession.integrations.django.validation import INVALID, find_model
@@ -72,7 +72,7 @@ def encode_queryset(queryset: Any) -> object:
 def _encode(queryset: Any, budgets: Budgets) -> object:
     try:
         return _find_recipe(queryset, budgets)
-    except UnsupportedQuery as error:
+    except UnsupportedQueryError as error:
         raise TypeError(f"recipes of QuerySets do not support {error}. {_ADVICE}") from None
 
 
@@ -80,11 +80,11 @@ def _find_recipe(queryset: Any, budgets: Budgets) -> tuple[Any, ...]:
     query, model = queryset.query, queryset.model
     manager = _find_manager_name(queryset)
     if manager is None:
-        raise UnsupportedQuery(f"{type(queryset).__name__}, which no manager of {model.__name__} uses")
+        raise UnsupportedQueryError(f"{type(queryset).__name__}, which no manager of {model.__name__} uses")
     if find_model(model._meta.label) is not model:
-        raise UnsupportedQuery(f"{model!r}, whose label belongs to another model")
+        raise UnsupportedQueryError(f"{model!r}, whose label belongs to another model")
     if others := sorted(set(vars(queryset)) - _ATTRIBUTES):
-        raise UnsupportedQuery(f"attributes of a {type(queryset).__name__}: {', '.join(others)}")
+        raise UnsupportedQueryError(f"attributes of a {type(queryset).__name__}: {', '.join(others)}")
     end = _encode_prefetching(queryset)
     wanted = None
     for steps in itertools.islice(explain(query, _find_values_call(queryset)), EXPLANATIONS):
@@ -92,7 +92,7 @@ def _find_recipe(queryset: Any, budgets: Budgets) -> tuple[Any, ...]:
         recipe = (model._meta.label, manager, _find_database(queryset), [*steps, *end])
         if _decodes_to(recipe, wanted, budgets):
             return recipe
-    raise UnsupportedQuery("this combination of filters, annotations and values")
+    raise UnsupportedQueryError("this combination of filters, annotations and values")
 
 
 def _decodes_to(recipe: tuple[Any, ...], wanted: Any, budgets: Budgets) -> bool:
@@ -107,9 +107,9 @@ def _decodes_to(recipe: tuple[Any, ...], wanted: Any, budgets: Budgets) -> bool:
             return False
         budgets.decoding.pay(WEIGHT - budget.weight)
     except UnsealError as error:
-        raise UnsupportedQuery(error.detail.removeprefix(INVALID)) from None
+        raise UnsupportedQueryError(error.detail.removeprefix(INVALID)) from None
     except StaleStateError as error:
-        raise UnsupportedQuery(f"this query: {error}") from None
+        raise UnsupportedQueryError(f"this query: {error}") from None
     except (db.Error, FieldError, FieldDoesNotExist, TypeError, ValueError):
         return False  # these calls cannot be made in this order
     return True
@@ -130,14 +130,14 @@ def _find_values_call(queryset: Any) -> tuple[str, list[str]] | None:
     for kind, iterable in ITERABLES.items():
         if queryset._iterable_class is iterable:
             return kind, list(queryset._fields)
-    raise UnsupportedQuery(f"rows made by {queryset._iterable_class.__name__}")
+    raise UnsupportedQueryError(f"rows made by {queryset._iterable_class.__name__}")
 
 
 def _encode_prefetching(queryset: Any) -> Steps:
     steps: Steps = []
     lookups = queryset._prefetch_related_lookups
     if any(not isinstance(lookup, str) for lookup in lookups):
-        raise UnsupportedQuery("a Prefetch object in prefetch_related(), only names")
+        raise UnsupportedQueryError("a Prefetch object in prefetch_related(), only names")
     for lookup in lookups:
         check_relations(queryset.model, lookup)
     if lookups:
@@ -146,7 +146,7 @@ def _encode_prefetching(queryset: Any) -> Steps:
     if mode is not getattr(QuerySet(), "_fetch_mode", None):
         names = [name for name in FETCH_MODES if getattr(models, name) is mode]
         if not names:
-            raise UnsupportedQuery(f"the fetch mode {mode!r}")
+            raise UnsupportedQueryError(f"the fetch mode {mode!r}")
         steps.append(("fetch_mode", names[0]))
     return steps
 
@@ -163,7 +163,7 @@ def explain(query: Any, values_call: tuple[str, list[str]] | None) -> Iterator[S
     """Yield sequences of steps that may have made a query, the likeliest first.
 
     :param values_call: variant and arguments of the last call of values() or values_list(), if any.
-    :raises UnsupportedQuery: if recipes do not support a part of the query.
+    :raises UnsupportedQueryError: if recipes do not support a part of the query.
     """
     for prefer_annotations, split_filters in itertools.product((False, True), repeat=2):
         explainer = _Explainer(prefer_annotations, split_filters)
@@ -239,7 +239,7 @@ def _check_supported(query: Any) -> None:
     }
     for part, is_used in parts.items():
         if is_used:
-            raise UnsupportedQuery(part)
+            raise UnsupportedQueryError(part)
 
 
 def _find_parts(query: Any, strategy: Strategy, known_joins: set[str]) -> list[_Part]:
@@ -275,8 +275,8 @@ def _find_annotations(query: Any, strategy: Strategy) -> list[_Part]:
         encoder.known = set(list(query.annotations)[:index])
         try:
             expression = encoder.encode_expression(annotation)
-        except UnsupportedQuery as error:
-            raise UnsupportedQuery(f"{error}, in the annotation {name!r}") from None
+        except UnsupportedQueryError as error:
+            raise UnsupportedQueryError(f"{error}, in the annotation {name!r}") from None
         if expression != ("F", name):  # otherwise values() made it
             step = ("annotate" if name in query.annotation_select else "alias", name, expression)
             parts.append(_Part(step, encoder.used_joins, encoder.mentioned))

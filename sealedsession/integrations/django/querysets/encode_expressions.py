@@ -23,7 +23,12 @@ from django.db.models.sql import Query
 from django.db.models.sql.where import ExtraWhere, NothingNode, WhereNode
 
 from sealedsession.integrations.django.querysets.lookups import LookupPaths
-from sealedsession.integrations.django.querysets.spec import AGGREGATES, ARITHMETIC, UnsupportedQuery, normalize_value
+from sealedsession.integrations.django.querysets.spec import (
+    AGGREGATES,
+    ARITHMETIC,
+    UnsupportedQueryError,
+    normalize_value,
+)
 
 
 @dataclasses.dataclass
@@ -66,7 +71,7 @@ class ExpressionEncoder(LookupPaths):
     def encode_expression(self, expression: Any) -> tuple[Any, ...]:
         """Encode F, a value, arithmetic, or a standard aggregate.
 
-        :raises UnsupportedQuery: for any other expression.
+        :raises UnsupportedQueryError: for any other expression.
         """
         name = self._find_annotation(expression)
         if name is not None:
@@ -90,7 +95,7 @@ class ExpressionEncoder(LookupPaths):
     def encode_ordering(self, item: Any) -> Any:
         """Encode an argument of order_by(): a name or an expression.
 
-        :raises UnsupportedQuery: as `encode_expression`.
+        :raises UnsupportedQueryError: as `encode_expression`.
         """
         if isinstance(item, str):
             return item
@@ -104,12 +109,12 @@ class ExpressionEncoder(LookupPaths):
 
         :param negated: whether an odd number of negations encloses the node.
         :param inside_negation: whether any negation encloses the node.
-        :raises UnsupportedQuery: for other conditions.
+        :raises UnsupportedQueryError: for other conditions.
         """
         if isinstance(node, Lookup):
             return self._encode_lookup(node)
         if type(node) is not WhereNode:
-            raise UnsupportedQuery(
+            raise UnsupportedQueryError(
                 "extra()" if isinstance(node, ExtraWhere) else f"the condition {type(node).__name__}"
             )
         negated, inside_negation = negated ^ node.negated, inside_negation or node.negated
@@ -125,7 +130,7 @@ class ExpressionEncoder(LookupPaths):
         """Encode a column with transforms, or an annotation, as a path.
 
         :param in_lookup: the expression is the left side of a lookup.
-        :raises UnsupportedQuery: for any other expression.
+        :raises UnsupportedQueryError: for any other expression.
         """
         name = self._find_annotation(expression, in_lookup=in_lookup)
         if name is not None:
@@ -135,12 +140,12 @@ class ExpressionEncoder(LookupPaths):
             # An F in an argument of order_by() is unresolved, and has no transforms.
             is_unresolved = any(isinstance(part, F) for part in expression.flatten())
             if is_unresolved or not isinstance(transform, str) or not expression.lhs.get_transform(transform):
-                raise UnsupportedQuery(f"the expression {type(expression).__name__}")
+                raise UnsupportedQueryError(f"the expression {type(expression).__name__}")
             return f"{self.encode_path(expression.lhs, in_lookup=in_lookup)}__{transform}"
         if isinstance(expression, Col | ColPairs):
             return self.find_path(expression, in_lookup=in_lookup)
         name = "Subquery" if isinstance(expression, Query) else type(expression).__name__
-        raise UnsupportedQuery(f"the expression {name}")
+        raise UnsupportedQueryError(f"the expression {name}")
 
     def _find_annotation(self, expression: Any, *, in_lookup: bool = False) -> str | None:
         """Return the name of the annotation that an expression stands for, or None."""
@@ -161,7 +166,9 @@ class ExpressionEncoder(LookupPaths):
     def _encode_aggregate(self, aggregate: Any, default: dict[str, Any]) -> tuple[Any, ...]:
         options = dict(default)
         if aggregate.extra or getattr(aggregate, "order_by", None) or "output_field" in aggregate._constructor_args[1]:
-            raise UnsupportedQuery(f"options of {type(aggregate).__name__} except distinct, filter, default and sample")
+            raise UnsupportedQueryError(
+                f"options of {type(aggregate).__name__} except distinct, filter, default and sample"
+            )
         if aggregate.distinct:
             options["distinct"] = True
         if aggregate.function.endswith("_SAMP"):
@@ -173,14 +180,14 @@ class ExpressionEncoder(LookupPaths):
     def _encode_default(self, aggregate: Any, default: Any, *others: Any) -> tuple[Any, ...]:
         """Encode an aggregate with the option default. Django wraps such an aggregate in Coalesce."""
         if AGGREGATES.get(type(aggregate).__name__) is not type(aggregate) or type(default) is not Value or others:
-            raise UnsupportedQuery("the expression Coalesce")
+            raise UnsupportedQueryError("the expression Coalesce")
         return self._encode_aggregate(aggregate, {"default": normalize_value(default.value)})
 
     def _encode_lookup(self, lookup: Any) -> Any:
         if type(lookup.lhs) is Exists:
             return self._encode_excluded(lookup.lhs.query)
         if not lookup.lookup_name:
-            raise UnsupportedQuery(f"the lookup {type(lookup).__name__}, which has no name")
+            raise UnsupportedQueryError(f"the lookup {type(lookup).__name__}, which has no name")
         path = f"{self.encode_path(lookup.lhs, in_lookup=True)}__{lookup.lookup_name}"
         kind, data = self._encode_operand(_replace_instances(lookup.rhs, lookup.lhs))
         return (path, data) if kind == "v" else (path, kind, data)
@@ -201,7 +208,7 @@ class ExpressionEncoder(LookupPaths):
         """Encode the lookup that exclude() has turned into a subquery."""
         children = query.where.children
         if query.model is not self.query.model or len(children) < 2 or not _is_tie(children[-1]):
-            raise UnsupportedQuery("the expression Exists")
+            raise UnsupportedQueryError("the expression Exists")
         lookup, tie = children[0], children[-1]
         self.use_joins(tie.rhs.alias)
         if not _ties_same_row(tie):

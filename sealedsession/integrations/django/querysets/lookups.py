@@ -16,7 +16,7 @@ from django.db.models.fields.reverse_related import ForeignObjectRel
 from django.db.models.sql import Query
 from django.db.models.sql.datastructures import Join
 
-from sealedsession.integrations.django.querysets.spec import UnsupportedQuery
+from sealedsession.integrations.django.querysets.spec import UnsupportedQueryError
 
 _EXTRA_NAMES = 3  # names behind the last join, such as author__id: Django removes joins that it does not need
 
@@ -45,7 +45,7 @@ class LookupPaths:
         """Return the lookup path of a column.
 
         :param in_lookup: the column is the left side of a lookup, where author and author__id differ.
-        :raises UnsupportedQuery: if no path leads to the column.
+        :raises UnsupportedQueryError: if no path leads to the column.
         """
         steps = self._find_joins(column.alias)
         targets: Any = (column.target,) if isinstance(column, Col) else tuple(column.targets)
@@ -53,7 +53,7 @@ class LookupPaths:
             targets = (column.output_field,)
         path = _find_path(self.query.model, steps, targets, column.output_field if in_lookup else None)
         if path is None:
-            raise UnsupportedQuery(f"a lookup without a path, of {targets[0]} over {column.alias}")
+            raise UnsupportedQueryError(f"a lookup without a path, of {targets[0]} over {column.alias}")
         return path
 
     def use_joins(self, alias: str) -> None:
@@ -66,7 +66,7 @@ class LookupPaths:
         while alias != aliases[0]:
             join = joins.get(alias)
             if join is None:
-                raise UnsupportedQuery("a reference to an outer query, OuterRef")
+                raise UnsupportedQueryError("a reference to an outer query, OuterRef")
             self.used_joins.add(alias)
             is_join = isinstance(join, Join)
             steps.insert(0, JoinStep(join.join_field if is_join else self._missing_field, join.table_name))

@@ -46,7 +46,7 @@ STEPS = {
 }
 
 
-class UnsupportedQuery(TypeError):
+class UnsupportedQueryError(TypeError):
     """A query has a part that recipes do not support. The message is a noun phrase that names the part."""
 
 

@@ -162,7 +162,7 @@ urlpatterns = [
 ]
 
 
-def token_of(client: Client) -> str:
+def fetch_token(client: Client) -> str:
     return str(client.get("/page/").content.decode())
 
 
@@ -172,7 +172,7 @@ def add(client: Client, token: str, number: object = 1, *, to: str = "/state/", 
     return client.post(to, body, content_type="application/json", headers=headers)
 
 
-def code_of(response: Any) -> tuple[int, str]:
+def read_error(response: Any) -> tuple[int, str]:
     return response.status_code, response.json()["error"]["code"]
 
 
@@ -183,7 +183,7 @@ JSON = {"Content-Type": "application/json"}
 def test_calls() -> None:
     """The answer to a call has the result and the token of the new state, and must not be cached."""
     client = Client()
-    token = token_of(client)
+    token = fetch_token(client)
     for total in (2, 4, 6):
         response = add(client, token, 2)
         assert response.status_code == 200
@@ -214,7 +214,7 @@ def test_async_views() -> None:
 def test_csrf() -> None:
     """Calls pass Django's CSRF protection with the header of the browser module, and not without it."""
     client = Client(enforce_csrf_checks=True)
-    token = token_of(client)
+    token = fetch_token(client)
     secret = "a" * 32
     client.cookies["csrftoken"] = secret
     refused = add(client, token)
@@ -237,16 +237,16 @@ def test_other_methods(method: str) -> None:
 def test_bodies(body: bytes) -> None:
     """A body that does not begin with a token is a bad call."""
     response = Client().post("/state/", body, content_type="application/json")
-    assert code_of(response) == (400, "BadCall")
+    assert read_error(response) == (400, "BadCall")
 
 
 @pytest.mark.parametrize("rest", ["", "}", ', "method": 1}', ', "args": []}', ', "method": "add", "more": 1}', "}}"])
 def test_bodies_with_a_token(rest: str) -> None:
     """A body with a valid token that is not a call is a bad call. With an invalid token, the token is refused."""
     client = Client()
-    for token, expected in ((token_of(client), (400, "BadCall")), ("t", (400, "MalformedState"))):
+    for token, expected in ((fetch_token(client), (400, "BadCall")), ("t", (400, "MalformedState"))):
         response = client.post("/state/", f'{{"token": "{token}"{rest}', content_type="application/json")
-        assert code_of(response) == expected
+        assert read_error(response) == expected
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_bodies_with_a_token(rest: str) -> None:
 def test_other_content_types(kind: str) -> None:
     """A content type except JSON is refused without reading the body."""
     client = Client()
-    body = json.dumps({"token": token_of(client), "method": "add", "args": [1]})
+    body = json.dumps({"token": fetch_token(client), "method": "add", "args": [1]})
     request = RequestFactory().generic("POST", "/state/", body, content_type=kind)
     request.session = client.session
     request.user = AnonymousUser()
@@ -268,16 +268,16 @@ def test_other_content_types(kind: str) -> None:
 def test_spellings_of_the_content_type(kind: str) -> None:
     """The content type may have parameters and any case."""
     client = Client()
-    body = json.dumps({"token": token_of(client), "method": "add", "args": [1]})
+    body = json.dumps({"token": fetch_token(client), "method": "add", "args": [1]})
     assert client.post("/state/", body, content_type=kind).status_code == 200
 
 
 def test_a_long_body() -> None:
     """A body of more than four times max_size is refused, whatever token it begins with."""
     client = Client()
-    body = json.dumps({"token": token_of(client), "method": "add", "args": [1]})
+    body = json.dumps({"token": fetch_token(client), "method": "add", "args": [1]})
     assert client.post("/state/", body.ljust(4 * 65536), content_type="application/json").status_code == 200
-    assert code_of(client.post("/state/", body.ljust(4 * 65536 + 1), content_type="application/json")) == (
+    assert read_error(client.post("/state/", body.ljust(4 * 65536 + 1), content_type="application/json")) == (
         400,
         "BadCall",
     )
@@ -303,18 +303,18 @@ def test_purposes() -> None:
 def test_bad_calls() -> None:
     """Each kind of bad call has its code, and the token remains valid."""
     client = Client()
-    token = token_of(client)
+    token = fetch_token(client)
     changed = token[:-4] + ("AAAA" if token[-4:] != "AAAA" else "BBBB")
-    assert code_of(add(client, "token")) == (400, "MalformedState")
-    assert code_of(add(client, changed)) == FOREIGN
-    assert code_of(add(client, token, to="/other/")) == FOREIGN
+    assert read_error(add(client, "token")) == (400, "MalformedState")
+    assert read_error(add(client, changed)) == FOREIGN
+    assert read_error(add(client, token, to="/other/")) == FOREIGN
     for body, answer in (
         ({"token": token, "method": "load"}, (403, "NotPublic")),
         ({"token": token, "method": "__init__"}, (403, "NotPublic")),
         ({"token": token, "method": "add"}, (400, "BadCall")),
         ({"token": token, "method": "add", "args": [1, 2]}, (400, "BadCall")),
     ):
-        assert code_of(client.post("/state/", body, content_type="application/json")) == answer
+        assert read_error(client.post("/state/", body, content_type="application/json")) == answer
     assert add(client, token).json()["result"] == 1
 
 
@@ -322,14 +322,14 @@ def test_bad_calls() -> None:
 def test_what_load_raises(fault: Exception, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A missing row is 410. A database that is down is a server error."""
     client = Client(raise_request_exception=False)
-    token = token_of(client)
+    token = fetch_token(client)
     monkeypatch.setattr(Counter, "fault", fault)
     assert add(client, token).status_code == status
 
 
-def session_of(client: Client) -> Any:
+def start_session(client: Client) -> Any:
     """Return the session that a client starts with its first token."""
-    token_of(client)
+    fetch_token(client)
     return client.session
 
 
@@ -342,7 +342,7 @@ def test_errors(server: str, view: str, error: str, status: int, code: str) -> N
         response = Client().get(f"/{view}/{error}/")
     else:
         response = asyncio.run(AsyncClient().get(f"/{view}/{error}/"))
-    assert code_of(response) == (status, code)
+    assert read_error(response) == (status, code)
     assert response["Content-Type"] == "application/json"
     assert response["Cache-Control"] == "no-store"
     assert str(ERRORS[error]) not in response.content.decode()
@@ -372,7 +372,7 @@ def test_the_middleware_is_of_both_kinds() -> None:
 @pytest.mark.usefixtures("db")
 def test_transactions() -> None:
     """A view's transaction is rolled back when it meets something stale."""
-    assert code_of(Client().get("/half_done/")) == (410, "StaleState")
+    assert read_error(Client().get("/half_done/")) == (410, "StaleState")
     assert not get_user_model().objects.filter(username="half done").exists()
 
 
@@ -394,11 +394,11 @@ def engine(request: pytest.FixtureRequest, tmp_path: Any, db: None) -> Iterator[
 def test_a_session_begins_with_the_first_token() -> None:
     """The first token starts a session, which the visitor keeps."""
     client = Client()
-    token = token_of(client)
+    token = fetch_token(client)
     assert "sessionid" in client.cookies
     key = client.session.session_key
     assert add(client, token).status_code == 200
-    assert add(client, token_of(client)).status_code == 200
+    assert add(client, fetch_token(client)).status_code == 200
     assert client.session.session_key == key
 
 
@@ -415,7 +415,7 @@ def test_a_session_key_that_names_no_session() -> None:
     """A token is not sealed for a session key that is expired or made up."""
     client = Client()
     client.cookies = SimpleCookie({"sessionid": "a" * 32})
-    token = token_of(client)
+    token = fetch_token(client)
     assert client.session.session_key != "a" * 32
     assert add(client, token).status_code == 200
 
@@ -424,21 +424,21 @@ def test_a_session_key_that_names_no_session() -> None:
 def test_a_session_that_is_over() -> None:
     """A token is refused when its session is over."""
     client = Client()
-    token = token_of(client)
+    token = fetch_token(client)
     client.session.flush()
-    assert code_of(add(client, token)) == FOREIGN
+    assert read_error(add(client, token)) == FOREIGN
 
 
 @pytest.mark.usefixtures("db")
 @override_settings(SESSION_ENGINE="django.contrib.sessions.backends.db")
 def test_calls_without_a_session_begin_none() -> None:
     """A call without a session is refused, and starts no session."""
-    token = token_of(Client())
+    token = fetch_token(Client())
     before = Session.objects.count()
     assert before == 1
     visitor = Client()
-    assert code_of(add(visitor, token)) == FOREIGN
-    assert code_of(add(visitor, "token")) == (400, "MalformedState")
+    assert read_error(add(visitor, token)) == FOREIGN
+    assert read_error(add(visitor, "token")) == (400, "MalformedState")
     assert Session.objects.count() == before
     assert not visitor.cookies
 
@@ -447,9 +447,9 @@ def test_calls_without_a_session_begin_none() -> None:
 def test_tokens_of_another_session() -> None:
     """A token of another session is refused."""
     mine, yours = Client(), Client()
-    token = token_of(mine)
-    token_of(yours)
-    assert code_of(add(yours, token)) == FOREIGN
+    token = fetch_token(mine)
+    fetch_token(yours)
+    assert read_error(add(yours, token)) == FOREIGN
     assert add(mine, token).status_code == 200
 
 
@@ -466,8 +466,8 @@ def test_signing_in_and_out() -> None:
     tokens = []
     for there in ("/page/", "/sign_in/ann/", "/sign_out/", "/sign_in/bob/"):
         client.get(there)
-        assert [code_of(add(client, token)) for token in tokens] == [FOREIGN] * len(tokens)
-        tokens.append(token_of(client))
+        assert [read_error(add(client, token)) for token in tokens] == [FOREIGN] * len(tokens)
+        tokens.append(fetch_token(client))
         assert add(client, tokens[-1]).status_code == 200
 
 
@@ -475,7 +475,7 @@ def test_signing_in_and_out() -> None:
 def test_another_user_of_the_same_session() -> None:
     """A token is refused for another user, even with the same session key."""
     request = RequestFactory().get("/")
-    request.session = session_of(Client())
+    request.session = start_session(Client())
     ann, bob = (get_user_model().objects.get(username=name) for name in ("ann", "bob"))
     request.user = ann
     token = seal("state", request)
@@ -489,19 +489,19 @@ def test_another_user_of_the_same_session() -> None:
 def test_without_users() -> None:
     """A site without accounts needs no AuthenticationMiddleware."""
     request = RequestFactory().get("/")
-    request.session = session_of(Client())
+    request.session = start_session(Client())
     assert not hasattr(request, "user")
     assert unseal(seal("state", request), request) == "state"
 
 
 @pytest.mark.parametrize("ours", [False, True])
-@pytest.mark.parametrize("given", [None, "a state"])
-def test_what_is_no_request(given: Any, ours: bool) -> None:
+@pytest.mark.parametrize("argument", [None, "a state"])
+def test_what_is_no_request(argument: Any, ours: bool) -> None:
     """An argument that is not a request is a TypeError, with each kind of session."""
     with override_settings(SEALEDSESSION={"SESSION_ID": "sealedsession" if ours else "django"}):
         for shortcut in (seal, unseal, lambda token, request: resume(token, request, Counter)):
-            with pytest.raises(TypeError, match=f"request: must be an HttpRequest{got(given)}"):
-                shortcut("token", given)
+            with pytest.raises(TypeError, match=rf"^request: .*{got(argument)}\."):
+                shortcut("token", argument)
 
 
 def test_requests_around_a_request() -> None:
@@ -515,7 +515,7 @@ def test_requests_around_a_request() -> None:
             return getattr(self.request, name)
 
     request = RequestFactory().get("/")
-    request.session = session_of(Client())
+    request.session = start_session(Client())
     wrapped: Any = Wrapped(request)
     assert unseal(seal("state", wrapped), request) == "state"
 
@@ -524,7 +524,7 @@ def test_requests_around_a_request() -> None:
 def test_a_sealer_of_your_own() -> None:
     """The helpers return session id and user for a sealer. Only ensure_session_id starts a session."""
     request = RequestFactory().get("/")
-    request.session = type(session_of(Client()))()
+    request.session = type(start_session(Client()))()
     nobodys = get_session_id(request)
     assert request.session.session_key is None
     assert ensure_session_id(request) == get_session_id(request) == request.session.session_key != nobodys
@@ -540,7 +540,7 @@ def test_a_sealer_of_your_own() -> None:
 def test_resume() -> None:
     """The shortcut `resume` accepts a class, and arguments of load, as the sealer does."""
     request = RequestFactory().get("/")
-    request.session = session_of(Client())
+    request.session = start_session(Client())
     token = seal(Counter("name"), request)
     assert resume(token, request, Counter).name == "name"
     assert resume(token, request, Counter, args=["other"]).name == "other"
@@ -561,26 +561,26 @@ def test_sessions_in_signed_cookies(came: bool) -> None:
         request = RequestFactory().get("/")
         request.session = kind("cookie" if came else None)
         for shortcut in (seal, unseal):
-            with pytest.raises(ConfigError, match="SESSION_ENGINE: sessions in signed cookies have no stable id"):
+            with pytest.raises(ConfigError, match=r"^SESSION_ENGINE:"):
                 shortcut("state", request)
 
 
 def test_an_engine_that_gives_no_key() -> None:
     """Sessions that have no key after they were created are refused."""
 
-    class Keyless(type(session_of(Client()))):  # type: ignore[misc]
+    class Keyless(type(start_session(Client()))):  # type: ignore[misc]
         def create(self) -> None:
             self.modified = True
 
     request = RequestFactory().get("/")
     request.session = Keyless()
-    with pytest.raises(ConfigError, match="have no stable id"):
+    with pytest.raises(ConfigError, match=r"^SESSION_ENGINE:"):
         seal("state", request)
 
 
 def test_without_sessions() -> None:
     """Without sessions, the error names the missing middleware."""
-    with pytest.raises(ConfigError, match="SessionMiddleware to MIDDLEWARE"):
+    with pytest.raises(ConfigError, match=r"^request: .* MIDDLEWARE"):
         seal("state", RequestFactory().get("/"))
 
 
@@ -694,5 +694,5 @@ def test_our_session_while_its_store_is_down(interface: str, keys: dict[str, str
 @pytest.mark.usefixtures("ours")
 def test_without_our_session(get: Callable[[str], Any]) -> None:
     """Without such a session, the error says what to wrap."""
-    with pytest.raises(ConfigError, match=r"Wrap the application, in wsgi\.py or asgi\.py, in SessionMiddleware"):
+    with pytest.raises(ConfigError, match=r"\[.SESSION_ID.\]: .*sealedsession\.wsgi"):
         get("/page/")

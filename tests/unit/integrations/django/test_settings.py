@@ -34,7 +34,7 @@ from tests.support.forks import in_fork
 
 SECRET = "kq8mX2vRzL0tYc7nWb5sJd1hGf4pQe9aUi6oT3rE-_wZxCvBnM"
 OTHER_SECRET = "uR6yTq1Lb-Zo4XkM0cWnE7_hVd3fJt9gSa5iPw2eKzYxGvQj8C"
-SID = "session"
+SESSION_ID = "session"
 
 events: list[Event] = []
 
@@ -61,7 +61,7 @@ def faults() -> list[tuple[str, str]]:
 
 def opens(token: str) -> bool:
     try:
-        return bool(get_state_sealer().unseal(token, session_id=SID) == "state")
+        return bool(get_state_sealer().unseal(token, session_id=SESSION_ID) == "state")
     except UnsealError as error:
         return error.reason not in ("unknown_key", "bad_signature")
 
@@ -82,17 +82,17 @@ def test_keys_are_made_of_the_secrets() -> None:
         option: [hkdf(secret, f"sealedsession django v1 {option}") for secret in (SECRET, OTHER_SECRET)]
         for option in ("validate_key", "encrypt_key")
     }
-    token = get_state_sealer().seal("state", session_id=SID)
+    token = get_state_sealer().seal("state", session_id=SESSION_ID)
     own = StateSealer(**{option: both[0] for option, both in keys.items()})
-    assert own.unseal(token, session_id=SID) == "state"
+    assert own.unseal(token, session_id=SESSION_ID) == "state"
 
 
 def test_rotation() -> None:
     """A token opens while its secret is a fallback, and not afterwards."""
-    token = get_state_sealer().seal("state", session_id=SID)
+    token = get_state_sealer().seal("state", session_id=SESSION_ID)
     with override_settings(SECRET_KEY=OTHER_SECRET, SECRET_KEY_FALLBACKS=[SECRET]):
         assert opens(token)
-        new = get_state_sealer().seal("state", session_id=SID)
+        new = get_state_sealer().seal("state", session_id=SESSION_ID)
     with override_settings(SECRET_KEY=OTHER_SECRET):
         assert not opens(token)
         assert opens(new)
@@ -102,7 +102,7 @@ def test_rotation() -> None:
 @pytest.mark.parametrize("again", [SECRET, SECRET.encode()], ids=["str", "bytes"])
 def test_a_secret_that_is_a_fallback_too(again: str | bytes) -> None:
     """The current secret may be a fallback, too. bytes and str are equivalent."""
-    token = get_state_sealer().seal("state", session_id=SID)
+    token = get_state_sealer().seal("state", session_id=SESSION_ID)
     with override_settings(SECRET_KEY_FALLBACKS=[again]):
         assert opens(token)
     with override_settings(SECRET_KEY=again):
@@ -133,10 +133,10 @@ def test_no_secret() -> None:
     assert "SECRET_KEY" in message
 
 
-def test_given_keys(keys: dict[str, str], other_keys: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_explicit_keys(keys: dict[str, str], other_keys: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys in the settings replace the secrets: one key, a list, or a name."""
     monkeypatch.setenv("TEST_VALIDATE_KEY", keys["validate_key"])
-    token = StateSealer(**keys).seal("state", session_id=SID)
+    token = StateSealer(**keys).seal("state", session_id=SESSION_ID)
     named = {**keys, "validate_key": "env:TEST_VALIDATE_KEY"}
     both = {option: [other_keys[option], keys[option]] for option in keys}
     for options in (keys, named, both):
@@ -150,13 +150,13 @@ def test_options() -> None:
     options = {"max_age": 100, "max_size": 300, "clock": f"{__name__}.clock", "on_event": f"{__name__}.note"}
     with override_settings(SEALEDSESSION={"STATE": options}):
         assert faults() == []
-        token = get_state_sealer().seal("state", session_id=SID)
+        token = get_state_sealer().seal("state", session_id=SESSION_ID)
         assert opens(token)
     with (
         override_settings(SEALEDSESSION={"STATE": {**options, "clock": lambda: clock() + 161}}),
         pytest.raises(UnsealError) as caught,
     ):
-        get_state_sealer().unseal(token, session_id=SID)
+        get_state_sealer().unseal(token, session_id=SESSION_ID)
     assert caught.value.reason == "expired_idle"
     assert [event.kind for event in events] == ["sealed", "opened", "rejected"]
 
@@ -164,14 +164,14 @@ def test_options() -> None:
 def test_the_registry() -> None:
     """Tokens hold Django's values, unless the settings have another registry."""
     safe = mark_safe("<b>bold</b>")
-    token = get_state_sealer().seal(safe, session_id=SID)
-    assert isinstance(get_state_sealer().unseal(token, session_id=SID), SafeString)
+    token = get_state_sealer().seal(safe, session_id=SESSION_ID)
+    assert isinstance(get_state_sealer().unseal(token, session_id=SESSION_ID), SafeString)
     for other in (default_registry, "sealedsession.default_registry"):
         with (
             override_settings(SEALEDSESSION={"STATE": {"registry": other}}),
             pytest.raises(NotSerializableError, match="SafeString"),
         ):
-            get_state_sealer().seal(safe, session_id=SID)
+            get_state_sealer().seal(safe, session_id=SESSION_ID)
 
 
 def clock() -> float:
@@ -272,16 +272,18 @@ def test_the_sealer_is_made_once() -> None:
     assert get_state_sealer() is not other
 
 
-GIVEN = {"validate_key": OTHER_SECRET, "encrypt_key": OTHER_SECRET[::-1]}
+STATE_KEYS = {"validate_key": OTHER_SECRET, "encrypt_key": OTHER_SECRET[::-1]}
 IN_REQUESTS: dict[str, dict[str, Any]] = {
     "weak fallback": {"SECRET_KEY_FALLBACKS": [OTHER_SECRET, "short"]},
     "weak key in a list": {
-        "SEALEDSESSION": {"STATE": {**GIVEN, "validate_key": [OTHER_SECRET, "short"], "encrypt_key": [SECRET, "x"]}}
+        "SEALEDSESSION": {
+            "STATE": {**STATE_KEYS, "validate_key": [OTHER_SECRET, "short"], "encrypt_key": [SECRET, "x"]}
+        }
     },
-    "wrong option": {"SEALEDSESSION": {"STATE": {**GIVEN, "max_age": "x"}}},
-    "unknown option": {"SEALEDSESSION": {"STATE": {**GIVEN, "max_ages": 1}}},
-    "what cannot be imported": {"SEALEDSESSION": {"STATE": {**GIVEN, "clock": "nowhere.clock"}}},
-    "what fails when it is imported": {"SEALEDSESSION": {"STATE": {**GIVEN, "clock": "broken_clock.clock"}}},
+    "wrong option": {"SEALEDSESSION": {"STATE": {**STATE_KEYS, "max_age": "x"}}},
+    "unknown option": {"SEALEDSESSION": {"STATE": {**STATE_KEYS, "max_ages": 1}}},
+    "what cannot be imported": {"SEALEDSESSION": {"STATE": {**STATE_KEYS, "clock": "nowhere.clock"}}},
+    "what fails when it is imported": {"SEALEDSESSION": {"STATE": {**STATE_KEYS, "clock": "broken_clock.clock"}}},
 }
 
 
@@ -299,7 +301,7 @@ def test_errors_show_no_keys(name: str, tmp_path: Path, monkeypatch: pytest.Monk
     while error is not None:
         frames += [frame for frame, _ in walk_tb(error.__traceback__) if frame.f_globals is not globals()]
         error = error.__cause__ or error.__context__
-    for key in (SECRET, *GIVEN.values()):
+    for key in (SECRET, *STATE_KEYS.values()):
         assert not any(key in text for text in (page, *(repr(frame.f_locals) for frame in frames)))
     assert any("broken_clock" in frame.f_code.co_filename for frame in frames) == ("fails" in name)
 
@@ -320,11 +322,11 @@ def test_register() -> None:
 
     assert register(Late, "late") is Late
     assert get_state_sealer() is sealer  # also for code that holds the sealer
-    assert type(sealer.resume(sealer.seal(Late(), session_id=SID), session_id=SID)) is Late
+    assert type(sealer.resume(sealer.seal(Late(), session_id=SESSION_ID), session_id=SESSION_ID)) is Late
     for cls in (Early, Late):
-        token = get_state_sealer().seal(cls(), session_id=SID)
+        token = get_state_sealer().seal(cls(), session_id=SESSION_ID)
         with override_settings(SEALEDSESSION={"STATE": {"max_age": 60}}):
-            assert type(get_state_sealer().resume(token, session_id=SID)) is cls
+            assert type(get_state_sealer().resume(token, session_id=SESSION_ID)) is cls
 
 
 @pytest.mark.usefixtures("classes")
@@ -339,9 +341,9 @@ def test_register_mistakes() -> None:
 
     register(Thing, "thing")
     for cls, code in ((Thing, "thing"), (Thing, "other"), (Other, "thing")):
-        with pytest.raises(ConfigError, match="is registered already"):
+        with pytest.raises(ConfigError, match=r"^register: "):
             register(cls, code)
-    with pytest.raises(ConfigError, match="not a subclass of Resumable"):
+    with pytest.raises(ConfigError, match=r"^register: .* Resumable"):
         register(dict)  # type: ignore[type-var]
     assert list(conf._classes.values()).count(Thing) == 1
 
@@ -380,7 +382,7 @@ def test_sealer_in_a_fork() -> None:
     thread.start()
     taken.wait(60)
     try:
-        assert in_fork(lambda: get_state_sealer().seal("state", session_id=SID))
+        assert in_fork(lambda: get_state_sealer().seal("state", session_id=SESSION_ID))
     finally:
         may_end.set()
         thread.join()

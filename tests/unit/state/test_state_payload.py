@@ -32,7 +32,7 @@ class Outer:
 
 
 @pytest.fixture(scope="module")
-def form():
+def state_payload():
     return StatePayload(Registry())
 
 
@@ -43,29 +43,29 @@ def made(**state):
     return order
 
 
-def test_a_value(form):
+def test_a_value(state_payload):
     """The payload of a plain value is a list of None and the value."""
-    payload = form.dumps({"a": 1}, None)
+    payload = state_payload.dumps({"a": 1}, None)
     assert payload == WRITER.dumps([None, {"a": 1}])
-    assert form.loads(payload) == [None, {"a": 1}]
+    assert state_payload.loads(payload) == [None, {"a": 1}]
 
 
-def test_an_object(form):
+def test_an_object(state_payload):
     """The payload of an object has its code, the arguments of load, and its state."""
-    payload = form.dumps(made(text="milk"), "order")
+    payload = state_payload.dumps(made(text="milk"), "order")
     assert payload == WRITER.dumps(["order", (1,), {"shop": "corner"}, {"text": "milk"}])
-    assert form.loads(payload) == ["order", (1,), {"shop": "corner"}, {"text": "milk"}]
+    assert state_payload.loads(payload) == ["order", (1,), {"shop": "corner"}, {"text": "milk"}]
 
 
 @settings(deadline=None)
 @given(value=values)
-def test_round_trip(form, value):
+def test_round_trip(state_payload, value):
     """A payload holds every value that sessions hold."""
     try:
-        payload = form.dumps(value, None)
+        payload = state_payload.dumps(value, None)
     except (NotSerializableError, StateTooLargeError):  # some values are over a limit
         return
-    assert exactly(form.loads(payload)[1]) == exactly(value)
+    assert exactly(state_payload.loads(payload)[1]) == exactly(value)
 
 
 names = st.text(st.characters(), max_size=8).filter(lambda name: not name.startswith("_") and not hasattr(Order, name))
@@ -77,13 +77,13 @@ names = st.text(st.characters(), max_size=8).filter(lambda name: not name.starts
     kwargs=st.dictionaries(st.text(max_size=8).filter(lambda name: name != "self"), values, max_size=2),
     state=st.dictionaries(names.filter(lambda name: name != "loaded"), values, max_size=3),
 )
-def test_an_object_makes_the_round_trip(form, args, kwargs, state):
+def test_an_object_makes_the_round_trip(state_payload, args, kwargs, state):
     """An object from a payload has the same arguments and state."""
     order = Order(*args, **kwargs)
     for name, value in state.items():
         setattr(order, name, value)
     try:
-        code, *content = form.loads(form.dumps(order, "code"))
+        code, *content = state_payload.loads(state_payload.dumps(order, "code"))
     except (NotSerializableError, StateTooLargeError):
         return
     back = restore(Order, *content)
@@ -133,19 +133,19 @@ GOOD = ["order", (), {}, {}]
     ],
     ids=repr,
 )
-def test_wrong_shape(form, content):
+def test_wrong_structure(state_payload, content):
     """Any other payload is refused, and so is one with a private name, or a name that is not a str."""
     with pytest.raises(UnsealError) as caught:
-        form.loads(WRITER.dumps(content))
+        state_payload.loads(WRITER.dumps(content))
     assert (caught.value.reason, caught.value.detail) == ("forbidden_value", "not a payload of sealed state")
 
 
 @pytest.mark.parametrize(
     "content", [[None, None], [None, [None, 1]], GOOD, ["", (1,), {"": 1}, {"": 1, "a b": 2}]], ids=repr
 )
-def test_right_shape(form, content):
+def test_right_structure(state_payload, content):
     """Payloads with any public names are accepted."""
-    assert form.loads(WRITER.dumps(content)) == content
+    assert state_payload.loads(WRITER.dumps(content)) == content
 
 
 # ----------------------------------------------------------------------------------------------------- where a fault is
@@ -162,10 +162,10 @@ def test_right_shape(form, content):
     ],
     ids=stable_repr,
 )
-def test_the_path_in_a_value(form, value, path):
+def test_the_path_in_a_value(state_payload, value, path):
     """The error for an unsupported value names its path, which begins with "state"."""
     with pytest.raises(NotSerializableError) as caught:
-        form.dumps(value, None)
+        state_payload.dumps(value, None)
     assert caught.value.path == path
     assert str(caught.value).startswith(path + ": ")
 
@@ -184,50 +184,50 @@ def test_the_path_in_a_value(form, value, path):
         (Order(owner=[object()]), "Order.load()['owner'][0]"),
     ],
 )
-def test_the_path_in_an_object(form, order, path):
+def test_the_path_in_an_object(state_payload, order, path):
     """The error for an unsupported value in an object names the attribute or argument."""
     with pytest.raises(NotSerializableError) as caught:
-        form.dumps(order, "code")
+        state_payload.dumps(order, "code")
     assert caught.value.path == path
 
 
-def test_the_path_in_a_class_within_a_class(form):
+def test_the_path_in_a_class_within_a_class(state_payload):
     """An error names a nested class by its qualified name."""
     inner = Outer.Inner()
     inner.text = object()
     with pytest.raises(NotSerializableError) as caught:
-        form.dumps(inner, "code")
+        state_payload.dumps(inner, "code")
     assert caught.value.path == "Outer.Inner.text"
 
 
-def test_the_cause_is_kept(form):
+def test_the_cause_is_kept(state_payload):
     """The error keeps type and cause of the fault."""
-    with pytest.raises(NotSerializableError, match="cannot be stored in states") as caught:
-        form.dumps([object()], None)
+    with pytest.raises(NotSerializableError, match=r"builtins\.object") as caught:
+        state_payload.dumps([object()], None)
     assert caught.value.type is object
     assert caught.value.__cause__ is not None
 
 
-def test_a_circle(form):
+def test_a_circle(state_payload):
     """An object that contains itself is not serializable, and the search for the fault ends."""
     order = made()
     order.me = order
-    with pytest.raises(NotSerializableError, match=r"Order.me: values of type .*Order cannot be stored in states"):
-        form.dumps(order, "code")
+    with pytest.raises(NotSerializableError, match=r"^Order.me:"):
+        state_payload.dumps(order, "code")
     circle = []
     circle.append(circle)
-    with pytest.raises(NotSerializableError, match="it contains itself"):
-        form.dumps(circle, None)
+    with pytest.raises(NotSerializableError, match="itself"):
+        state_payload.dumps(circle, None)
 
 
 # ------------------------------------------------------------------------------------------------------ how large it is
 
 
-def test_too_large_to_be_read(form):
+def test_too_large_to_be_read(state_payload):
     """A payload over the limit is too large even if it compresses well. The error names its parts."""
     order = made(small=1, text="x" * 70_000, lines=["y" * 1000] * 5)
     with pytest.raises(StateTooLargeError) as caught:
-        form.dumps(order, "code")
+        state_payload.dumps(order, "code")
     error = caught.value
     assert error.limit == 64 * 1024
     assert error.size > error.limit
@@ -237,20 +237,20 @@ def test_too_large_to_be_read(form):
     assert len(zlib.compress(b"x" * 70_000)) < 1000
 
 
-def test_as_large_as_can_be_read(form):
+def test_as_large_as_can_be_read(state_payload):
     """A payload of exactly 64 KiB is accepted. One of a byte more is too large."""
     value = b"x" * (64 * 1024 - len(WRITER.dumps([None, b"x" * 256])) + 256)
-    payload = form.dumps(value, None)
+    payload = state_payload.dumps(value, None)
     assert len(payload) == 64 * 1024
-    assert form.loads(payload) == [None, value]
-    with pytest.raises(StateTooLargeError, match="a sealed state would take 65537 bytes, and 65536 is the most"):
-        form.dumps(value + b"x", None)
+    assert state_payload.loads(payload) == [None, value]
+    with pytest.raises(StateTooLargeError, match=r"\b65537 .*\b65536 "):
+        state_payload.dumps(value + b"x", None)
 
 
-def test_many_parts_that_are_too_large_together(form):
+def test_many_parts_that_are_too_large_together(state_payload):
     """The sizes of parts are listed one by one if only their sum is too large."""
     with pytest.raises(StateTooLargeError) as caught:
-        form.dumps(dict.fromkeys(range(80), "x" * 1000), None)
+        state_payload.dumps(dict.fromkeys(range(80), "x" * 1000), None)
     assert caught.value.size > caught.value.limit
     assert len(caught.value.by_key) == 80
 
@@ -266,17 +266,17 @@ def test_many_parts_that_are_too_large_together(form):
     ],
     ids=["dict", "empty", "list", "other", "object"],
 )
-def test_sizes(form, value, parts):
+def test_sizes(state_payload, value, parts):
     """Sizes are those of a dict's items, or of an object's attributes and arguments of load, largest first. Any other
     value is one part.
     """
-    assert list(form.measure(value).items()) == [(key, len(WRITER.dumps(part))) for key, part in parts.items()]
+    assert list(state_payload.measure(value).items()) == [(key, len(WRITER.dumps(part))) for key, part in parts.items()]
 
 
-def test_a_part_behind_one_that_is_too_large(form):
+def test_a_part_behind_one_that_is_too_large(state_payload):
     """An unsupported part does not hide that another part is too large."""
     with pytest.raises(StateTooLargeError) as caught:
-        form.dumps({"large": "x" * 70_000, "odd": object()}, None)
+        state_payload.dumps({"large": "x" * 70_000, "odd": object()}, None)
     assert set(caught.value.by_key) == {"large", "odd"}
 
 
@@ -285,17 +285,15 @@ def test_a_part_behind_one_that_is_too_large(form):
     [[None] * 16 * 1024, [1.5j] * 1025, {"a": [frozenset()] * 1025}, dict.fromkeys(range(1025)), {*range(1025)}],
     ids=["values", "typed", "in a dict", "keys", "elements"],
 )
-def test_too_many_values(form, value):
+def test_too_many_values(state_payload, value):
     """The error for too many values names all three limits."""
     for attempt, path in ((value, "state"), (made(lines=value), "Order")):
-        with pytest.raises(
-            NotSerializableError, match=r"at most 16384 values, 1024 values of .+ a weight of 1024 for keys"
-        ) as caught:
-            form.dumps(attempt, "code" if isinstance(attempt, Order) else None)
+        with pytest.raises(NotSerializableError, match=r"\b16384 .*\b1024 .*\b1024 ") as caught:
+            state_payload.dumps(attempt, "code" if isinstance(attempt, Order) else None)
         assert caught.value.path == path
 
 
-def test_as_many_values_as_are_read(form):
+def test_as_many_values_as_are_read(state_payload):
     """Values up to the limits are written and read."""
     value = [[None] * 9_000, [1.5j] * 1000, {*range(500)}, dict.fromkeys(range(520))]
-    assert form.loads(form.dumps(value, None)) == [None, value]
+    assert state_payload.loads(state_payload.dumps(value, None)) == [None, value]

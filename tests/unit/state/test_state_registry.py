@@ -113,18 +113,18 @@ def wire(code, data):
 @pytest.mark.parametrize("cls", SHAPES.values(), ids=SHAPES)
 def test_a_family_has_its_subclasses(cls):
     """Instances of the base and of all subclasses have one code, at first and at later uses."""
-    form = serializer(family(StateRegistry()))
+    codec = serializer(family(StateRegistry()))
     for _ in range(2):
-        payload = form.dumps([cls("a"), {"k": cls("b")}])
-        assert form.loads(payload) == [cls("a"), {"k": cls("b")}]
+        payload = codec.dumps([cls("a"), {"k": cls("b")}])
+        assert codec.loads(payload) == [cls("a"), {"k": cls("b")}]
         assert payload.count(b"\x05shape") == 2
 
 
 def test_several_new_subclasses_at_once():
     """A value can contain several new subclasses, next to values of other types."""
-    form = serializer(family(StateRegistry()))
+    codec = serializer(family(StateRegistry()))
     value = [Disc("a"), {1, 2}, Circle("b"), Shape("c"), range(3)]
-    assert form.loads(form.dumps(value)) == value
+    assert codec.loads(codec.dumps(value)) == value
 
 
 def test_the_closest_family_counts():
@@ -132,23 +132,19 @@ def test_the_closest_family_counts():
     registry = family(StateRegistry())
     registry.register_base(Circle, "circle", encode=lambda circle: circle.name, decode=Disc)
     registry.register(Square, "square", encode=lambda square: square.name, decode=Square)
-    form = serializer(registry)
-    assert b"circle" in form.dumps(Disc("a"))
-    assert b"shape" in form.dumps(Shape("a"))
-    assert b"shape" not in form.dumps(Square("a"))
-    assert form.loads(form.dumps(Square("a"))) == Square("a")
+    codec = serializer(registry)
+    assert b"circle" in codec.dumps(Disc("a"))
+    assert b"shape" in codec.dumps(Shape("a"))
+    assert b"shape" not in codec.dumps(Square("a"))
+    assert codec.loads(codec.dumps(Square("a"))) == Square("a")
 
 
 def test_a_registry_finds_its_own_families_only():
     """A type that is of no family is refused, and the error names the registry's method."""
-    form = serializer(family(StateRegistry()))
-    with pytest.raises(
-        NotSerializableError, match=r"Row cannot be stored in states.*: registry\.register_dataclass\(Row, 'row'"
-    ):
-        form.dumps([Shape("a"), Row(1)])
-    with pytest.raises(
-        NotSerializableError, match=r"Shape cannot be stored in states.*: sealedsession\.default_registry\.reg"
-    ):
+    codec = serializer(family(StateRegistry()))
+    with pytest.raises(NotSerializableError, match=r"Row .*: registry\.register_dataclass\(Row, 'row'"):
+        codec.dumps([Shape("a"), Row(1)])
+    with pytest.raises(NotSerializableError, match=r"Shape .*: sealedsession\.default_registry\.reg"):
         serializer(Registry()).dumps([Shape("a")])
 
 
@@ -178,9 +174,7 @@ def test_what_cannot_be_read_back_is_not_written():
     """A value that its own decoder refuses is an error when it is written."""
     registry = StateRegistry()
     registry.register_base(Shape, "shape", encode=lambda shape: shape.name, decode=lambda data: data)
-    with pytest.raises(
-        NotSerializableError, match=r"state\[0\]: a state cannot hold this .*Disc: .*'shape' returned a str"
-    ):
+    with pytest.raises(NotSerializableError, match=r"^state\[0\]:"):
         serializer(registry).dumps([Disc("a")])
 
 
@@ -225,8 +219,8 @@ def test_families_with_one_fetch(table):
         Author, "author", encode=lambda row: row.number, decode=lambda n: (n, "a"), fetch=table.fetch
     )
     registry.register_base(Shape, "shape", encode=lambda shape: len(shape.name), decode=is_int, fetch=other.fetch)
-    form = serializer(registry)
-    value = form.loads(form.dumps([Row(1), Shape("ab"), Author(2), Row(3)]))
+    codec = serializer(registry)
+    value = codec.loads(codec.dumps([Row(1), Shape("ab"), Author(2), Row(3)]))
     assert value == [Row(1), Row(2), Row(2, "a"), Row(3)]
     assert (table.asked, other.asked) == ([[1, (2, "a"), 3]], [[2]])
 
@@ -248,9 +242,9 @@ def test_a_reference_whose_data_has_references(table):
         decode=lambda data: data,
         fetch=table.fetch,
     )
-    form = serializer(registry)
+    codec = serializer(registry)
     value = [Row(1, Row(2)), Row(3), Row(4, slice(1))]
-    assert form.loads(form.dumps(value)) == value
+    assert codec.loads(codec.dumps(value)) == value
     assert table.asked == [[2, 3], [(1, Row(2))], [(4, slice(1))]]
 
 
@@ -259,14 +253,14 @@ def test_what_becomes_its_data_is_searched_once():
     registry = StateRegistry()
     registry.register_base(Shape, "lazy", encode=lambda shape: shape.name, decode=lambda data: data, fetch=list)
     registry.by_code["lazy"] = registry.by_code["lazy"]._replace(deferred=False)
-    form, content = serializer(registry), [[*range(1000)], {"a": slice(3)}]
+    codec, content = serializer(registry), [[*range(1000)], {"a": slice(3)}]
     plain, late = content
     for _ in range(100):
         plain, late = Shape(plain), Shape(late)
-    payload, searched = form.dumps([slice(1), frozenset(["a"]), plain, late]), []
+    payload, searched = codec.dumps([slice(1), frozenset(["a"]), plain, late]), []
     sys.setprofile(lambda frame, event, _: searched.append(event) if frame.f_code.co_name == "contains_deferred" else 0)
     try:
-        value = form.loads(payload)
+        value = codec.loads(payload)
     finally:
         sys.setprofile(None)
     assert value == [slice(1), frozenset(["a"]), *content]
@@ -284,8 +278,8 @@ def test_none_is_a_value_too():
         decode=is_int,
         fetch=lambda numbers: asked.append(1) or [None] * len(numbers),
     )
-    form = serializer(registry)
-    assert form.loads(form.dumps([Row(1), Row(2)])) == [None, None]
+    codec = serializer(registry)
+    assert codec.loads(codec.dumps([Row(1), Row(2)])) == [None, None]
     assert asked == [1]
 
 
@@ -293,8 +287,8 @@ def test_a_fetch_that_gives_an_iterator():
     """fetch may return an iterator."""
     registry = StateRegistry()
     registry.register_base(Row, "row", encode=lambda row: row.number, decode=is_int, fetch=lambda n: map(Row, n))
-    form = serializer(registry)
-    assert form.loads(form.dumps([Row(1), Row(2)])) == [Row(1), Row(2)]
+    codec = serializer(registry)
+    assert codec.loads(codec.dumps([Row(1), Row(2)])) == [Row(1), Row(2)]
 
 
 @pytest.mark.parametrize("values", [[], [1, 2, 3], None, 5], ids=repr)
@@ -302,10 +296,10 @@ def test_a_fetch_that_gives_something_else(values):
     """A fetch that does not return one value per reference is a TypeError, not a refused payload."""
     registry = StateRegistry()
     registry.register_base(Row, "row", encode=lambda row: row.number, decode=is_int, fetch=lambda numbers: values)
-    form = serializer(registry)
-    payload = form.dumps([Row(1), Row(2)])
-    with pytest.raises(TypeError, match=r"values for 2 references|not iterable"):
-        form.loads(payload)
+    codec = serializer(registry)
+    payload = codec.dumps([Row(1), Row(2)])
+    with pytest.raises(TypeError, match=r"2 references|not iterable"):
+        codec.loads(payload)
 
 
 @pytest.mark.parametrize(
@@ -337,11 +331,11 @@ def test_what_a_late_fetch_raises_passes(table):
     registry.register_base(
         Row, "row", encode=lambda row: (row.number, row.note), decode=lambda data: data, fetch=table.fetch
     )
-    form = serializer(registry)
-    payload = form.dumps([Row(1, slice(1))])
+    codec = serializer(registry)
+    payload = codec.dumps([Row(1, slice(1))])
     table.error = StaleStateError("gone")
     with pytest.raises(StaleStateError) as caught:
-        form.loads(payload)
+        codec.loads(payload)
     assert caught.value is table.error
 
 
@@ -366,7 +360,7 @@ def test_sealing_checks_references(table):
     """A reference that its decoder refuses is an error when it is written. Writing fetches nothing."""
     registry = StateRegistry()
     registry.register_base(Row, "row", encode=lambda row: str(row.number), decode=is_int, fetch=table.fetch)
-    with pytest.raises(NotSerializableError, match=r"state\['a'\]: a state cannot hold this .*Row: a number is an int"):
+    with pytest.raises(NotSerializableError, match=r"^state\['a'\]:"):
         serializer(registry).dumps({"a": Row(1)})
     assert table.asked == []
 
@@ -395,14 +389,14 @@ def test_what_encode_raises(table):
 
     registry = StateRegistry()
     registry.register_base(Row, "row", encode=encode, decode=is_int, fetch=table.fetch)
-    with pytest.raises(NotSerializableError, match=r"state\[0\]: this .*Row cannot be stored: it is not saved yet"):
+    with pytest.raises(NotSerializableError, match=r"^state\[0\]:"):
         serializer(registry).dumps([Row(1)])
 
 
 def test_references_are_no_keys(rows):
     """A deferred value in a key is an error that names it."""
     for key in (Row(1), (1, Row(1)), Circle("a"), frozenset([Row(1)])):
-        with pytest.raises(NotSerializableError, match=r"\(the key\): a value of type (Row|Circle) cannot be a key"):
+        with pytest.raises(NotSerializableError, match=r"\(the key\): .* (Row|Circle) .*key"):
             rows.dumps({"a": {key: 1}})
 
 
@@ -412,7 +406,7 @@ def test_references_nest_to_the_limit_of_depth(rows, table):
     for _ in range(StateLimits().depth - 1):
         value = [value]
     assert rows.loads(rows.dumps(value)) == value
-    with pytest.raises(NotSerializableError, match="nested more than 256 levels deep"):
+    with pytest.raises(NotSerializableError, match=r"\b256\b"):
         rows.dumps([[[value]]])
 
 
@@ -424,14 +418,14 @@ def test_registration_is_checked():
     registry = family(StateRegistry())
     ok = {"encode": vars, "decode": vars}
     for args, options, message in [
-        ((Shape, "other"), ok, "Shape: sessions can hold this type already"),
-        ((Row, "shape"), ok, "the code 'shape' belongs to Shape"),
-        ((Row, ""), ok, "1 to 32 characters"),
-        ((Row, 5), ok, "1 to 32 characters"),
-        (("Row", "row"), ok, "must be a class"),
-        ((dict, "row"), ok, "dict: sessions can hold this type already"),
-        ((Row, "row"), {**ok, "encode": None}, "must be functions"),
-        ((Row, "row"), {**ok, "fetch": "fetch"}, "fetch: must be a function for the code 'row'"),
+        ((Shape, "other"), ok, "^Shape:"),
+        ((Row, "shape"), ok, "^Row: .*'shape'.* Shape"),
+        ((Row, ""), ok, "^Row: .*1 to 32"),
+        ((Row, 5), ok, "^Row: .*1 to 32"),
+        (("Row", "row"), ok, "^register: cls"),
+        ((dict, "row"), ok, "^dict:"),
+        ((Row, "row"), {**ok, "encode": None}, "^Row: encode and decode"),
+        ((Row, "row"), {**ok, "fetch": "fetch"}, "^fetch: .*'row'"),
     ]:
         with pytest.raises(ConfigError, match=message):
             registry.register_base(*args, **options)
@@ -440,7 +434,7 @@ def test_registration_is_checked():
 
 def test_sessions_do_not_take_it(keys):
     """A SessionConfig refuses a StateRegistry, because opening a session must not query a database."""
-    with pytest.raises(ConfigError, match="registry: it must be a Registry"):
+    with pytest.raises(ConfigError, match=r"^registry:"):
         SessionConfig(**keys, registry=StateRegistry())
 
 
@@ -459,17 +453,15 @@ def test_plain_data_only(note):
     registry.register_base(
         Row, "row", encode=lambda row: (row.number, row.note), decode=tuple, fetch=table.fetch, allow_nested=False
     )
-    form = serializer(registry)
-    assert form.loads(form.dumps([Row(1, [{"a": (1, b"b")}])])) == [Row(1, [{"a": (1, b"b")}])]
+    codec = serializer(registry)
+    assert codec.loads(codec.dumps([Row(1, [{"a": (1, b"b")}])])) == [Row(1, [{"a": (1, b"b")}])]
     late = Shape if type(note) is Shape else slice
-    with pytest.raises(
-        NotSerializableError, match=f"its data contains a value of type {late.__name__}. Encode it as plain data"
-    ) as caught:
-        form.dumps([Row(1, note)])
+    with pytest.raises(NotSerializableError, match=rf"\b{late.__name__}\. ") as caught:
+        codec.dumps([Row(1, note)])
     assert caught.value.path == "state[0]"
     forger = family(StateRegistry())
     forger.register_base(Row, "row", encode=lambda row: (row.number, row.note), decode=tuple, fetch=table.fetch)
     payload = serializer(forger).dumps([Row(1, note)])
-    with pytest.raises(UnsealError, match="a value of type 'row', whose data contains a deferred value"):
-        form.loads(payload)
+    with pytest.raises(UnsealError, match=r"^forbidden_value: .*'row'"):
+        codec.loads(payload)
     assert len(table.asked) == 1

@@ -33,14 +33,14 @@ audited = []  # names of audit events
 @pytest.fixture
 def opened():
     """What is opened or imported during a test, as seen by the interpreter itself."""
-    if not getattr(sys, "_watched_by_test_shapes", False):
-        sys._watched_by_test_shapes = True  # an audit hook stays as long as the process
+    if not getattr(sys, "_watched_by_test_class_codecs", False):
+        sys._watched_by_test_class_codecs = True  # an audit hook stays as long as the process
         sys.addaudithook(lambda event, _: event in ("open", "import", "os.listdir") and audited.append(event))
     audited.clear()
     return audited
 
 
-def registry_of(kind, *classes, code=str.lower):
+def make_registry(kind, *classes, code=str.lower):
     """A registry that the method register_KIND has been given these classes."""
     registry = Registry()
     for cls in classes:
@@ -48,9 +48,9 @@ def registry_of(kind, *classes, code=str.lower):
     return registry
 
 
-def decoder_of(kind, cls):
+def make_decoder(kind, cls):
     """The decoder of a class, alone."""
-    return registry_of(kind, cls).by_type[cls].decode
+    return make_registry(kind, cls).by_type[cls].decode
 
 
 def comes_back(registry, value):
@@ -127,7 +127,7 @@ class Real(enum.Enum):
 
 
 class Eager(enum.EnumMeta):
-    """Notes when an enum is asked for a member by call."""
+    """Record when an enum is called to find a member."""
 
     asked = []
 
@@ -151,7 +151,7 @@ MEMBERS = [*Color.__members__.values(), Size.SMALL, Text.LONG, Level.LOW, Number
 @pytest.mark.parametrize("member", MEMBERS, ids=repr)
 def test_enum(member):
     """Every member of an enum comes back as itself, by either serializer, as a value and as a key."""
-    registry = registry_of("enum", type(member))
+    registry = make_registry("enum", type(member))
     for serializer in (make(registry) for make in SERIALIZERS):
         again, [key] = serializer.loads(serializer.dumps([member, {member: 1}]))
         assert again is member
@@ -162,13 +162,13 @@ def test_enum(member):
 def test_flags_are_refused(cls):
     """A Flag is refused at registration: its combinations are no members."""
     with pytest.raises(ConfigError, match=f"{cls.__name__}: a Flag"):
-        registry_of("enum", cls)
+        make_registry("enum", cls)
 
 
 def test_unhashable_members_are_refused():
     """An enum with a value that is not hashable is refused at registration, by name."""
-    with pytest.raises(ConfigError, match="Unhashable: a member has an unhashable value"):
-        registry_of("enum", Unhashable)
+    with pytest.raises(ConfigError, match=r"^Unhashable:"):
+        make_registry("enum", Unhashable)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_unhashable_members_are_refused():
 )
 def test_equal_values_of_other_types_are_no_members(cls, takes, refuses):
     """1, 1.0 and True are equal, and yet each is the value of a member only where it was written so."""
-    decode = decoder_of("enum", cls)
+    decode = make_decoder("enum", cls)
     assert decode(takes) is next(iter(cls))
     for data in refuses:
         with pytest.raises(REFUSALS):
@@ -188,12 +188,12 @@ def test_equal_values_of_other_types_are_no_members(cls, takes, refuses):
 def test_enum_refuses_what_is_no_members_value(data):
     """Data that is the value of no member is refused: names, unhashable data and members themselves."""
     with pytest.raises(REFUSALS):
-        decoder_of("enum", Few)(data)
+        make_decoder("enum", Few)(data)
 
 
 def test_an_enum_class_is_never_called():
     """Members are found in a table: neither the class is called nor its `_missing_`."""
-    decode = decoder_of("enum", Hooked)
+    decode = make_decoder("enum", Hooked)
     Hooked.asked.clear()
     assert decode("only") is Hooked.ONLY
     for data in ("other", None, 5):
@@ -264,7 +264,7 @@ class Child(Price):
 
 
 @dataclass
-class Given:
+class WithInitVar:
     a: int
     extra: InitVar[int] = 1
 
@@ -311,7 +311,7 @@ class Listlike:
 
 
 def orders():
-    registry = registry_of("dataclass", Order, Price, Frozen, Quoted)
+    registry = make_registry("dataclass", Order, Price, Frozen, Quoted)
     registry.register_enum(Color, "color")
     return registry
 
@@ -329,7 +329,7 @@ def orders():
         Keyworded(a=1, b=2),
         PartlyKeyworded(a=1, b="x"),
         Child(Decimal(1), "EUR", [], "note"),
-        Given(1),
+        WithInitVar(1),
         Empty(),
         Checking(100),
         Listlike([1, 2]),
@@ -338,7 +338,7 @@ def orders():
 )
 def test_dataclass(value):
     """Dataclasses of every form come back with the same class and fields."""
-    assert comes_back(registry_of("dataclass", type(value)), value)
+    assert comes_back(make_registry("dataclass", type(value)), value)
 
 
 def test_dataclass_of_registered_types():
@@ -352,7 +352,7 @@ def test_dataclass_of_registered_types():
 
 def test_a_frozen_dataclass_is_a_key():
     """A hashable dataclass comes back as a key and as an element of a set."""
-    assert comes_back(registry_of("dataclass", Frozen), {Frozen(1): {Frozen(2, "x")}})
+    assert comes_back(make_registry("dataclass", Frozen), {Frozen(1): {Frozen(2, "x")}})
 
 
 @pytest.mark.parametrize(
@@ -389,7 +389,7 @@ def test_a_frozen_dataclass_is_a_key():
 def test_dataclass_refuses_other_fields(cls, data):
     """Data with another number of fields, or a field of another type than annotated, never reaches the class."""
     with pytest.raises(REFUSALS):
-        decoder_of("dataclass", cls)(data)
+        make_decoder("dataclass", cls)(data)
 
 
 def test_nested_dataclasses_are_exactly_these():
@@ -398,28 +398,26 @@ def test_nested_dataclasses_are_exactly_these():
     decode = orders().by_code["order"].decode
     assert decode(right) == Order(*right)
     for index, wrong in enumerate([Child(Decimal(1)), 1, datetime.date(2030, 1, 1), (Quoted(1),), {"a": Quoted(1)}]):
-        with pytest.raises(TypeError, match="does not fit the annotation"):
+        with pytest.raises(TypeError, match=r"^Order\.\w+: "):
             decode((*right[:index], wrong, *right[index + 1 :]))
 
 
 @both
 def test_a_field_of_another_type_is_not_stored(make):
     """An instance whose field is not of the annotated type is an error when it is written, with path and field."""
-    with pytest.raises(
-        NotSerializableError, match=r"session\['p'\]: .*Frozen.* Frozen.a: a str does not fit the annotation"
-    ):
-        make(registry_of("dataclass", Frozen)).dumps({"p": Frozen("1")})
+    with pytest.raises(NotSerializableError, match=r"^session\['p'\]: .*Frozen\.a: "):
+        make(make_registry("dataclass", Frozen)).dumps({"p": Frozen("1")})
 
 
 @pytest.mark.parametrize(
     ("cls", "words"),
     [
-        (Derived, "Derived.twice: the field is not an argument of __init__"),
+        (Derived, "^Derived.twice:"),
         (Demanding, "Demanding"),
         (Lost, "Lost"),
-        (int, "int: it must be a dataclass"),
-        (Frozen(1), "Frozen: it must be a dataclass"),
-        ("Frozen", "str: it must be a dataclass"),
+        (int, "^int:"),
+        (Frozen(1), "^Frozen:"),
+        ("Frozen", "^str:"),
     ],
     ids=repr,
 )
@@ -443,12 +441,12 @@ class Spot(NamedTuple):
 @pytest.mark.parametrize("value", [Point(1), Point([1], {"a": None}), Spot(1), Spot(1, 2, "x")], ids=repr)
 def test_namedtuple(value):
     """Named tuples of both kinds come back, those without annotations with members of any type."""
-    assert comes_back(registry_of("namedtuple", type(value)), value)
+    assert comes_back(make_registry("namedtuple", type(value)), value)
 
 
 def test_a_namedtuple_is_a_key():
     """A named tuple of hashable members comes back as a key, and apart from the tuple that equals it."""
-    assert comes_back(registry_of("namedtuple", Spot), [{Spot(1): 1}, {(1, 0.0, None): 1}, Spot(1), (1, 0.0, None)])
+    assert comes_back(make_registry("namedtuple", Spot), [{Spot(1): 1}, {(1, 0.0, None): 1}, Spot(1), (1, 0.0, None)])
 
 
 @pytest.mark.parametrize(
@@ -472,13 +470,13 @@ def test_a_namedtuple_is_a_key():
 def test_namedtuple_refuses_other_members(cls, data):
     """Data with another number of members, or members of other types than annotated, is refused."""
     with pytest.raises(REFUSALS):
-        decoder_of("namedtuple", cls)(data)
+        make_decoder("namedtuple", cls)(data)
 
 
 @pytest.mark.parametrize("cls", [tuple, int, Frozen, Point(1, 2), "Point", type("Fields", (), {"_fields": ("a",)})])
 def test_what_is_no_namedtuple(cls):
-    """A class that is no named tuple, and what is no class, is refused at registration."""
-    with pytest.raises(ConfigError, match="it must be a named tuple"):
+    """A class that is not a named tuple, and an object that is not a class, are refused at registration."""
+    with pytest.raises(ConfigError, match=r"^\w+: .*named tuple"):
         Registry().register_namedtuple(cls, "code")
 
 
@@ -529,8 +527,8 @@ class Sly(str):
     ids=lambda value: f"{type(value).__name__}-{value[:9] if isinstance(value, str | bytes) else value % 1000}",
 )  # fmt: skip
 def test_subclass(value):
-    """Instances of subclasses come back as these, whatever their methods say of them, as values and as keys."""
-    registry = registry_of("subclass", type(value))
+    """Instances of subclasses come back as these, whatever their methods return, as values and as keys."""
+    registry = make_registry("subclass", type(value))
     assert comes_back(registry, value)
     assert comes_back(registry, {value: 1})
 
@@ -549,7 +547,7 @@ def test_subclass(value):
 def test_subclass_refuses_other_data(cls, data):
     """Data that is not exactly the plain value is refused, and so is an instance of another class made of it."""
     with pytest.raises(REFUSALS):
-        decoder_of("subclass", cls)(data)
+        make_decoder("subclass", cls)(data)
 
 
 @both
@@ -558,15 +556,15 @@ def test_attributes_are_not_lost(make, cls):
     """An instance with attributes of its own is refused when it is written: they would be lost."""
     value = cls("x")
     value.note = "secret"
-    with pytest.raises(NotSerializableError, match=r"attributes of its own \(note\)"):
-        make(registry_of("subclass", cls)).dumps([value])
+    with pytest.raises(NotSerializableError, match=r"^session\[0\]: .*\(note\)"):
+        make(make_registry("subclass", cls)).dumps([value])
 
 
 @pytest.mark.parametrize(
     "cls", [bool, str, int, bytes, list, dict, Frozen, Level, Size, Text, Number, "str", Name("x")]
 )
 def test_what_is_no_subclass(cls):
-    """Plain classes, enums, other classes and what is no class is refused at registration."""
+    """Plain classes, enums, other classes, and objects that are not classes are refused at registration."""
     with pytest.raises(ConfigError):
         Registry().register_subclass(cls, "code")
 
@@ -630,7 +628,7 @@ def test_no_file_is_opened(make, opened):
 def test_other_zones_are_not_stored(make, zone):
     """A zone that was not named at registration is an error that names it, alone and in a datetime."""
     for value in (zone, SUMMER.replace(tzinfo=zone)):
-        with pytest.raises(NotSerializableError, match=f"the zone {zone.key} is not registered"):
+        with pytest.raises(NotSerializableError, match=rf"^session\['z'\].*: .*\b{zone.key}\b"):
             make(zones()).dumps({"z": value})
 
 
@@ -639,7 +637,7 @@ def test_other_zones_are_not_stored(make, zone):
              5, ["Europe/Berlin"], {}, ("Europe/Berlin",), BERLIN], ids=repr,
 )  # fmt: skip
 def test_zoneinfo_refuses_other_names(data):
-    """Data that is none of the registered names is refused."""
+    """Data that is not one of the registered names is refused."""
     with pytest.raises(REFUSALS):
         zones().by_code["zone"].decode(data)
 
@@ -647,7 +645,7 @@ def test_zoneinfo_refuses_other_names(data):
 @pytest.mark.parametrize("name", ["Europe/Atlantis", "../passwd", "/etc/passwd", "a\0b", "", "Europe"])
 def test_unknown_zones_are_refused(name):
     """A zone that this machine does not have is refused at registration, by name."""
-    with pytest.raises(ConfigError, match="there is no time zone"):
+    with pytest.raises(ConfigError, match=r"^register_zoneinfo: "):
         zones("Europe/Berlin", name)
 
 
@@ -727,7 +725,7 @@ UNSUPPORTED = [
 @pytest.mark.parametrize("around", [lambda hint: hint, lambda hint: list[hint], lambda hint: dict[str, tuple[hint]]])
 def test_annotations_that_cannot_be_checked(hint, around):
     """An annotation that cannot be checked exactly is a ConfigError that names the field, however deep it stands."""
-    with pytest.raises(ConfigError, match=r"Shop\.field: the annotation .* cannot be checked"):
+    with pytest.raises(ConfigError, match=r"^Shop\.field:"):
         checker_for_annotation(around(hint), "Shop.field")
 
 
