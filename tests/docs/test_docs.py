@@ -22,7 +22,7 @@ import webtest
 from paste.deploy import loadapp
 
 from sealedsession import Limits, Registry, Session, SessionConfig, UnsealError, default_registry
-from sealedsession.errors import NotSerializableError, Reason
+from sealedsession.errors import ConfigError, NotSerializableError, Reason
 from sealedsession.events import Kind
 from sealedsession.sealing.keys import Keyring
 from sealedsession.sealing.sealer import Sealer
@@ -40,7 +40,7 @@ OPTIONS = {option.name: option.default for option in fields(SessionConfig) if op
 OPTIONS["encrypt_key"] = None  # apart from a warning in the log, this is the same as no option
 SERIALIZERS = [PickleSerializer, JsonSerializer]
 
-# Defaults that are no literals, as README and docs/options.rst write them. validate_key has none.
+# Defaults that are no literals, as docs/reference/options.rst writes them. validate_key has none.
 NAMED_DEFAULTS = {
     "registry": "sealedsession.default_registry",
     "limits": "Limits()",
@@ -86,12 +86,18 @@ def test_the_wsgi_quickstart_counts_visits(page: str) -> None:
     assert wsgi_visits(run(block_with(QUICKSTARTS[page], "sealedsession.wsgi"))["application"]) == COUNTED
 
 
-@pytest.mark.parametrize("page", QUICKSTARTS)
 @pytest.mark.usefixtures("environment")
-def test_the_asgi_quickstart_counts_visits(page: str) -> None:
+def test_the_asgi_quickstart_counts_visits() -> None:
     """The ASGI quickstart is an application whose session lasts from request to request."""
-    code = block_with(QUICKSTARTS[page], "sealedsession.asgi", "async def visits(scope")
+    code = block_with(PAGES["quickstart"], "sealedsession.asgi", "async def visits(scope")
     assert asgi_visits(run(code)["application"]) == COUNTED
+
+
+def test_the_fastapi_quickstart_counts_visits(monkeypatch: pytest.MonkeyPatch, keys: dict[str, str]) -> None:
+    """README's FastAPI example is an application whose request.session lasts from request to request."""
+    monkeypatch.setenv("SECRET_KEY", keys["validate_key"])
+    application = run(block_with(README, "from fastapi"))["app"]
+    assert asgi_visits(application) == [f'{{"visits":{count}}}' for count in (1, 2, 3)]
 
 
 @pytest.mark.usefixtures("environment")
@@ -118,10 +124,11 @@ def test_the_paste_quickstart_counts_visits(
 
 @pytest.mark.usefixtures("environment")
 def test_both_quickstarts_open_the_same_cookie() -> None:
-    """README says so: what its WSGI application seals, its ASGI application opens."""
-    browser = webtest.TestApp(run(block_with(README, "sealedsession.wsgi"))["application"])
+    """docs/quickstart.rst says so: what its WSGI application seals, its ASGI application opens."""
+    page = PAGES["quickstart"]
+    browser = webtest.TestApp(run(block_with(page, "sealedsession.wsgi"))["application"])
     cookie = browser.get("/").headers["Set-Cookie"].split(";")[0]
-    application = run(block_with(README, "sealedsession.asgi"))["application"]
+    application = run(block_with(page, "sealedsession.asgi", "async def visits(scope"))["application"]
 
     async def visit() -> str:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="https://a") as client:
@@ -147,7 +154,7 @@ def test_every_python_block_of_the_docs_runs(
 
 def test_options_from_variables_need_the_encrypt_key(monkeypatch: pytest.MonkeyPatch, keys: dict[str, str]) -> None:
     """The block that reads all options from the environment does not go on without encryption, but with a keyring."""
-    code = block_with(PAGES["options"], "SEALEDSESSION_")
+    code = block_with(PAGES["reference/options"], "SEALEDSESSION_")
     monkeypatch.setenv("SESSION_ENCRYPT_KEY", keys["encrypt_key"])
     monkeypatch.setenv("SEALEDSESSION_VALIDATE_KEY", keys["validate_key"])
     with pytest.raises(SystemExit, match="SEALEDSESSION_ENCRYPT_KEY"):
@@ -182,20 +189,11 @@ def test_the_setting_that_old_tetra_needs_lets_it_start() -> None:
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
 
-def test_the_commands_are_those_of_the_makefile() -> None:
-    """README names make demo and make test, no other target, and the Makefile has both."""
-    named = set(re.findall(r"\bmake (\w+)", "\n".join(blocks(README, "sh"))))
-    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert named == {"demo", "test"}
-    assert named <= targets
-
-
-def test_the_readme_lists_every_option_with_its_default() -> None:
-    """README's table of options has exactly the options of SessionConfig, in order, with the defaults they have."""
-    table = {
-        literals(name)[0]: default for name, default, _ in rows(section(README, "Options")) if name.startswith("``")
-    }
-    assert list(table) == list(OPTIONS), "README.rst, Options: one row for each option, in the order of the fields"
+def test_the_overview_lists_every_option_with_its_default() -> None:
+    """The overview of docs/reference/options.rst has exactly the options of SessionConfig, in order, with defaults."""
+    overview = rows(section(PAGES["reference/options"], "Overview"))
+    table = {name[1]: default for cell, default, _ in overview if (name := re.match(r":confval:`(\w+)`", cell))}
+    assert list(table) == list(OPTIONS), "Overview: one row for each option, in the order of the fields"
     assert table.pop("validate_key") == "required"
     for option, named in NAMED_DEFAULTS.items():
         assert table.pop(option) == f"``{named}``"
@@ -204,7 +202,7 @@ def test_the_readme_lists_every_option_with_its_default() -> None:
 
 
 def test_the_default_name_and_refresh_interval_are_as_described(keys: dict[str, str]) -> None:
-    """What None stands for in `name` and `refresh_interval` is what README and docs/options.rst say."""
+    """What None stands for in `name` and `refresh_interval` is what docs/reference/options.rst says."""
     config = SessionConfig(**keys)
     assert (config.cookie.name, config.timeouts.refresh) == ("__Host-Http-session", 3600)
     assert SessionConfig(**keys, secure=False).cookie.name == "sealed-session"
@@ -213,15 +211,38 @@ def test_the_default_name_and_refresh_interval_are_as_described(keys: dict[str, 
 
 
 def test_the_options_page_describes_every_option() -> None:
-    """docs/options.rst has an entry for each option, each with type and default."""
-    entries = re.findall(r"^\.\. confval:: (\w+)\n   :type: .+\n   :default: (.+)\n", PAGES["options"], re.MULTILINE)
-    assert [option for option, _ in entries] == list(OPTIONS), "docs/options.rst: in the order of the fields"
+    """docs/reference/options.rst has an entry for each option, each with type and default."""
+    page = PAGES["reference/options"]
+    entries = re.findall(r"^\.\. confval:: (\w+)\n   :type: .+\n   :default: (.+)\n", page, re.MULTILINE)
+    assert [option for option, _ in entries] == list(OPTIONS), "docs/reference/options.rst: in the order of the fields"
     for option, default in entries:
         if option in NAMED_DEFAULTS:
             assert literals(default)[0] == NAMED_DEFAULTS[option]
         elif option != "validate_key":
             documented = ast.literal_eval(literals(default)[0])
             assert documented == OPTIONS[option], option
+
+
+# Each option with its field "Error"
+ERRORS = re.findall(
+    r"^\.\. confval:: (\w+)\n(?:   .*\n|\n)*?   :Error: (.+\n(?:           .+\n)*)",
+    PAGES["reference/options"],
+    re.MULTILINE,
+)
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_the_options_page_has_refused_values(option: str, keys: dict[str, str]) -> None:
+    """Each value that docs/reference/options.rst describes as an error of an option is one that names the option."""
+    examples = [text for text in literals(" ".join(dict(ERRORS)[option].split())) if "=" in text]
+    assert examples
+    for example in examples:
+        call = ast.parse(f"dict({example})", mode="eval").body
+        assert isinstance(call, ast.Call)
+        values = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
+        assert option in values
+        with pytest.raises(ConfigError, match=option):
+            SessionConfig(**{**keys, **values})
 
 
 def test_the_defaults_that_have_names_are_those() -> None:
@@ -232,7 +253,7 @@ def test_the_defaults_that_have_names_are_those() -> None:
 
 def test_the_limits_are_as_described() -> None:
     """The limits in the docs (options, types, format and security) are those of Limits."""
-    (entry,) = re.findall(r"^   :default: ``Limits\(\)``: (.+)$", PAGES["options"], re.MULTILINE)
+    (entry,) = re.findall(r"^   :default: ``Limits\(\)``: (.+)$", PAGES["reference/options"], re.MULTILINE)
     documented = dict(text.split("=") for text in literals(entry))
     assert {name: int(number) for name, number in documented.items()} == {
         limit.name: limit.default for limit in fields(Limits)
@@ -269,11 +290,10 @@ def test_every_key_in_the_docs_ini_blocks_is_an_option(ini: str) -> None:
         assert option in {*OPTIONS, "use", "pipeline", "paste.app_factory"}
 
 
-def test_the_readme_names_what_a_session_has() -> None:
-    """README's table of the session has exactly the public names that Session adds to a dict."""
-    documented = {
-        name.removesuffix("()") for cell, _ in rows(section(README, "The session")) for name in literals(cell)
-    }
+def test_the_session_page_names_what_a_session_has() -> None:
+    """The overview of docs/reference/session.rst has exactly the public names that Session adds to a dict."""
+    overview = rows(section(PAGES["reference/session"], "Overview"))
+    documented = {name for cell, _ in overview for name in re.findall(r":(?:attr|meth):`~Session\.(\w+)`", cell)}
     added = {name for name in vars(Session) if not name.startswith("_") and not hasattr(dict, name)}
     assert documented == added - {"mark_accessed"}  # for Starlette, not for applications
 
