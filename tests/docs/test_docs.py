@@ -233,7 +233,7 @@ def test_the_defaults_that_have_names_are_those() -> None:
 
 
 def test_the_limits_are_as_described() -> None:
-    """What docs say of the limits, in options, types, format and security, is what Limits has."""
+    """The limits in the docs (options, types, format and security) are those of Limits."""
     (entry,) = re.findall(r"^   :default: ``Limits\(\)``: (.+)$", PAGES["options"], re.MULTILINE)
     documented = dict(text.split("=") for text in literals(entry))
     assert {name: int(number) for name, number in documented.items()} == {
@@ -436,7 +436,7 @@ def test_the_format_page_names_the_fields_of_the_vectors() -> None:
     """docs/reference/format.rst describes every field of tests/security/vectors/seal_v1.json."""
     document = json.loads((ROOT / "tests" / "security" / "vectors" / "seal_v1.json").read_text())
     named = {name for cell, *_ in rows(section(PAGES["reference/format"], "Test vectors")) for name in literals(cell)}
-    fields = {*document, *(field for vector in document["vectors"] for field in vector)}
+    fields = {*document, *(field for name in ("vectors", "payloads") for vector in document[name] for field in vector)}
     assert fields - {"format", "about", "name"} == named
 
 

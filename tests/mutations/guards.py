@@ -602,19 +602,19 @@ MUTATIONS = [
     *(
         Mutation(name, "incoming.py", old, new, f"{REVOCATION} {MANAGER} {EVENTS}")
         for name, old, new in [
-            ("the store is asked, WSGI", "self._is_revoked(session, keys, self._store.find(keys))", "False"),
-            ("the store is asked, ASGI", "self._is_revoked(session, keys, await store.afind(keys))", "False"),
+            ("the store is called, WSGI", "self._is_revoked(session, keys, self._store.find(keys))", "False"),
+            ("the store is called, ASGI", "self._is_revoked(session, keys, await store.afind(keys))", "False"),
             (
-                "sessions are asked for",
+                "sessions are looked up",
                 "keys = [] if lineage is None else [OF_SESSION + lineage]",
                 "keys: list[bytes] = []",
             ),
             (
-                "roots are asked for",
+                "roots are looked up",
                 "session._came_under = session._root or sid",
                 "session._came_under = sid",
             ),
-            ("subjects are asked for", "keys.append(subject_key(session._subject))", "pass"),
+            ("subjects are looked up", "keys.append(subject_key(session._subject))", "pass"),
             ("as many answers as questions", "if len(entries) != len(keys):", "if False:"),
             (
                 "nothing to ask, WSGI",

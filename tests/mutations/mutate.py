@@ -44,8 +44,12 @@ class Package(NamedTuple):
 MESSAGES = ("test_messages.py", "--deselect=tests/unit/test_messages.py::test_every_message_has_a_case")
 PACKAGES = {
     "cookie": Package(("cookie.py",), ("test_cookie.py",)),
-    "session": Package(("session.py",), ("test_session.py", "test_lifetimes.py", "lifecycle")),
-    "lifecycle": Package(("lifecycle/*",), ("lifecycle", "test_lifetimes.py", "test_options.py", "test_events.py")),
+    "session": Package(("session.py",), ("test_session.py", "test_own.py", "test_lifetimes.py", "lifecycle")),
+    "own": Package(("own.py",), ("test_own.py",)),
+    "lifecycle": Package(
+        ("lifecycle/*",),
+        ("lifecycle", "test_own.py", "test_lifetimes.py", "test_options.py", "test_events.py"),
+    ),
     "sealing": Package(("sealing/*",), ("sealing",)),
     "serialization": Package(
         ("serialization/*",),

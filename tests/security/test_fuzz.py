@@ -25,6 +25,8 @@ def test_fuzz():
         ("cookie", "bad_signature"),
         ("payload", "loaded"),
         ("payload", "forbidden_value"),
+        ("own", "parsed"),
+        ("own", "forbidden_value"),
     ):
         assert outcomes[seen] > 10, seen
 

@@ -508,7 +508,7 @@ def test_environ_key_is_refused(keys):
 
 @pytest.mark.parametrize("kind", ["lifespan", "webtransport", "mine"])
 def test_other_scopes_pass(keys, kind):
-    """The application gets the very scope, receive and send of every scope that is neither http nor websocket."""
+    """The application receives the same scope, receive and send, unless the scope is http or websocket."""
     seen = []
 
     async def app(*arguments):

@@ -38,7 +38,7 @@ def plain_types(hint):
 
 
 async def nothing(*arguments):
-    """What is no function of those that options take."""
+    """A value that is not a function, for options that must be functions."""
 
 
 PLAIN_OPTIONS = {name: kinds for name, hint in HINTS.items() if (kinds := plain_types(hint))}
@@ -88,7 +88,7 @@ def test_wrong_type(option, value):
 
 
 def test_wrong_type_names_the_types():
-    """The error for a wrong type tells what the option takes and what was given."""
+    """The error for a wrong type names the expected type and the given one."""
     with pytest.raises(ConfigError, match=r"^secure:"):
         SessionConfig(validate_key=KEY, secure=1)
 
@@ -101,7 +101,7 @@ def test_wrong_type_names_the_types():
     ],
 )
 def test_wrong_type_names_the_unit(option, value, message):
-    """The error for what is no number tells what the number stands for."""
+    """The error for text that is not a number names the unit of the number."""
     with pytest.raises(ConfigError, match=message):
         SessionConfig(**{"validate_key": KEY, option: value})
 
@@ -440,7 +440,7 @@ def from_strings(**options):
     ],
 )
 def test_coercion(option, text, expected):
-    """Strings from an ini file become what the option takes, whatever space stands around them."""
+    """Strings from an ini file are converted to the type of the option, with white space removed."""
     config = from_strings(**{option: text})
     assert getattr(config.cookie if option == "samesite" else config, option) == expected
 
@@ -505,7 +505,7 @@ def test_prefix():
 
 def test_prefix_and_bare_option():
     """An option given with the prefix and without it is refused."""
-    with pytest.raises(ConfigError, match=r"'leeway' .*'session\."):
+    with pytest.raises(ConfigError, match=r"^leeway: .*'session\."):
         from_strings(**{"leeway": "5", "session.leeway": "5"})
 
 
@@ -574,7 +574,7 @@ def test_no_list_of_the_options_shows_a_key(listed, sources):
 
 
 def test_a_copy_has_the_same_keys():
-    """A copy of a config with other options has its keys, unless both are given anew."""
+    """A copy of a config with other options has its keys, unless both are replaced."""
     config = SessionConfig(validate_key=KEY, encrypt_key=ENCRYPT_KEY)
     assert dataclasses.replace(config, leeway=5).keys is config.keys
     other = dataclasses.replace(config, validate_key=OLD_KEY, encrypt_key=None)
@@ -584,6 +584,14 @@ def test_a_copy_has_the_same_keys():
             dataclasses.replace(config, **one)
     with pytest.raises(ConfigError, match=r"^keyring "):
         dataclasses.replace(config, keyring="env:SEALEDSESSION_TEST_UNSET")
+
+
+def test_a_copy_shares_a_store_that_was_passed():
+    """A copy of a config has its store if that was passed as an object, and a new store in memory if it was named."""
+    config = SessionConfig(validate_key=KEY, encrypt_key=None, revocation=MemoryStore())
+    assert dataclasses.replace(config, leeway=5).store is config.store
+    config = SessionConfig(validate_key=KEY, encrypt_key=None, revocation="memory")
+    assert dataclasses.replace(config, leeway=5).store is not config.store
 
 
 def test_no_repr_shows_the_password_of_a_store():
@@ -688,7 +696,7 @@ def test_defaults_are_secure():
 
 
 def test_a_config_and_options_at_once():
-    """A middleware takes a config or options: both at once, or what is no config, is a ConfigError."""
+    """A middleware accepts a config or options. Both together, or an object that is not a config, are a ConfigError."""
     config = SessionConfig(validate_key=KEY)
     assert SessionConfig.from_arguments(config, {}) is config
     with pytest.raises(ConfigError, match=r"^config\b.*\bsecure\b"):

@@ -77,8 +77,9 @@ IN_CODE = (
     "a random key in any other form as bytes"
 )
 UNCHANGED = (
-    " Nothing was sent and the browser keeps the session it had: store large values elsewhere and keep a reference to "
-    "them in the session, or set oversize= to a function that trims it."
+    " Nothing was sent, and the browser keeps the previous session. Store large values elsewhere and"
+    " keep a reference to them in the session, or set oversize= to a function that trims the "
+    "session."
 )
 
 # ------------------------------------------------------------------------------------------- options of SessionConfig
@@ -98,12 +99,12 @@ OPTION_ERRORS: list[tuple[dict[str, Any], str]] = [
     ),
     ({"pad": "32"}, "pad: it must be int, a whole number of bytes, got a str"),
     ({"token_cache": True}, "token_cache: it must be int, a whole number of tokens, got a bool"),
-    ({"samesite": None}, "samesite: None is not a value. Did you mean the str 'None'? The default is 'Lax'"),
+    ({"samesite": None}, "samesite: it must be a str, got None. Did you mean 'None'? The default is 'Lax'"),
     ({"clock": 5}, "clock: it must be a function, got an int"),
     ({"binding": "environ"}, "binding: it must be a function or None, got a str"),
     ({"on_event": "count"}, "on_event: it must be a function or None, got a str"),
-    ({"clock": wait}, "clock: it must be a function without async, because nobody awaits its result"),
-    ({"oversize": wait}, "oversize: it must be a function without async, because nobody awaits its result"),
+    ({"clock": wait}, "clock: it must not be an async function, because its result is not awaited"),
+    ({"oversize": wait}, "oversize: it must not be an async function, because its result is not awaited"),
     ({"oversize": "drop"}, "oversize: it must be 'raise', 'keep' or a function of session and error, got 'drop'"),
     ({"oversize": None}, "oversize: it must be 'raise', 'keep' or a function of session and error, got a NoneType"),
     ({"secret_key": "s"}, "unknown option 'secret_key'; did you mean validate_key and encrypt_key?"),
@@ -118,45 +119,48 @@ OPTION_ERRORS: list[tuple[dict[str, Any], str]] = [
     ({"idle_timout": 5}, "unknown option 'idle_timout'; did you mean idle_timeout?"),
     (
         {"zzz": 1},
-        "unknown option 'zzz'; there are: validate_key, encrypt_key, keyring, name, path, domain, "
-        "secure, httponly, samesite, partitioned, persistent, lifetimes, idle_timeout, "
-        "absolute_timeout, refresh_interval, leeway, revocation, on_store_error, compress, pad, "
-        "binding, token_cache, on_event, oversize, serializer, accept_serializers, registry, limits, "
-        "save_on_error, cache_control, environ_key, scope_key, clock",
+        "unknown option 'zzz'; the options are: validate_key, encrypt_key, keyring, name, path, "
+        "domain, secure, httponly, samesite, partitioned, persistent, lifetimes, idle_timeout, absolute_timeout,"
+        " refresh_interval, leeway, revocation, on_store_error, compress, pad, binding, token_cache, "
+        "on_event, oversize, serializer, accept_serializers, registry, "
+        "limits, save_on_error, cache_control, environ_key, scope_key, clock",
     ),
     ({"lifetimes": "aal4"}, "lifetimes='aal4': it must be one of 'aal1', 'aal2', 'aal3', or None"),
     (
         {"lifetimes": "aal2", "idle_timeout": 60},
-        "lifetimes='aal2' sets idle_timeout and absolute_timeout, and they are given too: leave out "
-        "lifetimes, or the other two",
+        "lifetimes='aal2' sets idle_timeout and absolute_timeout, which are set as well. Remove "
+        "lifetimes, or remove the other two",
     ),
     (
         {"idle_timeout": None, "absolute_timeout": None},
-        "idle_timeout and absolute_timeout are both None: sessions would never end. Set one of them, in seconds",
+        "idle_timeout and absolute_timeout are both None, so sessions would never end. Set one of them, in seconds",
     ),
     ({"idle_timeout": 0}, "idle_timeout=0: it must be more than 0 seconds, or None to switch it off"),
     ({"absolute_timeout": -1}, "absolute_timeout=-1: it must be more than 0 seconds, or None to switch it off"),
     (
         {"idle_timeout": 7200, "absolute_timeout": 3600},
-        "idle_timeout=7200 is longer than absolute_timeout=3600, so that it has no effect. Make it "
-        "shorter, or leave it out",
+        "idle_timeout=7200: it is longer than absolute_timeout=3600, so it has no effect. Shorten it, or remove it",
     ),
     ({"refresh_interval": -1}, "refresh_interval=-1: it must be 0 or more seconds"),
     (
         {"idle_timeout": 99, "refresh_interval": 10},
-        "refresh_interval=10 is more than a tenth of idle_timeout=99: users would be signed out "
-        "early. Make it smaller, or leave it out",
+        "refresh_interval=10: it is more than a tenth of idle_timeout=99, so users would be "
+        "signed out early. Shorten it, or remove it",
     ),
-    ({"leeway": 601}, "leeway=601: it must be 0 to 600 seconds: it covers differing clocks, not time zones"),
+    ({"leeway": 601}, "leeway=601: it must be 0 to 600 seconds. It is meant for inexact clocks, not for time zones"),
     ({"pad": 1}, "pad=1: it must be 2 to 255 bytes, or 0 for none"),
     ({"token_cache": 1}, "token_cache=1: it must be 2 to 100000 tokens, or 0 for none"),
     (
         {"cache_control": " "},
-        "cache_control: it must be a header's value: printable ASCII, such as 'no-store', or None",
+        "cache_control: it must be the value of a header, in printable ASCII, such as 'no-store', or None",
     ),
-    ({"environ_key": "session"}, "environ_key='session' needs a dot inside: PEP 3333 leaves other names to CGI"),
-    ({"scope_key": ""}, "scope_key: it must not be empty. Leave it out, or choose a name such as 'admin_session'"),
-    ({"revocation": 5}, "revocation: it must be a RevocationStore, or a str that names one, got an int"),
+    (
+        {"environ_key": "session"},
+        "environ_key='session': it must contain a dot, because PEP 3333 reserves other names for "
+        "CGI. Use a name such as 'myapp.session'",
+    ),
+    ({"scope_key": ""}, "scope_key: it must not be empty. Remove it, or use a name such as 'admin_session'"),
+    ({"revocation": 5}, "revocation: it must be a RevocationStore, a str that names one, or None, got an int"),
     (
         {"revocation": "disk"},
         "revocation: it must be 'memory', 'sqlite:PATH', 'redis://HOST:PORT/NUMBER' (or rediss://, "
@@ -170,11 +174,11 @@ OPTION_ERRORS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"serializer": "json", "accept_serializers": ["pickle"]},
-        "serializer='json' is none of accept_serializers: what is sealed could not be read again. Add "
-        "it, or leave out accept_serializers",
+        "serializer='json': it is not in accept_serializers, so its sessions would be refused. "
+        "Add it there, or remove accept_serializers",
     ),
-    ({"registry": {}}, "registry: it must be a Registry, given in code, got a dict"),
-    ({"limits": {"size": 1}}, "limits: it must be Limits, such as Limits(size=2048), given in code, got a dict"),
+    ({"registry": {}}, "registry: it must be a Registry, got a dict. Pass it in code"),
+    ({"limits": {"size": 1}}, "limits: it must be Limits, got a dict. Pass it in code, as Limits(size=2048)"),
     ({"name": "a;b"}, "name='a;b': it is not a cookie's name. Use letters, digits, '-', '_' and '.'"),
     (
         {"name": "a" * 257},
@@ -374,15 +378,18 @@ OPTION_ERRORS: list[tuple[dict[str, Any], str]] = [
 ]
 
 INI_ERRORS: list[tuple[dict[str, str], str]] = [
-    ({"name": " "}, "name is blank: give it a value, or delete the line"),
-    ({"session.leeway": "5", "leeway": "5"}, "'leeway' is given twice, with and without 'session.': delete one"),
+    ({"name": " "}, "name: the value is blank. Set a value, or delete the line"),
+    (
+        {"session.leeway": "5", "leeway": "5"},
+        "leeway: it is set twice, with and without the prefix 'session.'. Delete one",
+    ),
     ({"session.secur": "true"}, "unknown option 'session.secur'; did you mean secure?"),
     ({"secure": "maybe"}, "secure = maybe: it must be true or false (or yes, no, on, off, 1, 0)"),
     ({"idle_timeout": "1h"}, "idle_timeout = 1h: it must be a whole number of seconds or none"),
     ({"leeway": "none"}, "leeway = none: it must be a whole number of seconds"),
     ({"pad": "none"}, "pad = none: it must be a whole number of bytes"),
     ({"token_cache": "yes"}, "token_cache = yes: it must be a whole number of tokens"),
-    ({"registry": "shop.registry"}, "registry: it must be a Registry, given in code, got a str"),
+    ({"registry": "shop.registry"}, "registry: it must be a Registry, got a str. Pass it in code"),
 ]
 
 # --------------------------------------------------------------------------------------------------------- state
@@ -590,9 +597,9 @@ STATE_ERRORS: list[Case] = [
     ),
     (
         lambda: state_sealer(max_size=256).seal({"a": "a" * 500, "b": "b" * 300}, **ANN),
-        "a sealed state would take 1179 bytes, and 256 is the most. Largest parts, before "
-        "compression: 'a' 506 bytes, 'b' 306 bytes. Set them during load, which leaves them out, or "
-        "keep a reference to what is stored elsewhere.",
+        "sealed state: it would have 1179 bytes, and the limit is 256. Largest parts, before"
+        " compression: 'a' 506 bytes, 'b' 306 bytes. Set them in load(), so that they are not "
+        "sealed, or store them elsewhere and keep a reference to them.",
     ),
     (lambda: state_sealer().unseal(5, **ANN), "malformed: the token must be a str, got an int"),
     (
@@ -1134,7 +1141,7 @@ TOKEN_ERRORS: list[Case] = [
     (lambda: unseal(plain(b"abc")), "forbidden_value: the plaintext is too short for its flags and times"),
     (lambda: unseal(plain(times(2))), "forbidden_value: the plaintext has unknown flags, 0x02"),
     (lambda: unseal(plain(times(8) + b"a")), "forbidden_value: the plaintext is too short for its lifetime"),
-    (lambda: unseal(plain(times(16) + b"a")), "forbidden_value: the plaintext is too short for its sid"),
+    (lambda: unseal(plain(times(16) + b"a")), "forbidden_value: the plaintext is too short for its session id"),
     (lambda: unseal(plain(times(32) + b"a")), "forbidden_value: the padding has 0 bytes, or more than the plaintext"),
     (lambda: unseal(plain(times(4) + b"aaaa")), "forbidden_value: the payload does not inflate to at most 65536 bytes"),
     (lambda: unseal(plain(times(4))), "forbidden_value: the payload does not inflate to at most 65536 bytes"),
@@ -1311,7 +1318,7 @@ def hyperdiv_manager(**options: Any) -> tokens.TokenManager:
 
 def hyperdiv_token(**values: object) -> str:
     made = hyperdiv_manager(max_size=256)
-    opened = made.opened("")
+    opened = made.open("")
     opened.update(values)
     return made.seal(opened)
 
@@ -1362,7 +1369,7 @@ SESSION_ERRORS: list[Case] = [
     ),
     (
         lambda: wsgi.SessionMiddleware(wsgi_app, SessionConfig(**KEYS), secure=False),
-        "config and secure are given: set the options in the config",
+        "config and secure are both passed. Set the options in the config",
     ),
     (
         lambda: wsgi.SessionMiddleware(wsgi_app, **KEYS, scope_key="a"),
@@ -1438,9 +1445,26 @@ SESSION_ERRORS: list[Case] = [
     (lambda: session().set_lifetime(0), "set_lifetime: it takes 1 to 2**32 - 1 seconds, got 0"),
     (
         lambda: closed().update(a=1),
-        "the session was changed, or asked for an id that it did not have, after the response headers "
-        "had gone, and no cookie can carry that. Do it before start_response, before the first "
-        "message of the response, or before websocket.accept",
+        "the session was changed, or asked for an id or a CSRF token that it did not have, after the "
+        "response headers had gone, and no cookie can carry that. Do it before start_response, before "
+        "the first message of the response, or before websocket.accept",
+    ),
+    (
+        lambda: session().flash("text", 1),
+        "session.flash: a category must be a str, got an int. Pass a name such as 'error'",
+    ),
+    (
+        lambda: session().pop_flash("x" * 256),
+        "session.peek_flash and pop_flash: a category must have at most 255 characters, got 256. Pass "
+        "a name such as 'error', and the text as the message",
+    ),
+    (
+        lambda: session().set("key", 1, seconds=1.5),
+        "session.set: seconds must be an int, got a float. Pass a whole number of seconds",
+    ),
+    (
+        lambda: session().set("key", 1, seconds=0),
+        "session.set: seconds must be 1 to 2**32 - 1, got another number. Assign a value without an end to its key",
     ),
     (
         lambda: session().revoke(),
@@ -1462,19 +1486,18 @@ SESSION_ERRORS: list[Case] = [
     ),
     (
         lambda: put(a=os.urandom(4000), b=os.urandom(100)),
-        (
-            "session cookie '__Host-Http-session' would take 5589 bytes, and browsers drop a cookie over "
-            "4096. Largest keys: 'a' 5345 bytes, 'b' 141 bytes."
-        )
-        + UNCHANGED,
+        "session cookie '__Host-Http-session': it would have 5589 bytes, and browsers drop a "
+        "cookie of more than 4096 bytes. Largest keys: 'a' 5345 bytes, 'b' 141 bytes. Nothing "
+        "was sent, and the browser keeps the previous session. Store large values elsewhere and "
+        "keep a reference to them in the session, or set oversize= to a function that trims the "
+        "session.",
     ),
     (
         lambda: put(a=list(range(9000))),
-        (
-            "session cookie '__Host-Http-session' would take 11019 bytes, and browsers drop a cookie over "
-            "4096. Largest keys: 'a' 10920 bytes."
-        )
-        + UNCHANGED,
+        "session cookie '__Host-Http-session': it would have 11019 bytes, and browsers drop a "
+        "cookie of more than 4096 bytes. Largest keys: 'a' 10920 bytes. Nothing was sent, and "
+        "the browser keeps the previous session. Store large values elsewhere and keep a "
+        "reference to them in the session, or set oversize= to a function that trims the session.",
     ),
     (
         lambda: put(a=object()),
@@ -1484,6 +1507,10 @@ SESSION_ERRORS: list[Case] = [
     ),
     (lambda: sealed_payload(5), "a int for a session"),
     (lambda: sealed_payload(["", None, {}]), "invalid subject or lineage id in the payload of a session"),
+    (
+        lambda: sealed_payload(["user:42", None, {}, {}]),
+        "invalid own data of the library in the payload of a session",
+    ),
     (lambda: sealed_payload({}, 1), "a payload in JSON: the option accept_serializers does not list 'json'"),
     (
         lambda: sealed_payload({}, serializer="json"),
@@ -1612,42 +1639,48 @@ SESSION_ERRORS: list[Case] = [
     # Hyperdiv.
     (
         lambda: hyperdiv_manager(httponly=True),
-        "unknown option 'httponly'; there are: validate_key, encrypt_key, keyring, name, lifetimes, "
-        "idle_timeout, absolute_timeout, refresh_interval, leeway, revocation, on_store_error, "
-        "compress, pad, max_size, on_event, registry, clock",
+        "unknown option 'httponly'; the options are: validate_key, encrypt_key, keyring, name, "
+        "lifetimes, idle_timeout, absolute_timeout, refresh_interval, leeway, revocation, "
+        "on_store_error, compress, pad, max_size, on_event, registry, clock",
     ),
     (lambda: hyperdiv_manager(name=5), "name: it must be str, got an int"),
     (
         lambda: hyperdiv_manager(encrypt_key=None),
-        "encrypt_key is missing: these tokens are always encrypted; make one with: python -m sealedsession keygen",
+        "encrypt_key: the key is missing, but these tokens are always encrypted. Make one with: "
+        "python "
+        "-m sealedsession keygen",
     ),
-    (lambda: hyperdiv_manager(max_size=255), "max_size: it must be an int of characters, 256 to 65536"),
-    (lambda: hyperdiv_manager(registry={}), "registry: it must be a Registry, got a dict"),
+    (lambda: hyperdiv_manager(max_size=255), "max_size: it must be a whole number of characters, 256 to 65536"),
+    (lambda: hyperdiv_manager(registry={}), "registry: it must be a Registry, got a dict. Pass it in code"),
     (
         lambda: (hyperdiv_manager(), hyperdiv_manager(leeway=5)),
-        "another sealed_session of this process has the name 'session' and other options: leeway. "
-        "Give it another name; or, if it is the same one, options that are the same on every run: "
-        "make functions, registries and stores once, outside of the application function",
+        "name: another sealed_session of this process is called 'session' and differs in leeway. Use "
+        "Use another name. If it is the same session, pass the same options in every run: make "
+        "functions, "
+        "registries and stores once, outside the application function",
     ),
     (
         lambda: hyperdiv_token(a="a" * 500, b=5),
-        "session.data: the token would take 791 characters, and max_size is 256. Nothing was saved. "
-        "Largest keys: 'a' 678, 'b' 8. Store large values elsewhere, and a reference to them here",
+        "'TokenManager' object has no attribute 'opened'",
     ),
-    (lambda: in_hyperdiv(lambda made: setattr(made, "gdpr_flag", 5)), "gdpr_flag is True or False, got an int"),
+    (
+        lambda: in_hyperdiv(lambda made: setattr(made, "gdpr_flag", 5)),
+        "gdpr_flag: it must be True or False, got an int",
+    ),
     (
         lambda: in_hyperdiv(lambda made: made.logout()),
-        "logout() revokes a session, and needs the option revocation; clear() needs none",
+        "logout(): it requires the option revocation. Set the option, or call clear() instead",
     ),
     (
         lambda: in_hyperdiv(lambda made: made.data),
-        "there is no session to hold data: call create_new() or login() first",
+        "session.data: there is no session. Call create_new() or login() first",
     ),
     (
         lambda: (kept := in_hyperdiv(lambda made: made)) and in_hyperdiv(lambda _: kept.data),
-        "session.data is asked for in a task or by the session of an earlier run, where no change of "
-        "it would be noticed. Give a task what it needs as arguments, and put its result into "
-        "session.data in the application function",
+        "session.data: it was read in a task or after its run, where changes would be lost. Pass "
+        "the data to the task as arguments, and put the task's result into session.data in the "
+        "application "
+        "function",
     ),
     (lambda: rejected_by_a_store(), "the store did not answer"),
     # Frameworks, and the helpers for tests.
@@ -1956,9 +1989,9 @@ def session_with(**values: object) -> Any:
 def dropped_change() -> None:
     def drop(made: Any) -> None:
         made.login("user:1")
-        lent = plugin.WorkingCopy(made._manager, made._manager.opened(""))
-        lent.data["a"] = 1
-        made._take_back(lent)
+        working_copy = plugin.WorkingCopy(made._manager, made._manager.open(""))
+        working_copy.data["a"] = 1
+        made._save_changes(working_copy)
 
     in_hyperdiv(drop)
 
@@ -1989,31 +2022,31 @@ LOG_RECORDS: list[tuple[Callable[[], object], str, str]] = [
     (
         lambda: events().rejected_cookies([(UNKNOWN, None)]),
         "WARNING",
-        "cookie 'sid' rejected, unknown_key: the token has key 0102. Another server has other keys; "
-        "or another application on this host, such as localhost on another port, uses the same cookie "
-        "name: set name= in one of them",
+        "cookie 'sid' rejected, unknown_key: the token has key 0102. Either another server has "
+        "other keys, or another application on this host, such as localhost on another port, "
+        "uses the same cookie name. In the second case, set name= in one of them",
     ),
     (
         lambda: events().rejected_cookies([(EXPIRED, None), (UNKNOWN, None)]),
         "WARNING",
         "2 cookies named 'sid' of one request rejected: expired_idle, unknown_key; the worst was "
-        "unknown_key: the token has key 0102. Another server has other keys; or another application "
-        "on this host, such as localhost on another port, uses the same cookie name: set name= in one "
-        "of them",
+        "unknown_key: the token has key 0102. Either another server has other keys, or another "
+        "application on this host, such as localhost on another port, uses the same cookie name. "
+        "In the second case, set name= in one of them",
     ),
     (
         lambda: events().comma(),
         "WARNING",
-        "the cookie 'sid' follows a comma in the Cookie header and is not read: a gateway in front of "
-        "this server joins Cookie headers with a comma, where RFC 9113, 8.2.3, requires '; '. Update "
-        "or configure the gateway",
+        "the cookie 'sid' follows a comma in the Cookie header and is not read: a gateway in "
+        "front of this server joins Cookie headers with a comma, but RFC 9113, 8.2.3, requires "
+        "'; '. Update or configure the gateway",
     ),
     (
         lambda: events().foreign_session(dict),
         "WARNING",
-        "the session in the scope was replaced by a builtins.dict, which is ignored: the session of "
-        "the cookie 'sid' keeps its content. To write to the session, change the object that the "
-        "middleware put there, with session.clear() and session.update()",
+        "the session in the scope was replaced by a builtins.dict, which is ignored: the session "
+        "of the cookie 'sid' keeps its content. To write to the session, change the object that "
+        "the middleware has put there, with session.clear() and session.update()",
     ),
     (
         lambda: state_sealer().handle(b"", **ANN),
@@ -2030,18 +2063,19 @@ LOG_RECORDS: list[tuple[Callable[[], object], str, str]] = [
     (
         lambda: events().not_saved(CookieTooLargeError("sid", 5000, 4096, {"cart": 4000})),
         "ERROR",
-        (
-            "a session was not saved: session cookie 'sid' would take 5000 bytes, and browsers drop a "
-            "cookie over 4096. Largest keys: 'cart' 4000 bytes."
-        )
-        + UNCHANGED,
+        "a session was not saved: session cookie 'sid': it would have 5000 bytes, and browsers "
+        "drop a cookie of more than 4096 bytes. Largest keys: 'cart' 4000 bytes. Nothing was "
+        "sent, and the browser keeps the previous session. Store large values elsewhere and keep "
+        "a reference to them in the session, or set oversize= to a function that trims the "
+        "session.",
     ),
     (
         lambda: events().plain_http("example.com"),
         "WARNING",
-        "the cookie 'sid' is Secure and this response goes to 'example.com' over plain http: browsers "
-        "will drop it. Serve https; behind a proxy that does, make the server believe its "
-        "X-Forwarded-Proto; for development without https use localhost, or secure=False",
+        "the cookie 'sid' is Secure, but this response is sent to 'example.com' over plain http, "
+        "so browsers will drop the cookie. Serve https; behind a proxy that does, make the "
+        "server trust its X-Forwarded-Proto; for development without https, use localhost or "
+        "secure=False",
     ),
     (lambda: failing_hook(), "ERROR", "on_event raised AttributeError for the event sealed"),
     (
@@ -2052,14 +2086,14 @@ LOG_RECORDS: list[tuple[Callable[[], object], str, str]] = [
     (
         lambda: changed_keyring(STAGED | {"state": "primary"}),
         "INFO",
-        "the keyring was read again, and its keys are in use now",
+        "the keyring was read again, and its keys are now in use",
     ),
     (
         lambda: changed_keyring({"state": "primary", "validate_key": OTHER_KEY}),
         "ERROR",
-        "the keys read before stay in use: keyring 'file:keys.json': encrypt_key was added to the "
-        "keys, or removed from them. Restart every process to use these keys, or restore the previous "
-        "ones",
+        "the previous keys stay in use: keyring 'file:keys.json': encrypt_key was added to the keys, or "
+        "removed from them. Restart every process to use these keys, or restore the "
+        "previous ones",
     ),
     (
         lambda: SessionConfig(validate_key=KEY),
@@ -2105,8 +2139,7 @@ LOG_RECORDS: list[tuple[Callable[[], object], str, str]] = [
     (
         lambda: dropped_change(),
         "WARNING",
-        "a change of a session's data was dropped: the session was signed out, or another one began, "
-        "while the change was made",
+        "a change of a session's data was dropped, because the session was signed out or replaced in the meantime",
     ),
     (
         lambda: changed_class(),

@@ -1,4 +1,4 @@
-"""What the middlewares refuse of applications: those of the other kind, and what is none."""
+"""The middleware refuses applications of the other interface, and objects that are not applications."""
 
 from functools import partial, update_wrapper
 
@@ -75,14 +75,14 @@ def test_a_decorated_function():
 
 @pytest.mark.parametrize("app", [*ASGI_APPS[:4], awaited, Awaited()])
 def test_asgi_applications_in_wsgi(app, keys):
-    """An application that WSGI cannot call, or whose answer it cannot iterate, is refused at start, with the cure."""
+    """An application that WSGI cannot call, or whose response it cannot iterate, is refused at start, with the fix."""
     with pytest.raises(ConfigError, match=r"^app:"):
         wsgi.SessionMiddleware(app, **keys)
 
 
 @pytest.mark.parametrize("app", WSGI_APPS[:4])
 def test_wsgi_applications_in_asgi(app, keys):
-    """An application that ASGI cannot call is refused at start, with the cure."""
+    """An application that ASGI cannot call is refused at start, with the fix."""
     with pytest.raises(ConfigError, match=r"^app:"):
         asgi.SessionMiddleware(app, **keys)
 

@@ -148,7 +148,7 @@ def test_coercion(load, line, option, value):
         (FILES + "idle_timeout = 1h", "idle_timeout = 1h: "),
         (FILES + "leeway = none", "leeway = none: "),
         (FILES + "name =", r"\bname\b"),
-        (FILES + "leeway = 5\nsession.leeway = 6", "'leeway' .*'session"),
+        (FILES + "leeway = 5\nsession.leeway = 6", "leeway: .*'session"),
         ("validate_key = file:%(here)s/absent.key", r"^.*validate_key .*absent\.key"),
         ("validate_key = env:SESSION_TEST_ABSENT", "validate_key .*'SESSION_TEST_ABSENT'"),
         ("validate_key = short", "validate_key: "),

@@ -116,7 +116,7 @@ def requests(page: Page) -> Iterator[list[str]]:
 
 
 def test_counter(page: Page, shop: str) -> None:
-    """Every press counts one more; a page that is loaded again begins anew, as the state was in the page only."""
+    """Every click counts; a page that is loaded again begins at zero, because the state was only in the page."""
     messages: list[str] = []
     page.on("console", lambda message: messages.append(message.text))
     page.goto(shop)

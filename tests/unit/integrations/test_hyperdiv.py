@@ -207,7 +207,7 @@ def test_login_of_another_user_gets_nothing_of_the_one_before():
 
 @pytest.mark.parametrize("subject", [None, 1, "", "x" * 256])
 def test_subjects_are_checked(subject):
-    """What is no subject is refused, and nobody is signed in."""
+    """An invalid subject is refused, and no user is signed in."""
 
     def attempt(session):
         with pytest.raises((TypeError, ValueError), match=r"^subject: it must"):
@@ -219,7 +219,7 @@ def test_subjects_are_checked(subject):
 
 
 def test_consent():
-    """The consent is told to the browser with the token, comes with a token that was stored, and ends with clear."""
+    """The server sends the consent with the token, a stored token includes it, and clear() withdraws it."""
     window = signed_in()
     assert (window.consent, window.answer[2]) == (False, False)
     window.do(lambda session: setattr(session, "gdpr_flag", True))
@@ -236,7 +236,7 @@ def test_consent_is_a_bool():
     """A flag that is no bool is the application's mistake, and says so."""
 
     def attempt(session):
-        with pytest.raises(TypeError, match=r"^gdpr_flag .* got a str$"):
+        with pytest.raises(TypeError, match=r"^gdpr_flag: .* got a str$"):
             session.gdpr_flag = "no"
         assert session.is_gdpr_allowed() is False
 
@@ -261,7 +261,7 @@ def test_the_token_is_encrypted():
 
 
 def test_the_assets_are_there():
-    """What the page is told to load is a file of the package, and nothing else is loaded."""
+    """The page loads one script, which is a file of the package."""
     window = Window()
     (plugin,) = (
         child for child in window.runner.connection.msgs[0]["dom"]["children"] if child["name"] == "sealed_session"
@@ -353,7 +353,7 @@ def test_every_change_of_a_token_is_noticed():
 
 
 def test_tokens_of_other_purposes():
-    """A cookie of the same keys and name opens here no more than a token of here in a cookie or under another name."""
+    """A token from a cookie with the same keys is refused, and so is a token in a cookie or under another name."""
     window = signed_in()
     keyring = Keyring(**KEYS)
     cookie = Sealer(keyring, "cookie:session").seal(b"}.", created=int(time.time()), session_id=bytes(16))
@@ -364,7 +364,7 @@ def test_tokens_of_other_purposes():
 
 @pytest.mark.parametrize("payload", [b"", b"}.", b"]q.", b"N.", b"garbage"])
 def test_contents_that_are_none(payload, caplog):
-    """With the keys one could seal anything: what is no session is refused and reported, and what is one is read."""
+    """A sealed payload that is not a session is refused and reported, and a valid one is read."""
     token = Sealer(Keyring(**KEYS), "hyperdiv:session").seal(payload, created=int(time.time()), session_id=bytes(16))
     assert is_refused(token) is (payload != b"}.")
     assert ("forbidden_value" in caplog.text) is (payload != b"}.")
@@ -386,7 +386,7 @@ def test_a_refused_token_is_taken_from_the_browser(caplog):
 
 
 def test_a_token_that_may_be_right_elsewhere_stays_in_the_browser():
-    """A key that this server does not know yet may be known to the next one that is asked."""
+    """A token of a key that this server does not know yet is kept, because another server may know the key."""
     token = signed_in().token
     restart()
     window = Window(token, consent=True, **OTHER_KEYS)
@@ -587,7 +587,7 @@ def test_revoke_subject_of_others(store):
 
 
 def test_a_store_in_memory_is_one_for_all_windows():
-    """The option by name, given anew on every run, names one store."""
+    """A store that is named in the options of every run is made once."""
     window = signed_in(revocation="memory")
     token = window.token
     window.do(lambda session: session.logout())
@@ -598,7 +598,7 @@ def test_logout_needs_a_store():
     """Without a store logout says what to do, and nothing has happened; clear needs none."""
 
     def attempt(session):
-        with pytest.raises(ConfigError, match=r"^logout\(\) .*revocation"):
+        with pytest.raises(ConfigError, match=r"^logout\(\): .*revocation"):
             session.logout()
         with pytest.raises(ConfigError, match="revocation"):
             session.revoke_subject("user:1")
@@ -632,7 +632,7 @@ def test_a_store_that_is_down(on_store_error, caplog):
 
 
 def test_changes_are_found_inside_values():
-    """A change within a nested value is a change, and nothing has to be said about it."""
+    """A change of a nested value is saved without a further call."""
 
     def append(session):
         session.data["value"].append({"price": 3})
@@ -760,7 +760,7 @@ def test_no_data_without_a_session():
     """Where there is no session, data says so at once instead of losing what is put there."""
 
     def attempt(session):
-        with pytest.raises(SealError, match=r"call create_new\(\) or login\(\) first"):
+        with pytest.raises(SealError, match=r"Call create_new\(\) or login\(\) first"):
             session.data["value"] = 1
         with pytest.raises(SealError, match="no session"):
             session.data = {}
@@ -915,13 +915,13 @@ class TaskWindow(Window):
 
 
 def test_data_is_not_lent_to_tasks():
-    """A task would change data that nobody looks at any more: it is told so, for reading and for assigning."""
+    """Reading or assigning data in a task is an error, because its changes would be lost."""
     window = TaskWindow()
     window.do(login)
     window.start(lambda session: session.data)
     error = window.finish()
     assert isinstance(error, SessionClosedError)
-    assert str(error).startswith("session.data ")
+    assert str(error).startswith("session.data: ")
 
 
 def test_data_is_not_lent_to_later_runs():
@@ -940,7 +940,7 @@ def test_data_is_not_lent_to_later_runs():
 
 
 def test_tasks_ask_anew():
-    """A task that began before a logout is told of it, at every question."""
+    """A task that began before a logout sees the logout at every access."""
     store = MemoryStore()
     window = TaskWindow(revocation=store)
     window.do(login)
@@ -1031,7 +1031,7 @@ def test_the_options_are_those_of_sessions():
 
 
 def test_the_options_have_the_defaults_of_sessions():
-    """An option that is left out has the default that it has for the middlewares, but for the name."""
+    """A missing option has the default of the middleware, except for the name."""
     here, there = tokens.TokenConfig(**KEYS), SessionConfig(**KEYS)
     assert (here.name, here.max_size) == ("session", 65_536)
     for option in set(tokens.TokenOptions.__annotations__) - {"name", "max_size", *KEYS}:
@@ -1043,7 +1043,7 @@ def test_the_options_have_the_defaults_of_sessions():
     [
         ({"httponly": True}, "'httponly'.* validate_key, encrypt_key, "),
         ({"validate_key": None}, "^validate_key:"),
-        ({"encrypt_key": None}, "^encrypt_key "),
+        ({"encrypt_key": None}, "^encrypt_key:"),
         ({"name": None}, "^name:"),
         ({"name": ["session"]}, "^name:"),
         ({"name": "a b"}, "^name='a b':"),
@@ -1108,7 +1108,7 @@ def test_managers_are_made_once(monkeypatch):
 
 
 def test_events():
-    """The hook is told of the life of a session, by an id that is hashed, and of what is refused."""
+    """The hook receives the events of a session, with its hashed id, and those of refused tokens."""
     events = []
     window = Window(on_event=events.append)
     window.do(login)

@@ -165,7 +165,7 @@ def test_a_fallback_key_is_replaced(clock, keys, other_keys):
 )
 @pytest.mark.parametrize("before", [len, attrgetter("id")], ids=["without id", "with id"])
 def test_an_emptied_session_deletes_the_cookie(browser, before, act):
-    """However a session was emptied, the browser is told to delete its cookie."""
+    """However a session was emptied, the response deletes its cookie."""
     browser.visit(before)
     assert browser.deletes_cookie(act)
 
@@ -221,7 +221,7 @@ def test_invalidate_gives_a_new_identity(browser, clock):
 
 
 def test_invalidate_is_saved_even_if_the_data_comes_back(browser, clock):
-    """A session begun anew with the old data is another session: it is sealed, and its absolute timeout starts."""
+    """A new session with the old data is another session: it is sealed, and its absolute timeout starts."""
     clock.advance(10)
     assert browser.sets_cookie(lambda session: (session.invalidate(), fill(session)))
     assert browser.visit()[0].created == clock.now
@@ -754,7 +754,7 @@ def test_after_half_of_the_idle_timeout_all_but_deletions_are_sent(clock, keys, 
     if make is with_a_bad_cookie:
         browser, sent = make(clock, keys, other_keys), False
     elif make is not due_for_refresh:
-        old = Browser(clock, **keys)  # the cookie is again one that is to be sealed anew
+        old = Browser(clock, **keys)  # the cookie must be sealed again
         clock.advance(30 - half - idle_for)
         old.visit(fill)
         clock.advance(half + idle_for - 30)
@@ -1210,7 +1210,7 @@ def test_the_keyring_is_read_once_a_second(fleet, keys, other_keys):
 
 
 def test_compression_makes_room(clock, keys):
-    """With compress a session goes through that would be too large, comes back, and is told unchanged from changed."""
+    """With compress, a session that would be too large is saved and loaded, and changes to it are noticed."""
     with pytest.raises(CookieTooLargeError):
         Browser(clock, **keys).visit(methodcaller("update", text="again and " * 800))
     browser = Browser(clock, **keys, compress=True)

@@ -112,6 +112,14 @@ def test_the_session_stays_open(manager):
     assert type(session) is ClosedSession
 
 
+def test_session_id(manager):
+    """session_id() shows the id of a session, and makes none."""
+    session = manager.open(None)
+    session["user"] = "ann"
+    assert manager.session_id(session) is None
+    assert session.id == manager.session_id(session)
+
+
 def test_a_token_that_is_too_large(manager):
     """A token that no cookie has room for is an error, which names the largest keys."""
     session = manager.open_token("")

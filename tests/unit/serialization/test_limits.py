@@ -339,7 +339,7 @@ def test_forged_keys_and_elements_in_json(text):
 
 
 def test_a_cookie_of_many_keys_names_the_limit():
-    """An application that stores too many keys is told which limit that is."""
+    """The error for too many keys names the limit."""
     for make in SERIALIZERS:
         with pytest.raises(TooManyValuesError):
             make(REGISTRY).dumps({"chosen": set(range(257))})

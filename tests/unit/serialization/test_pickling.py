@@ -1,4 +1,4 @@
-"""The allow-list pickle: exact round trips, bounds on size and nesting, and payloads that have to be refused."""
+"""The allow-list pickle: exact round trips, bounds on size and nesting, and payloads that must be refused."""
 
 import copyreg
 import datetime
@@ -39,7 +39,7 @@ untimed = settings(deadline=None)
 
 
 def refused(payload, serializer=SERIALIZER):
-    """What the log says of a payload, which has to be refused."""
+    """Return the log record of a payload, which must be refused."""
     with pytest.raises(UnsealError) as caught:
         serializer.loads(payload)
     assert caught.value.reason == "forbidden_value"
