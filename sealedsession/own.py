@@ -44,7 +44,7 @@ class OwnPart(enum.Enum):
 
     FLASH = "flash messages"
     CSRF = "CSRF secret"
-    ENDS = "ends of values"
+    ENDS = "value ends"
 
     def __repr__(self) -> str:
         return self.value

@@ -143,12 +143,14 @@ def test_both_quickstarts_open_the_same_cookie() -> None:
 def test_every_python_block_of_the_docs_runs(
     page: str, code: str, monkeypatch: pytest.MonkeyPatch, keys: dict[str, str], tmp_path: Path
 ) -> None:
-    """Every block of Python in docs/ runs by itself, where both keys are in the environment and directories exist."""
+    """Every block of Python in docs/ runs by itself, where keys are in the environment and directories exist."""
     for name in [name for name in os.environ if name.startswith("SEALEDSESSION_")]:
         monkeypatch.delenv(name)
     for option, key in keys.items():
         monkeypatch.setenv(f"SESSION_{option.upper()}", key)
         monkeypatch.setenv(f"SEALEDSESSION_{option.upper()}", key)
+    for name in ("SECRET_KEY", "FLASK_SECRET_KEY"):
+        monkeypatch.setenv(name, keys["validate_key"])
     run(code.replace("/var/lib/app", str(tmp_path)))
 
 

@@ -197,7 +197,7 @@ NEW_SECRET = {
     "sign-in": lambda session: setattr(session, "subject", "user:7"),
     "end of the subject": lambda session: setattr(session, "subject", None),
     "regenerate": methodcaller("regenerate"),
-    "begin anew": methodcaller("regenerate", begin_anew=True),
+    "begin again": methodcaller("regenerate", begin_anew=True),
     "clear": methodcaller("clear"),
     "invalidate": methodcaller("invalidate"),
     "logout": methodcaller("logout"),
@@ -359,7 +359,7 @@ def test_a_session_of_ended_values_keeps_its_cookie(browser, clock):
 
 
 def test_setting_an_ended_value_again(browser, clock):
-    """A value that has ended can be stored anew, with an end or without one."""
+    """A value that has ended can be stored again, with an end or without one."""
     browser.visit(set_for(300, a=1, b=2, c=3))
     clock.advance(1000)
     browser.visit(lambda session: (set_for(300, a=1)(session), session.update(b=2), session.setdefault("c", 4)))
@@ -401,7 +401,7 @@ ASSIGNMENTS = {
 @pytest.mark.parametrize("same_request", [True, False], ids=["same request", "later request"])
 @pytest.mark.parametrize("assign", ASSIGNMENTS.values(), ids=ASSIGNMENTS)
 def test_an_assignment_removes_the_end(browser, clock, assign, same_request):
-    """Every other assignment to the key removes the end, also one of the very same object."""
+    """Every other assignment to the key removes the end, also one of the same object."""
 
     def act(session):
         session.set("key", True, seconds=300)
