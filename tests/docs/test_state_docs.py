@@ -12,7 +12,6 @@ from unittest import mock
 
 import httpx
 import pytest
-import webtest
 
 from sealedsession.errors import NotPublicError, Reason, StaleStateError, StateError, UnsealError
 from sealedsession.sealing.keys import Keyring
@@ -24,7 +23,6 @@ from sealedsession.state.middleware import response_to
 from sealedsession.state.protocol import read_call, read_token
 from sealedsession.state.resumable import Resumable
 from sealedsession.state.sealer import MAX_SIZE, SCRIPT, StateSealer
-from sealedsession.wsgi import SessionMiddleware
 from tests.support.pages import PAGES, block_with, literals, rows, run, section
 
 PAGE = PAGES["howto/state"]
