@@ -767,7 +767,7 @@ MUTATIONS = [
         for name, old, new in [
             (
                 "errors of the hook",
-                "except Exception as error:  # noqa: BLE001  # anybody's code",
+                "except Exception as error:  # noqa: BLE001  # the hook belongs to the application",
                 "except EOFError as error:",
             ),
             ("the hook's error is its type", "type(error).__name__, kind)", "repr(error), kind)"),
