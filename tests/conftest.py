@@ -10,8 +10,6 @@ from hypothesis import HealthCheck, settings
 from tests.support.servers import free_port as held_port
 from tests.support.servers import running
 
-pytest_plugins = ["sealedsession.testing.plugin"]
-
 # Hypothesis has limits in seconds for an example and for making one: a busy machine breaks them. Everything
 # else stays as it is in the profile that is in use: Hypothesis has another one for CI.
 settings.register_profile(

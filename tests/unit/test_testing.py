@@ -11,11 +11,15 @@ from starlette.routing import Route
 
 from sealedsession import ConfigError, SessionConfig, asgi, wsgi
 from sealedsession.integrations.flask import SealedSession
-from sealedsession.testing import read_cookie, seal_cookie, session_transaction
+from sealedsession.testing import plugin, read_cookie, seal_cookie, session_transaction
 from tests.support.starlette_client import TestClient
 
 SECRET = "correct horse battery staple, said the sealed cookie"
 DAY = 24 * 3600
+
+# Users name the plugin in conftest.py. There, it would be imported before coverage begins.
+frozen_clock = plugin.frozen_clock
+sealed_session = plugin.sealed_session
 
 
 def wsgi_app(environ, start_response):

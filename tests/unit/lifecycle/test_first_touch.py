@@ -329,13 +329,14 @@ def test_a_signal_in_the_middle_of_opening(keys, step):
                     raise InterruptError
             return interrupt
 
+        tracer = sys.gettrace()  # of coverage
         sys.settrace(interrupt)
         try:
             session.get("user")
         except InterruptError:
             pass
         finally:
-            sys.settrace(None)
+            sys.settrace(tracer)
         assert not session_states.WAITING
         assert session["user"] == "ann"
 

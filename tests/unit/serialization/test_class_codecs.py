@@ -2,6 +2,7 @@
 
 import datetime
 import enum
+import subprocess
 import sys
 import typing
 import uuid
@@ -14,7 +15,7 @@ from typing import Any, Literal, NamedTuple, Optional, Union
 
 import pytest
 
-from sealedsession.errors import ConfigError, NotSerializableError, UnsealError
+from sealedsession.errors import ConfigError, NotSerializableError
 from sealedsession.serialization.class_codecs import checker_for_annotation
 from sealedsession.serialization.registry import Registry
 from sealedsession.serialization.safe_pickle import PickleSerializer
@@ -26,18 +27,6 @@ REFUSALS = (TypeError, ValueError, LookupError)
 SERIALIZERS = [PickleSerializer, JsonSerializer]
 BERLIN, LIMA = zoneinfo.ZoneInfo("Europe/Berlin"), zoneinfo.ZoneInfo("America/Lima")
 both = pytest.mark.parametrize("make", SERIALIZERS)
-
-audited = []  # names of audit events
-
-
-@pytest.fixture
-def opened():
-    """What is opened or imported during a test, as seen by the interpreter itself."""
-    if not getattr(sys, "_watched_by_test_class_codecs", False):
-        sys._watched_by_test_class_codecs = True  # an audit hook stays as long as the process
-        sys.addaudithook(lambda event, _: event in ("open", "import", "os.listdir") and audited.append(event))
-    audited.clear()
-    return audited
 
 
 def make_registry(kind, *classes, code=str.lower):
@@ -607,20 +596,38 @@ def test_a_zone_comes_back_as_the_same_object(make):
     assert serializer.loads(serializer.dumps(SUMMER)).tzinfo is BERLIN
 
 
-@both
-def test_no_file_is_opened(make, opened):
+# An audit hook cannot be removed. While there is one, a thread that starts under coverage can die before it runs: in
+# CPython 3.11, sys.settrace() fails if threads call it at the same time. So the hook has a process of its own.
+LISTENING = """
+import datetime, sys, zoneinfo
+from sealedsession.errors import UnsealError
+from sealedsession.serialization.registry import Registry
+from sealedsession.serialization.safe_pickle import PickleSerializer
+from sealedsession.serialization.tagged_json import JsonSerializer
+
+registry = Registry()
+registry.register_zoneinfo(("Europe/Berlin", "America/Lima"))
+berlin, lima = zoneinfo.ZoneInfo("Europe/Berlin"), zoneinfo.ZoneInfo("America/Lima")
+values = [datetime.datetime(2030, 7, 1, tzinfo=berlin), lima]
+events, reasons = [], []
+cases = [(each, each.dumps(values)) for each in (PickleSerializer(registry), JsonSerializer(registry))]
+sys.addaudithook(lambda event, _: event in ("open", "import", "os.listdir") and events.append(event))
+for serializer, payload in cases:
+    assert serializer.loads(payload) == values
+    try:
+        serializer.loads(payload.replace(b"America/Lima", b"Asia/Karachi"))
+    except UnsealError as error:
+        reasons.append(error.reason)
+heard = list(events)
+zoneinfo.ZoneInfo.no_cache("Asia/Karachi")
+print(reasons, heard, "open" in events)
+"""
+
+
+def test_no_file_is_opened():
     """Reading a payload opens no file and imports nothing, even if it names a zone that this machine has."""
-    serializer = make(zones())
-    payload = serializer.dumps([SUMMER, LIMA])
-    forged = payload.replace(b"America/Lima", b"Asia/Karachi")
-    assert forged != payload
-    opened.clear()
-    assert serializer.loads(payload) == [SUMMER, LIMA]
-    with pytest.raises(UnsealError, match="forbidden_value"):
-        serializer.loads(forged)
-    assert opened == []
-    zoneinfo.ZoneInfo.no_cache("Asia/Karachi")
-    assert "open" in opened  # this is what it looks like
+    done = subprocess.run([sys.executable, "-c", LISTENING], capture_output=True, text=True, check=True)
+    assert done.stdout == "['forbidden_value', 'forbidden_value'] [] True\n"
 
 
 @both
