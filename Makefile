@@ -8,6 +8,7 @@
 # make workflows      check the files in .github, which needs npm
 # make corpus  hostile pickles, each in a process of its own
 # make mutations PACKAGE=sealing   mutate a package, and see its unit tests fail; 30 minutes at most
+#                (MUTANTS="NAME ..." for some of its mutants only)
 # make guards  take out each guard in turn, and see the tests fail
 # make bench          the project and its peers side by side; tables, and charts in docs/performance (QUICK=1: minutes)
 # make bench-check    the ratios of a short run beside the stored ones, as information
@@ -98,7 +99,7 @@ corpus: $(VENV)/installed-test
 	$(BIN)/python -m tests.security.corpus.run
 
 mutations: $(VENV)/installed-mutations
-	$(BIN)/python tests/mutations/mutate.py $(PACKAGE)
+	$(BIN)/python tests/mutations/mutate.py $(PACKAGE) $(MUTANTS)
 
 guards: $(VENV)/installed-test
 	$(BIN)/python tests/mutations/guards.py
