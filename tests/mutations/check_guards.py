@@ -7,8 +7,10 @@ seen. Words choose the rows whose module or guard contains one of them.
 ``mutant``: the test failed with the mutant. This script applies it to a copy of the package, without mutmut's wrappers,
 and runs the test, which must fail.
 
-``removal``: mutmut has no suitable mutant, and the test failed when the guard was removed by hand. The script only runs
-the test, which must pass.
+``removal``: the test failed when the guard was removed, as guards.py does. The row names no mutant, and the script only
+runs the test, which must pass.
+
+The table does not have all guards yet: guards.py has them, and this script replaces it when the table is complete.
 
 Names of mutants contain numbers, which change with the function. A row whose mutant is missing, or is not noticed by
 the test, is reported: read the list of ``make mutations``, and name another mutant.
