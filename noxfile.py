@@ -1,6 +1,7 @@
-"""Unit tests on every supported Python, with the latest and with the lowest dependencies: ``nox``, or ``nox --list``.
+"""Run the unit tests on all supported Python versions, with the latest and the lowest dependencies.
 
-The virtual environments are made by uv, because pip cannot install the lowest versions.
+``nox`` runs all sessions, and ``nox --list`` shows them. uv makes the virtual environments, because pip cannot install
+the lowest versions.
 """
 
 import nox
@@ -13,7 +14,7 @@ nox.options.error_on_missing_interpreters = True
 
 
 def run_units(session: nox.Session) -> None:
-    """Run the tests that need no browser, servers, corpus or benchmarks. Arguments after ``--`` are for pytest."""
+    """Run the tests that need no browser, servers, corpus or benchmarks. pytest receives the arguments after ``--``."""
     session.run("python", "-m", "pytest", "--numprocesses=auto", "@tests/units.txt", *session.posargs)
 
 
@@ -26,14 +27,14 @@ def units(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[0])
 def lowest(session: nox.Session) -> None:
-    """Test with the lowest versions that setup.cfg allows, of the package and of every extra."""
+    """Test with the lowest dependencies that setup.cfg allows for the package and all its extras."""
     session.install("--resolution=lowest-direct", "--editable", ".[test]")
     run_units(session)
 
 
 @nox.session(python=PYTHONS[0])
 def lowest_core(session: nox.Session) -> None:
-    """Test the core with its lowest dependencies. The extras of `lowest` raise some of these."""
+    """Test the core with its lowest dependencies. In `lowest`, the extras require higher versions of some of them."""
     session.install("--resolution=lowest-direct", "--editable", ".")
     session.install("pybase64", "pytest >= 9.0", "pytest-xdist", "hypothesis", "webtest", "httpx")
     session.run("python", "-m", "pytest", "--numprocesses=auto", "@tests/core.txt", *session.posargs)

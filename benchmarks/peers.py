@@ -96,7 +96,7 @@ def find_fault(codec: Codec, value: Any) -> str | None:
     except Exception as error:  # noqa: BLE001  # a peer's refusal of a value has any type
         return f"{type(error).__name__}: {str(error).splitlines()[0][:60]}"
     if back != value:
-        return "gives back other values than it was given"
+        return "returns other values than those that were sealed"
     try:
         accepted = unseal(_changed(token))
     except Exception:  # noqa: BLE001  # as above
@@ -195,7 +195,7 @@ for _name in (REFERENCE, CONTROL):
 
 # -------------------------------------------------------------------------------------------------------------- peers
 
-_UNRESTRICTED = "a restricted unpickler: whoever has the keys runs code"
+_UNRESTRICTED = "a restricted unpickler: anyone who has the keys can run code"
 _JSON_ONLY = "encryption; types besides JSON's"
 
 
@@ -419,7 +419,7 @@ def _aiohttp() -> Codec:
 
 @_peer(
     "asgi-sessions, encrypted", "asgi-sessions", "cryptography", encrypts=True,
-    protection="Fernet (AES-128-CBC + HMAC-SHA256), made anew for each request", content="JSON",
+    protection="Fernet (AES-128-CBC + HMAC-SHA256), made for each request", content="JSON",
     lacks="types besides JSON's; age in the seal",
 )  # fmt: skip
 def _asgi_sessions() -> Codec:

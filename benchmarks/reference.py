@@ -120,8 +120,9 @@ def make_sealer() -> tuple[Callable[[bytes], bytes], Callable[[str | bytes], byt
 
 
 def make_codec() -> tuple[Callable[[object], str], Callable[[str], object]]:
-    """Sessions to tokens and back. The same steps, written out once more with pickle among them and without what a
-    request needs: on top of `make_sealer` the frames between would be 4 % of a small session.
+    """Convert sessions to tokens and back.
+
+    The functions repeat the code of `make_sealer`, with pickle. Calling those would cost 4 % more for a small session.
     """
     keys = _Keys()
     pop, append, crypt_context, mac_copy = keys.free.pop, keys.free.append, keys.crypt_context, keys.mac_copy

@@ -189,7 +189,7 @@ def _cases(values: Mapping[str, Any]) -> tuple[dict[Any, Any], dict[str, str]]:
         tokens[row] = to_token()
         again = from_token(tokens[row])
         if any(getattr(again, name) != value for name, value in values.items()):
-            raise ValueError(f"{row} gives back other values than it was given")
+            raise ValueError(f"{row} returns other values than those that were sealed")
         cases["seal", row], cases["unseal", row] = to_token, partial(from_token, tokens[row])
     return cases, tokens
 

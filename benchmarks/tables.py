@@ -76,4 +76,5 @@ def _aligned(line: Sequence[str], widths: Sequence[int]) -> str:
 
 def _rst_row(line: Sequence[str]) -> str:
     marks = ["   * -", *["     -"] * (len(line) - 1)]
-    return "".join(f"{mark} {cell}".rstrip() + "\n" for mark, cell in zip(marks, line, strict=True))
+    cells = [r"\-" if cell == "-" else cell for cell in line]  # a hyphen alone would be a list
+    return "".join(f"{mark} {cell}".rstrip() + "\n" for mark, cell in zip(marks, cells, strict=True))

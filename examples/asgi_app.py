@@ -1,11 +1,11 @@
-"""A visit counter with sign in and sign out, in plain ASGI.
+"""A visit counter with sign-in and sign-out, in plain ASGI.
 
     export SESSION_VALIDATE_KEY=$(python -m sealedsession keygen)
     export SESSION_ENCRYPT_KEY=$(python -m sealedsession keygen)
     cd examples
     uvicorn asgi_app:application --lifespan off
 
-With the same keys in the environment wsgi_app.py opens the same cookie.
+With the same keys in the environment, wsgi_app.py accepts the same cookie.
 """
 
 import html
@@ -22,7 +22,7 @@ PAGE = """<!doctype html>
 
 
 async def visits(scope, _receive, send):
-    """Answer one request. The session is a dict; whatever is in it comes back with the browser's next request."""
+    """Answer one request. The session is a dict, and the browser's next request brings its content back."""
     session = scope["session"]
     match scope["method"], scope["path"]:
         case "GET", "/":
@@ -34,14 +34,14 @@ async def visits(scope, _receive, send):
             session["name"] = parse_qs(scope["query_string"].decode()).get("name", ["Ann"])[0]
             await respond(send, 303, headers=[(b"location", b"/")])
         case "POST", "/sign-out":
-            session.invalidate()  # nothing is left: the browser deletes the cookie
+            session.invalidate()  # the session is now empty, so the browser deletes the cookie
             await respond(send, 303, headers=[(b"location", b"/")])
         case _:
             await respond(send, 404, "There is nothing here.")
 
 
 async def respond(send, status, page="", headers=()):
-    """Send a whole response. The session goes with its first message."""
+    """Send a complete response. The middleware adds the session's cookie to the first message."""
     headers = [(b"content-type", b"text/html; charset=utf-8"), *headers]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": page.encode()})

@@ -1,12 +1,12 @@
-"""A counter behind a sign-in, in Hyperdiv. The count is in the session, and the session in the browser's token.
+"""A counter behind a sign-in, in Hyperdiv. The browser keeps the session, with the count, in a sealed token.
 
     pip install 'sealedsession[hyperdiv]'
     export SESSION_VALIDATE_KEY=$(python -m sealedsession keygen)
     export SESSION_ENCRYPT_KEY=$(python -m sealedsession keygen)
     HD_PORT=8888 python examples/hyperdiv_app.py
 
-Authenticate, and consent to being remembered: a second window is authenticated too, and so is a reloaded one. Log out
-in one of them, and all are. SESSION_REVOCATION=sqlite:PATH keeps what was signed out where other processes see it.
+Authenticate, and click on "Keep me signed in". A second window is then authenticated, too, and so is a reloaded one.
+Logging out in one window logs out all of them. SESSION_REVOCATION=sqlite:PATH shares revocations with other processes.
 """
 
 import os
@@ -19,7 +19,7 @@ REVOCATION = os.environ.get("SESSION_REVOCATION", "memory")
 
 
 def main():
-    """The application function. Hyperdiv runs it again whenever something that it has read changes."""
+    """Render the page. Hyperdiv runs this function again whenever a value that it has read changes."""
     session = sealed_session(
         validate_key="env:SESSION_VALIDATE_KEY",
         encrypt_key="env:SESSION_ENCRYPT_KEY",
@@ -27,21 +27,21 @@ def main():
     )
     with hd.box(padding=2, gap=1):
         if not session.loaded:
-            hd.spinner()  # the browser has not said yet what it has
+            hd.spinner()  # the browser has not sent its token yet
         elif session.is_authenticated():
             signed_in(session)
         else:
             hd.text("Not authenticated.")
             if hd.button("Authenticate").clicked:
-                session.login("user:ann")  # after the password was checked, in earnest
+                session.login("user:ann")  # a real application first checks a password
 
 
 def signed_in(session):
-    """What Ann sees."""
+    """Render the page of a signed-in user."""
     hd.text(f"{session.subject} has counted to {session.data.get('count', 0)}.")
     if hd.button("Count").clicked:
-        session.data["count"] = session.data.get("count", 0) + 1  # sealed after the run, and then there is another run
-    # The consent: until then nothing is stored in the browser.
+        session.data["count"] = session.data.get("count", 0) + 1  # sealed after this run, before the next one
+    # Before the user consents, the browser stores nothing.
     if session.is_gdpr_allowed():
         hd.text("This device keeps you signed in.")
         if hd.button("Forget me").clicked:

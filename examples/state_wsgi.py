@@ -4,8 +4,8 @@
     export SESSION_ENCRYPT_KEY=$(python -m sealedsession keygen)
     python examples/state_wsgi.py
 
-What the search and the counter know is in the page, sealed for the browser's session, and the server keeps none of it.
-Open the page in two windows, and buy the same book in both: in the second it is gone.
+The state of the search and of the counter is in the page, sealed for the browser's session. The server does not store
+it. Open the page in two windows and buy the same book in both. In the second window, it is already sold.
 """
 
 import html
@@ -21,15 +21,16 @@ from sealedsession.state import SCRIPT, Resumable, StateSealer, WSGIStateErrorMi
 from sealedsession.wsgi import SessionMiddleware
 
 KEYS = {"validate_key": "env:SESSION_VALIDATE_KEY", "encrypt_key": "env:SESSION_ENCRYPT_KEY"}
-LONGEST_CALL = 128 * 1024  # bytes: a token of the largest size, and its arguments
+LONGEST_CALL = 128 * 1024  # bytes, enough for the longest token and the arguments
 
-books = dict(enumerate(("Emma", "Evelina", "Middlemarch", "Persuasion", "<Villette>"), 1))  # a database, in earnest
+# In a real application, this is a database.
+books = dict(enumerate(("Emma", "Evelina", "Middlemarch", "Persuasion", "<Villette>"), 1))
 states = StateSealer(**KEYS)
 
 
 @states.register
 class Counter(Resumable):
-    """Counts what its button is pressed."""
+    """Count the clicks on a button."""
 
     count = 0
 
@@ -41,14 +42,14 @@ class Counter(Resumable):
 
 @states.register
 class Search(Resumable):
-    """Finds the books that are there, and counts its searches."""
+    """Find books that are not sold yet, and count the searches."""
 
     searches = 0
 
     @public
     def find(self, text):
-        if not isinstance(text, str):  # arguments are whatever a client sends
-            raise StateError("find takes a text")
+        if not isinstance(text, str):  # a client can send any JSON as an argument
+            raise StateError("text: it must be a str")
         self.searches += 1
         found = [number for number, title in list(books.items()) if text.lower() in title.lower()]
         return {"found": found, "searches": self.searches}
@@ -56,7 +57,7 @@ class Search(Resumable):
 
 @states.register
 class Book(Resumable):
-    """A book, by its number. Where there is none of that number any more, the state is stale."""
+    """A book, identified by its number. After the book was sold, the state is stale."""
 
     stale_on = (KeyError,)
 
@@ -66,7 +67,7 @@ class Book(Resumable):
 
     @public
     def buy(self):
-        if books.pop(self.number, None) is None:  # somebody was faster, since it was loaded
+        if books.pop(self.number, None) is None:  # another user bought it after load()
             raise StaleStateError(f"book {self.number} is sold")
         return self.title
 
@@ -129,7 +130,7 @@ sealed_state_script = FileApp(str(SCRIPT), content_type="text/javascript", chars
 
 
 def bookshop(environ, start_response):
-    """Answer one request. What is wrong with a call is raised, and answered by `WSGIStateErrorMiddleware`."""
+    """Answer one request. `WSGIStateErrorMiddleware` converts the errors of a call into responses."""
     request = Request(environ)
     match request.method, request.path_info:
         case "GET", "/":
@@ -139,10 +140,10 @@ def bookshop(environ, start_response):
             response = Response(PAGE_SCRIPT, content_type="text/javascript", cache_control="no-cache")
         case "GET", "/sealed_state.js":
             response = sealed_state_script
-        case "POST", "/call" if request.content_type != "application/json":  # a form on another site has other types
+        case "POST", "/call" if request.content_type != "application/json":  # such as a form on another site
             response = Response(status=415)
         case "POST", "/call":
-            body = request.body_file.read(LONGEST_CALL)  # what is longer is cut here, and then no JSON
+            body = request.body_file.read(LONGEST_CALL)  # a longer body is cut, and then is not valid JSON
             answer = states.handle(body, session_id=environ["sealedsession.session"].id)
             response = Response(answer, content_type="application/json", charset=None, cache_control="no-store")
         case _:
@@ -151,8 +152,8 @@ def bookshop(environ, start_response):
 
 
 def page(session):
-    """The page, with a state in each element that calls. They open in this session only."""
-    session.save()  # it lasts, and so does its id, also where the browser would keep a cookie that was refused
+    """Return the page. Each element that makes calls contains a state, which is valid only in this session."""
+    session.save()  # sends the session's cookie with the page, because the states belong to its id
 
     def state_attributes(target):
         token = states.seal(target, session_id=session.id)
@@ -166,7 +167,7 @@ def page(session):
 
 
 def books_there():
-    """All books, but for one that is sold in this moment."""
+    """Yield all books that are not sold yet."""
     for number in list(books):
         try:
             yield Book(number)
@@ -178,7 +179,7 @@ application = SessionMiddleware(WSGIStateErrorMiddleware(bookshop), **KEYS)
 
 
 class Server(ThreadingMixIn, WSGIServer):
-    """A thread for every connection: browsers open some that they do not use at once."""
+    """A server with a thread for each connection, because browsers keep unused connections open."""
 
     daemon_threads = True
 

@@ -1,11 +1,11 @@
-"""A visit counter with sign in and sign out, in plain WSGI.
+"""A visit counter with sign-in and sign-out, in plain WSGI.
 
     export SESSION_VALIDATE_KEY=$(python -m sealedsession keygen)
     export SESSION_ENCRYPT_KEY=$(python -m sealedsession keygen)
     python examples/wsgi_app.py
 
-or, in this directory, under a real server: ``gunicorn wsgi_app:application``.
-With the same keys in the environment asgi_app.py opens the same cookie.
+To use a production server, run ``gunicorn wsgi_app:application`` in this directory.
+With the same keys in the environment, asgi_app.py accepts the same cookie.
 """
 
 import html
@@ -25,7 +25,7 @@ PAGE = """<!doctype html>
 
 
 def visits(environ, start_response):
-    """Answer one request. The session is a dict; whatever is in it comes back with the browser's next request."""
+    """Answer one request. The session is a dict, and the browser's next request brings its content back."""
     request = Request(environ)
     session = environ["sealedsession.session"]
     match request.method, request.path_info:
@@ -38,7 +38,7 @@ def visits(environ, start_response):
             session["name"] = request.GET.get("name", "Ann")
             response = Response(status=303, location="/")
         case "POST", "/sign-out":
-            session.invalidate()  # nothing is left: the browser deletes the cookie
+            session.invalidate()  # the session is now empty, so the browser deletes the cookie
             response = Response(status=303, location="/")
         case _:
             response = Response("There is nothing here.", status=404)

@@ -1,4 +1,4 @@
-"""Sessions sealed in one cookie, for WSGI and ASGI."""
+"""Sessions in one sealed cookie, for WSGI and ASGI."""
 
 from sealedsession.config import SessionConfig as SessionConfig
 from sealedsession.errors import ConfigError as ConfigError

@@ -1,4 +1,4 @@
-"""``python -m sealedsession``."""
+"""Run the command line for ``python -m sealedsession``."""
 
 import sys
 

@@ -161,7 +161,7 @@ class SessionMiddleware:
         """Close a session with a message after which it cannot be saved, and raise an error if that loses a change."""
         session._headers_gone = True
         wait_until_open(session)
-        if type(session) is not Session:
+        if isinstance(session, UnopenedSession | ClosedSession):
             return
         if session.modified:
             raise SessionClosedError(

@@ -1,7 +1,7 @@
-"""The command line: ``python -m sealedsession``.
+"""The command ``sealedsession``, which is also ``python -m sealedsession``.
 
-No key is passed on the command line, which every user of the machine can see. Only keygen prints keys. The exit status
-is 0, 1 for a step that was refused or failed, or 2 for wrong usage.
+No argument is a key, because every user of the machine can see arguments. Only ``keygen`` prints keys. The exit status
+is 0 for success, 1 if a step was refused or failed, and 2 for wrong usage.
 """
 
 import argparse
@@ -25,12 +25,13 @@ def main(
     clock: Callable[[], float] = time.time,
     random_text: Callable[[int], str] = secrets.token_urlsafe,
 ) -> int:
-    """Run a command.
+    """Run the command.
 
     :param arguments: the arguments after the program's name, or None for those of the process.
-    :param clock: returns the time in seconds since 1970.
-    :param random_text: a function that returns so many random bytes, encoded as text.
-    :returns: the exit status.
+    :param clock: a function that returns the time in seconds since 1970.
+    :param random_text: a function that returns the given number of random bytes, encoded as text.
+    :returns: the exit status, 0 or 1.
+    :raises SystemExit: with status 2, if the arguments are wrong.
     """
     options = _make_parser().parse_args(arguments)
     try:
@@ -74,18 +75,18 @@ def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m sealedsession", description="Tools for sealed sessions.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("keygen", help="print one new key, for validate_key or encrypt_key")
-    keyring = commands.add_parser("keyring", help="make a keyring, and rotate its keys")
+    keyring = commands.add_parser("keyring", help="create a keyring, and rotate its keys")
     steps = keyring.add_subparsers(dest="step", required=True)
 
-    init = steps.add_parser("init", help="make a keyring of one primary key")
-    init.add_argument("--signed-only", action="store_true", help="make no encrypt_key: clients can read sessions")
-    add = steps.add_parser("add", help="add a staged key, whose tokens are accepted and which does not seal yet")
-    promote = steps.add_parser("promote", help="make a staged key primary and the primary key a fallback, or undo that")
+    init = steps.add_parser("init", help="create a keyring with one primary key")
+    init.add_argument("--signed-only", action="store_true", help="make no encrypt_key; clients can read sessions")
+    add = steps.add_parser("add", help="add a staged key, which is accepted but does not seal yet")
+    promote = steps.add_parser("promote", help="make a staged key primary and the primary key a fallback, or undo this")
     retire = steps.add_parser("retire", help="remove a fallback key whose sessions have ended, or a staged key")
     listing = steps.add_parser("list", help="show the state and the next step of each key, but not the keys")
 
     for step in (init, add, promote, retire, listing):
-        step.add_argument("file", metavar="FILE", help="the keyring's file")
+        step.add_argument("file", metavar="FILE", help="the file of the keyring")
     for step in (init, add):
         step.add_argument("--id", metavar="NAME", help="the id of the new key (default: the key id that logs show)")
     for step in (promote, retire):
@@ -111,4 +112,4 @@ def _seconds(text: str) -> int:
     return number
 
 
-_seconds.__name__ = "number of seconds"  # argparse shows it in errors
+_seconds.__name__ = "number of seconds"  # argparse uses the name in error messages

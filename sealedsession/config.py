@@ -1,9 +1,10 @@
 """All options, in one frozen object that is checked at start.
 
-Every option stands in `SessionConfig`, with its default and its reason. `SessionOptions` repeats their types for type
-checkers, and `CookiePolicy` those that make the cookie. A mistake is a `ConfigError` before the first request: it
-names the option, the kind of what was given (never a key's value) and the cure. `SessionConfig.from_mapping` takes the
-same options as strings, from an ini file or the environment.
+`SessionConfig` declares every option, with its default and its documentation. `SessionOptions` repeats the types for
+type checkers, and `CookiePolicy` repeats the options of the cookie. Every mistake raises `ConfigError` before the first
+request. The message names the option, the problem and the fix, but never contains a key.
+
+`SessionConfig.from_mapping` reads the same options from strings, such as those of an ini file or the environment.
 """
 
 import difflib
@@ -78,8 +79,8 @@ class SessionOptions(TypedDict, total=False):
     clock: Callable[[], float]
 
 
-# What other libraries call the options: Beaker, Flask, Starlette, Django, Pyramid, itsdangerous. The names have no dot
-# and no prefix such as "session_cookie_".
+# The option names of Beaker, Flask, Starlette, Django, Pyramid and itsdangerous, and the options that replace them. The
+# names have no prefix such as "session_cookie_".
 _MEANT = {
     "secret": "validate_key and encrypt_key",
     "secret_key": "validate_key and encrypt_key",
@@ -117,17 +118,19 @@ _MEANT = {
     "cookie": "name",
     "salt": "name, which is part of the seal",
 }
-# Beaker's options for stores and formats, which this library does not have.
+# Beaker's options for stores and formats, which this library does not need.
 _NOT_NEEDED = frozenset(
     ("type", "auto", "data_dir", "lock_dir", "invalidate_corrupt", "crypto_type", "encrypt_nonce_bits", "use_cookies")
 )
 
 
 def refuse_unknown(option: str, written: str, known: Collection[str]) -> None:
-    """Refuse an unknown option, and name the one that was probably meant.
+    """Raise an error for an unknown option, and suggest a known one.
 
-    :param written: the option as it was written, perhaps with a prefix.
-    :raises ConfigError: unless it is known.
+    :param option: the name of the option.
+    :param written: the name as the user wrote it, which may have a prefix.
+    :param known: the names of all options.
+    :raises ConfigError: if the option is unknown.
     """
     if option in known:
         return
@@ -143,16 +146,16 @@ def refuse_unknown(option: str, written: str, known: Collection[str]) -> None:
     elif close:
         hint = f"did you mean {close[0]}?"
     else:
-        hint = f"there are: {', '.join(known)}"
+        hint = f"the options are: {', '.join(known)}"
     raise ConfigError(f"unknown option {written!r}; {hint}")
 
 
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600  # seconds
 DEFAULT_IDLE, DEFAULT_ABSOLUTE = 7 * DAY, 30 * DAY
 
-# Idle and absolute timeout, which NIST calls inactivity and overall timeout. All are within the limits of NIST SP
-# 800-63B-4, 2.1.3, 2.2.3 and 2.3.3: 30 days at AAL1, which requires no idle timeout (we set the default one); 1 hour
-# and 24 hours at AAL2; 15 minutes and 12 hours at AAL3. Revision 3 (4.2.3) required 30 minutes and 12 hours at AAL2.
+# (idle timeout, absolute timeout), which NIST calls inactivity timeout and overall timeout. The limits of NIST SP
+# 800-63B-4, 2.1.3, 2.2.3 and 2.3.3, are: no idle timeout and 30 days at AAL1; 1 hour and 24 hours at AAL2; 15 minutes
+# and 12 hours at AAL3. Our "aal2" also keeps the limits of revision 3 (4.2.3), which are shorter.
 PRESETS = {
     "aal1": (DEFAULT_IDLE, 30 * DAY),
     "aal2": (30 * MINUTE, 12 * HOUR),
@@ -164,9 +167,9 @@ PRESETS = {
 class Timeouts:
     """The timeouts of a configuration.
 
-    :param idle: seconds after `sealed_at`, or None.
-    :param absolute: seconds after `created`, or None. One of the two is given.
-    :param refresh: seconds after `sealed_at`, after which a session that is used is sealed again.
+    :param idle: seconds from `sealed_at` to the end of the session, or None.
+    :param absolute: seconds from `created` to the end of the session, or None. At most one of the two is None.
+    :param refresh: seconds from `sealed_at` until an accessed session is sealed again.
     """
 
     idle: int | None
@@ -175,13 +178,15 @@ class Timeouts:
 
     @property
     def longest(self) -> int:
-        """Seconds for which no token outlives the second in which it was sealed."""
+        """The longest time for which a token can be valid, in seconds."""
         return self.absolute or self.idle or 0
 
     def ends(self, created: int, sealed_at: int, lifetime: int | None) -> int:
-        """When a session ends that nobody uses any more, in seconds since 1970, without leeway.
+        """Return when a session ends if it is not used again, in seconds since 1970, without leeway.
 
-        :param lifetime: the session's own, in seconds after `created`, or None.
+        :param created: when the session was created, in seconds since 1970.
+        :param sealed_at: when the token was sealed, in seconds since 1970.
+        :param lifetime: the session's own lifetime, in seconds from `created`, or None.
         """
         ends = [created + seconds for seconds in (self.absolute, lifetime) if seconds is not None]
         if self.idle is not None:
@@ -190,22 +195,25 @@ class Timeouts:
 
 
 def resolve_timeouts(preset: str | None, idle: int | None, absolute: int | None) -> Timeouts:
-    """Take the options `lifetimes`, `idle_timeout` and `absolute_timeout` together.
+    """Return the timeouts that the options `lifetimes`, `idle_timeout` and `absolute_timeout` set.
 
-    :raises ConfigError: when they do not fit together.
+    :param preset: the option `lifetimes`.
+    :param idle: the option `idle_timeout`, in seconds.
+    :param absolute: the option `absolute_timeout`, in seconds.
+    :raises ConfigError: if a value is invalid, or the options contradict each other.
     """
     if preset is not None:
         if preset not in PRESETS:
             raise ConfigError(f"lifetimes={preset!r}: it must be one of {', '.join(map(repr, PRESETS))}, or None")
         if (idle, absolute) not in ((DEFAULT_IDLE, DEFAULT_ABSOLUTE), PRESETS[preset]):
             raise ConfigError(
-                f"lifetimes={preset!r} sets idle_timeout and absolute_timeout, and they are given too: "
-                "leave out lifetimes, or the other two"
+                f"lifetimes={preset!r} sets idle_timeout and absolute_timeout, which are set as well. "
+                "Remove lifetimes, or remove the other two"
             )
         return Timeouts(*PRESETS[preset])
     if idle is None and absolute is None:
         raise ConfigError(
-            "idle_timeout and absolute_timeout are both None: sessions would never end. Set one of them, in seconds"
+            "idle_timeout and absolute_timeout are both None, so sessions would never end. Set one of them, in seconds"
         )
     for option, seconds in (("idle_timeout", idle), ("absolute_timeout", absolute)):
         if seconds is not None and seconds <= 0:
@@ -218,15 +226,15 @@ _FALSE = ("false", "no", "off", "0")
 _UNITS = {"pad": "bytes", "token_cache": "tokens"}  # every other whole number is in seconds
 
 
-def coerce(option: str, text: str, kinds: tuple[type, ...]) -> object:
-    """Make of an ini file's string what the option takes.
+def _parse_text(option: str, text: str, kinds: tuple[type, ...]) -> object:
+    """Convert a string, such as one of an ini file, to the type of an option.
 
     :param kinds: the types of the option's values.
-    :raises ConfigError: when it fits none of them.
+    :raises ConfigError: if the text represents no value of these types.
     """
     stripped = text.strip()
     if not stripped:
-        raise ConfigError(f"{option} is blank: give it a value, or delete the line")
+        raise ConfigError(f"{option}: the value is blank. Set a value, or delete the line")
     if option in ("validate_key", "encrypt_key"):
         lines = [line.strip() for line in stripped.splitlines() if line.strip()]
         if len(lines) > 1:
@@ -243,23 +251,20 @@ def coerce(option: str, text: str, kinds: tuple[type, ...]) -> object:
     if int in kinds:
         if re.fullmatch("-?[0-9]{1,15}", stripped):
             return int(stripped)
-        raise ConfigError(f"{option} = {stripped}: it must be {whole_number(option)}" + _none_too(kinds))
+        or_none = " or none" if types.NoneType in kinds else ""
+        raise ConfigError(f"{option} = {stripped}: it must be {_whole_number(option)}{or_none}")
     return stripped
 
 
-def whole_number(option: str) -> str:
-    """Say what an int stands for."""
+def _whole_number(option: str) -> str:
+    """Return the description of an int, with its unit, for an error message."""
     return f"a whole number of {_UNITS.get(option, 'seconds')}"
-
-
-def _none_too(kinds: tuple[type, ...]) -> str:
-    return " or none" if types.NoneType in kinds else ""
 
 
 SERIALIZERS = ("pickle", "json")
 SCOPE_KEY = "session"
-ENVIRON_KEY = "sealedsession.session"  # with a dot: PEP 3333 reserves other names for CGI
-_TOKENS_MAX = 100_000  # garbage collection looks through them
+ENVIRON_KEY = "sealedsession.session"  # PEP 3333 reserves names without a dot for CGI
+_TOKENS_MAX = 100_000  # the garbage collector visits each of them
 
 
 @init_without_own_frames
@@ -267,54 +272,59 @@ _TOKENS_MAX = 100_000  # garbage collection looks through them
 class SessionConfig:
     """The options of a session.
 
-    :param validate_key: authenticates every token. One key, or a list: primary first, then fallbacks. A key is at least
-        32 random bytes: as bytes; as str in hexadecimal, base64 or base64url (``python -m sealedsession keygen``); or
-        ``env:NAME`` or ``file:PATH``.
-    :param encrypt_key: encrypts every token. The same form and count, or None: tokens are signed only, and clients can
-        read them. A missing option means the same, and the config logs a warning.
-    :param keyring: instead of the two: ``file:PATH`` or ``env:NAME`` of a JSON keyring. A file is read again when it
-        changes.
+    :param validate_key: one key, or a list with the primary key first and then the fallback keys. It authenticates
+        tokens. A key has at least 32 random bytes. It can be bytes, a str in hexadecimal, base64 or base64url
+        (``python -m sealedsession keygen`` prints one), ``env:NAME``, or ``file:PATH``.
+    :param encrypt_key: as many keys as `validate_key`, in the same forms. It encrypts tokens. With None, tokens are
+        only signed, and clients can read them. If the option is missing, the config logs a warning about this.
+    :param keyring: a JSON keyring, which replaces both keys: ``file:PATH`` or ``env:NAME``. A file is read again when
+        it changes.
     :param name: the cookie's name. None means ``__Host-Http-session``; with ``httponly=False``, ``__Host-session``; and
-        ``sealed-session`` if ``secure=False`` or another ``path`` or a ``domain`` rules out the prefix. The name is
-        part of the seal: to change it ends all sessions.
-    :param path: see `CookiePolicy`, as for domain, secure, httponly, samesite and partitioned.
-    :param persistent: whether the browser keeps the cookie of a new session when it is closed. Max-Age is then the
-        remaining lifetime of the session. ``session.persistent`` changes it for one session.
-    :param lifetimes: ``aal1``, ``aal2`` or ``aal3``: both timeouts, for a level of NIST SP 800-63B-4, instead of the
-        next two.
-    :param idle_timeout: seconds without a request that used the session, after which it ends; enforced inside the seal.
-    :param absolute_timeout: seconds after its creation at which a session ends; enforced inside the seal.
-        None switches off one of the two, but not both. OWASP ASVS 5.0 requires both: 7.3.1 the idle timeout, 7.3.2
-        the absolute one.
-    :param refresh_interval: seconds after which an accessed but unchanged session is sealed again: it is not idle.
-        At most a tenth of `idle_timeout`; 0 means with each request that uses the session. None means the smaller of
-        one hour and that tenth, and at least 1.
-    :param leeway: seconds by which clocks may differ, 0 to 600.
-    :param revocation: a `RevocationStore`, which knows the sessions that were signed out; or ``memory``,
-        ``sqlite:PATH`` or ``redis://...`` for one of ours; or None: copies of cookies live until their timeouts.
-    :param on_store_error: ``reject`` sessions while the store does not answer, or ``allow`` them.
-    :param compress: deflate sessions where that makes them shorter. Their length then tells something of their content.
-    :param pad: pads sessions to a multiple of so many bytes, 2 to 255, so that their length tells less; or 0.
-    :param binding: a function of environ or scope, whose bytes a cookie is bound to: it opens with the same only.
-    :param token_cache: how many unsealed tokens are kept in memory, with what they hold, so that the same cookie again
-        costs less: 2 to 100,000, or 0.
-    :param on_event: a function of an `Event`, called for all that happens to sessions.
-    :param oversize: what happens when the cookie would be over 4096 bytes. ``raise`` a `CookieTooLargeError`; ``keep``
-        the old cookie and log; or a function of session and error that makes the session smaller, asked once.
-    :param serializer: ``pickle``, the allow-list pickle, or ``json``, tagged JSON: the same values and limits.
-    :param accept_serializers: the serializers whose sessions are accepted; None means the one that writes. To change
-        the serializer, deploy three times: accept both; write the new one; after `absolute_timeout`, accept it alone.
-    :param registry: the types, besides the built-in ones, that sessions can hold.
+        ``sealed-session`` if ``secure=False``, `domain` or another `path` rules out the prefix. The name is part of the
+        seal, so changing it ends all sessions.
+    :param path: see `CookiePolicy`, also for `domain`, `secure`, `httponly`, `samesite` and `partitioned`.
+    :param persistent: whether a closed browser keeps the cookies of new sessions. Max-Age is then the
+        remaining lifetime of the session. ``session.persistent`` overrides this for one session.
+    :param lifetimes: ``aal1``, ``aal2`` or ``aal3``. It sets both timeouts to those of a level of NIST SP 800-63B-4.
+    :param idle_timeout: seconds after which an unused session ends, or None. The seal enforces it. OWASP ASVS 5.0,
+        7.3.1, requires it.
+    :param absolute_timeout: seconds from its creation after which a session ends, or None. The seal enforces it. OWASP
+        ASVS 5.0, 7.3.2, requires it. Only one of the two timeouts can be None.
+    :param refresh_interval: seconds after which an accessed but unchanged session is sealed again, so that its idle
+        timeout starts again. At most a tenth of `idle_timeout`. 0 means at every access. None means that tenth, but
+        at least 1 second and at most 1 hour.
+    :param leeway: seconds by which the clocks of servers may differ, 0 to 600.
+    :param revocation: the store of revoked sessions: a `RevocationStore`, ``memory``, ``sqlite:PATH`` or
+        ``redis://...``. With None, a copy of a cookie stays valid until its timeouts. ``memory`` makes a new store for
+        each config, also for a copy by ``dataclasses.replace``. To share a store in memory, pass a `MemoryStore`.
+    :param on_store_error: whether to ``reject`` or ``allow`` sessions while the store fails.
+    :param compress: whether to deflate sessions if this makes them shorter. Their length then reveals something about
+        their content.
+    :param pad: the number of bytes, 2 to 255, to a multiple of which sessions are padded, so that their length reveals
+        less; or 0.
+    :param binding: a function of the environ or scope that returns bytes, or None. A cookie is accepted only from a
+        request for which it returns the same bytes.
+    :param token_cache: how many unsealed tokens and their contents are kept in memory, so that a repeated cookie costs
+        less: 2 to 100,000, or 0.
+    :param on_event: a function that is called with every `Event`, or None.
+    :param oversize: what to do if the cookie would exceed 4096 bytes: ``raise`` a `CookieTooLargeError`; ``keep`` the
+        previous cookie and log an error; or call a function with the session and the error, once, to trim the session.
+    :param serializer: ``pickle``, the allow-list pickle, or ``json``, tagged JSON. Both have the same values and
+        limits.
+    :param accept_serializers: the serializers whose sessions are accepted. None means only `serializer`. To change the
+        serializer, deploy three times: accept both; write the new one; after `absolute_timeout`, accept only that one.
+    :param registry: the types, in addition to the built-in ones, of values in sessions.
     :param limits: see `Limits`.
-    :param save_on_error: whether changes are saved with responses of status 500 and above.
-    :param cache_control: sent with Set-Cookie where the application sent no Cache-Control, or None.
-    :param environ_key: where a WSGI application finds the session in the environ.
-    :param scope_key: where an ASGI application finds the session in the scope.
-    :param clock: seconds since 1970.
-    :raises ConfigError: for every mistake. Its traceback has no frames of this package, which would contain the keys.
+    :param save_on_error: whether to save changes with responses of status 500 and above.
+    :param cache_control: the Cache-Control header of responses with Set-Cookie, unless the application sets one; or
+        None.
+    :param environ_key: the key of the session in a WSGI environ.
+    :param scope_key: the key of the session in an ASGI scope.
+    :param clock: a function that returns the time in seconds since 1970.
+    :raises ConfigError: if an option is invalid. Its traceback has no frames of this package, because their local
+        variables contain keys.
 
-    The attributes keep the values that were given, except for `validate_key` and `encrypt_key`, which do not show the
-    keys.
+    The attributes keep the user's values, except that `validate_key` and `encrypt_key` do not show the keys.
     """
 
     validate_key: KeySource | Sequence[KeySource] | None = field(default=None, repr=False)
@@ -359,30 +369,30 @@ class SessionConfig:
         store = store_from_url(self.revocation) if isinstance(self.revocation, str) else self.revocation
         events = Events(str(cookie.name), self.on_event, self._hash_key)
         keys = find_keys(self.validate_key, self.encrypt_key, self.keyring, events.keyring)
-        # Not a field, so that asdict() and replace() see the options only. The dataclass is frozen.
+        # Not a field, so that asdict() and replace() see only the options.
         object.__setattr__(self, "_derived", _Derived(keys, cookie, timeouts, store, events))
-        if self.keyring is None:  # the keys themselves are in no list of the options, such as asdict's
+        if self.keyring is None:  # asdict() and similar functions must not return the keys
             object.__setattr__(self, "validate_key", keys)
             object.__setattr__(self, "encrypt_key", keys)
 
     @property
     def keys(self) -> Keyring | KeyringFile:
-        """The keyring, made from `validate_key` and `encrypt_key`, or from `keyring`."""
+        """The keyring: `validate_key` and `encrypt_key`, or `keyring`."""
         return self._get_derived().keys
 
     @property
     def cookie(self) -> CookiePolicy:
-        """Name and attributes of the cookie."""
+        """The name and the attributes of the cookie."""
         return self._get_derived().cookie
 
     @property
     def timeouts(self) -> Timeouts:
-        """The timeouts, made from `lifetimes`, `idle_timeout`, `absolute_timeout` and `refresh_interval`."""
+        """The timeouts: `lifetimes`, `idle_timeout`, `absolute_timeout` and `refresh_interval`."""
         return self._get_derived().timeouts
 
     @property
     def store(self) -> RevocationStore | None:
-        """The revocation store, made from `revocation`."""
+        """The revocation store that `revocation` names, or None."""
         return self._get_derived().store
 
     @property
@@ -392,9 +402,9 @@ class SessionConfig:
 
     @classmethod
     def from_kwargs(cls, options: Mapping[str, Any]) -> Self:
-        """Make a config of keyword options, refusing unknown ones and telling which was probably meant.
+        """Make a config from keyword arguments. For an unknown option, the error suggests a known one.
 
-        :raises ConfigError: for unknown options too.
+        :raises ConfigError: if an option is unknown or invalid.
         """
         for option in options:
             refuse_unknown(option, option, _HINTS)
@@ -402,9 +412,9 @@ class SessionConfig:
 
     @classmethod
     def from_arguments(cls, config: Self | None, options: Mapping[str, Any]) -> Self:
-        """Take a middleware's arguments: a config, or else the options of one.
+        """Return a middleware's config, which is passed as an object or as separate options.
 
-        :raises ConfigError: for both at once, too.
+        :raises ConfigError: if both are passed, or an option is unknown or invalid.
         """
         if config is None:
             return cls.from_kwargs(options)
@@ -414,32 +424,35 @@ class SessionConfig:
                 "SessionMiddleware(app, **options)"
             )
         if options:
-            raise ConfigError(f"config and {', '.join(options)} are given: set the options in the config")
+            raise ConfigError(f"config and {', '.join(options)} are both passed. Set the options in the config")
         return config
 
     @classmethod
     @without_own_frames
     def from_mapping(cls, mapping: Mapping[str, object], prefix: str = "session.") -> Self:
-        """Make a config of strings, such as an ini section that holds nothing else.
+        """Make a config from strings, such as those of an ini section.
 
-        Keys may carry the prefix or not. A list of keys is one to a line. ``none`` is None; booleans are true, yes, on,
-        1 and false, no, off, 0. Values that are not strings are taken as they are.
+        In a list of keys, each key has its own line. ``none`` is None. Booleans are true, yes, on and 1, or false, no,
+        off and 0. Values that are not strings are used unchanged.
 
-        :raises ConfigError: for an option given twice (with and without prefix), or with a value that does not fit.
+        :param mapping: the options. It must contain nothing else.
+        :param prefix: an optional prefix of the names in the mapping.
+        :raises ConfigError: if an option is unknown, invalid, or set twice (with and without the prefix).
         """
         options: dict[str, Any] = {}
         for key, value in mapping.items():
             option = key.removeprefix(prefix)
             if option in options:
-                raise ConfigError(f"{option!r} is given twice, with and without {prefix!r}: delete one")
+                raise ConfigError(f"{option}: it is set twice, with and without the prefix {prefix!r}. Delete one")
             refuse_unknown(option, key, _HINTS)
-            options[option] = coerce(option, value, _kinds(_HINTS[option])) if isinstance(value, str) else value
-        return cls.from_kwargs(options)
+            options[option] = _parse_text(option, value, _kinds(_HINTS[option])) if isinstance(value, str) else value
+        return cls(**options)
 
     def bind(self, request: Any) -> bytes:
-        """Give what a cookie is bound to besides the keys: what the option `binding` returns for a request.
+        """Return the bytes to which the cookie of a request is bound, or ``b""`` without the option `binding`.
 
-        :raises TypeError: when it returns no bytes: they could not be told from those of another client.
+        :param request: the environ or scope.
+        :raises TypeError: if the function returns another type than bytes.
         """
         if self.binding is None:
             return b""
@@ -463,11 +476,9 @@ class SessionConfig:
             value = getattr(self, option)
             if type(value) not in kinds:
                 expected = " or ".join("None" if kind is types.NoneType else kind.__name__ for kind in kinds)
-                number = f", {whole_number(option)}" if int in kinds else ""
+                number = f", {_whole_number(option)}" if int in kinds else ""
                 if option == "samesite" and value is None:
-                    raise ConfigError(
-                        "samesite: None is not a value. Did you mean the str 'None'? The default is 'Lax'"
-                    )
+                    raise ConfigError("samesite: it must be a str, got None. Did you mean 'None'? The default is 'Lax'")
                 raise ConfigError(f"{option}: it must be {expected}{number}{got(value)}")
         for option in ("clock", "binding", "on_event"):
             value, or_none = getattr(self, option), types.NoneType in _kinds(_HINTS[option])
@@ -475,7 +486,7 @@ class SessionConfig:
                 expected = "a function or None" if or_none else "a function"
                 raise ConfigError(f"{option}: it must be {expected}{got(value)}")
             if iscoroutinefunction(value) or iscoroutinefunction(type(value).__call__):
-                raise ConfigError(f"{option}: it must be a function without async, because nobody awaits its result")
+                raise ConfigError(f"{option}: it must not be an async function, because its result is not awaited")
 
     def _check_times(self) -> Timeouts:
         timeouts = resolve_timeouts(self.lifetimes, self.idle_timeout, self.absolute_timeout)
@@ -484,19 +495,19 @@ class SessionConfig:
             raise ConfigError(f"refresh_interval={refresh}: it must be 0 or more seconds")
         if timeouts.idle not in (None, DEFAULT_IDLE) and timeouts.idle > (timeouts.absolute or timeouts.idle):
             raise ConfigError(
-                f"idle_timeout={timeouts.idle} is longer than absolute_timeout={timeouts.absolute}, so that it has no "
-                "effect. Make it shorter, or leave it out"
+                f"idle_timeout={timeouts.idle}: it is longer than absolute_timeout={timeouts.absolute}, so it has no "
+                "effect. Shorten it, or remove it"
             )
         if not 0 <= self.leeway <= 600:
             raise ConfigError(
-                f"leeway={self.leeway}: it must be 0 to 600 seconds: it covers differing clocks, not time zones"
+                f"leeway={self.leeway}: it must be 0 to 600 seconds. It is meant for inexact clocks, not for time zones"
             )
         if refresh is None:
             refresh = max(1, min(HOUR, (timeouts.idle or 10 * HOUR) // 10))
         elif timeouts.idle is not None and refresh * 10 > timeouts.idle:
             raise ConfigError(
-                f"refresh_interval={refresh} is more than a tenth of idle_timeout={timeouts.idle}: users would be "
-                "signed out early. Make it smaller, or leave it out"
+                f"refresh_interval={refresh}: it is more than a tenth of idle_timeout={timeouts.idle}, so users would "
+                "be signed out early. Shorten it, or remove it"
             )
         return replace(timeouts, refresh=refresh)
 
@@ -505,7 +516,7 @@ class SessionConfig:
             shown = f", got {self.oversize!r}" if isinstance(self.oversize, str) else got(self.oversize)
             raise ConfigError(f"oversize: it must be 'raise', 'keep' or a function of session and error{shown}")
         if iscoroutinefunction(self.oversize) or iscoroutinefunction(type(self.oversize).__call__):
-            raise ConfigError("oversize: it must be a function without async, because nobody awaits its result")
+            raise ConfigError("oversize: it must not be an async function, because its result is not awaited")
         self._check_serializers()
         self._check_revocation()
         if self.pad != 0 and not 2 <= self.pad <= 255:
@@ -514,19 +525,20 @@ class SessionConfig:
             raise ConfigError(f"token_cache={self.token_cache}: it must be 2 to {_TOKENS_MAX} tokens, or 0 for none")
         if self.cache_control is not None and not _is_header_value(self.cache_control):
             raise ConfigError(
-                "cache_control: it must be a header's value: printable ASCII, such as 'no-store', or None"
+                "cache_control: it must be the value of a header, in printable ASCII, such as 'no-store', or None"
             )
         if "." not in self.environ_key.strip("."):
             raise ConfigError(
-                f"environ_key={self.environ_key!r} needs a dot inside: PEP 3333 leaves other names to CGI"
+                f"environ_key={self.environ_key!r}: it must contain a dot, because PEP 3333 reserves other names for "
+                "CGI. Use a name such as 'myapp.session'"
             )
         if not self.scope_key:
-            raise ConfigError("scope_key: it must not be empty. Leave it out, or choose a name such as 'admin_session'")
+            raise ConfigError("scope_key: it must not be empty. Remove it, or use a name such as 'admin_session'")
 
     def _check_revocation(self) -> None:
         if self.revocation is not None and not isinstance(self.revocation, RevocationStore | str):
             raise ConfigError(
-                f"revocation: it must be a RevocationStore, or a str that names one{got(self.revocation)}"
+                f"revocation: it must be a RevocationStore, a str that names one, or None{got(self.revocation)}"
             )
         if self.on_store_error not in ("reject", "allow"):
             raise ConfigError(f"on_store_error={self.on_store_error!r}: it must be 'reject' or 'allow'")
@@ -542,13 +554,13 @@ class SessionConfig:
                 )
             if self.serializer not in accepted:
                 raise ConfigError(
-                    f"serializer={self.serializer!r} is none of accept_serializers: what is sealed could not be read "
-                    "again. Add it, or leave out accept_serializers"
+                    f"serializer={self.serializer!r}: it is not in accept_serializers, so its sessions would be "
+                    "refused. Add it there, or remove accept_serializers"
                 )
         if type(self.registry) is not Registry:
-            raise ConfigError(f"registry: it must be a Registry, given in code{got(self.registry)}")
+            raise ConfigError(f"registry: it must be a Registry{got(self.registry)}. Pass it in code")
         if type(self.limits) is not Limits:
-            raise ConfigError(f"limits: it must be Limits, such as Limits(size=2048), given in code{got(self.limits)}")
+            raise ConfigError(f"limits: it must be Limits{got(self.limits)}. Pass it in code, as Limits(size=2048)")
 
 
 class _Derived(NamedTuple):
@@ -563,12 +575,12 @@ def _is_header_value(text: str) -> bool:
     return text.isascii() and text.isprintable() and bool(text.strip())
 
 
-# The options and their types, read off the class, so that nothing lists them again.
+# The options and their types.
 _HINTS = typing.get_type_hints(SessionConfig)
 
 
 def _kinds(hint: Any) -> tuple[type, ...]:
-    """Return the types of an option's values."""
+    """Return the types of an option's values: those of its annotation."""
     if typing.get_origin(hint) is Literal:
         return (type(typing.get_args(hint)[0]),)
     if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
@@ -579,5 +591,5 @@ def _kinds(hint: Any) -> tuple[type, ...]:
 _KINDS: dict[str, tuple[type, ...]] = {
     name: _kinds(hint)
     for name, hint in _HINTS.items()
-    if {str, int, bool, types.NoneType}.issuperset(_kinds(hint))  # the others have checks of their own
+    if {str, int, bool, types.NoneType}.issuperset(_kinds(hint))  # the other options have their own checks
 }

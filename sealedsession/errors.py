@@ -1,16 +1,16 @@
-"""Every error that leaves this package, under one root.
+"""The errors of this package, with `SealedSessionError` as their root.
 
-The branch says whose fault it is and when it shows:
+The class shows who caused an error, and when:
 
-* `ConfigError`: the operator's, at start. The process should not come up.
-* `SealError`: the application's, while a response is being made and before its headers go out.
-* `UnsealError`: the client's token. It leaves `Sealer.unseal`, the serializers' `loads` and `StateSealer`,
-  and never leaves the session middlewares: a bad cookie gives a new, empty session.
-* `StateError`: the client's call to an object in sealed state. state/middleware.py makes responses of these.
-* `StoreError`: the revocation store's. It never leaves the middlewares either.
+* `ConfigError`: the operator, at start. The process should not start.
+* `SealError`: the application, while it makes a response and before its headers are sent.
+* `UnsealError`: the client, with its token. `Sealer.unseal`, the serializers' `loads` and `StateSealer` raise it. The
+  session middleware catches it, and opens a new, empty session instead.
+* `StateError`: the client, with its call to an object in sealed state. The state middleware makes responses of these.
+* `StoreError`: the revocation store. The middleware catches it.
 
-A message says what happened, names the option, key or path, and ends with what to do.
-No message of ours holds a key, a token or a session value; an encoder of yours may say what it likes.
+A message names the option, key or path, describes the problem, and ends with the fix. It contains no key, token or
+session value, unless it quotes the error of an application's own encoder.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,19 +20,20 @@ from types import TracebackType
 from typing import Literal, ParamSpec, TypeVar
 
 Reason = Literal[
-    "malformed",  # not a token of ours: alphabet, length, version
-    "unknown_key",  # sealed by a key that this process does not have
-    "bad_signature",  # tampered with, or made for another purpose
+    "malformed",  # invalid alphabet, length or version
+    "unknown_key",  # sealed with a key that this process does not have
+    "bad_signature",  # modified, or made for another purpose
     "expired_idle",
     "expired_absolute",
     "from_the_future",  # clocks differ by more than the leeway
     "other_serializer",  # the option accept_serializers does not list the token's serializer
-    "forbidden_value",  # the signature is right and the content is not: our bug or a stolen key
+    "forbidden_value",  # the signature is valid but the content is not: a bug of this library or a stolen key
     "revoked",
-    "store_error",  # the revocation store did not answer, and the option on_store_error is "reject"
+    "store_error",  # the revocation store failed, and the option on_store_error is "reject"
 ]
 
-# What may be right for another server or in a moment, or have a successor on its way: the browser keeps its cookie.
+# The browser keeps a cookie that is refused for one of these reasons. Another server may accept it, this server may
+# accept it later, or a response with its replacement may be on its way.
 RETRYABLE_REASONS: frozenset[Reason] = frozenset(
     ("unknown_key", "from_the_future", "other_serializer", "revoked", "store_error")
 )
@@ -51,8 +52,8 @@ def got(value: object) -> str:
 def drop_own_frames(error: BaseException) -> None:
     """Remove this package's frames from the tracebacks of an error and of its causes.
 
-    Local variables of those frames may hold keys or session values, and error trackers record local variables. If
-    this package raised an error that is not one of its own classes, a note on the error names the module and the line.
+    Local variables in these frames may be keys or session values, and error trackers record local variables. If this
+    package raised an error of a foreign class, a note on the error names the module and the line.
 
     Call this where the error leaves the package. A bare ``raise`` after the call does not add the frame again.
     """
@@ -68,19 +69,19 @@ def drop_own_frames(error: BaseException) -> None:
             and not isinstance(current, SealedSessionError)
             and not hasattr(current, "__notes__")
         ):
-            with suppress(Exception):  # an exception class may refuse it, such as a frozen dataclass
+            with suppress(Exception):  # some exception classes, such as frozen dataclasses, do not accept notes
                 current.add_note(f"Raised in {_module(last_dropped)}, line {last_dropped.tb_lineno}")
         traceback = None
         for entry in reversed(kept):
             traceback = TracebackType(traceback, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
-        current.with_traceback(traceback)  # which works for classes too that let no attribute be set
+        current.with_traceback(traceback)  # unlike an assignment to __traceback__, this works for frozen classes
         errors += [linked for linked in (current.__cause__, current.__context__) if linked is not None]
         if isinstance(current, BaseExceptionGroup):
             errors += current.exceptions
 
 
 def _split_frames(traceback: TracebackType | None) -> tuple[list[TracebackType], TracebackType | None]:
-    """Return the entries of other packages, and the last entry if it belongs to this package, or else None."""
+    """Return the entries of other packages; and the last entry if it belongs to this package, otherwise None."""
     kept, last_dropped = [], None
     while traceback is not None:
         last_dropped = None
@@ -111,24 +112,24 @@ def without_own_frames(function: Callable[Arguments, Result]) -> Callable[Argume
 
 
 def init_without_own_frames(cls: type[Result]) -> type[Result]:
-    """Decorate a class whose generated ``__init__`` receives keys, as `without_own_frames` decorates a function."""
+    """Apply `without_own_frames` to the generated ``__init__`` of a class, which receives keys."""
     cls.__init__ = without_own_frames(cls.__init__)  # type: ignore[method-assign]
     return cls
 
 
 class SealedSessionError(Exception):
-    """Root of all errors of this package."""
+    """The root of all errors of this package."""
 
 
 class ConfigError(SealedSessionError, ValueError):
-    """An option is missing, unknown, of the wrong type or in conflict with another one.
+    """An option is missing, unknown or invalid, or contradicts another option.
 
-    Raised at start; and where a session is to be revoked and no store was configured.
+    It is raised at start, and also if the application revokes a session without the option ``revocation``.
     """
 
 
 class SealError(SealedSessionError):
-    """A session or a state cannot be stored. The browser keeps the cookie it has, and the page its state."""
+    """A session or a state cannot be stored. The browser keeps its previous cookie, and the page its previous state."""
 
 
 def _largest(by_key: Mapping[object, int]) -> str:
@@ -136,12 +137,13 @@ def _largest(by_key: Mapping[object, int]) -> str:
 
 
 class CookieTooLargeError(SealError, ValueError):
-    """The sealed session does not fit the bytes that a browser keeps for a cookie (RFC 6265bis, 5.7).
+    """The sealed session is larger than a cookie can be (RFC 6265bis, 5.7).
 
     :param name: the cookie's name.
-    :param size: bytes of name and value on the wire; at least that many where the session is far too large.
-    :param limit: bytes that a browser keeps, 4096.
-    :param by_key: for every top-level key of the session the bytes it adds on the wire, largest first.
+    :param size: bytes of the cookie's name and value. If the session is far too large, a lower bound.
+    :param limit: the largest number of bytes that browsers accept, 4096.
+    :param by_key: the bytes that each top-level key of the session adds to the cookie, largest first. Flash messages,
+        the secret of CSRF tokens and ends of values are among them, as members of `OwnPart`.
     """
 
     def __init__(self, name: str, size: int, limit: int, by_key: Mapping[object, int]) -> None:
@@ -153,19 +155,19 @@ class CookieTooLargeError(SealError, ValueError):
 
     def __str__(self) -> str:
         return (
-            f"session cookie {self.name!r} would take {self.size} bytes, and browsers drop a cookie over {self.limit}. "
-            f"Largest keys: {_largest(self.by_key)}. Nothing was sent and the browser keeps the session it had: "
-            "store large values elsewhere and keep a reference to them in the session, "
-            "or set oversize= to a function that trims it."
+            f"session cookie {self.name!r}: it would have {self.size} bytes, and browsers drop a cookie of more than "
+            f"{self.limit} bytes. Largest keys: {_largest(self.by_key)}. Nothing was sent, and the browser keeps the "
+            "previous session. Store large values elsewhere and keep a reference to them in the session, or set "
+            "oversize= to a function that trims the session."
         )
 
 
 class NotSerializableError(SealError, TypeError):
-    """A value in a session, or in a state, is of a type that cannot be stored.
+    """A value in a session or in a state cannot be stored.
 
-    :param path: where it is, as Python would write it: ``session['cart'][3]['price']``, ``Order.lines[3]``.
-    :param kind: its type, kept as the attribute ``type``, or None where the fault is not the type's.
-    :param problem: what is wrong with it, and what to do.
+    :param path: the value's place, as a Python expression: ``session['cart'][3]['price']``, ``Order.lines[3]``.
+    :param kind: the value's type, or None if its type is not the problem. The attribute is ``type``.
+    :param problem: the problem and the fix, for the message.
     """
 
     def __init__(self, path: str, kind: type | None, problem: str) -> None:
@@ -178,21 +180,22 @@ class NotSerializableError(SealError, TypeError):
 
 
 class SessionClosedError(SealError, RuntimeError):
-    """The session was changed, or asked for an id that it did not have, after the response headers had gone."""
+    """The application changed the session, or read an id or made a CSRF token for the first time, after the headers
+    were sent."""
 
 
 class StoreError(SealedSessionError):
-    """A revocation store did not do what it was asked: it is down, hangs, is full, or answers garbage.
+    """A revocation store failed: it is down, does not answer, is full, or returns invalid data.
 
-    It never leaves the middleware, where the option ``on_store_error`` says what happens.
+    The middleware catches this error, and follows the option ``on_store_error``.
     """
 
 
 class UnsealError(SealedSessionError):
     """A token or its content was refused.
 
-    :param reason: why the token was refused: one of `Reason`. These values are stable.
-    :param detail: for the log: what was found. Never a key, a token or a session value.
+    :param reason: why the token was refused, one of `Reason`. These values are stable.
+    :param detail: the details for the log, without keys, tokens and session values.
     """
 
     def __init__(self, reason: Reason, detail: str) -> None:
@@ -205,11 +208,11 @@ class UnsealError(SealedSessionError):
 
 
 class StateTooLargeError(SealError):
-    """A sealed state would be larger than the option ``max_size`` of its `StateSealer` allows, or than can be read.
+    """A sealed state would be larger than the option ``max_size`` of its `StateSealer`, or too large to be read again.
 
-    :param size: bytes that it would have, sealed; or before that, where it is too large to be tried.
-    :param limit: bytes that it may have.
-    :param by_key: for every attribute or top-level key the bytes it takes before it is compressed, largest first.
+    :param size: bytes of the token; or of the content, if it is too large to be sealed.
+    :param limit: the largest size, in bytes.
+    :param by_key: the bytes of each attribute or top-level key before compression, largest first.
     """
 
     def __init__(self, size: int, limit: int, by_key: Mapping[object, int]) -> None:
@@ -220,28 +223,28 @@ class StateTooLargeError(SealError):
 
     def __str__(self) -> str:
         return (
-            f"a sealed state would take {self.size} bytes, and {self.limit} is the most. Largest parts, before "
-            f"compression: {_largest(self.by_key)}. Set them during load, which leaves them out, or keep a reference "
-            "to what is stored elsewhere."
+            f"sealed state: it would have {self.size} bytes, and the limit is {self.limit}. Largest parts, before "
+            f"compression: {_largest(self.by_key)}. Set them in load(), so that they are not sealed, or store them "
+            "elsewhere and keep a reference to them."
         )
 
 
 class StateError(SealedSessionError):
-    """A call to an object in sealed state cannot be carried out.
+    """A call to an object in sealed state failed.
 
-    :cvar reason: names the error in the response's JSON, for programs.
+    :cvar reason: the name of the error in the JSON of the response.
     """
 
     reason = "BadCall"
 
 
 class StaleStateError(StateError):
-    """What a state refers to is gone, or it is of a class that has changed since: the page has to be loaded again."""
+    """A state refers to something that no longer exists, or its class has changed. The user must reload the page."""
 
     reason = "StaleState"
 
 
 class NotPublicError(StateError):
-    """A client called a method that there is not, or that is not marked as public. The two look alike to it."""
+    """A client called a method that does not exist or is not public. The client cannot distinguish these two cases."""
 
     reason = "NotPublic"

@@ -1,10 +1,10 @@
-"""What happens to sessions and sealed state, told to the operator: to the logger ``sealedsession``, and to the option
-``on_event``.
+"""Events in the life of sessions and sealed state, for the logger ``sealedsession`` and the option ``on_event``.
 
-What somebody may have to act on is logged: rejected cookies and states, revocations, faults of the keyring and of the
-store. The hook gets these and the ordinary life of sessions too, for counters and audit trails. Neither ever gets a
-key, a token or a session value: a session is named by a keyed hash of its id (OWASP Session Management Cheat Sheet,
-"Logging Sessions Life Cycle").
+The log contains the events that may need attention: rejected cookies and states, revocations, errors of the keyring
+and of the store. The hook also receives all other events, for counters and audit trails.
+
+Neither contains a key, a token or a session value. A keyed hash of its id identifies a session (OWASP Session
+Management Cheat Sheet, "Logging Sessions Life Cycle").
 """
 
 import logging
@@ -26,21 +26,21 @@ from sealedsession.errors import (
 
 logger: logging.Logger = logging.getLogger("sealedsession")
 
-# Time does these to every session: no news. Anybody can send rubbish: worth a look. A payload that is
-# correctly signed and yet forbidden is a mistake of ours or a stolen key: somebody has to act.
+# Expiry and revocation are normal: INFO. Any client can send an invalid cookie: WARNING, the default. A correctly
+# signed but forbidden payload means a bug of this library or a stolen key: ERROR.
 _LEVELS = {
     "expired_idle": logging.INFO,
     "expired_absolute": logging.INFO,
     "revoked": logging.INFO,
-    "store_error": logging.DEBUG,  # the store's failure was a record of its own
+    "store_error": logging.DEBUG,  # the error of the store itself is logged separately
     "forbidden_value": logging.ERROR,
 }
 
 _UNKNOWN_KEY = (
-    ". Another server has other keys; or another application on this host, such as localhost on another port, uses the "
-    "same cookie name: set name= in one of them"
+    ". Either another server has other keys, or another application on this host, such as localhost on another port, "
+    "uses the same cookie name. In the second case, set name= in one of them"
 )
-_FOREIGN_TYPES_MOST = 100  # types that are logged, so that a program that makes classes cannot fill the memory
+_FOREIGN_TYPES_MOST = 100  # bounds the memory of `Events` if an application creates classes at runtime
 
 
 def _level(error: UnsealError) -> int:
@@ -49,30 +49,30 @@ def _level(error: UnsealError) -> int:
 
 Kind = Literal[
     "opened",  # a cookie or a state was accepted
-    "sealed",  # a new or changed session goes out, or a state
-    "refreshed",  # an unchanged one, because time passed
-    "resealed_old_key",  # an unchanged one, because a fallback key had sealed it
-    "rejected",  # a cookie or a state was not accepted, see `reason`
-    "stale",  # a state was accepted, and what it refers to is gone
-    "bad_call",  # a client called what it may not, or not like that
-    "revoked",  # a session, or all sessions of a subject
-    "too_large",  # a session was not saved, because browsers would drop the cookie; or a state not sealed
-    "store_error",  # the revocation store did not do what it was asked
-    "keyring_reloaded",
-    "keyring_error",  # the keyring's file is broken, and the keys read before go on
+    "sealed",  # a new or changed session, or a state, was sealed
+    "refreshed",  # an unchanged session was sealed again, because the refresh interval has passed
+    "resealed_old_key",  # an unchanged session was sealed again, because a fallback key had sealed it
+    "rejected",  # a cookie or a state was refused, see `reason`
+    "stale",  # a state was accepted, but it refers to something that no longer exists
+    "bad_call",  # a client called a method that is not public, or with invalid arguments
+    "revoked",  # a session, or all sessions of a subject, was revoked
+    "too_large",  # a session or a state was too large to be sealed
+    "store_error",  # the revocation store failed
+    "keyring_reloaded",  # the file of the keyring was read again
+    "keyring_error",  # the file of the keyring is invalid, and the previous keys stay in use
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to a session, or to all of them, or to a state that is sealed for one.
+    """An event of one session, of all sessions, or of a sealed state.
 
-    :param kind: what happened.
-    :param cookie: the cookie's name, or that of the `StateSealer`.
-    :param session: names the session, where it has an id: 16 hexadecimal digits, a keyed hash of that id.
-    :param reason: of a rejected cookie or state, one of the reason codes.
-    :param size: bytes of name and value, of a cookie that is sent or too large; of a state, those of the token.
-    :param detail: for people: what was found. Never a key, a token or a session value.
+    :param kind: the kind of event.
+    :param cookie: the name of the cookie or of the `StateSealer`.
+    :param session: a keyed hash of the session's id, as 16 hexadecimal digits; None without an id.
+    :param reason: why a cookie or state was rejected, or None.
+    :param size: bytes of a cookie's name and value, or of a state's token, if it is sent or too large; otherwise None.
+    :param detail: a description for people, without keys, tokens and session values.
     """
 
     kind: Kind
@@ -84,20 +84,20 @@ class Event:
 
 
 class EventHook(Protocol):
-    """What the option ``on_event`` takes: a function of an event. What it raises is logged, and harms nobody."""
+    """The type of the option ``on_event``: a function of an event. Its exceptions are logged and ignored."""
 
     def __call__(self, event: Event, /) -> object:
-        """Take note of an event; called while a request waits."""
+        """Process an event. The request waits until this method returns."""
         ...
 
 
 class Events:
-    """Tells the events of one configuration.
+    """Log the events of one configuration, and call its hook.
 
-    :param cookie: the cookie's name.
+    :param cookie: the name of the cookie or of the `StateSealer`.
     :param hook: the option ``on_event``, or None.
-    :param hash_key: gives the key under which session ids are hashed, 32 bytes. It is asked for once.
-    :param what: what has that name, for the log.
+    :param hash_key: a function that returns the key for hashes of session ids, 32 bytes. It is called once.
+    :param what: what has the name, for the log.
     """
 
     __slots__ = ("_cookie", "_find_hash_key", "_foreign", "_hash_key", "_hook", "_what", "has_hook")
@@ -111,9 +111,8 @@ class Events:
         self._find_hash_key = hash_key
         self._hash_key: bytes | None = None
         self._foreign: set[str] = set()
-        self.has_hook: bool = (
-            hook is not None
-        )  # asked before `emit` where requests are many: nothing else may cost time then
+        # Hot paths check this before they call emit(), to avoid the call without a hook.
+        self.has_hook: bool = hook is not None
 
     def emit(
         self,
@@ -124,7 +123,10 @@ class Events:
         size: int | None = None,
         detail: str = "",
     ) -> None:
-        """Give an event to the hook, if there is one."""
+        """Call the hook, if there is one, with an event.
+
+        :param session_id: the session's id, 16 bytes, or None. For the other parameters, see `Event`.
+        """
         if self._hook is None:
             return
         session = None
@@ -133,19 +135,18 @@ class Events:
             session = blake2b(session_id, key=self._hash_key, digest_size=8).hexdigest()
         try:
             self._hook(Event(kind, self._cookie, session, reason, size, detail))
-        except Exception as error:  # noqa: BLE001  # anybody's code
+        except Exception as error:  # noqa: BLE001  # the hook belongs to the application
             logger.error("on_event raised %s for the event %s", type(error).__name__, kind)
 
     def rejected(self, error: UnsealError, session_id: bytes | None = None) -> None:
-        """Log a token that was not accepted, and call the hook. For sealed state, the call fails with this error."""
+        """Report a token that was refused."""
         logger.log(_level(error), "%s %r rejected, %s", self._what, self._cookie, error)
         self.emit("rejected", session_id=session_id, reason=error.reason, detail=error.detail)
 
     def rejected_cookies(self, rejections: Sequence[tuple[UnsealError, bytes | None]]) -> None:
-        """Log the cookies of a request that were not accepted. The request goes on with another one, or a new session.
+        """Report the cookies of a request that were refused: in one log record, and in one event for each cookie.
 
-        There is one log record for each request, however many cookies a client sends. The hook gets an event for each
-        cookie.
+        :param rejections: the error and, if known, the session's id for each cookie.
         """
         errors = [error for error, _ in rejections]
         worst = max(errors, key=_level)
@@ -161,74 +162,85 @@ class Events:
             self.emit("rejected", session_id=session_id, reason=error.reason, detail=error.detail)
 
     def comma(self) -> None:
-        """Log that the cookie follows a comma, where it cannot be trusted, and was not read."""
+        """Report a cookie that was not read, because it follows a comma, where it cannot be trusted."""
         logger.warning(
             "the cookie %r follows a comma in the Cookie header and is not read: a gateway in front of this server "
-            "joins Cookie headers with a comma, where RFC 9113, 8.2.3, requires '; '. Update or configure the gateway",
+            "joins Cookie headers with a comma, but RFC 9113, 8.2.3, requires '; '. Update or configure the gateway",
             self._cookie,
         )
 
     def foreign_session(self, kind: type) -> None:
-        """Log that the application has replaced the session in the scope, once for each type of the replacement."""
+        """Report that the application has replaced the session in the scope, once for each type of replacement."""
         name = f"{kind.__module__}.{kind.__qualname__}"
         if name in self._foreign or len(self._foreign) >= _FOREIGN_TYPES_MOST:
             return
         self._foreign.add(name)
         logger.warning(
             "the session in the scope was replaced by a %s, which is ignored: the session of the cookie %r keeps its "
-            "content. To write to the session, change the object that the middleware put there, with session.clear() "
-            "and session.update()",
+            "content. To write to the session, change the object that the middleware has put there, with "
+            "session.clear() and session.update()",
             name,
             self._cookie,
         )
 
     def not_called(self, error: StateError, session_id: bytes) -> None:
-        """A state was accepted, and the call cannot be carried out."""
+        """Report a call that failed, although its state was accepted."""
         stale = isinstance(error, StaleStateError)
         level = logging.INFO if stale else logging.WARNING
         logger.log(level, "%s %r: %s, %s", self._what, self._cookie, error.reason, error)
         self.emit("stale" if stale else "bad_call", session_id=session_id, detail=str(error))
 
     def ambiguous(self, count: int) -> None:
-        """A request had several valid cookies of our name: path or domain was changed, or another host sets cookies."""
+        """Report a request with several valid cookies of the same name.
+
+        The option ``path`` or ``domain`` was changed, or another host sets cookies.
+        """
         logger.warning("%d cookies named %r in one request; the newest valid one is used", count, self._cookie)
 
     def not_saved(self, error: SealError) -> None:
-        """A change was dropped by oversize="keep"; or an unchanged session could not be sealed again."""
+        """Report a change that ``oversize="keep"`` drops, or an unchanged session that could not be sealed again."""
         logger.error("a session was not saved: %s", error)
 
     def too_large(self, error: CookieTooLargeError | StateTooLargeError, session_id: bytes | None) -> None:
-        """Browsers would drop the cookie. What becomes of it is the option oversize's to say. Or a state is too large,
-        which is an error of the application.
-        """
+        """Report a session or a state that is too large. The caller raises or logs the error."""
         self.emit("too_large", session_id=session_id, size=error.size)
 
     def revoked(self, what: str, session_id: bytes | None) -> None:
-        """The application has revoked a session, or all sessions of a subject."""
+        """Report that the application has revoked a session, or all sessions of a subject.
+
+        :param what: a description of the revoked sessions.
+        """
         logger.info("%s revoked", what)
         self.emit("revoked", session_id=session_id, detail=what)
 
     def store_error(self, error: Exception, consequence: str) -> None:
-        """The revocation store did not do what it was asked."""
-        cause = str(error) if isinstance(error, StoreError) else type(error).__name__  # others may say anything
+        """Report a failure of the revocation store.
+
+        :param consequence: what happens to the session.
+        """
+        # The message of a foreign error may contain secrets.
+        cause = str(error) if isinstance(error, StoreError) else type(error).__name__
         logger.error("the revocation store failed, and %s: %s", consequence, cause)
         self.emit("store_error", detail=f"{consequence}: {cause}")
 
     def keyring(self, error: Exception | None) -> None:
-        """The file of the keyring has changed: it was read, or it is broken."""
+        """Report that the changed file of the keyring was read.
+
+        :param error: why the file is invalid, or None.
+        """
         if error is None:
-            logger.info("the keyring was read again, and its keys are in use now")
+            logger.info("the keyring was read again, and its keys are now in use")
             self.emit("keyring_reloaded")
         else:
-            logger.error("the keys read before stay in use: %s", error)
+            logger.error("the previous keys stay in use: %s", error)
             self.emit("keyring_error", detail=str(error))
 
     def plain_http(self, host: str) -> None:
-        """A Secure cookie is being sent over plain http, from a host that browsers do not take for this machine."""
+        """Report a Secure cookie that is sent over plain http, from a host that is not loopback."""
         logger.warning(
-            "the cookie %r is Secure and this response goes to %r over plain http: browsers will drop it. "
-            "Serve https; behind a proxy that does, make the server believe its X-Forwarded-Proto; "
-            "for development without https use localhost, or secure=False",
+            "the cookie %r is Secure, but this response is sent to %r over plain http, so browsers will drop the "
+            "cookie. Serve https; behind a proxy that does, make the server trust its X-Forwarded-Proto; for "
+            "development without https, use localhost or secure=False",
             self._cookie,
             host,
         )

@@ -1,4 +1,4 @@
-"""Factories for PasteDeploy's ini files, which return the WSGI middleware::
+"""Factories of the WSGI middleware for PasteDeploy's ini files::
 
     [filter:session]
     use = egg:sealedsession
@@ -6,7 +6,7 @@
     encrypt_key = file:%(here)s/encrypt.key
 
 The options are those of `SessionConfig`, with or without the prefix ``session.``. Options with the prefix are also read
-from ``[DEFAULT]``. An unknown option is an error.
+from ``[DEFAULT]``. Unknown options are errors.
 """
 
 import configparser
@@ -27,12 +27,12 @@ PREFIX = "session."
 def filter_factory(
     global_conf: Mapping[str, str], **local_conf: str
 ) -> "Callable[[WSGIApplication], SessionMiddleware]":
-    """Make a filter from an ini section, for the entry point ``paste.filter_factory``.
+    """Return a filter that an ini section configures, for the entry point ``paste.filter_factory``.
 
     :param global_conf: the ``[DEFAULT]`` section. Only options with the prefix are read.
     :param local_conf: the filter's own section.
     :returns: a function that wraps an application in the middleware.
-    :raises ConfigError: for an unknown option or a wrong value. The message names the file and, if known, the section.
+    :raises ConfigError: if an option is unknown or invalid. The message names the file and, if known, the section.
     """
     local = {key.removeprefix(PREFIX) for key in local_conf}
     defaults = {
@@ -54,13 +54,14 @@ def filter_app_factory(app: "WSGIApplication", global_conf: Mapping[str, str], *
     :param app: the application.
     :param global_conf: see `filter_factory`.
     :param local_conf: see `filter_factory`.
+    :returns: the application in the middleware.
     :raises ConfigError: see `filter_factory`.
     """
     return filter_factory(global_conf, **local_conf)(app)
 
 
 def _describe_place(global_conf: Mapping[str, str], local_conf: Mapping[str, str]) -> str:
-    """Return the beginning of an error: the ini file, and the section if only one section has all these options.
+    """Return the first part of an error message: the ini file, and the section if only one has all these options.
 
     PasteDeploy passes the path of the file, but not the name of the section.
     """

@@ -6,7 +6,7 @@ Changes are not tracked: the manager finds them by comparison, nested ones too.
 The states of a session are classes; opening and closing assign `__class__`:
 
 * `UnopenedSession`: nothing has been read. Every method opens it first. Most requests never do.
-* `Session`: open.
+* `Session`: open. It is a `SessionWithEnds` if a value has an end, which an assignment to its key removes.
 * `ClosedSession`: the response's headers have been sent. Reading works, and every change raises `SessionClosedError`.
 
 Rules:
@@ -24,8 +24,8 @@ Rules:
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from typing import Any, NamedTuple, NoReturn, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from typing import Any, NamedTuple, NoReturn, Protocol, Self
 
 from sealedsession.errors import (
     ConfigError,
@@ -33,6 +33,18 @@ from sealedsession.errors import (
     SessionClosedError,
     drop_own_frames,
     got,
+)
+from sealedsession.own import (
+    CSRF_BYTES,
+    FlashMessage,
+    Own,
+    change_own,
+    check_flash_category,
+    check_seconds,
+    is_token_of,
+    mask,
+    without_csrf,
+    without_ends,
 )
 from sealedsession.revocation.store import check_subject
 from sealedsession.sealing.sealer import Unsealed
@@ -47,6 +59,7 @@ class Identity(NamedTuple):
     :param subject: the user to whom the session belongs, or None.
     :param lineage_id: the first session id of its lineage, or None if that is the present one.
     :param persistent: whether the browser keeps the cookie when it is closed.
+    :param own: flash messages, the secret of CSRF tokens and the ends of values, or None.
     """
 
     created: int
@@ -55,6 +68,7 @@ class Identity(NamedTuple):
     subject: str | None = None
     lineage_id: bytes | None = None
     persistent: bool = False
+    own: Own | None = None
 
     @property
     def lineage(self) -> bytes | None:
@@ -114,6 +128,14 @@ class SessionBackend(Protocol):
 
     def new_session_id(self) -> bytes:
         """Return 16 random bytes."""
+        ...
+
+    def random_bytes(self, count: int) -> bytes:
+        """Return bytes from the CSPRNG."""
+        ...
+
+    def now(self) -> float:
+        """Return the time by the configured clock, in seconds since 1970."""
         ...
 
     def new_identity(self, session: "Session") -> Identity:
@@ -224,7 +246,7 @@ class Session(dict[Any, Any]):
             return
         if subject is not None:
             check_subject(subject)
-        self._identity = self._identity._replace(subject=subject)
+        self._identity = self._identity._replace(subject=subject, own=without_csrf(self._identity.own))
         if subject is not None:
             self._begin_anew()
 
@@ -316,9 +338,86 @@ class Session(dict[Any, Any]):
         self._manager.ensure_fits(self)
 
     def clear(self) -> None:
-        """Remove all items and the subject. Deleting the last key alone leaves the subject as it is."""
+        """Remove all items, the subject, flash messages and the secret of CSRF tokens.
+
+        Deleting the last key alone leaves the subject, the messages and the secret as they are.
+        """
         super().clear()
-        self._identity = self._identity._replace(subject=None)
+        self._identity = self._identity._replace(subject=None, own=None)
+
+    def set(self, key: Any, value: Any, *, seconds: int) -> None:
+        """Store a value that ends after some time: once it has ended, the session is loaded without it.
+
+        Use it for the state of an OAuth sign-in, or a password that is confirmed but not yet followed by the second
+        factor. The end belongs to this value. Any other assignment to the key, such as ``session[key] = value`` or
+        ``update``, removes the end; a change inside the value does not.
+
+        :param seconds: 1 to 2^32 - 1, by the server's clock. The option ``leeway`` is added to them.
+        :raises TypeError: unless seconds is an int, or if the key is not hashable.
+        :raises ValueError: unless seconds is in that range.
+        """
+        end = int(self._manager.now()) + check_seconds(seconds)
+        own = self._identity.own
+        # The end first: if another thread closes the session in between, the value must not be sealed without it.
+        self._change_own(ends={**(own.ends if own is not None else {}), key: end})
+        _intercept_assignments(self)
+        super().__setitem__(key, value)
+
+    def flash(self, message: Any, category: str = "") -> None:
+        """Store a message for the next page, which shows it by `pop_flash`.
+
+        Messages keep their order, and duplicates are kept. They stay until they are popped, also across a sign-in.
+
+        :param message: a str, or another value that the session can store.
+        :param category: such as ``"error"``, for the style of the message; up to 255 characters.
+        :raises TypeError: when the category is not a str.
+        :raises ValueError: when the category is longer.
+        """
+        check_flash_category("session.flash", category)
+        self._change_own(flash=(*self._flash, FlashMessage(category, message)))
+
+    def pop_flash(self, *categories: str) -> list[FlashMessage]:
+        """Remove flash messages and return them, the oldest first. Other messages stay.
+
+        :param categories: those whose messages are meant. None given means all.
+        :raises TypeError: when a category is not a str.
+        """
+        popped = self.peek_flash(*categories)
+        if popped:
+            kept = tuple(message for message in self._flash if categories and message.category not in categories)
+            self._change_own(flash=kept)
+        return popped
+
+    def peek_flash(self, *categories: str) -> list[FlashMessage]:
+        """Return flash messages as `pop_flash` does, without removing them."""
+        for category in categories:
+            check_flash_category("session.peek_flash and pop_flash", category)
+        return [message for message in self._flash if not categories or message.category in categories]
+
+    def csrf_token(self) -> str:
+        """Return a token for forms of this session, which `check_csrf` accepts: 86 characters of base64url.
+
+        The secret behind the tokens is sealed in the session, so the first token changes the session (OWASP CSRF
+        Prevention Cheat Sheet, "Synchronizer Token Pattern"). Each call masks it by other random bytes, so that BREACH
+        cannot find it out. A change of `subject`, `clear`, `invalidate`, `logout`, `regenerate`, and `revoke_subject`
+        with the session's own subject remove the secret. Tokens of a removed secret are refused.
+
+        :raises SessionClosedError: after the headers have been sent, when the session has no secret.
+        """
+        own = self._identity.own
+        secret = None if own is None else own.csrf
+        if secret is None:
+            secret = self._manager.random_bytes(CSRF_BYTES)
+            self._change_own(csrf=secret)
+        return mask(secret, self._manager.random_bytes(CSRF_BYTES))
+
+    def check_csrf(self, token: object) -> bool:
+        """Return whether a token comes from `csrf_token` of this session, in constant time.
+
+        :param token: what the client has sent. A missing or malformed token gives False.
+        """
+        own = self._identity.own
+        return is_token_of(None if own is None else own.csrf, token)
 
     def set_lifetime(self, seconds: int) -> None:
         """End the session this many seconds after it was created at the latest, however much it is used.
@@ -336,8 +435,8 @@ class Session(dict[Any, Any]):
         self._identity = self._identity._replace(lifetime=seconds if lifetime is None else min(seconds, lifetime))
 
     def invalidate(self) -> None:
-        """Empty the session and give it a new identity: id, lineage, time of creation. Without new data, the middleware
-        deletes the cookie.
+        """Empty the session and give it a new identity: id, lineage, time of creation. Flash messages and the secret of
+        CSRF tokens are removed too. Without new data, the middleware deletes the cookie.
 
         Copies of the old cookie stay valid until their timeouts; use `logout` to end them too.
         """
@@ -396,23 +495,99 @@ class Session(dict[Any, Any]):
         """Open the session. Starlette calls this when ``request.session`` is used."""
 
     def _replace(self, content: Mapping[Any, Any]) -> None:
-        """Replace the items. If there are no new ones, remove the subject too."""
+        """Replace the items, and remove their ends. If there are no new ones, do the same as `clear`."""
         super().clear()
         super().update(content)
         if not content:
-            self._identity = self._identity._replace(subject=None)
+            self._identity = self._identity._replace(subject=None, own=None)
+        elif self._identity.own is not None:
+            self._change_own(ends={})
 
     def _begin_anew(self) -> None:
         """Begin a lineage at the time of the request."""
         session_id = self._manager.begin_lineage(self)
         created = self._manager.new_identity(self).created
-        self._identity = self._identity._replace(created=created, session_id=session_id, lineage_id=None)
+        self._identity = self._identity._replace(
+            created=created, session_id=session_id, lineage_id=None, own=without_csrf(self._identity.own)
+        )
+
+    @property
+    def _flash(self) -> tuple[FlashMessage, ...]:
+        own = self._identity.own
+        return () if own is None else own.flash
+
+    def _change_own(self, **changes: Any) -> None:
+        self._identity = self._identity._replace(own=change_own(self._identity.own, **changes))
 
     fromkeys: Any = dict.fromkeys  # returns a plain dict, as `copy` does
 
     def __reduce__(self) -> Any:
         """Copies, deep copies and pickles of a session are plain dicts."""
         return (dict, (dict(self),))
+
+
+class SessionWithEnds(Session):
+    """An open session in which values have ends. Every assignment to a key removes the end of its previous value.
+
+    `setdefault` needs no code of its own: it assigns only to keys that are missing, and these have no end.
+    """
+
+    __slots__ = ()
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        super().__setitem__(key, value)
+        self._remove_ends((key,))
+
+    def __delitem__(self, key: Any) -> None:
+        super().__delitem__(key)
+        self._remove_ends((key,))
+
+    def __ior__(self, other: Any) -> Self:  # type: ignore[misc]
+        self.update(other)
+        return self
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        """Update the items, as `dict.update`."""
+        items = dict(*args, **kwargs)
+        super().update(items)
+        self._remove_ends(items)
+
+    def pop(self, key: Any, *default: Any) -> Any:
+        """Remove a key, as `dict.pop`."""
+        value = super().pop(key, *default)
+        self._remove_ends((key,))
+        return value
+
+    def popitem(self) -> tuple[Any, Any]:
+        """Remove the last item, as `dict.popitem`."""
+        key, value = super().popitem()
+        self._remove_ends((key,))
+        return key, value
+
+    def _remove_ends(self, keys: Iterable[Any]) -> None:
+        own = self._identity.own
+        remaining = without_ends(own, keys)
+        if remaining is not own:
+            self._identity = self._identity._replace(own=remaining)
+
+
+def _open_class(session: Session) -> type[Session]:
+    own = session._identity.own
+    return SessionWithEnds if own is not None and own.ends else Session
+
+
+def _intercept_assignments(session: Session) -> None:
+    """Give an open session the class that removes ends."""
+    session.__class__ = SessionWithEnds
+    if session._headers_gone:  # another thread has closed it meanwhile
+        session.__class__ = ClosedSession
+        _refuse()
+
+
+def reopen(session: Session) -> None:
+    """Open a session again that was closed before its headers were sent."""
+    session._headers_gone = False
+    session.__class__ = _open_class(session)
 
 
 class SessionProxy(MutableMapping[Any, Any]):
@@ -448,7 +623,7 @@ class SessionProxy(MutableMapping[Any, Any]):
         return len(self.sealed_session)
 
     def clear(self) -> None:
-        """Remove all items and the subject: see `Session.clear`."""
+        """Remove all items, the subject and what `Session.clear` removes besides."""
         self.sealed_session.clear()
 
     def __getattr__(self, name: str) -> Any:
@@ -520,9 +695,9 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 def _refuse(*arguments: object, **more: object) -> NoReturn:
     del arguments, more  # so that no frame of the error holds the value
     raise SessionClosedError(
-        "the session was changed, or asked for an id that it did not have, after the response headers had gone, and "
-        "no cookie can carry that. Do it before start_response, before the first message of the response, or before "
-        "websocket.accept"
+        "the session was changed, or asked for an id or a CSRF token that it did not have, after the response headers "
+        "had gone, and no cookie can carry that. Do it before start_response, before the first message of the "
+        "response, or before websocket.accept"
     )
 
 
@@ -560,6 +735,11 @@ class ClosedSession(Session):
             _refuse()
         return self._identity.session_id.hex()
 
+    def csrf_token(self) -> str:
+        if self._identity.own is None or self._identity.own.csrf is None:
+            _refuse()
+        return super().csrf_token()
+
 
 class UnopenedSession(Session):
     """A session that nothing has read or written."""
@@ -588,12 +768,13 @@ UNOPENED_CONTENT: dict[object, None] = {_PLACEHOLDER: None}  # rule 1
 
 _MUTATORS = (
     "__delitem__", "__ior__", "__setitem__", "clear", "pop", "popitem", "setdefault", "update",
-    "_replace", "changed", "invalidate", "mark_modified", "regenerate", "save", "set_lifetime",
+    "_replace", "changed", "flash", "invalidate", "mark_modified", "pop_flash", "regenerate", "save", "set",
+    "set_lifetime",
 )  # fmt: skip
 _READERS = (
     "__contains__", "__eq__", "__ge__", "__getitem__", "__gt__", "__iter__", "__le__", "__len__", "__lt__", "__ne__",
-    "__or__", "__reversed__", "__ror__", "__sizeof__", "copy", "ensure_fits", "get", "items", "keys", "logout",
-    "mark_accessed", "revoke", "revoke_subject", "values",
+    "__or__", "__reversed__", "__ror__", "__sizeof__", "check_csrf", "copy", "csrf_token", "ensure_fits", "get",
+    "items", "keys", "logout", "mark_accessed", "peek_flash", "revoke", "revoke_subject", "values",
 )  # fmt: skip
 _PROPERTIES = (
     "created", "expires_at", "id", "new", "persistent", "rejected", "remaining", "sealed_at", "size", "subject",
@@ -617,7 +798,8 @@ def _open(session: Any) -> None:
         session._save = session._invalidated = False
         dict.update(session, loaded.data)
         dict.pop(session, _PLACEHOLDER, None)  # an interrupted attempt may have removed it
-        session.__class__ = ClosedSession if session._headers_gone else Session
+        opened = Session if loaded.identity.own is None else _open_class(session)
+        session.__class__ = ClosedSession if session._headers_gone else opened
     except BaseException as error:
         session._opener = None
         session._unclaimed = True

@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, settings
 from tests.support.servers import free_port as held_port
 from tests.support.servers import running
 
+pytest_plugins = ["sealedsession.testing.plugin"]
+
 # Hypothesis has limits in seconds for an example and for making one: a busy machine breaks them. Everything
 # else stays as it is in the profile that is in use: Hypothesis has another one for CI.
 settings.register_profile(
@@ -61,7 +63,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., in
     """Start a server: ``serve("uvicorn", "--port", "{port}", "app", cwd=..., env=...)`` gives its port on loopback.
 
     The words are those of ``python -m``, or of ``python`` where the first ends in .py; those find the port in the
-    environment, or are told it otherwise by whoever gives one. The server is stopped at the end of the module.
+    environment, or receive it from the caller. The server is stopped at the end of the module.
     """
     with ExitStack() as servers:
 

@@ -8,23 +8,23 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from app import make_app
 
-# Browsers keep a Secure cookie over plain http from this machine only, and by this name for certain.
+# Over plain http, browsers keep a Secure cookie only from this machine. All of them accept the name "localhost".
 LOCAL_HOSTS = ("127.0.0.1", "0.0.0.0", "localhost", "")  # noqa: S104
 
 
 class Server(ThreadingMixIn, WSGIServer):
-    """A thread for every connection: browsers open some that they do not use at once."""
+    """A server with a thread for each connection, because browsers keep unused connections open."""
 
     daemon_threads = True
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A browser that hangs up is no error."""
+        """Print the error, unless the browser has closed the connection."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
 
 class QuietHandler(WSGIRequestHandler):
-    """Errors are printed, requests are not."""
+    """A handler that prints errors but not requests."""
 
     def log_request(self, code: object = "-", size: object = "-") -> None:
         """Print nothing."""
@@ -32,7 +32,7 @@ class QuietHandler(WSGIRequestHandler):
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python examples/demo", description="A session, sealed in one cookie.")
-    parser.add_argument("--port", type=port, default=8000, help="0 takes any free one (default: %(default)s)")
+    parser.add_argument("--port", type=port, default=8000, help="0 selects any free port (default: %(default)s)")
     parser.add_argument(
         "--host", default="127.0.0.1", help="browsers keep the cookie on this machine only (default: %(default)s)"
     )
@@ -53,13 +53,13 @@ def main() -> None:
 def port(text: str) -> int:
     number = int(text)
     if not 0 <= number <= 65535:
-        raise argparse.ArgumentTypeError(f"{number} has to be 0 to 65535")
+        raise argparse.ArgumentTypeError(f"{number}: it must be 0 to 65535")
     return number
 
 
 def explanation(error: OSError, host: str, number: int) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"Port {number} is taken: choose another one with --port, such as --port {number % 65535 + 1}."
+        return f"Port {number} is in use. Choose another one with --port, such as --port {number % 65535 + 1}."
     return f"Cannot listen on {host}, port {number}: {error.strerror}. Choose others with --host and --port."
 
 

@@ -1,8 +1,8 @@
-"""The demo's application: a visit counter, a sign-in and a cart, and all they know is in one sealed cookie.
+"""The demo's application: a visit counter, a sign-in and a cart, with all their data in one sealed cookie.
 
-The server keeps two keys and nothing else. Forms post, and answers redirect to the page. When a change does not fit the
-cookie, the library raises `CookieTooLargeError` before anything is sent, so the browser still has the previous session;
-`make_app` then shows that one, with the error in words.
+The server stores only two keys. After each form, a redirect leads back to the page. If a change does not fit into the
+cookie, the library raises `CookieTooLargeError` before anything is sent, so the browser keeps the previous session.
+`make_app` then shows this session with an explanation.
 """
 
 import secrets
@@ -38,7 +38,7 @@ HEADERS = {
 
 
 def make_app() -> Callable[..., Any]:
-    """Make the WSGI application, with keys of its own: cookies of an earlier start are refused."""
+    """Make the WSGI application with new keys. Cookies of an earlier start are refused."""
     config = SessionConfig(validate_key=secrets.token_bytes(32), encrypt_key=secrets.token_bytes(32))
     sessions = SessionMiddleware(application, config)
 
@@ -64,7 +64,7 @@ def make_app() -> Callable[..., Any]:
 
 @wsgify
 def application(request: Request) -> Response:
-    """Answer one request. The middleware around it has put the session into the environ."""
+    """Answer one request. The middleware has put the session into the environ."""
     path = request.environ["PATH_INFO"]
     if path == "/style.css":
         return Response(STYLE, content_type="text/css", charset="utf-8", cache_control="no-cache")
@@ -73,8 +73,9 @@ def application(request: Request) -> Response:
     if path not in ACTIONS:
         raise HTTPNotFound
     if request.method != "POST":
-        return HTTPSeeOther(location="/")  # the address of a refused form, entered again
-    # SameSite=Lax keeps the session out of other sites' forms; this keeps them from starting a new one.
+        return HTTPSeeOther(location="/")  # the user has reloaded the page of a refused form
+    # With SameSite=Lax, browsers do not send the session with another site's form. This check prevents that such a form
+    # begins a new session.
     if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
         raise HTTPForbidden("This form was sent by another site.")
     ACTIONS[path](request.environ["sealedsession.session"], request.POST)
@@ -82,7 +83,7 @@ def application(request: Request) -> Response:
 
 
 def show(request: Request) -> Response:
-    """Make the page. Its body is made after the headers, so that it can show the very cookie that they carry."""
+    """Return the page. The body is made after the headers, so that it can show their Set-Cookie."""
     session: Session = request.environ["sealedsession.session"]
     refused: CookieTooLargeError | None = request.environ.get("demo.refused")
     if refused is None:
@@ -107,10 +108,10 @@ def show(request: Request) -> Response:
 
 
 def sizes_by_key(session: Session) -> dict[str, int]:
-    """What every key adds to the cookie, in bytes, after what name and seal take by themselves.
+    """Return the bytes that the seal with the name, and then each key of the session, add to the cookie.
 
-    The session is emptied and filled again, key by key in the same order, and asked for its size each time: so the
-    sizes add up to that of the cookie, and the session is as it was.
+    The function clears the session, adds the keys again in the same order, and reads the size after each of them. The
+    sum of the sizes is the size of the cookie, and the session is unchanged in the end.
     """
     content = session.copy()
     session.clear()
@@ -123,7 +124,7 @@ def sizes_by_key(session: Session) -> dict[str, int]:
 
 
 def sign_in(session: Session, form: Any) -> None:
-    """Begin the session anew for its user: with a new id, and with both timeouts started again."""
+    """Sign the user in. The session receives a new id, and both timeouts start again."""
     name = form.get("name", "").strip()[:NAME_LENGTH]
     if name:
         session["user"] = name
@@ -131,12 +132,12 @@ def sign_in(session: Session, form: Any) -> None:
 
 
 def sign_out(session: Session, _: Any) -> None:
-    """Forget everything."""
+    """End the session, and delete its content."""
     session.invalidate()
 
 
 def add_items(session: Session, form: Any) -> None:
-    """A change inside a list: sessions are compared when they are sealed, so it is saved like any other."""
+    """Add items to the cart. The middleware also saves changes inside a list, because it compares the content."""
     cart = session.setdefault("cart", [])
     start = len(cart) % len(WARES)
     for name, price in islice(cycle(WARES), start, start + (10 if form.get("count") == "10" else 1)):
@@ -144,7 +145,7 @@ def add_items(session: Session, form: Any) -> None:
 
 
 def empty_cart(session: Session, _: Any) -> None:
-    """A session gets smaller as well."""
+    """Empty the cart."""
     session.pop("cart", None)
 
 

@@ -1,6 +1,6 @@
-"""The demo's page: what the application knows, made into HTML.
+"""Render the demo's page as HTML.
 
-Every text goes through `Html` or `element`, which escape whatever is not `Html` already.
+`element` and `render` escape every value that is not `Html`.
 """
 
 from base64 import urlsafe_b64decode
@@ -17,11 +17,12 @@ from typing import Any
 import sealedsession
 
 TEMPLATE = Template(Path(__file__).with_name("page.html").read_text("utf-8"))
-SEAL = "name and seal"  # what an empty session takes
-HALF = 8  # bytes in half a row of the hex dump; narrow screens show the halves below each other
-RECENT = 7  # items of the cart that are listed
+SEAL = "name and seal"  # the label for the size of an empty session
+HALF = 8  # bytes in half a row of the hex dump; on narrow screens, the second half is below the first
+RECENT = 7  # the number of the cart's items in the list
 
-# The token's parts (docs: wire format, version 1), their bytes, and what they are. None is what is left.
+# The parts of a token (see "Wire format, version 1" in the docs): class, length in bytes, label and description. None
+# stands for all remaining bytes.
 PARTS: tuple[tuple[str, int | None, str, str], ...] = (
     ("version", 1, "Version", "in the clear: sealed, format 1"),
     ("key-id", 2, "Key id", "in the clear: which key, not the key"),
@@ -31,15 +32,15 @@ PARTS: tuple[tuple[str, int | None, str, str], ...] = (
 )
 
 
-SENT = "The header that came with this very page."
+SENT = "The header that came with this page."
 KEPT = "No cookie came with this page. This is the one that your browser sent, and keeps."
 
 
 class Wire:
-    """The cookie as it travels: what came in, and what the response sends instead.
+    """The cookie of a request and of its response.
 
     :param name: the cookie's name.
-    :param token: the value that came in, or nothing.
+    :param token: the value in the request, or an empty str.
     """
 
     def __init__(self, name: str, token: str) -> None:
@@ -48,7 +49,7 @@ class Wire:
         self.attributes: str | None = None
 
     def take(self, set_cookie: str) -> None:
-        """Remember a Set-Cookie header of the response."""
+        """Use the value of a Set-Cookie header, if it sets this cookie."""
         name, _, rest = set_cookie.partition("=")
         if name == self.name:
             self.token, _, self.attributes = rest.partition(";")
@@ -56,7 +57,7 @@ class Wire:
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """What the page shows."""
+    """The data that the page shows."""
 
     session: sealedsession.Session
     session_id: str
@@ -68,13 +69,16 @@ class View:
 
 
 class Html(str):
-    """Text that is HTML already."""
+    """Text that is already HTML, and is not escaped again."""
 
     __slots__ = ()
 
 
 def element(tag: str, *content: object, **attributes: object) -> Html:
-    """An element with escaped attributes and content. Attributes are written ``class_`` and ``aria_label``."""
+    """Return an element with escaped attributes and content.
+
+    :param attributes: the attributes, as valid names in Python: ``class_`` for class, ``aria_label`` for aria-label.
+    """
     written = "".join(
         f' {name.rstrip("_").replace("_", "-")}="{escape(str(value))}"' for name, value in attributes.items()
     )
@@ -82,7 +86,7 @@ def element(tag: str, *content: object, **attributes: object) -> Html:
 
 
 def render(view: View) -> str:
-    """The whole page."""
+    """Return the complete page."""
     used = sum(view.sizes.values())
     user = view.session.get("user")
     cart = view.session.get("cart", [])
@@ -131,8 +135,8 @@ def _notice(view: View, items: int) -> Html:
             element("h2", "Your old cookie was refused"),
             element(
                 "p",
-                "Your browser sent a cookie that these keys do not open, most likely one from before this demo was "
-                "started. So this is a new session, and the request went on as if there had been none. Reason code: ",
+                "Your browser sent a cookie of other keys, most likely from an earlier start of this demo. So this is "
+                "a new session, and the request went on as if there had been no cookie. Reason code: ",
                 element("code", view.rejected),
             ),
             class_="notice",
@@ -151,7 +155,7 @@ def _full(error: sealedsession.CookieTooLargeError, items: int) -> Html:
             f"The cookie would have taken {_count(error.size)} bytes, {_count(error.size - error.limit)} more than "
             f"browsers keep. Nothing was sent and nothing is lost: your session is as it was, with {cart} in the cart.",
         ),
-        element("p", "What the application was told:"),
+        element("p", "The application received this error:"),
         element("blockquote", element("code", "CookieTooLargeError: ", error)),
         class_="notice full",
         role="alert",
@@ -160,7 +164,7 @@ def _full(error: sealedsession.CookieTooLargeError, items: int) -> Html:
 
 
 def _gauge(sizes: dict[str, int], limit: int) -> Html:
-    """A stacked bar in which one unit is one byte."""
+    """Return a stacked bar in which one unit is one byte."""
     bars = []
     start = 0
     for key, size in sizes.items():
@@ -229,7 +233,7 @@ def _decode(token: str) -> bytes:
 
 
 def _layout(length: int) -> Iterator[tuple[str, int, int, str, str]]:
-    """The token's parts as (class, start, end, label, text)."""
+    """Yield the token's parts as (class, start, end, label, description)."""
     rest = length - sum(size or 0 for _, size, _, _ in PARTS)
     start = 0
     for name, size, label, text in PARTS:

@@ -1,13 +1,13 @@
-"""A list of things to do that several people change at once: Django, with what a click needs sealed into the page.
+"""A to-do list that several people can change at the same time, in Django with sealed state.
 
     pip install 'sealedsession[django]'
     python examples/django_todo/manage.py
 
-serves it at http://localhost:8000/, with the database in todo.sqlite3 beside this file. Open it in two browsers, delete
-an item in one, and click on it in the other. Any other command of Django's can be given as well.
+This serves the list at http://localhost:8000/. The database is todo.sqlite3, next to this file. Open the page in two
+browsers, delete an item in one, and click on it in the other. All other commands of Django work, too.
 
-What to look at: todo/states.py, the objects that live in the page; todo/views.py, where they are sealed; todo/urls.py,
-where calls arrive; and todo/static/todo/todo.js, which makes them.
+todo/states.py defines the objects in the page, todo/views.py seals them, todo/static/todo/todo.js calls their methods,
+and todo/urls.py routes the calls.
 """
 
 import os

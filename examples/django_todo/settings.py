@@ -8,7 +8,8 @@ BASE_DIR = Path(__file__).parent
 
 DEBUG = True
 
-# The keys of sealed state are made of it. Without one in the environment, pages from before a restart are refused.
+# The keys of sealed state are derived from this secret. If the environment does not set it, each restart makes a new
+# one, and pages that were loaded before the restart are refused.
 SECRET_KEY = os.environ.get("SECRET_KEY") or secrets.token_urlsafe(48)
 
 INSTALLED_APPS = [

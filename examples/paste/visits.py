@@ -1,4 +1,4 @@
-"""The application of development.ini, and how to serve it: ``python visits.py development.ini``."""
+"""The application in development.ini. To serve it, run ``python visits.py development.ini``."""
 
 import html
 import os
@@ -16,7 +16,7 @@ PAGE = """<!doctype html>
 
 
 def app_factory(_global_conf, title="Visits"):
-    """Make the application of an ini section. It knows nothing of keys and cookies: the filter does."""
+    """Make the application of an ini section. The filter in front of it handles keys and cookies."""
 
     def visits(environ, start_response):
         request = Request(environ)
@@ -31,7 +31,7 @@ def app_factory(_global_conf, title="Visits"):
                 session["name"] = request.GET.get("name", "Ann")
                 response = Response(status=303, location="/")
             case "POST", "/sign-out":
-                session.invalidate()  # nothing is left: the browser deletes the cookie
+                session.invalidate()  # the session is now empty, so the browser deletes the cookie
                 response = Response(status=303, location="/")
             case _:
                 response = Response("There is nothing here.", status=404)

@@ -1,14 +1,15 @@
-"""Sealed state for components of Tetra. `install` replaces Tetra's own pickling and encryption.
+"""Sealed state for components of Tetra (the extra ``tetra``). `install` replaces Tetra's own pickling and encryption.
 
-1. A token names a component by application, library and name. Only components that are registered with a library of
-   Tetra are resumed. No token names a module.
+1. A token identifies a component by application, library and name, never by a module. Only components that are
+   registered in a Tetra library are resumed.
 2. A token belongs to a session and a user, and is accepted for ``TETRA_STATE_MAX_AGE`` seconds.
-3. Components hold Django's values, Tetra's blocks, and uploads. A temporary upload is sealed as the name of its file,
-   and costs part of the budget, because resuming it opens the file. An upload in memory is sealed with its content.
-4. A row or upload that is missing, or was never saved, is None in the resumed component. Then `load` runs. A member of
-   an enum of choices becomes its value, as in a row that is read again.
-5. A token can set only attributes that a component's ``__getstate__`` writes. It cannot replace a method, or what Tetra
-   keeps in the class, such as the template and the public methods.
+3. Components can contain Django's values, Tetra's blocks, and uploads. A temporary upload is sealed as the name of its
+   file. It costs part of the budget, because resuming it opens the file. An upload in memory is sealed with its
+   content.
+4. A row or upload that is missing or was never saved is None in the resumed component. Then `load` runs. A member of an
+   enum of choices becomes its value, as in a row that is read from the database.
+5. A token can set only attributes that a component's ``__getstate__`` writes. It cannot replace methods or Tetra's
+   class attributes, such as the template and the list of public methods.
 """
 
 from contextvars import ContextVar
@@ -42,19 +43,21 @@ try:
     from tetra.library import Library
     from tetra.templates import InlineOrigin
     from tetra.utils import NamedTemporaryUploadedFile, isclassmethod
-except ModuleNotFoundError as error:
-    raise not_installed(error, "tetra") from error
+except ModuleNotFoundError as _error:
+    raise not_installed(_error, "tetra") from _error
 
-_UPLOAD = 512  # nodes, of 16,384 in a payload: each upload opens a file
-_NAME_MAX = 255  # bytes, in most file systems, which raise an error for longer names
-# Tetra 0.9 and later answer this error.
+_UPLOAD = 512  # the cost of an upload in nodes, of 16,384 in a payload, because each upload opens a file
+_NAME_MAX = 255  # bytes; most file systems raise an error for longer names
+# Tetra 0.9 and later convert its own error into a response.
 _STALE = getattr(exceptions, "StaleComponentStateError", StaleStateError)
 
 
 def install() -> None:
-    """Make Tetra seal its components with this library. Call it in ``AppConfig.ready``, after values are registered.
+    """Make Tetra seal its components with this library. Call it in ``AppConfig.ready``, after types are registered.
 
-    :raises ConfigError: if the settings are invalid. They are those of sealed state in Django.
+    The settings are those of sealed state in Django.
+
+    :raises ConfigError: if a setting is invalid.
     """
     options = {"max_age": getattr(settings, "TETRA_STATE_MAX_AGE", DAY), **conf.state_options()}
     options.update(conf.state_keys(options), registry=_TetraRegistry(options["registry"]), name="tetra")
@@ -79,7 +82,7 @@ def install() -> None:
             raise _STALE(str(error)) from error
         if not isinstance(component, cls):
             name = type(component).__qualname__
-            raise WrongComponentError(f"a call of {cls.__qualname__} has the state of the component {name}")
+            raise WrongComponentError(f"a call of {cls.__qualname__} has the state of another component, {name}")
         return component
 
     modules: Any = (state, base)  # the module that defines the functions, and the module that calls them
@@ -90,10 +93,11 @@ def install() -> None:
 
 
 class WrongComponentError(StateError, TypeError):
-    """A call has the state of another component. Tetra's own error in this case is a TypeError, too."""
+    """A call has the state of another component. It is also a TypeError, as Tetra's own error is."""
 
 
-# Tetra checks the class of a component after decoding it, with an error that would be answered as a server error.
+# The class of the component that a call expects. Tetra checks it after decoding, but its error would become a server
+# error.
 _expected: ContextVar[type] = ContextVar("_expected", default=BasicComponent)
 _tetra_from_state: Any = vars(base.Component)["from_state"].__func__
 
@@ -173,7 +177,7 @@ class _TetraRegistry(DjangoRegistry):
             self._register_tuple(choices, f"tetra.{value.__name__}", lambda choice: (choice.value,), value, value)
 
     def _register_tuple(self, cls: type, code: str, encode: Any, make: Any, *types: type) -> None:
-        """Register a family whose data is a tuple with these types. `make` makes a value of its members."""
+        """Register a base class whose data is a tuple of these types. `make` is called with its members."""
 
         def decode(data: Any) -> Any:
             if type(data) is not tuple or tuple(map(type, data)) != types:
@@ -268,8 +272,8 @@ _ATTRIBUTES = frozenset(
 def _find_class_names(cls: Any) -> frozenset[str]:
     """Return the names that no `__getstate__` writes.
 
-    These are the names in Tetra's classes, except for public properties such as the router's, and the names that a
-    component excludes from its state.
+    These are the names that a component excludes from its state, and the names in Tetra's classes except for public
+    properties.
     """
     tetras = [parent for parent in cls.__mro__ if parent.__module__.partition(".")[0] == "tetra"]
     names = {"template", "__class__", "__dict__"}

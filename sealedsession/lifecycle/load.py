@@ -38,8 +38,8 @@ class SessionLoader:
     """
 
     __slots__ = (
-        "_allows_store_error", "_bind", "_cookie_header", "_decode_payload", "_events", "_find", "_persistent",
-        "_store", "_unseal",
+        "_allows_store_error", "_bind", "_cookie_header", "_decode_payload", "_drop_ended", "_events", "_find",
+        "_persistent", "_store", "_unseal",
     )  # fmt: skip
 
     def __init__(
@@ -56,6 +56,7 @@ class SessionLoader:
             cache = TokenCache(sealer, config.keys, config.token_cache, config.limits.size, config.clock)
             self._unseal = cache.unseal
         self._decode_payload = payload.decoders
+        self._drop_ended = payload.drop_ended
         self._bind = None if config.binding is None else config.bind
         self._events = config.events
         self._persistent = config.persistent
@@ -175,14 +176,16 @@ class SessionLoader:
         session_id = unsealed.session_id
         try:
             data = self._decode_payload[unsealed.serializer](unsealed.payload)
-            subject = lineage_id = None
+            subject = lineage_id = own = None
             if type(data) is not dict:
-                data, subject, lineage_id = parse_list(data)
+                data, subject, lineage_id, own = parse_list(data)
+                if own is not None and own.ends:
+                    own, unsealed = self._drop_ended(data, subject, lineage_id, own, unsealed)
         except UnsealError as error:
             attempt.reject(error, session_id)
             return None
         identity = _make_tuple(
-            Identity, (unsealed.created, session_id, unsealed.lifetime, subject, lineage_id, unsealed.persistent)
+            Identity, (unsealed.created, session_id, unsealed.lifetime, subject, lineage_id, unsealed.persistent, own)
         )
         return _make_tuple(Loaded, (data, identity, unsealed, lineage_id or session_id, None, False, None))
 
@@ -201,7 +204,7 @@ class SessionLoader:
         if attempt.rejections:
             reason = attempt.reason
             self._events.rejected_cookies(attempt.rejections)
-        identity = _make_tuple(Identity, (int(session._arrived), None, None, None, None, self._persistent))
+        identity = _make_tuple(Identity, (int(session._arrived), None, None, None, None, self._persistent, None))
         return _make_tuple(Loaded, ({}, identity, None, lineage, reason, attempt.keeps_cookie, None))
 
 

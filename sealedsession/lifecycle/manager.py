@@ -34,6 +34,7 @@ from sealedsession.session import (
     Loaded,
     Session,
     UnopenedSession,
+    reopen,
     wait_until_open,
 )
 
@@ -180,7 +181,7 @@ class SessionManager(Generic[Request, Text]):
         try:
             set_cookie = self._saver.set_cookie(session, request, status, sent)
         except Exception as error:
-            session.__class__ = Session
+            reopen(session)
             drop_own_frames(error)
             raise
         session._request = None  # the request contains the session, and would keep it alive
@@ -263,6 +264,11 @@ class SessionManager(Generic[Request, Text]):
             )
         session._replace(dict(content))  # a copy: it may be a view of the session
 
+    def session_id(self, session: Session) -> str | None:
+        """Return the id of an open session, or None if it has none. Reading `Session.id` would make one."""
+        session_id = session._identity.session_id
+        return None if session_id is None else session_id.hex()
+
     async def fetch(self, session: Session) -> None:
         """Load a session, awaiting the store, so that `load` need not."""
         store = self.config.store
@@ -276,7 +282,8 @@ class SessionManager(Generic[Request, Text]):
 
     async def revoke_pending(self, session: Session) -> None:
         """Send the application's revocations since `fetch` to the store."""
-        await self._revoker.send_pending(session)
+        if session._revocations is not None:
+            await self._revoker.send_pending(session)
 
     async def finish(self, session: Session) -> None:
         """Send the remaining revocations to the store.
@@ -316,6 +323,14 @@ class SessionManager(Generic[Request, Text]):
     def new_session_id(self) -> bytes:
         """Return 128 bits from the CSPRNG."""
         return self.config._random_bytes(SESSION_ID_BYTES)
+
+    def random_bytes(self, count: int) -> bytes:
+        """Return bytes from the CSPRNG."""
+        return self.config._random_bytes(count)
+
+    def now(self) -> float:
+        """Return the time by the configured clock, in seconds since 1970."""
+        return self.config.clock()
 
     def new_identity(self, session: Session) -> Identity:
         """Return the identity of a session that this request begins, without an id."""

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from sealedsession.config import DAY, SessionConfig
 from sealedsession.errors import ConfigError, StoreError, UnsealError, got
+from sealedsession.own import without_csrf
 from sealedsession.revocation.store import ALWAYS, Caller, Entry, RevocationStore, session_key, subject_key
 from sealedsession.session import ClosedSession, Loaded, Session
 
@@ -99,7 +100,8 @@ class SessionRevoker:
         """Give the session a new id in the same lineage."""
         session_id, identity = session._manager.new_session_id(), session._identity
         lineage_id = identity.lineage if self.revokes else identity.lineage_id
-        session._identity = identity._replace(session_id=session_id, lineage_id=lineage_id)
+        own = without_csrf(identity.own)
+        session._identity = identity._replace(session_id=session_id, lineage_id=lineage_id, own=own)
 
     def revoke(self, session: Session) -> None:
         """Revoke the session: its lineage, and the one that came in.
@@ -140,7 +142,10 @@ class SessionRevoker:
             revocations.reserved = {**revocations.reserved, subject: exempt}
             if identity.subject == subject:
                 # As `regenerate`, until the store has answered.
-                identity = session._identity = identity._replace(session_id=exempt, lineage_id=identity.lineage)
+                own = without_csrf(identity.own)
+                identity = session._identity = identity._replace(
+                    session_id=exempt, lineage_id=identity.lineage, own=own
+                )
                 revocations.exempt = exempt
         key, caller = subject_key(subject), self._caller(session)
         what = "all sessions of a subject were"

@@ -24,7 +24,7 @@ from sealedsession.events import Kind
 from sealedsession.lifecycle.payload import SessionPayload
 from sealedsession.sealing.sealer import SESSION_ID_BYTES, Sealer
 from sealedsession.serialization.limits import PayloadTooLargeError
-from sealedsession.session import Session
+from sealedsession.session import ClosedSession, Identity, Session, reopen
 
 Text = TypeVar("Text", str, bytes)
 
@@ -61,8 +61,8 @@ def decide(
 
     :param new: whether no valid cookie came in.
     :param changed: whether data or identity differ from those that came in.
-    :param empty: whether the session has neither data nor a subject.
-    :param has_new_id: whether the session has an id that did not come in.
+    :param empty: whether the session has neither data nor a subject nor flash messages.
+    :param has_new_id: whether the session has an id that did not come in, or a secret of CSRF tokens.
     :param save: whether the application has called `save`.
     :param invalidated: whether the application has called `invalidate`.
     :param revoked: whether the store has found, during the request, that the session is revoked.
@@ -108,7 +108,7 @@ class SessionSaver:
         self._headers = headers
         self._name = str(config.cookie.name)
         self._name_size = len(self._name) if max_length is None else 0
-        self.limit = LIMIT if max_length is None else max_length
+        self.limit: int = LIMIT if max_length is None else max_length
         self._sealer = sealer
         self._payload = payload
         self._events = config.events
@@ -140,12 +140,14 @@ class SessionSaver:
             if self._config.oversize == "keep":
                 self._events.not_saved(error)
                 return None
-            closed = session.__class__
-            session.__class__ = Session  # so that the function can trim it
+            is_closed = isinstance(session, ClosedSession)
+            reopen(session)  # so that the function can trim it
             try:
                 self._config.oversize(session, error)
             finally:
-                session.__class__ = closed
+                if is_closed:
+                    session._headers_gone = True
+                    session.__class__ = ClosedSession
             return self._set_cookie(session, request, headers)
 
     def action(self, session: Session, headers: Sequence[tuple[Any, Any]]) -> Action:
@@ -183,7 +185,7 @@ class SessionSaver:
         """Return whether the session differs from the one that came in."""
         loaded, identity = session._loaded, session._identity
         if loaded.token is None:
-            return bool(session) or identity.session_id is not None or identity.subject is not None
+            return bool(session) or any((identity.session_id, identity.subject, identity.own))
         if not _is_same_seal(session):
             return True
         try:
@@ -220,7 +222,7 @@ class SessionSaver:
         loaded, identity = session._loaded, session._identity
         token = loaded.token
         if session._revocations is not None and session._revocations.is_refused:
-            empty = not session and identity.subject is None
+            empty = not session and _is_bare(identity)
             return decide(revoked=True, empty=empty, invalidated=session._invalidated), None
         if token is None:
             return self._decide_new(session, headers), None
@@ -242,8 +244,9 @@ class SessionSaver:
         else:
             action = decide(
                 changed=True,
-                empty=identity.subject is None and (payload is not None or session._invalidated),
-                has_new_id=identity.session_id is not None and identity.session_id != token.session_id,
+                empty=_is_bare(identity) and (payload is not None or session._invalidated),
+                has_new_id=_has_csrf_secret(identity)
+                or (identity.session_id is not None and identity.session_id != token.session_id),
                 save=session._save,
                 invalidated=session._invalidated,
             )
@@ -261,8 +264,8 @@ class SessionSaver:
         action = decide(
             new=True,
             changed=True,
-            empty=identity.subject is None,
-            has_new_id=identity.session_id is not None,
+            empty=_is_bare(identity),
+            has_new_id=_has_csrf_secret(identity) or identity.session_id is not None,
             save=session._save,
             invalidated=session._invalidated,
             reason=loaded.reason,
@@ -321,7 +324,7 @@ class SessionSaver:
         loaded = session._loaded
         if loaded.token is None or session._save or session._identity != loaded.identity:
             return False
-        return self._payload.decode(loaded.token)[0] == session
+        return self._payload.is_same_value(session, loaded.token)
 
     def _too_large(self, session: Session, size: int | None = None) -> CookieTooLargeError:
         """Return the error for a session that is too large.
@@ -343,6 +346,15 @@ def _is_same_seal(session: Session) -> bool:
     """Return whether the part of the identity that the payload does not contain is the one that came in."""
     identity, loaded = session._identity, session._loaded.identity
     return identity[:3] == loaded[:3] and identity.persistent == loaded.persistent
+
+
+def _is_bare(identity: Identity) -> bool:
+    """Return whether a session without items would be empty: it has neither a subject nor flash messages."""
+    return identity.subject is None and (identity.own is None or not identity.own.flash)
+
+
+def _has_csrf_secret(identity: Identity) -> bool:
+    return identity.own is not None and identity.own.csrf is not None
 
 
 class SessionHeaders(Generic[Text]):

@@ -1,4 +1,4 @@
-"""The JSON protocol of the browser module: calls and answers, as documented in docs/state.rst.
+"""The JSON protocol of the browser module: calls and answers, as documented in docs/howto/state.rst.
 
 1. A call can come from anyone. It must be UTF-8 of limited length, and have exactly the members of a call. Repeated
    names, numbers that are not finite, and halves of surrogate pairs are refused. The method checks its arguments.

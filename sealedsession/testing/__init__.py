@@ -152,11 +152,11 @@ def _set_cookie(client: Any, name: str, value: str) -> None:
     elif hasattr(client.cookies, "jar"):  # httpx and Starlette
         if name in client.cookies:
             client.cookies.delete(name)
-        client.cookies.set(name, value, domain=_domain_of(client))
+        client.cookies.set(name, value, domain=_find_domain(client))
     else:  # Django
         client.cookies[name] = value
 
 
-def _domain_of(client: Any) -> str:
+def _find_domain(client: Any) -> str:
     host = client.base_url.host
     return host if "." in host else f"{host}.local"  # as the standard library's cookie jar writes it

@@ -22,7 +22,7 @@ import webtest
 from paste.deploy import loadapp
 
 from sealedsession import Limits, Registry, Session, SessionConfig, UnsealError, default_registry
-from sealedsession.errors import NotSerializableError, Reason
+from sealedsession.errors import ConfigError, NotSerializableError, Reason
 from sealedsession.events import Kind
 from sealedsession.sealing.keys import Keyring
 from sealedsession.sealing.sealer import Sealer
@@ -40,7 +40,7 @@ OPTIONS = {option.name: option.default for option in fields(SessionConfig) if op
 OPTIONS["encrypt_key"] = None  # apart from a warning in the log, this is the same as no option
 SERIALIZERS = [PickleSerializer, JsonSerializer]
 
-# Defaults that are no literals, as README and docs/options.rst write them. validate_key has none.
+# Defaults that are no literals, as docs/reference/options.rst writes them. validate_key has none.
 NAMED_DEFAULTS = {
     "registry": "sealedsession.default_registry",
     "limits": "Limits()",
@@ -86,12 +86,18 @@ def test_the_wsgi_quickstart_counts_visits(page: str) -> None:
     assert wsgi_visits(run(block_with(QUICKSTARTS[page], "sealedsession.wsgi"))["application"]) == COUNTED
 
 
-@pytest.mark.parametrize("page", QUICKSTARTS)
 @pytest.mark.usefixtures("environment")
-def test_the_asgi_quickstart_counts_visits(page: str) -> None:
+def test_the_asgi_quickstart_counts_visits() -> None:
     """The ASGI quickstart is an application whose session lasts from request to request."""
-    code = block_with(QUICKSTARTS[page], "sealedsession.asgi", "async def visits(scope")
+    code = block_with(PAGES["quickstart"], "sealedsession.asgi", "async def visits(scope")
     assert asgi_visits(run(code)["application"]) == COUNTED
+
+
+def test_the_fastapi_quickstart_counts_visits(monkeypatch: pytest.MonkeyPatch, keys: dict[str, str]) -> None:
+    """README's FastAPI example is an application whose request.session lasts from request to request."""
+    monkeypatch.setenv("SECRET_KEY", keys["validate_key"])
+    application = run(block_with(README, "from fastapi"))["app"]
+    assert asgi_visits(application) == [f'{{"visits":{count}}}' for count in (1, 2, 3)]
 
 
 @pytest.mark.usefixtures("environment")
@@ -118,10 +124,11 @@ def test_the_paste_quickstart_counts_visits(
 
 @pytest.mark.usefixtures("environment")
 def test_both_quickstarts_open_the_same_cookie() -> None:
-    """README says so: what its WSGI application seals, its ASGI application opens."""
-    browser = webtest.TestApp(run(block_with(README, "sealedsession.wsgi"))["application"])
+    """docs/quickstart.rst says so: what its WSGI application seals, its ASGI application opens."""
+    page = PAGES["quickstart"]
+    browser = webtest.TestApp(run(block_with(page, "sealedsession.wsgi"))["application"])
     cookie = browser.get("/").headers["Set-Cookie"].split(";")[0]
-    application = run(block_with(README, "sealedsession.asgi"))["application"]
+    application = run(block_with(page, "sealedsession.asgi", "async def visits(scope"))["application"]
 
     async def visit() -> str:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="https://a") as client:
@@ -136,18 +143,20 @@ def test_both_quickstarts_open_the_same_cookie() -> None:
 def test_every_python_block_of_the_docs_runs(
     page: str, code: str, monkeypatch: pytest.MonkeyPatch, keys: dict[str, str], tmp_path: Path
 ) -> None:
-    """Every block of Python in docs/ runs by itself, where both keys are in the environment and directories exist."""
+    """Every block of Python in docs/ runs by itself, where keys are in the environment and directories exist."""
     for name in [name for name in os.environ if name.startswith("SEALEDSESSION_")]:
         monkeypatch.delenv(name)
     for option, key in keys.items():
         monkeypatch.setenv(f"SESSION_{option.upper()}", key)
         monkeypatch.setenv(f"SEALEDSESSION_{option.upper()}", key)
+    for name in ("SECRET_KEY", "FLASK_SECRET_KEY"):
+        monkeypatch.setenv(name, keys["validate_key"])
     run(code.replace("/var/lib/app", str(tmp_path)))
 
 
 def test_options_from_variables_need_the_encrypt_key(monkeypatch: pytest.MonkeyPatch, keys: dict[str, str]) -> None:
     """The block that reads all options from the environment does not go on without encryption, but with a keyring."""
-    code = block_with(PAGES["options"], "SEALEDSESSION_")
+    code = block_with(PAGES["reference/options"], "SEALEDSESSION_")
     monkeypatch.setenv("SESSION_ENCRYPT_KEY", keys["encrypt_key"])
     monkeypatch.setenv("SEALEDSESSION_VALIDATE_KEY", keys["validate_key"])
     with pytest.raises(SystemExit, match="SEALEDSESSION_ENCRYPT_KEY"):
@@ -176,26 +185,17 @@ def test_key_files_are_made_for_their_owner_alone() -> None:
 
 
 def test_the_setting_that_old_tetra_needs_lets_it_start() -> None:
-    """What docs/tetra.rst has at the top of the settings brings what Tetra 0.7.1 imports on a Python without it."""
-    code = textwrap.dedent(re.search(r"above all else\n\n((?:   .*\n|\n)+)", PAGES["tetra"])[1])
+    """What docs/howto/tetra.rst has at the top of the settings brings what Tetra 0.7.1 imports."""
+    code = textwrap.dedent(re.search(r"above all else\n\n((?:   .*\n|\n)+)", PAGES["howto/tetra"])[1])
     script = f"import warnings\nvars(warnings).pop('deprecated', None)\n{code}\nfrom warnings import deprecated\n"
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
 
-def test_the_commands_are_those_of_the_makefile() -> None:
-    """README names make demo and make test, no other target, and the Makefile has both."""
-    named = set(re.findall(r"\bmake (\w+)", "\n".join(blocks(README, "sh"))))
-    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert named == {"demo", "test"}
-    assert named <= targets
-
-
-def test_the_readme_lists_every_option_with_its_default() -> None:
-    """README's table of options has exactly the options of SessionConfig, in order, with the defaults they have."""
-    table = {
-        literals(name)[0]: default for name, default, _ in rows(section(README, "Options")) if name.startswith("``")
-    }
-    assert list(table) == list(OPTIONS), "README.rst, Options: one row for each option, in the order of the fields"
+def test_the_overview_lists_every_option_with_its_default() -> None:
+    """The overview of docs/reference/options.rst has exactly the options of SessionConfig, in order, with defaults."""
+    overview = rows(section(PAGES["reference/options"], "Overview"))
+    table = {name[1]: default for cell, default, _ in overview if (name := re.match(r":confval:`(\w+)`", cell))}
+    assert list(table) == list(OPTIONS), "Overview: one row for each option, in the order of the fields"
     assert table.pop("validate_key") == "required"
     for option, named in NAMED_DEFAULTS.items():
         assert table.pop(option) == f"``{named}``"
@@ -204,7 +204,7 @@ def test_the_readme_lists_every_option_with_its_default() -> None:
 
 
 def test_the_default_name_and_refresh_interval_are_as_described(keys: dict[str, str]) -> None:
-    """What None stands for in `name` and `refresh_interval` is what README and docs/options.rst say."""
+    """What None stands for in `name` and `refresh_interval` is what docs/reference/options.rst says."""
     config = SessionConfig(**keys)
     assert (config.cookie.name, config.timeouts.refresh) == ("__Host-Http-session", 3600)
     assert SessionConfig(**keys, secure=False).cookie.name == "sealed-session"
@@ -213,15 +213,38 @@ def test_the_default_name_and_refresh_interval_are_as_described(keys: dict[str, 
 
 
 def test_the_options_page_describes_every_option() -> None:
-    """docs/options.rst has an entry for each option, each with type and default."""
-    entries = re.findall(r"^\.\. confval:: (\w+)\n   :type: .+\n   :default: (.+)\n", PAGES["options"], re.MULTILINE)
-    assert [option for option, _ in entries] == list(OPTIONS), "docs/options.rst: in the order of the fields"
+    """docs/reference/options.rst has an entry for each option, each with type and default."""
+    page = PAGES["reference/options"]
+    entries = re.findall(r"^\.\. confval:: (\w+)\n   :type: .+\n   :default: (.+)\n", page, re.MULTILINE)
+    assert [option for option, _ in entries] == list(OPTIONS), "docs/reference/options.rst: in the order of the fields"
     for option, default in entries:
         if option in NAMED_DEFAULTS:
             assert literals(default)[0] == NAMED_DEFAULTS[option]
         elif option != "validate_key":
             documented = ast.literal_eval(literals(default)[0])
             assert documented == OPTIONS[option], option
+
+
+# Each option with its field "Error"
+ERRORS = re.findall(
+    r"^\.\. confval:: (\w+)\n(?:   .*\n|\n)*?   :Error: (.+\n(?:           .+\n)*)",
+    PAGES["reference/options"],
+    re.MULTILINE,
+)
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_the_options_page_has_refused_values(option: str, keys: dict[str, str]) -> None:
+    """Each value that docs/reference/options.rst describes as an error of an option is one that names the option."""
+    examples = [text for text in literals(" ".join(dict(ERRORS)[option].split())) if "=" in text]
+    assert examples
+    for example in examples:
+        call = ast.parse(f"dict({example})", mode="eval").body
+        assert isinstance(call, ast.Call)
+        values = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
+        assert option in values
+        with pytest.raises(ConfigError, match=option):
+            SessionConfig(**{**keys, **values})
 
 
 def test_the_defaults_that_have_names_are_those() -> None:
@@ -231,31 +254,31 @@ def test_the_defaults_that_have_names_are_those() -> None:
 
 
 def test_the_limits_are_as_described() -> None:
-    """What docs say of the limits, in options, types, format and security, is what Limits has."""
-    (entry,) = re.findall(r"^   :default: ``Limits\(\)``: (.+)$", PAGES["options"], re.MULTILINE)
+    """The limits in the docs (options, types, format and security) are those of Limits."""
+    (entry,) = re.findall(r"^   :default: ``Limits\(\)``: (.+)$", PAGES["reference/options"], re.MULTILINE)
     documented = dict(text.split("=") for text in literals(entry))
     assert {name: int(number) for name, number in documented.items()} == {
         limit.name: limit.default for limit in fields(Limits)
     }
     limits = DEFAULT_LIMITS
     for page, *phrases in (
-        ("types", f"{limits.size:,} bytes when serialized", f"{limits.depth} levels of nesting"),
+        ("howto/types", f"{limits.size:,} bytes when serialized", f"{limits.depth} levels of nesting"),
         (
-            "types",
+            "howto/types",
             f"{limits.nodes:,} values",
             f"{limits.typed} of them with a code",
             f"at most {limits.int_bytes} bytes",
         ),
-        ("format", f"payload of at most {limits.size // 1024} KiB", f"nesting of at most {limits.depth}"),
+        ("reference/format", f"payload of at most {limits.size // 1024} KiB", f"nesting of at most {limits.depth}"),
         (
-            "format",
+            "reference/format",
             f"at most {limits.nodes:,} values and {limits.typed} typed ones",
             f"at most {limits.int_bytes}, that",
         ),
-        ("format", f"more than {limits.int_bytes} bytes in two's complement"),
-        ("security", f"bounded at {limits.size // 1024} KiB, nesting at {limits.depth} levels"),
-        ("security", f"values at {limits.nodes:,} and those with a code at {limits.typed}"),
-        ("security", f"integers at {limits.int_bytes} bytes"),
+        ("reference/format", f"more than {limits.int_bytes} bytes in two's complement"),
+        ("internals/payload", f"bounded at {limits.size // 1024} KiB, nesting at {limits.depth} levels"),
+        ("internals/payload", f"values at {limits.nodes:,} and those with a code at {limits.typed}"),
+        ("internals/payload", f"integers at {limits.int_bytes} bytes"),
         ("sessions", f"has at most {8 * limits.int_bytes - 1} bits and a sign", f"at most {limits.depth} deep"),
     ):
         text = " ".join(PAGES[page].split())
@@ -269,30 +292,29 @@ def test_every_key_in_the_docs_ini_blocks_is_an_option(ini: str) -> None:
         assert option in {*OPTIONS, "use", "pipeline", "paste.app_factory"}
 
 
-def test_the_readme_names_what_a_session_has() -> None:
-    """README's table of the session has exactly the public names that Session adds to a dict."""
-    documented = {
-        name.removesuffix("()") for cell, _ in rows(section(README, "The session")) for name in literals(cell)
-    }
+def test_the_session_page_names_what_a_session_has() -> None:
+    """The overview of docs/reference/session.rst has exactly the public names that Session adds to a dict."""
+    overview = rows(section(PAGES["reference/session"], "Overview"))
+    documented = {name for cell, _ in overview for name in re.findall(r":(?:attr|meth):`~Session\.(\w+)`", cell)}
     added = {name for name in vars(Session) if not name.startswith("_") and not hasattr(dict, name)}
     assert documented == added - {"mark_accessed"}  # for Starlette, not for applications
 
 
 def test_the_reason_codes_are_those_of_the_code() -> None:
-    """The table of reason codes in docs/security.rst has exactly the codes of sealedsession.errors.Reason."""
-    codes = [literals(code)[0] for code, *_ in rows(section(PAGES["security"], "Reason codes")) if code != "Code"]
-    assert codes == list(Reason.__args__), "docs/security.rst, Reason codes: in the order of Reason"
+    """The table in docs/reference/reasons.rst has exactly the codes of sealedsession.errors.Reason."""
+    codes = [literals(code)[0] for code, *_ in rows(section(PAGES["reference/reasons"], "Codes")) if code != "Code"]
+    assert codes == list(Reason.__args__), "docs/reference/reasons.rst: in the order of Reason"
 
 
 def test_the_event_kinds_are_those_of_the_code() -> None:
-    """The table of events in docs/events.rst has exactly the kinds of sealedsession.events.Kind."""
-    _, *kinds = re.findall(r"^   \* - ``(\w+)``$", PAGES["events"], re.MULTILINE)  # without the table's head
-    assert set(kinds) == set(Kind.__args__), "docs/events.rst: a row for each kind"
+    """The table of events in docs/operations/events.rst has exactly the kinds of sealedsession.events.Kind."""
+    _, *kinds = re.findall(r"^   \* - ``(\w+)``$", PAGES["operations/events"], re.MULTILINE)  # without the table's head
+    assert set(kinds) == set(Kind.__args__), "docs/operations/events.rst: a row for each kind"
 
 
 def test_the_codes_of_typed_values_are_those_of_the_code() -> None:
-    """The table in docs/types.rst has every default type with its code, and that of classes."""
-    table = [row for row in rows(section(PAGES["types"], "The types sessions hold")) if row[1] != "Code"]
+    """The table in docs/howto/types.rst has every default type with its code, and that of classes."""
+    table = [row for row in rows(section(PAGES["howto/types"], "The types sessions hold")) if row[1] != "Code"]
     codes = {code: kinds for kinds, cell, *_ in table for code in literals(cell)}
     assert len(codes) == len(table)
     assert codes.pop("t") == "a class"
@@ -302,14 +324,14 @@ def test_the_codes_of_typed_values_are_those_of_the_code() -> None:
 
 
 def test_the_codes_of_default_types_are_short() -> None:
-    """docs/types.rst says that longer codes than these do not meet them."""
-    assert "at most four characters" in " ".join(PAGES["types"].split())
+    """docs/howto/types.rst says that longer codes than these do not meet them."""
+    assert "at most four characters" in " ".join(PAGES["howto/types"].split())
     assert max(len(code) for code in Registry().by_code) == 4
 
 
 def test_the_deferred_types_are_those_of_the_code() -> None:
-    """docs/types.rst names the default types that cannot be keys with the pickle serializer."""
-    text = " ".join(section(PAGES["types"], "What cannot be a key").split())
+    """docs/howto/types.rst names the default types that cannot be keys with the pickle serializer."""
+    text = " ".join(section(PAGES["howto/types"], "What cannot be a key").split())
     (named,) = re.findall(r"Of the default types these are (.+) and the classes themselves; (.+) are not", text)
     deferred, not_deferred = map(literals, named)
     by_type = Registry().by_type
@@ -318,13 +340,15 @@ def test_the_deferred_types_are_those_of_the_code() -> None:
     assert not any(by_type[CLASS_VALUES[name]].deferred for name in not_deferred)
 
 
-REGISTRATIONS = [code for code in blocks(PAGES["types"], "python") if re.search(r"^session = ", code, re.MULTILINE)]
+REGISTRATIONS = [
+    code for code in blocks(PAGES["howto/types"], "python") if re.search(r"^session = ", code, re.MULTILINE)
+]
 
 
 @pytest.mark.parametrize("serializer", SERIALIZERS)
 @pytest.mark.parametrize("code", REGISTRATIONS)
 def test_registered_types_round_trip(code: str, serializer: Callable[..., Any]) -> None:
-    """What a block of docs/types.rst registers, and puts into a session, comes back equal and as the type it was."""
+    """What a block of docs/howto/types.rst registers and puts into a session comes back equal, and as its type."""
     namespace = run(code)
     written = namespace["session"]
     registry = namespace.get("registry", default_registry)
@@ -338,15 +362,15 @@ def test_registered_types_round_trip(code: str, serializer: Callable[..., Any]) 
 
 
 def test_every_kind_of_registration_is_in_the_docs() -> None:
-    """docs/types.rst has an example of every method that registers."""
+    """docs/howto/types.rst has an example of every method that registers."""
     methods = {name for name in vars(Registry) if name.startswith("register")}
     assert {name for code in REGISTRATIONS for name in re.findall(r"registry\.(register\w*)\(", code)} == methods
 
 
 @pytest.mark.usefixtures("environment")
 def test_two_middlewares_have_two_registries() -> None:
-    """The applications of docs/types.rst store a type each, and neither knows the other's."""
-    applications = run(block_with(PAGES["types"], "shop_types"))
+    """The applications of docs/howto/types.rst store a type each, and neither knows the other's."""
+    applications = run(block_with(PAGES["howto/types"], "shop_types"))
     shop, office = applications["shop_types"].by_code, applications["office_types"].by_code
     assert ("step" in shop, "role" in shop, "step" in office, "role" in office) == (True, False, False, True)
     for name in ("shop", "office"):
@@ -355,9 +379,9 @@ def test_two_middlewares_have_two_registries() -> None:
 
 
 def test_the_error_in_the_types_page_is_that_of_the_code() -> None:
-    """The error that docs/types.rst quotes for a type that is not registered is the one that is raised."""
-    (quoted,) = blocks(PAGES["types"], "text")
-    kind = run(block_with(PAGES["types"], "register_enum(Colour"))["Colour"]
+    """The error that docs/howto/types.rst quotes for a type that is not registered is the one that is raised."""
+    (quoted,) = blocks(PAGES["howto/types"], "text")
+    kind = run(block_with(PAGES["howto/types"], "register_enum(Colour"))["Colour"]
     kind.__module__ = "shop"
     for serializer in SERIALIZERS:
         with pytest.raises(NotSerializableError) as caught:
@@ -366,8 +390,10 @@ def test_the_error_in_the_types_page_is_that_of_the_code() -> None:
 
 
 def test_the_json_payload_is_as_described() -> None:
-    """Each tag in the table of docs/format.rst is what the JSON serializer writes."""
-    table = [literals(cell)[0] for cell, _ in rows(section(PAGES["format"], "The JSON payload")) if "~" in cell]
+    """Each tag in the table of docs/reference/format.rst is what the JSON serializer writes."""
+    table = [
+        literals(cell)[0] for cell, _ in rows(section(PAGES["reference/format"], "The JSON payload")) if "~" in cell
+    ]
     written = [date(2026, 10, 25), (1, 2), {1: 2}, b"ab", float("nan")]
     assert [tag[:4] for tag in table] == [JsonSerializer().dumps(value).decode()[:4] for value in written]
     assert JsonSerializer().dumps(date(2026, 10, 25)) == b'{"~:date":"2026-10-25"}'
@@ -379,7 +405,7 @@ def test_the_json_payload_is_as_described() -> None:
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_stock_pickles_are_refused(protocol: int) -> None:
-    """docs/security.rst says so, also of those that hold plain values only, with and without their head."""
+    """docs/internals/payload.rst says so, also of those that hold plain values only, with and without their head."""
     for payload in (stock := pickle.dumps({"user": 7, "name": "Ada"}, protocol), stock[11:]):
         with pytest.raises(UnsealError) as caught:
             PickleSerializer().loads(payload)
@@ -387,16 +413,16 @@ def test_stock_pickles_are_refused(protocol: int) -> None:
 
 
 def test_the_groups_of_the_corpus_are_described() -> None:
-    """docs/security.rst describes each group of the table that is made of the corpus, in its order."""
-    table = section(PAGES["security"], "The corpus").split(".. _reason-codes:")[0]
+    """docs/internals/payload.rst describes each group of the table that is made of the corpus, in its order."""
+    table = section(PAGES["internals/payload"], "The corpus")
     described = [literals(group)[0] for group, *_ in rows(table) if "`" in group]
     counted = [group for group, *_ in rows(PAGES["corpus-table"])]
     assert described == [group for group in counted if group not in ("group", "all")]
 
 
 def test_the_opcodes_are_those_that_are_read() -> None:
-    """The table of opcodes in docs/format.rst has exactly the bytes that the grammar begins an opcode with."""
-    table = rows(section(PAGES["format"], "The pickle payload"))
+    """The table of opcodes in docs/reference/format.rst has exactly the bytes that begin an opcode."""
+    table = rows(section(PAGES["reference/format"], "The pickle payload"))
     documented = {int(byte, 16) for cell, *_ in table for byte in literals(cell)}
     argument = b"\0" * 8
     grammar = Grammar(DEFAULT_LIMITS)
@@ -416,8 +442,8 @@ def test_the_opcodes_are_those_that_are_read() -> None:
 
 @pytest.mark.parametrize("encrypted", [True, False])
 def test_the_reader_in_the_format_page_reads_our_tokens(encrypted: bool, keys: dict[str, str]) -> None:
-    """The reader that docs/format.rst gives in full opens what Sealer seals, and refuses another purpose."""
-    read_token = run(block_with(PAGES["format"], "def read_token"))["read_token"]
+    """The reader that docs/reference/format.rst gives in full opens what Sealer seals, and refuses another purpose."""
+    read_token = run(block_with(PAGES["reference/format"], "def read_token"))["read_token"]
     validate_key = keys["validate_key"].encode()
     encrypt_key = keys["encrypt_key"].encode() if encrypted else None
     token = Sealer(Keyring(validate_key, encrypt_key), "cookie:a", clock=lambda: 2000.0).seal(b"}.", created=1000)
@@ -427,10 +453,10 @@ def test_the_reader_in_the_format_page_reads_our_tokens(encrypted: bool, keys: d
 
 
 def test_the_format_page_names_the_fields_of_the_vectors() -> None:
-    """docs/format.rst describes every field of tests/security/vectors/seal_v1.json."""
+    """docs/reference/format.rst describes every field of tests/security/vectors/seal_v1.json."""
     document = json.loads((ROOT / "tests" / "security" / "vectors" / "seal_v1.json").read_text())
-    named = {name for cell, *_ in rows(section(PAGES["format"], "Test vectors")) for name in literals(cell)}
-    fields = {*document, *(field for vector in document["vectors"] for field in vector)}
+    named = {name for cell, *_ in rows(section(PAGES["reference/format"], "Test vectors")) for name in literals(cell)}
+    fields = {*document, *(field for name in ("vectors", "payloads") for vector in document[name] for field in vector)}
     assert fields - {"format", "about", "name"} == named
 
 
@@ -454,14 +480,14 @@ def _as_said(part: ast.expr) -> str:
 
 
 def documented_messages() -> list[str]:
-    text = PAGES["troubleshooting"].split("\nLog records\n", 1)[1]
+    text = PAGES["operations/troubleshooting"].split("\nLog records\n", 1)[1].replace("\\", "")
     terms = re.findall(r"^(?! )(.+)\n   \S", text, re.MULTILINE)
     return [term for term in terms if not term.startswith((".. ", "The logger"))]
 
 
 @pytest.mark.parametrize("message", documented_messages())
 def test_every_message_in_troubleshooting_is_one_of_the_code(message: str) -> None:
-    """What docs/troubleshooting.rst quotes is found in the source, so that a search for a log line finds the cure."""
+    """Every message in docs/operations/troubleshooting.rst is in the source, so that a search finds its entry."""
     rejection = re.match(r"cookie \.\.\. rejected, (\w+): ", message)
     if rejection:
         assert rejection[1] in Reason.__args__

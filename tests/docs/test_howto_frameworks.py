@@ -1,4 +1,4 @@
-"""docs/howto/flask.rst and starlette.rst are true: their code runs, and does what the page says."""
+"""docs/howto/flask.rst and starlette.rst are true: their code runs, and agrees with the pages."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""docs/state.rst, and the parts about sealed state in README and docs/format.rst, are correct."""
+"""docs/howto/state.rst, and the part about sealed state in docs/reference/format.rst, are correct."""
 
 import asyncio
 import inspect
@@ -12,7 +12,6 @@ from unittest import mock
 
 import httpx
 import pytest
-import webtest
 
 from sealedsession.errors import NotPublicError, Reason, StaleStateError, StateError, UnsealError
 from sealedsession.sealing.keys import Keyring
@@ -24,10 +23,9 @@ from sealedsession.state.middleware import response_to
 from sealedsession.state.protocol import read_call, read_token
 from sealedsession.state.resumable import Resumable
 from sealedsession.state.sealer import MAX_SIZE, SCRIPT, StateSealer
-from sealedsession.wsgi import SessionMiddleware
-from tests.support.pages import PAGES, README, block_with, literals, rows, run, section
+from tests.support.pages import PAGES, block_with, literals, rows, run, section
 
-PAGE = PAGES["state"]
+PAGE = PAGES["howto/state"]
 HTML = block_with(PAGE, "TOKEN", language="html")
 MODULE = SCRIPT.read_text()
 
@@ -90,6 +88,7 @@ def test_the_quick_start_counts(send: Send) -> None:
     status, kind, page = send("GET", "/")
     assert (status, kind) == (200, "text/html")
     assert send("GET", "/sealed_state.js") == (200, "text/javascript", MODULE)
+    assert 'await call(button, "add")' in page
     token = token_in(page)
     for count, sent in enumerate(("application/json", "application/json; charset=utf-8", "application/json"), 1):
         status, kind, answer = send("POST", "/call", call_body(token), sent)
@@ -111,28 +110,8 @@ def test_the_quick_start_refuses(send: Send) -> None:
     assert send("POST", "/call", call_body(token), "text/plain")[0] == 415
 
 
-def test_the_readme_section_counts(keys: dict[str, str]) -> None:
-    """The lines in README make an element with a state, and answer calls of README's script."""
-    text = section(README, "State in the page")
-    names = run(block_with(text, "StateSealer"))
-    assert 'call(button, "add")' in block_with(text, "import", language="js")
-    answers = []
-
-    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
-        session = environ["sealedsession.session"]
-        token = token_in(names["page"](session))
-        for _ in range(2):
-            answers.append(json.loads(names["call"](session, call_body(token).encode())))
-            token = answers[-1]["token"]
-        start_response("200 OK", [("Content-Type", "text/plain")])
-        return [b""]
-
-    webtest.TestApp(SessionMiddleware(application, **keys)).get("/")
-    assert [answer["result"] for answer in answers] == [1, 2]
-
-
 def test_what_is_in_a_state() -> None:
-    """The object of docs/state.rst keeps what its method changed, loads the rest, and is stale without it."""
+    """The object of docs/howto/state.rst keeps what its method changed, loads the rest, and is stale without it."""
     names = run(block_with(PAGE, "class Order"))
     answer = json.loads(names["states"].handle(call_body(names["token"], "more").encode(), session_id="4f1c"))
     assert answer["result"] == "2 of Oak spoon"
@@ -146,7 +125,7 @@ def test_what_is_in_a_state() -> None:
 
 
 def test_a_method_checks_its_arguments() -> None:
-    """The search of docs/state.rst works, and refuses other types than text."""
+    """The search of docs/howto/state.rst works, and refuses other types than text."""
     search = run(block_with(PAGE, "class Search"))["Search"]()
     assert search.call("find", "emm") == ["Emma"]
     for argument in (1, None, ["Emma"], "x" * 101):
@@ -155,7 +134,7 @@ def test_a_method_checks_its_arguments() -> None:
 
 
 def test_state_registry() -> None:
-    """The references of docs/state.rst are fetched together, and stale if one is missing."""
+    """The references of docs/howto/state.rst are fetched together, and stale if one is missing."""
     names = run(block_with(PAGE, "StateRegistry"))
     assert names["articles"] == [names["ARTICLES"][7], names["ARTICLES"][8]]
     del names["ARTICLES"][8]
@@ -165,14 +144,14 @@ def test_state_registry() -> None:
 
 @pytest.mark.parametrize("rejected", [None, "unknown_key", "revoked", "store_error"])
 def test_a_session_that_has_to_last(rejected: str | None) -> None:
-    """The page of docs/state.rst saves its session, except while the revocation store is down."""
+    """The page of docs/howto/state.rst saves its session, except while the revocation store is down."""
     session = mock.create_autospec(Session, instance=True, id="4f1c", rejected=rejected)
     assert run(block_with(PAGE, "session.rejected"))["page"](session) == "4f1c"
     assert session.save.called == (rejected != "store_error")
 
 
 def test_the_options_are_those_of_the_sealer() -> None:
-    """The table of docs/state.rst has the options of StateSealer, in order, with their defaults."""
+    """The table of docs/howto/state.rst has the options of StateSealer, in order, with their defaults."""
     table = {name: default for names, default, *_ in rows(section(PAGE, "Lifetimes, keys")) for name in literals(names)}
     options = inspect.signature(StateSealer).parameters
     assert list(table) == list(options)
@@ -187,7 +166,7 @@ def test_the_options_are_those_of_the_sealer() -> None:
 
 
 def test_the_errors_are_those_of_the_code() -> None:
-    """The table of docs/state.rst has exactly the statuses and codes of errors."""
+    """The table of docs/howto/state.rst has exactly the statuses and codes of errors."""
     errors = [StaleStateError(""), NotPublicError(""), StateError("")]
     errors += [UnsealError(code, "") for code in get_args(Reason)]
     answered = set()
@@ -199,7 +178,7 @@ def test_the_errors_are_those_of_the_code() -> None:
 
 
 def test_the_module_is_as_described() -> None:
-    """The browser module has the names in docs/state.rst, is short, and imports nothing."""
+    """The browser module has the names in docs/howto/state.rst, is short, and imports nothing."""
     assert len(MODULE.splitlines()) < 120
     code = re.sub(r"/\*.*?\*/", "", MODULE, flags=re.DOTALL)
     assert not re.search(r"\bimport\b|\beval\b|\bFunction\b|HTML", code)
@@ -210,13 +189,13 @@ def test_the_module_is_as_described() -> None:
 
 
 def test_the_format_page_says_how_state_is_sealed(keys: dict[str, str]) -> None:
-    """The reader of docs/format.rst opens a token of sealed state with the documented purpose."""
-    text = " ".join(section(PAGES["format"], "Sealed state").split())
+    """The reader of docs/reference/format.rst opens a token of sealed state with the documented purpose."""
+    text = " ".join(section(PAGES["reference/format"], "Sealed state").split())
     assert 'purpose = "state:" name ":" length ":" session_id user' in text
     limits = StateLimits()
     assert f"at most {limits.size // 1024} KiB, {limits.nodes:,} values and {limits.typed:,} typed ones" in text
     assert f"up to {MAX_SIZE:,} characters" in text
-    read_token = run(block_with(PAGES["format"], "def read_token"))["read_token"]
+    read_token = run(block_with(PAGES["reference/format"], "def read_token"))["read_token"]
     states = StateSealer(**keys, name="shop", compress=False, clock=lambda: 1000.0)
 
     @states.register
@@ -241,7 +220,7 @@ def test_the_format_page_says_how_state_is_sealed(keys: dict[str, str]) -> None:
 
 
 def test_a_plain_value_has_a_purpose() -> None:
-    """The offer of docs/state.rst opens only with its purpose."""
+    """The offer of docs/howto/state.rst opens only with its purpose."""
     names = run(block_with(PAGE, 'purpose="offer"'))
     assert names["offer"] == {"article": 7, "price": 990}
     with pytest.raises(UnsealError):
@@ -249,6 +228,6 @@ def test_a_plain_value_has_a_purpose() -> None:
 
 
 def test_the_call_on_the_page_is_one() -> None:
-    """The body in docs/state.rst is a valid call."""
+    """The body in docs/howto/state.rst is a valid call."""
     body = block_with(PAGE, '"method"', language="json").encode()
     assert (read_token(body, 1000), read_call(body).method) == ("...", "add")

@@ -5,7 +5,7 @@
 
 In each request, two to eight threads touch the session for the first time at the same moment. Each writes a key of its
 own, some read first, and in every fourth request one of them calls `invalidate()`. After the response, every write is
-in the cookie; after an `invalidate()`, no data of before it is.
+in the cookie; after an `invalidate()`, no earlier data is.
 """
 
 import argparse

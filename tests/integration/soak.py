@@ -139,7 +139,7 @@ class Soak:
         self.rotations += 1
 
     def check(self) -> None:
-        """What has to be true in the end."""
+        """Check the invariants at the end."""
         if not self._is_sealed_by_primary():
             self.problems.add("a cookie is not sealed by the newest key")
 

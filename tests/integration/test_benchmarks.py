@@ -121,7 +121,7 @@ def test_what_is_measured_on_a_busy_machine_is_measured_again(monkeypatch: pytes
 def test_blocks_between_long_yardsticks_are_repeated(
     monkeypatch: pytest.MonkeyPatch, yardsticks: list[float], blocks: int
 ) -> None:
-    """Of the blocks with a short yardstick before and after them there have to be three, or so many as are tried."""
+    """A case is measured until three blocks had a fast yardstick, or until the largest number of tries."""
     monkeypatch.setattr(harness, "TRIES", 8)
     monkeypatch.setattr(harness, "_shortest", [1.0])
     clock = SteppingClock()
@@ -166,7 +166,7 @@ def test_times_are_taken_apart_within_a_round() -> None:
 @pytest.mark.filterwarnings("ignore")  # the peers' own, on changed cookies
 @pytest.mark.parametrize("part", ["codec", "stages", "middleware", "cold", "options"])
 def test_every_case_of_a_part_runs(monkeypatch: pytest.MonkeyPatch, part: str) -> None:
-    """A part makes tables, with a number of ours in every column but for what there is nothing to measure of."""
+    """A part makes tables with a number of sealedsession in every column that can be measured."""
     gaps = {
         **dict.fromkeys(("revocation: SQLite", "revocation: SQLite, cached"), "ASGI, "),  # which asks it in a thread
         "headers": ", reference",
@@ -202,7 +202,7 @@ def test_no_codec_is_dropped_silently() -> None:
 
 @pytest.mark.parametrize("name", CODECS)
 def test_codecs_round_trip_and_refuse_a_changed_token(name: str) -> None:
-    """Every codec gives back what most sessions hold, and takes no token in which one character is another."""
+    """Every codec returns the content of most sessions, and refuses a token in which one character was changed."""
     for payload in ("tiny", "login", "cart", "near"):
         assert peers.find_fault(CODECS[name], PAYLOADS[payload]) is None
 
@@ -217,7 +217,7 @@ def test_ours_and_the_reference_hold_every_payload(name: str) -> None:
     ("unseal", "fault"),
     [
         (lambda token: {"user_id": 42}, "accepts a changed token"),
-        (lambda token: {}, "gives back other values than it was given"),
+        (lambda token: {}, "returns other values than those that were sealed"),
         (lambda token: {}["no such key"], "KeyError: 'no such key'"),
     ],
 )
@@ -272,7 +272,7 @@ def _forging(interface: peer_middleware.Interface, action: interfaces.Action | N
 @pytest.mark.parametrize("server", serve.MAKERS)
 @pytest.mark.parametrize("name", [serve.BARE, peers.OURS, serve.CACHED, peers.REFERENCE])
 def test_served_applications_answer_every_path(server: str, name: str) -> None:
-    """What stands behind a real server answers 200 to all that it is asked, and sets a cookie when it should."""
+    """Behind a real server, an application responds to all paths with 200, and sets a cookie when it should."""
     application = serve.make_application(server, name)
     is_wsgi = serve.MAKERS[server] is serve.WSGI
     interface = peer_middleware.INTERFACES[0 if is_wsgi else 1]

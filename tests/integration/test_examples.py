@@ -105,7 +105,7 @@ def test_example(find_port, server):
 @pytest.mark.parametrize("server", SERVERS)
 @pytest.mark.parametrize(("method", "path"), [("GET", "/nothing"), ("GET", "/sign-in?name=Ann"), ("GET", "/sign-out")])
 def test_other_paths_and_methods(find_port, server, method, path):
-    """Whatever else is asked for is not found, and a link cannot sign anybody in or out."""
+    """All other paths are not found, and a link cannot sign a user in or out."""
     visitor = Visitor(find_port(server))
     assert visitor.request(method, path)[0] == 404
     assert visitor.cookie == ""

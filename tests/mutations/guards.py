@@ -166,7 +166,7 @@ MUTATIONS = [
     Mutation(
         "errors of the hook are caught",
         "events.py",
-        "except Exception as error:  # noqa: BLE001  # anybody's code",
+        "except Exception as error:  # noqa: BLE001  # the hook belongs to the application",
         "except EOFError as error:",
         EVENTS,
     ),
@@ -580,22 +580,22 @@ MUTATIONS = [
     Mutation(
         "a payload is a dict or has three parts",
         "lifecycle/payload.py",
-        "if type(value) is not list or len(value) != 3:",
-        "if type(value) is not list:",
+        "if type(value) is list and len(value) == 3:",
+        "if type(value) is list and len(value) != 4:",
         SESSION_PAYLOAD,
     ),
     Mutation(
         "three parts are a list",
         "lifecycle/payload.py",
-        "if type(value) is not list or len(value) != 3:",
-        "if type(value) not in (list, tuple) or len(value) != 3:",
+        "if type(value) is list and len(value) == 3:",
+        "if type(value) in (list, tuple) and len(value) == 3:",
         SESSION_PAYLOAD,
     ),
     Mutation(
         "the data is a dict",
         "lifecycle/payload.py",
-        "        type(data) is not dict\n        or subject",
-        "        subject",
+        "        type(data) is not dict\n        or (subject",
+        "        (subject",
         SESSION_PAYLOAD,
     ),
     Mutation(
@@ -860,7 +860,7 @@ MUTATIONS = [
     Mutation(
         "a subject alone is saved",
         "lifecycle/save.py",
-        "            empty=identity.subject is None,\n            has_new_id",
+        "            empty=_is_bare(identity),\n            has_new_id",
         "            empty=True,\n            has_new_id",
         f"{MANAGER} {LIFETIMES} {REVOCATION} {EVENTS}",
     ),

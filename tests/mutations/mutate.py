@@ -42,10 +42,16 @@ class Package(NamedTuple):
     tests: tuple[str, ...]
 
 
+# The texts of errors and log records. One of the tests reads the source, to which mutmut adds the mutants.
+MESSAGES = ("test_messages.py", "--deselect=tests/unit/test_messages.py::test_every_message_has_a_case")
 PACKAGES = {
     "cookie": Package(("cookie.py",), ("test_cookie.py",)),
-    "session": Package(("session.py",), ("test_session.py", "test_lifetimes.py", "lifecycle")),
-    "lifecycle": Package(("lifecycle/*",), ("lifecycle", "test_lifetimes.py", "test_options.py", "test_events.py")),
+    "session": Package(("session.py",), ("test_session.py", "test_own.py", "test_lifetimes.py", "lifecycle")),
+    "own": Package(("own.py",), ("test_own.py",)),
+    "lifecycle": Package(
+        ("lifecycle/*",),
+        ("lifecycle", "test_own.py", "test_lifetimes.py", "test_options.py", "test_events.py"),
+    ),
     "sealing": Package(("sealing/*",), ("sealing",)),
     "serialization": Package(
         ("serialization/*",),
@@ -79,7 +85,7 @@ def copy_repository(package: Package, to: Path) -> None:
     config = configparser.RawConfigParser()
     config.read(to / "setup.cfg", encoding="utf-8")
     config["mutmut"]["only_mutate"] = "\n".join(f"sealedsession/{pattern}" for pattern in package.modules)
-    tests = (word if word.startswith("-") else f"tests/unit/{word}" for word in package.tests)
+    tests = (word if word.startswith("-") else f"tests/unit/{word}" for word in (*package.tests, *MESSAGES))
     config["mutmut"]["pytest_add_cli_args_test_selection"] = "\n".join(tests)
     with (to / "setup.cfg").open("w", encoding="utf-8") as file:
         config.write(file)

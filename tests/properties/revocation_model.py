@@ -1,4 +1,4 @@
-"""A model of sessions that are revoked, for Hypothesis: it tests the invariants of docs/revocation.rst.
+"""A model of sessions that are revoked, for Hypothesis: it tests the invariants of docs/howto/revocation.rst.
 
 Servers share one store. Each has a middleware (WSGI or ASGI), a clock that may be wrong, and perhaps a cache. Users and
 thieves send requests with cookies that they have received or copied. Requests hang between any two actions of a view,

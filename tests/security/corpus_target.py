@@ -61,7 +61,7 @@ def loads(case: bytes) -> object:
 
 
 def state_loads(case: bytes) -> object:
-    """Read a stock pickle as the value of a state, sealed by whoever has the keys."""
+    """Read a stock pickle as the value of a state, sealed by an attacker with the keys."""
     payload, fault = _split(case)
     state = b"](N" + _translated(payload).removesuffix(b".") + b"e."  # [None, value]
     value = _states.unseal(_forger.seal(state, created=int(time.time())), session_id="4f1c")

@@ -1,4 +1,4 @@
-"""Invariant: nothing but UnsealError leaves `Sealer.unseal` and `PickleSerializer.loads`, whatever bytes they get;
+"""Invariant: only UnsealError leaves `Sealer.unseal`, `PickleSerializer.loads` and `parse_list`, whatever they get;
 no exception leaves a request, whatever its Cookie header; and no data appears that was not sealed here. Then the model
 of revocation runs for as long again, one third of the time with each store: see revocation_model.py.
 
@@ -30,6 +30,7 @@ from hypothesis import HealthCheck, Phase
 from hypothesis.stateful import run_state_machine_as_test
 
 from sealedsession import SessionConfig, UnsealError, asgi, wsgi
+from sealedsession.lifecycle.payload import parse_list
 from sealedsession.sealing.keys import Keyring
 from sealedsession.sealing.sealer import Sealer
 from sealedsession.sealing.token_cache import TokenCache
@@ -60,6 +61,7 @@ SESSIONS = [
     {"at": datetime.datetime(2025, 1, 1, tzinfo=datetime.UTC), "price": Decimal("1.50"), "id": UUID(int=7)},
     {"set": {1, 2}, "days": [datetime.date(2025, 1, 1), datetime.timedelta(1)], "kind": int, 1: "one", (1, 2): "two"},
 ]
+OWN = {"flash": ["", "Saved", "error", ["not", 1]], "csrf": KEYS[3], "ends": [0, NOW + 10**6, 1, NOW + 10**6]}
 NEIGHBOURS = [
     b'{"json":1}=a', b"null", b"a b=c", b"bad name=1", b'q="x; y"', b"x__Host-Http-session=1", b"__Host-Http-session",
     b"=", b"", b"__Host-Http-session==", b"__host-http-session=1", b"\xff\xfe=\xc3\x28", b'__Host-Http-session="',
@@ -168,7 +170,8 @@ class CookieTarget:
             sealer = Sealer(config.keys, f"cookie:{NAME}", clock=lambda: NOW, random_bytes=rng.randbytes)
             serializer = PickleSerializer(Registry())
             for content in SESSIONS:
-                self.tokens[sealer.seal(serializer.dumps(content), created=NOW).encode()] = content
+                for value in (content, [None, None, content, OWN]):
+                    self.tokens[sealer.seal(serializer.dumps(value), created=NOW).encode()] = content
         self.known = list(self.tokens)
 
     def _make_wsgi_request(self, config: SessionConfig) -> Callable[[bytes], object]:
@@ -275,6 +278,27 @@ class PayloadTarget:
         return "loaded"
 
 
+class OwnTarget(PayloadTarget):
+    """`parse_list`: own data that it accepts is written back as it was read."""
+
+    name = "own"
+
+    def __init__(self, rng: random.Random) -> None:
+        super().__init__(rng)
+        parts = [{name: member} for name, member in OWN.items()]
+        self.known = [self.serializer.dumps([None, None, SESSIONS[1], own]) for own in (OWN, *parts)]
+
+    def check(self, rng: random.Random, data: bytes) -> str:
+        try:
+            value = self.serializer.loads(data)
+            content, _, _, own = parse_list(value)
+        except UnsealError as error:
+            return error.reason
+        if own is not None and own.pack(content) != value[3]:
+            raise ViolationError(self.name, data, "own data was read as something else")
+        return "no own data" if own is None else "parsed"
+
+
 def members(value: object) -> Iterable[object]:
     """A value and all that it holds."""
     waiting = [value]
@@ -288,11 +312,11 @@ def members(value: object) -> Iterable[object]:
 
 
 def fuzz(
-    seed: int, rounds: Iterable[object], kinds: Iterable[Any] = (TokenTarget, CookieTarget, PayloadTarget)
+    seed: int, rounds: Iterable[object], kinds: Iterable[Any] = (TokenTarget, CookieTarget, PayloadTarget, OwnTarget)
 ) -> Counter[tuple[str, str]]:
     """Try one input on every target each round.
 
-    :param rounds: goes on for as long as the fuzzing shall.
+    :param rounds: yields for as long as the fuzzing runs.
     :returns: how often each outcome of each target was seen.
     :raises ViolationError: with the input that broke the invariant.
     """

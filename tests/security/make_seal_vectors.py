@@ -1,8 +1,9 @@
 """Make tests/security/vectors/seal_v1.json: the wire format, version 1, by example, for readers in any language.
 
 Keys, nonce and clock are fixed, so running this again changes nothing unless the format has changed, which it may not.
-`vectors` have to be opened, and made, exactly as they stand. Only the deflated ones need not be made byte for byte:
-deflate leaves the encoder a choice. `refused` have to be refused with their code.
+`vectors` must be unsealed and sealed exactly as written. Only the deflated ones may differ when they are sealed,
+because deflate leaves the encoder a choice. `refused` must be refused with their reason. `payloads` and
+`refused_payloads` are the same for the payload of a session.
 """
 
 import json
@@ -11,6 +12,9 @@ from pathlib import Path
 
 from sealedsession.sealing.keys import Keyring
 from sealedsession.sealing.sealer import JSON, PICKLE, Sealer
+from sealedsession.serialization.registry import Registry
+from sealedsession.serialization.safe_pickle import PickleSerializer
+from sealedsession.serialization.tagged_json import JsonSerializer
 
 FILE = Path(__file__).parent / "vectors" / "seal_v1.json"
 PURPOSE = "cookie:__Host-session"
@@ -68,6 +72,55 @@ CASES = {
     "by a fallback key": {"keys": [PRIMARY, FALLBACK], "sealed_by": 1},
     "by the primary of two": {"keys": [PRIMARY, FALLBACK]},
 }
+
+DATA = {"user": "ann", "state": "xyz", "code": 7}
+FLASH = ["", "Saved", "error", "Not sent"]
+CSRF = sha256(b"csrf").digest()
+ENDS = [1, CLOCK + 300, 2, CLOCK + 600]
+PAYLOADS = {
+    "data": (None, None, None),
+    "subject": ("user:42", None, None),
+    "lineage": (None, SID, None),
+    "subject and lineage": ("user:42", SID, None),
+    "flash": (None, None, {"flash": FLASH}),
+    "csrf": (None, None, {"csrf": CSRF}),
+    "ends": (None, None, {"ends": ENDS}),
+    "all": ("user:42", SID, {"flash": FLASH, "csrf": CSRF, "ends": ENDS}),
+}
+REFUSED_PAYLOADS = {
+    "neither subject nor lineage": [None, None, DATA],
+    "an empty own": ["user:42", None, DATA, {}],
+    "a list of five": ["user:42", None, DATA, {"csrf": CSRF}, None],
+    "an unknown member": ["user:42", None, DATA, {"csrf": CSRF, "other": 1}],
+    "an odd flash": ["user:42", None, DATA, {"flash": ["", "Saved", "error"]}],
+    "a category that is not a text": ["user:42", None, DATA, {"flash": [1, "Saved"]}],
+    "a short csrf": ["user:42", None, DATA, {"csrf": CSRF[:31]}],
+    "a position beyond the last key": ["user:42", None, DATA, {"ends": [3, CLOCK]}],
+    "positions that do not ascend": ["user:42", None, DATA, {"ends": [2, CLOCK, 1, CLOCK]}],
+    "an end that is a float": ["user:42", None, DATA, {"ends": [1, float(CLOCK)]}],
+    "an end of 2^33": ["user:42", None, DATA, {"ends": [1, 2**33]}],
+}
+DUMPS = {PICKLE: PickleSerializer(Registry()).dumps, JSON: JsonSerializer(Registry()).dumps}
+
+
+def make_payload(name: str, serializer: int) -> dict:
+    """Serialize the session of one case."""
+    subject, lineage, own = PAYLOADS[name]
+    value = [subject, lineage, DATA] if own is None else [subject, lineage, DATA, own]
+    return {
+        "name": name,
+        "serializer": serializer,
+        "subject": subject,
+        "lineage": lineage and lineage.hex(),
+        "data": DATA,
+        "own": own and own | {name: member.hex() for name, member in own.items() if name == "csrf"},
+        "payload": DUMPS[serializer](DATA if name == "data" else value).hex(),
+    }
+
+
+def make_refused_payload(name: str, serializer: int) -> dict:
+    payload = DUMPS[serializer](REFUSED_PAYLOADS[name]).hex()
+    return {"name": name, "serializer": serializer, "payload": payload, "code": "forbidden_value"}
 
 
 def make_vector(name: str, case: dict) -> dict:
@@ -135,6 +188,10 @@ def main() -> None:
         "nonce": NONCE.hex(),
         "vectors": vectors,
         "refused": make_refused({vector["name"]: vector["token"] for vector in vectors}),
+        "payloads": [make_payload(name, serializer) for serializer in DUMPS for name in PAYLOADS],
+        "refused_payloads": [
+            make_refused_payload(name, serializer) for serializer in DUMPS for name in REFUSED_PAYLOADS
+        ],
     }
     FILE.write_text(json.dumps(document, indent=1) + "\n", encoding="ascii")
 

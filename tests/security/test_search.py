@@ -16,7 +16,7 @@ from tests.security.corpus.collisions import pairs
 from tests.security.corpus.search import BOUNDS, Found
 from tests.support import ROOT
 
-SECURITY = (ROOT / "docs" / "security.rst").read_text()
+SECURITY = (ROOT / "docs" / "internals" / "payload.rst").read_text()
 
 
 def test_the_bounds_are_those_of_the_docs() -> None:

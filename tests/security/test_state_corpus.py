@@ -9,6 +9,7 @@ import functools
 import json
 import operator
 import pickle
+import re
 import subprocess
 import sys
 import tracemalloc
@@ -267,7 +268,7 @@ def test_codes_of_classes_are_not_looked_up(states: StateSealer, forge: Callable
     """The code of a class is only a key of the registered classes. Nothing is imported by it."""
     before = set(sys.modules)
     for payload in (lst(text(code), tup(text("true")), dic(), dic()), lst(text(code), tup(), dic(), dic())):
-        with pytest.raises(StaleStateError, match="is no longer registered"):
+        with pytest.raises(StaleStateError, match=re.escape(f"{code[:60]!a}")):
             states.resume(forge(ours(payload)), **OWNER)
     assert set(sys.modules) == before
 
@@ -308,7 +309,7 @@ def test_unbounded_decompression(states: StateSealer, forge: Callable[[bytes], s
     assert len(token) < 64 * 1024
     tracemalloc.start()
     try:
-        with pytest.raises(UnsealError, match="the payload does not inflate to at most 65536 bytes"):
+        with pytest.raises(UnsealError, match=r"^forbidden_value: .*\b65536\b"):
             states.unseal(token, **OWNER)
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
     finally:
@@ -343,5 +344,5 @@ def test_stock_pickles(keys: dict[str, str], forge: Callable[[bytes], str]) -> N
     states = StateSealer(**keys)
     for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
         for value in ([None, 1], Thing(), marker.OnInit.__new__(marker.OnInit), {"a": {1, 2}}):
-            with pytest.raises(UnsealError, match="a payload that this library does not write"):
+            with pytest.raises(UnsealError, match=r"^forbidden_value:"):
                 states.unseal(forge(pickle.dumps(value, protocol)), **OWNER)

@@ -11,7 +11,7 @@ CLOSE = {"type": "websocket.close", "code": 1000}
 
 
 def talk(app, scope, *messages):
-    """Run an application to its end, and return the very messages it sent."""
+    """Run an application to its end, and return the messages that it sent."""
 
     async def conversation():
         communicator = ApplicationCommunicator(app, scope)
@@ -39,7 +39,7 @@ def start(**more):
 
 
 def make_app(act, *messages):
-    """An application that does something with its session and then sends messages, made anew for each request."""
+    """An application that uses its session and then sends messages, which are made for each request."""
 
     async def app(scope, receive, send):
         act(scope["session"])

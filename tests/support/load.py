@@ -1,6 +1,6 @@
 """Load: many clients, each with one cookie, that visit several servers in turn, over connections that stay open.
 
-One thread does it all, with select and no HTTP library: the servers shall be what is slow. A client has one request
+One thread does it all, with select and no HTTP library, so that it is faster than the servers. A client has one request
 under way at a time, as it needs the cookie of each answer for the next request; a lane is a few clients that take
 turns, so that as many requests as there are lanes are under way together.
 """

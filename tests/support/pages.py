@@ -8,7 +8,12 @@ from typing import Any
 from tests.support import ROOT
 
 README = (ROOT / "README.rst").read_text()
-PAGES = {path.stem: path.read_text() for path in (ROOT / "docs").glob("*.rst")}
+DOCS = ROOT / "docs"
+PAGES = {  # by their names in the documentation, such as howto/types
+    path.relative_to(DOCS).with_suffix("").as_posix(): path.read_text()
+    for path in DOCS.rglob("*.rst")
+    if "_build" not in path.parts
+}
 
 
 def blocks(text: str, language: str) -> list[str]:

@@ -30,7 +30,7 @@ def bits(number):
 def exactly(value, of_float=bits):
     """A form in which values are equal only if types, contents, order and spelling are.
 
-    :param of_float: what of a float has to be equal.
+    :param of_float: the part of a float that must be equal.
     """
     kind = type(value)
     if isinstance(value, dict):

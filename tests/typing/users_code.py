@@ -13,6 +13,7 @@ import sealedsession
 from sealedsession import CookieTooLargeError, NotSerializableError, Session, SessionConfig, UnsealError
 from sealedsession.asgi import SessionMiddleware as ASGISessionMiddleware
 from sealedsession.config import SessionOptions
+from sealedsession.own import FlashMessage
 from sealedsession.paste import filter_app_factory, filter_factory
 from sealedsession.wsgi import SessionMiddleware as WSGISessionMiddleware
 
@@ -75,7 +76,7 @@ assert_type(with_a_config.config, SessionConfig)
 options: SessionOptions = {"validate_key": "env:SESSION_VALIDATE_KEY", "secure": False, "oversize": "keep"}
 with_options = WSGISessionMiddleware(visits, **options)
 
-# Each of these is a mistake. mypy reports an ignored error that is none.
+# Each of these is a mistake. mypy reports a superfluous ignore comment.
 WSGISessionMiddleware(visits, validate_key="key", secure="no")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 WSGISessionMiddleware(visits, validate_key="key", max_ages=5)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
 WSGISessionMiddleware(visits, validate_key="key", oversize="drop")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
@@ -139,6 +140,18 @@ def use(session: Session) -> None:
     if session.rejected is not None:
         code: str = session.rejected
         assert code != "no such code"
+    session.flash("saved")
+    session.flash(["any", "value"], "error")
+    for category, message in session.pop_flash("error", "info"):
+        assert_type(category, str)
+        del message
+    assert_type(session.peek_flash(), list[FlashMessage])
+    assert_type(session.csrf_token(), str)
+    assert_type(session.check_csrf(None), bool)
+    session.set(("any", "key"), 7, seconds=600)
+    session.set("key", 7)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+    session.set("key", 7, seconds=1.5)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    session.flash("saved", 1)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     session.save()
     session.regenerate()
     session.invalidate()

@@ -94,7 +94,7 @@ assert_type(counter.call("add", 1), Any)
 assert_type(states.handle(b"{}", session_id="4f1c", user="ann", cls=Counter, args=[1], kwargs={}), bytes)
 assert_type(SCRIPT, Path)
 
-# Each of these is a mistake. mypy reports an ignored error that is none.
+# Each of these is a mistake. mypy reports a superfluous ignore comment.
 states.seal(1)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
 states.unseal(token.encode(), session_id="4f1c")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 states.seal(1, session_id="4f1c", purpose=5)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]

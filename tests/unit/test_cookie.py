@@ -336,12 +336,12 @@ def test_not_loopback(host):
 def test_options_of_another_type(options):
     """An option of another type is refused with a ConfigError that names it."""
     [option] = options
-    with pytest.raises(ConfigError, match=f"^{option}: it must be"):
+    with pytest.raises(ConfigError, match=f"^{option}:"):
         CookiePolicy(**options)
 
 
 def test_a_name_that_leaves_no_room():
     """A name of more than 256 bytes is refused."""
     assert CookiePolicy(name="a" * 256).name == "a" * 256
-    with pytest.raises(ConfigError, match="got 257"):
+    with pytest.raises(ConfigError, match=r"^name: .*257"):
         CookiePolicy(name="a" * 257)

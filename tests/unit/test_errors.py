@@ -102,7 +102,7 @@ def test_state_too_large():
     by_key = {f"key {number}": 1000 - number for number in range(7)}
     error = StateTooLargeError(70_000, 65_536, by_key)
     assert (error.size, error.limit, error.by_key) == (70_000, 65_536, by_key)
-    for part in ("70000", "65536", "'key 0' 1000 bytes", "'key 4' 996 bytes", "Set them during load"):
+    for part in ("70000", "65536", "'key 0' 1000 bytes", "'key 4' 996 bytes", "Set them in load()"):
         assert part in str(error)
     assert "key 5" not in str(error)
     assert "none" in str(StateTooLargeError(70_000, 65_536, {}))
@@ -119,9 +119,9 @@ def test_names_in_responses():
 
 def test_not_serializable():
     """NotSerializableError tells where the value is, its type and what is wrong."""
-    error = NotSerializableError("session['cart'][3]", complex, "values of type complex are not stored")
+    error = NotSerializableError("session['cart'][3]", complex, "not stored")
     assert (error.path, error.type) == ("session['cart'][3]", complex)
-    assert str(error) == "session['cart'][3]: values of type complex are not stored"
+    assert str(error) == "session['cart'][3]: not stored"
 
 
 # ---------------------------------------------------------------------------------------------------------- tracebacks

@@ -221,7 +221,7 @@ def test_dict_methods_on_an_unopened_session(name, arguments, content):
 
 @given(st.lists(st.sampled_from(WRITE_CALLS), max_size=8))
 def test_any_sequence_of_writes(calls):
-    """After any sequence of writes a session holds what a dict holds, in the same order."""
+    """After any sequence of writes a session has the content of a dict, in the same order."""
     session, plain = make_unopened(), copy.deepcopy(CONTENT)
     assert [outcome(session, *call) for call in calls] == [outcome(plain, *call) for call in calls]
     assert list(session.items()) == list(plain.items())
@@ -446,7 +446,7 @@ def test_id_is_made_when_first_asked_for():
 
 
 def test_size_and_remaining():
-    """Size and remaining are asked of the manager and follow changes."""
+    """The manager calculates size and remaining, which follow changes."""
     session = make_unopened()
     assert (session.size, session.remaining) == (103, 3993)
     session["new"] = 1
@@ -821,7 +821,7 @@ def test_revoke_subject_by_a_closed_session(make):
     ("subject", "error"), [(None, TypeError), (7, TypeError), ("", ValueError), ("u" * 256, ValueError)]
 )
 def test_revoke_subject_of_nobody(make, subject, error):
-    """What is no subject cannot be revoked, in any state."""
+    """An invalid subject cannot be revoked, in any state."""
     session, manager = make_revocable(make)
     with pytest.raises(error):
         session.revoke_subject(subject)

@@ -14,8 +14,6 @@ from sealedsession.integrations.flask import SealedSession
 from sealedsession.testing import read_cookie, seal_cookie, session_transaction
 from tests.support.starlette_client import TestClient
 
-pytest_plugins = ["sealedsession.testing.plugin"]
-
 SECRET = "correct horse battery staple, said the sealed cookie"
 DAY = 24 * 3600
 

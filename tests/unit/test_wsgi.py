@@ -290,7 +290,7 @@ def test_a_mapping_in_the_sessions_place_is_the_content(keys, touch):
 @pytest.mark.parametrize("replacement", [None, object(), [("a", 1)], "text"])
 @pytest.mark.parametrize("touch", [id, len], ids=["unopened", "open"])
 def test_anything_else_in_the_sessions_place_is_an_error(keys, touch, replacement):
-    """What is no mapping is a TypeError of start_response that names the type; nothing has been sent by then."""
+    """Another type than a mapping is a TypeError of start_response that names the type, before anything is sent."""
 
     def app(environ, start_response):
         touch(environ[KEY])

@@ -1,10 +1,10 @@
-"""What is stored."""
+"""The database model."""
 
 from django.db import models
 
 
 class Item(models.Model):
-    """Something to do."""
+    """An item of the list."""
 
     title = models.CharField(max_length=80)
     done = models.BooleanField(default=False)

@@ -1,4 +1,4 @@
-"""The objects that live in the page. What their methods are called with comes from a browser: it can be any JSON."""
+"""The objects in the page. The arguments of their public methods come from a browser, and can be any JSON."""
 
 from django.forms import modelform_factory
 
@@ -13,21 +13,24 @@ ItemForm = modelform_factory(Item, fields=["title"])
 
 @register
 class TodoItem(Resumable):
-    """One item. The page has a reference to its row, which is fetched at every call; without the row it is stale."""
+    """One item. The page contains a reference to its row, which is fetched for every call.
+
+    After the row was deleted, the state is stale.
+    """
 
     def load(self, item):
         self.item = item
 
     @public
     def mark(self, done):
-        """Whether it is done now. It is told, and not turned round: somebody else may have been faster."""
+        """Set whether the item is done. A toggle could undo the change of another user."""
         self.item.done = done is True
-        self.item.save(update_fields=["done"])  # and nothing else: somebody may have renamed it meanwhile
+        self.item.save(update_fields=["done"])  # another user may have renamed the item in the meantime
         return self.item.done
 
     @public
     def rename(self, title):
-        """The title that it has now: the new one, if that can be one."""
+        """Change the title if the new one is valid, and return the current title."""
         if ItemForm({"title": title}, instance=self.item).is_valid():
             self.item.save(update_fields=["title"])
         else:
@@ -36,20 +39,20 @@ class TodoItem(Resumable):
 
     @public
     def delete(self):
-        """Delete the row. The instance keeps its pk so, and can be sealed for the answer."""
+        """Delete the row by a query. The instance keeps its pk, so that it can be sealed for the response."""
         Item.objects.filter(pk=self.item.pk).delete()
 
 
 @register
 class TodoList(Resumable):
-    """The list. The page has the recipe of a query, and no row; each search asks the database anew."""
+    """The list. The page contains the query and no rows, and each search executes the query again."""
 
     def load(self, items):
         self.items = items
 
     @public
     def search(self, text):
-        """The pks of the items whose title has the text in it."""
+        """Return the pks of the items whose title contains the text."""
         if not isinstance(text, str) or len(text) > 80:
-            raise StateError("search takes a text of at most 80 characters")
+            raise StateError("text: it must be a str of at most 80 characters")
         return list(self.items.filter(title__icontains=text).values_list("pk", flat=True))

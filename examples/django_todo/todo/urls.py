@@ -1,4 +1,4 @@
-"""The page, and where its calls go."""
+"""The URLs of the page and of its calls."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""The page. What happens on it afterwards are calls, which states.py answers."""
+"""The view of the page. The page then calls the objects in states.py."""
 
 from django.shortcuts import redirect, render
 

@@ -37,7 +37,7 @@ class SealedSessionConfig(AppConfig):
 
     name = "sealedsession.integrations.django"
     label = "sealedsession"
-    verbose_name = "Sealed state"
+    verbose_name: str = "Sealed state"  # pyright: ignore[reportIncompatibleVariableOverride]  # no lazy translation
     path: str = str(Path(sealedsession.__file__).parent / "state")  # its folder static/ has the browser module
 
     def ready(self) -> None:

@@ -1,7 +1,7 @@
 """Budgets for the work on one payload: decoding and encoding its recipes, rows, blocks and forms.
 
 A short token can require an endless query, or hundreds of forms. Everything that costs time is therefore paid for
-in nodes before it is made. Django compiles a node in about 60 us on the machine of `docs/security.rst`.
+in nodes before it is made. Django compiles a node in about 60 us on the machine of `docs/internals/payload.rst`.
 
 1. All parts of a payload share one `Budget`. `begin_payload` renews it, and `current_budgets` returns it.
 2. Encoding a value pays what decoding it will cost. A payload that cannot be decoded is therefore not sealed.

@@ -225,8 +225,7 @@ class SessionStore(SessionBase):
         """The token; or the stable id, if `SessionMiddleware` of this package renders the cookie."""
         if not self._renders:
             return self._session_key
-        identity = self._get_session()._identity
-        return None if identity.session_id is None else identity.session_id.hex()
+        return self._managers.blocking.session_id(self._get_session())
 
     def _get_session(self, no_load: bool = False) -> Session:
         self.accessed = True
@@ -305,7 +304,7 @@ class SessionStore(SessionBase):
         """Return whether there is neither a session key nor an item."""
         session = self.__dict__.get("_session_cache")
         if self._renders:
-            return session is None or (not session and session._identity.session_id is None)
+            return session is None or (not session and self._managers.blocking.session_id(session) is None)
         return not self._session_key and not session
 
     def flush(self) -> None:
@@ -396,7 +395,7 @@ class SessionStore(SessionBase):
         """Do nothing: no session is stored anywhere."""
 
     async def _asend_revocations(self, session: Session) -> None:
-        if self._managers.awaiting.awaits and session._revocations is not None:
+        if self._managers.awaiting.awaits:
             await self._managers.awaiting.revoke_pending(session)
 
 

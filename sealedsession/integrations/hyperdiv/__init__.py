@@ -1,4 +1,4 @@
-"""Sessions for Hyperdiv applications; extra ``[hyperdiv]``::
+"""Sessions for Hyperdiv applications (the extra ``hyperdiv``)::
 
     import hyperdiv as hd
     from sealedsession.integrations.hyperdiv import sealed_session
@@ -7,7 +7,7 @@
         session = sealed_session(validate_key="env:SESSION_VALIDATE_KEY", encrypt_key="env:SESSION_ENCRYPT_KEY")
         ...
 
-The plugin is in plugin.py, what it asks of the rest of the package in tokens.py, and the browser's part in assets/.
+plugin.py contains the plugin, tokens.py its interface to the rest of the package, and assets/ its code for the browser.
 """
 
 from sealedsession.integrations import not_installed

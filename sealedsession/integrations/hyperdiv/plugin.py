@@ -1,13 +1,13 @@
-"""The plugin: a session that a Hyperdiv application finds in its browser's token, and nowhere else.
+"""The plugin `sealed_session`. It keeps a Hyperdiv application's session in a sealed token in the browser.
 
-1. The browser may write any value into any prop. From the two that carry the token nothing is taken but what can be
-   unsealed; everything an application is told is derived from that, in every run, and in a task at every question.
-2. Browser and server answer each other in turn. The browser's offers are numbered, and an answer has the number of the
-   offer that it answers: one that has crossed a newer offer is dropped by the browser, and is not the server's view
-   either. So both always end up with the same token.
-3. `data` is a dict for one run of the application function. When the run is over, it is compared with what was sealed;
-   if it has changed, the function runs again, and the plugin seals the change before anything else happens.
-4. Whatever changes the token holds the lock of the connection's state, which is reentrant: tasks are other threads.
+1. The browser can write any value into any prop. The plugin uses only a token that it can unseal. It derives all
+   properties of the session from this token: once in a run, and at every access in a task.
+2. Browser and server exchange messages. The browser numbers its offers, and the server's answer has the number of the
+   offer. Both sides ignore an answer to an older offer, so they agree on the token in the end.
+3. `data` is a dict for one run of the application function. After the run, the plugin compares it with the sealed
+   data. If it has changed, the function runs again, and the plugin first seals the change.
+4. Every change of the token holds the lock of the connection's state, because tasks are other threads. The lock is
+   reentrant.
 """
 
 import logging
@@ -27,143 +27,150 @@ logger: logging.Logger = logging.getLogger("sealedsession")
 
 
 class sealed_session(hd.Plugin):  # type: ignore[misc]  # noqa: N801  # named as Hyperdiv names its components
-    """A session, sealed in a token that the browser keeps: in memory, and with consent for all its windows.
+    """A session in a sealed token. The browser keeps the token in the page's memory; with the user's consent, in all
+    windows.
 
-    Make it once in the application function, first of all and on every run.
+    Create the component at the start of the application function, once in every run.
 
-    :param key: and `collect`, as for every Hyperdiv component.
-    :param options: those of `SessionConfig` that have a meaning without a cookie, and `max_size`.
-    :raises ConfigError: for every mistake in them.
+    :param key: see Hyperdiv's components.
+    :param collect: see Hyperdiv's components.
+    :param options: the options of `SessionConfig` that do not concern a cookie, and `max_size`.
+    :raises ConfigError: if an option is unknown or invalid.
     """
 
-    _name = "sealed_session"  # the browser's part registers under it, for subclasses too
+    _name = "sealed_session"  # the script in assets/ registers under this name, also for subclasses
     _assets_root = str(Path(__file__).parent / "assets")
     _assets = (hd.Plugin.js_link("sealed_session.js"),)
 
-    _offered: Any = hd.Prop(MessageType(), Message(0, "", False))  # the browser's
-    _answer: Any = hd.Prop(MessageType(), Message(0, "", False))  # the server's
-    _changed = hd.Prop(hd.Event(DirtyFlagType()), False)
-    _storage_key = hd.Prop(hd.Any, "")  # where the browser stores the token; nothing here reads it
+    _offered: Any = hd.Prop(MessageType(), Message(0, "", False))  # written by the browser
+    _answer: Any = hd.Prop(MessageType(), Message(0, "", False))  # written by the server
+    _changed: Any = hd.Prop(hd.Event(DirtyFlagType()), False)
+    _storage_key: Any = hd.Prop(hd.Any, "")  # the browser's key in localStorage
 
     @without_own_frames
     def __init__(self, *, key: str | None = None, collect: bool = True, **options: Unpack[TokenOptions]) -> None:
         self._manager = get_manager(options)
         super().__init__(key=key, collect=collect, _storage_key=f"sealedsession:{self._manager.config.name}")
         self._run = AppRunnerFrame.current()
-        self._memory = self._run.get_storage(f"sealed_session:{self._key}")  # the connection's, on the server
+        self._storage = self._run.get_storage(f"sealed_session:{self._key}")  # on the server, for this connection
         self._opened: tuple[str, Session] | None = None  # the token, and its session
-        self._lent: WorkingCopy | None = None
-        self._changed  # noqa: B018  # who has read it depends on it: the event makes the application function run
-        lent: WorkingCopy | None = self._memory.pop("lent", None)
-        if lent is not None:
-            self._take_back(lent)
+        self._working_copy: WorkingCopy | None = None
+        self._changed  # noqa: B018  # reading the prop makes the application function run again after the event
+        previous: WorkingCopy | None = self._storage.pop("working copy", None)
+        if previous is not None:
+            self._save_changes(previous)
 
     @property
     def loaded(self) -> bool:
-        """Whether the browser has said what it has. Until then nobody is authenticated, which need not be so."""
+        """Whether the browser has sent its first message. Before that, the session is always empty."""
         return bool(self._offered.offer > 0)
 
     @property
     def session_id(self) -> str:
-        """128 random bits in hexadecimal that name the session, or nothing. No secret: it opens nothing."""
+        """The session's id, 128 random bits in hexadecimal, or an empty str without a session. It is not a secret."""
         session = self._session()
         return "" if session.new else session.id
 
     @property
     def subject(self) -> str | None:
-        """Whose session it is, as `login` was told, or None."""
+        """The session's subject, which `login` sets, or None."""
         return self._session().subject
 
     def is_authenticated(self) -> bool:
-        """Whether there is a session: a token that was sealed here, has not expired and was not revoked. Whether
-        somebody has signed in, and who, `subject` tells."""
+        """Return whether there is a session: a valid token that has not expired and was not revoked.
+
+        `subject` shows whether a user has signed in.
+        """
         return not self._session().new
 
     @property
     def data(self) -> dict[Any, Any]:
-        """What the session holds, to be read and changed in this run. It is sealed if it has changed when the run is
-        over, nested values included.
+        """The session's data, which the application can change during this run. Changes, also of nested values, are
+        sealed after the run.
 
-        :raises SealError: without a session.
-        :raises SessionClosedError: in a task or a later run, where no change would be noticed.
+        :raises SealError: if there is no session.
+        :raises SessionClosedError: in a task or a later run, where changes would be lost.
         """
         if StateAccessFrame.current() is not self._run:
             raise SessionClosedError(
-                "session.data is asked for in a task or by the session of an earlier run, where no change of it would "
-                "be noticed. Give a task what it needs as arguments, and put its result into session.data in the "
-                "application function"
+                "session.data: it was read in a task or after its run, where changes would be lost. Pass the data to "
+                "the task as arguments, and put the task's result into session.data in the application function"
             )
         session = self._session()
         if session.new:
-            raise SealError("there is no session to hold data: call create_new() or login() first")
-        lent = self._working_copy(session)
-        if lent is None:
-            if self._lent is not None:  # of another session: a task has signed out or in
-                self._take_back(self._lent)
-            lent = self._lent = self._memory["lent"] = WorkingCopy(self._manager, session)
-            self.trigger_event("_changed", lent)
-        return lent.data
+            raise SealError("session.data: there is no session. Call create_new() or login() first")
+        working_copy = self._find_working_copy(session)
+        if working_copy is None:
+            if self._working_copy is not None:  # of another session: a task has signed in or out
+                self._save_changes(self._working_copy)
+            working_copy = self._working_copy = self._storage["working copy"] = WorkingCopy(self._manager, session)
+            self.trigger_event("_changed", working_copy)
+        return working_copy.data
 
     @data.setter
     def data(self, data: dict[Any, Any]) -> None:
-        content = dict(data)  # a copy: it may be the very dict that is emptied
-        held = self.data
-        held.clear()
-        held.update(content)
+        content = dict(data)  # a copy, because `data` may be the dict that is cleared
+        current = self.data
+        current.clear()
+        current.update(content)
 
     @property
     def gdpr_flag(self) -> bool:
-        """Whether the browser may store the token: the user has consented. Then all windows share the session, and it
-        outlives them. Setting it to False deletes what is stored."""
+        """Whether the user has consented that the browser stores the token. All windows then share the session, and it
+        outlives them. Setting the flag to False deletes the stored token."""
         return self._message().consent
 
     @gdpr_flag.setter
     def gdpr_flag(self, consent: bool) -> None:
         if type(consent) is not bool:
-            raise TypeError(f"gdpr_flag is True or False{got(consent)}")
+            raise TypeError(f"gdpr_flag: it must be True or False{got(consent)}")
         with _lock():
-            self._tell(self._message().token, consent)
+            self._answer_with(self._message().token, consent)
 
     def is_gdpr_allowed(self) -> bool:
-        """`gdpr_flag`."""
+        """Return `gdpr_flag`."""
         return self.gdpr_flag
 
     def create_new(self) -> None:
-        """Begin a session, with a new id, without data and of no subject."""
+        """Begin a session with a new id, without data and without a subject."""
         with _lock():
-            self._become(self._manager.opened(""))
+            self._replace_session(self._manager.open(""))
 
     def login(self, subject: str) -> None:
-        """Begin the session of somebody who has just proved who he is: with a new id, and with the data of the present
-        session if that is nobody's or his own.
+        """Begin the session of a user who has just signed in, with a new id.
 
-        :param subject: his name for the server, such as ``user:42``: 1 to 255 characters.
-        :raises TypeError: when the subject is no str; ValueError, when it is empty or too long.
+        It keeps the data of the current session, unless that session belongs to another subject.
+
+        :param subject: the user's name on the server, such as ``user:42``, 1 to 255 characters.
+        :raises TypeError: if the subject is not a str.
+        :raises ValueError: if the subject is empty or too long.
         """
         check_subject(subject)
         with _lock():
-            session = self._copy()
+            session = self._open_copy()
             if session.subject not in (None, subject):
                 session.invalidate()
             session.subject = subject
             session.regenerate(begin_anew=True)
-            self._become(session)
+            self._replace_session(session)
 
     def clear(self) -> None:
-        """End the session in this browser, in all windows that share it, and take back the consent. Copies of its token
-        live on until their timeouts: `logout` is what ends those."""
+        """End the session in all windows of this browser that share it, and withdraw the consent.
+
+        Copies of the token stay valid until their timeouts. Use `logout` to revoke them.
+        """
         with _lock():
-            if (lent := self._working_copy(self._session())) is not None:
-                lent.session = self._lent = None
-            self._tell("", False)
+            if (working_copy := self._find_working_copy(self._session())) is not None:
+                working_copy.session = self._working_copy = None
+            self._answer_with("", False)
 
     def logout(self) -> None:
-        """`clear`, and have the session's tokens refused from now on, wherever they are.
+        """Call `clear`, and revoke the session, so that all copies of its token are refused.
 
         :raises ConfigError: without the option ``revocation``.
         """
         if not self._manager.revokes:
-            raise ConfigError("logout() revokes a session, and needs the option revocation; clear() needs none")
+            raise ConfigError("logout(): it requires the option revocation. Set the option, or call clear() instead")
         with _lock():
             session = self._session()
             if not session.new:
@@ -171,84 +178,89 @@ class sealed_session(hd.Plugin):  # type: ignore[misc]  # noqa: N801  # named as
             self.clear()
 
     def revoke_subject(self, subject: str) -> None:
-        """Have all sessions of a subject refused that began until now: "sign me out everywhere". This one stays, with a
-        new id, if it is the subject's own.
+        """Revoke all current sessions of a subject: "sign me out everywhere".
+
+        If this session belongs to the subject, it stays valid and receives a new id.
 
         :raises ConfigError: without the option ``revocation``.
-        :raises TypeError: when the subject is no str; ValueError, when it is empty or too long.
+        :raises TypeError: if the subject is not a str.
+        :raises ValueError: if the subject is empty or too long.
         """
         with _lock():
-            session = self._copy()
+            session = self._open_copy()
             session.revoke_subject(subject)
             if session.subject == subject and session.rejected != "revoked":
-                self._become(session)
+                self._replace_session(session)
 
-    # ---------------------------------------------------------------------------------------------------------- inside
+    # ---------------------------------------------------------------------------------------------------- private parts
 
     def _message(self) -> Message:
-        """The latest of what browser and server have said."""
+        """Return the latest message of browser and server."""
         with _lock():
             offered: Message = self._offered
             answer: Message = self._answer
         return answer if answer.offer == offered.offer else offered
 
-    def _tell(self, token: str, consent: bool) -> None:
+    def _answer_with(self, token: str, consent: bool) -> None:
         self._answer = Message(self._offered.offer, token, consent)
 
     def _session(self) -> Session:
-        """The session of the present token: opened once in a run, so that a run sees one answer, and otherwise anew."""
+        """Return the session of the current token.
+
+        A run opens it once, so that all parts of the run see the same session. A task opens it at every call.
+        """
         in_run = StateAccessFrame.current() is self._run
         with _lock():
             token, consent = self._message()[1:]
             if in_run and self._opened is not None and self._opened[0] == token:
                 return self._opened[1]
-            session = self._manager.opened(token)
-            if self._manager.is_final(session):
-                self._tell("", False)
+            session = self._manager.open(token)
+            if self._manager.is_refused_for_good(session):
+                self._answer_with("", False)
             elif (refreshed := self._manager.refresh(session)) is not None:
-                self._tell(refreshed, consent)
+                self._answer_with(refreshed, consent)
             if in_run:
                 self._opened = token, session
             return session
 
-    def _copy(self) -> Session:
-        """The present session, with what this run has changed of its data: to become another, or to fail at that."""
-        session = self._manager.opened(self._message().token)
-        if (lent := self._working_copy(session)) is not None:
-            set_data(session, lent.data)
+    def _open_copy(self) -> Session:
+        """Return a copy of the current session, with the changed data of this run. The caller may change the copy."""
+        session = self._manager.open(self._message().token)
+        if (working_copy := self._find_working_copy(session)) is not None:
+            set_data(session, working_copy.data)
         return session
 
-    def _become(self, session: Session) -> None:
-        """Seal a session in place of the present one. What this run was lent is the data of that one from now on."""
-        lent = self._working_copy(self._session())
-        self._tell(self._manager.seal(session), self._message().consent)
-        if lent is not None:
-            lent.pass_to(self._session())
+    def _replace_session(self, session: Session) -> None:
+        """Seal a session and make it the current one. The working copy of this run then belongs to it."""
+        working_copy = self._find_working_copy(self._session())
+        self._answer_with(self._manager.seal(session), self._message().consent)
+        if working_copy is not None:
+            working_copy.move_to(self._session())
 
-    def _working_copy(self, session: Session) -> WorkingCopy | None:
-        """What this run was lent of a session's data."""
-        lent = self._lent
-        if lent is None or lent.session is None or StateAccessFrame.current() is not self._run:
+    def _find_working_copy(self, session: Session) -> WorkingCopy | None:
+        """Return this run's working copy of a session's data, or None if there is none."""
+        working_copy = self._working_copy
+        if working_copy is None or working_copy.session is None or StateAccessFrame.current() is not self._run:
             return None
-        return lent if lent.session.id == session.id else None
+        return working_copy if working_copy.session.id == session.id else None
 
-    def _take_back(self, lent: WorkingCopy) -> None:
-        """Seal the data that an earlier run was lent, if it has changed it."""
-        changed, before, lent.session = lent.is_changed(), lent.session, None
-        if before is None or not changed:
+    def _save_changes(self, working_copy: WorkingCopy) -> None:
+        """Seal the data of an earlier working copy, if it has changed."""
+        changed, origin, working_copy.session = working_copy.is_changed(), working_copy.session, None
+        if origin is None or not changed:
             return
         with _lock():
             session = self._session()
-            if session.id != before.id:
+            if session.id != origin.id:
                 logger.warning(
-                    "a change of a session's data was dropped: the session was signed out, or another one began, while "
-                    "the change was made"
+                    "a change of a session's data was dropped, because the session was signed out or replaced in the "
+                    "meantime"
                 )
                 return
-            set_data(session, lent.data)
-            self._become(session)
+            set_data(session, working_copy.data)
+            self._replace_session(session)
 
 
 def _lock() -> Any:
-    """The lock of the connection's props."""
+    """Return the lock of the connection's props."""
     return StateAccessFrame.current().state_lock

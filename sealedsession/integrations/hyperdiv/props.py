@@ -1,6 +1,7 @@
-"""What the plugin's props hold: messages to and from the browser, and data that an application is changing.
+"""The types of the plugin's props: messages to and from the browser, and the event for changed data.
 
-Whatever is written into a prop goes through `parse`, and a browser may write anything: nothing of that raises.
+Hyperdiv calls `parse` for every value that is written into a prop. A browser can write any value, so `parse` never
+raises an error.
 """
 
 from typing import Any, NamedTuple
@@ -14,10 +15,10 @@ from sealedsession.state.sealer import MAX_SIZE
 
 
 class Message(NamedTuple):
-    """What browser and server tell each other.
+    """A message between browser and server.
 
-    :param offer: the number of the browser's offer, or of the one that the server answers.
-    :param token: or nothing, where there is no session.
+    :param offer: the number of the browser's offer, also in the server's answer to it.
+    :param token: the token, or an empty str without a session.
     :param consent: whether the browser may store the token.
     """
 
@@ -27,22 +28,22 @@ class Message(NamedTuple):
 
 
 class MessageType(hd.HyperdivType):  # type: ignore[misc]
-    """A prop that holds a message. What is none becomes an empty one: a browser may send anything."""
+    """The type of a prop that contains a message."""
 
     def parse(self, value: object) -> Message:
-        """Take what was written into the prop."""
+        """Return the message that was written into the prop, or an empty one if it is invalid."""
         if isinstance(value, tuple) and [*map(type, value)] == [int, str, bool]:
             offer, token, consent = value
             if offer >= 0:
-                return Message(offer, token[: MAX_SIZE + 1], consent)  # a longer one opens as little
+                return Message(offer, token[: MAX_SIZE + 1], consent)  # a longer token is refused in any case
         return Message(0, "", False)
 
 
 class WorkingCopy:
-    """A session's data, as one run of the application function has it.
+    """A copy of a session's data, which one run of the application function can change.
 
-    :ivar data: the application's to change.
-    :ivar session: what it was lent from, or None when the data has been taken back.
+    :ivar data: the copy.
+    :ivar session: the session to which the data belongs, or None after its changes were saved or discarded.
     """
 
     def __init__(self, manager: TokenManager, session: Session) -> None:
@@ -50,32 +51,35 @@ class WorkingCopy:
         self.session: Session | None = session
         self._manager = manager
 
-    def pass_to(self, session: Session) -> None:
-        """Make it the data of another session: the dict itself stays the same."""
+    def move_to(self, session: Session) -> None:
+        """Make this the working copy of another session. `data` stays the same object."""
         self.session = session
         self.data.clear()
         self.data.update(session)
 
     def is_changed(self) -> bool:
-        """Whether it is to be sealed."""
+        """Return whether the data differs from the sealed data of its session."""
         if self.session is None:
             return False
         set_data(self.session, self.data)
         try:
             return self._manager.is_modified(self.session)
         except SealError:
-            return True  # sealing it tells why it cannot be
+            return True  # sealing the session raises the error again, in the next run
 
 
 def set_data(session: Session, data: dict[Any, Any]) -> None:
-    """Replace a session's data. Its subject stays, even without any data."""
+    """Replace a session's data, but keep its subject, which `session.clear` would remove."""
     dict.clear(session)
     session.update(data)
 
 
 class DirtyFlagType(hd.HyperdivType):  # type: ignore[misc]
-    """An event that is one if data has changed when it arrives, which is after the run. The browser cannot send it."""
+    """The type of an event prop that is true if a working copy has changed.
+
+    Hyperdiv delivers the event after the run. A value from the browser is always false.
+    """
 
     def parse(self, value: object) -> bool:
-        """Take what was written into the prop."""
+        """Return whether the value is a working copy that has changed."""
         return isinstance(value, WorkingCopy) and value.is_changed()

@@ -1,11 +1,11 @@
-"""Sessions in tokens that travel by other ways than a cookie: options, and one manager for every name.
+"""Sessions in tokens without a cookie: the options, and the managers of the process.
 
-It uses the manager of the middlewares, with these differences:
+These managers differ from those of the middleware:
 
-1. A token comes in and a token goes out, instead of the Cookie header and Set-Cookie.
-2. Its subkeys have a purpose of their own: a cookie's token is refused here, and a token from here in a cookie.
-3. Tokens are always encrypted, by the allow-list pickle, and may be longer than a cookie.
-4. A session has an id from its first token on.
+1. They receive and return tokens instead of the headers Cookie and Set-Cookie.
+2. Their subkeys have another purpose, so a token from a cookie is refused here, and a token from here in a cookie.
+3. Their tokens are always encrypted, use the allow-list pickle, and may be longer than a cookie.
+4. Every sealed session has an id.
 """
 
 import os
@@ -34,13 +34,13 @@ from sealedsession.serialization.registry import Registry
 from sealedsession.session import Session
 from sealedsession.state.sealer import MAX_SIZE
 
-# Servers in the middle of a key change may each take the other's key for the old one. Two windows that share a token
-# would have them seal it again for each other without end, were it not for this: at most once in so many seconds.
-_OLD_KEY_PATIENCE = 60
+# Seconds between two re-seals because of an old key. During a rotation, two servers may each regard the other's key as
+# the old one. Without this limit, two windows that share a token would make them re-seal it endlessly.
+_RESEAL_INTERVAL = 60
 
 
 class TokenLimits(StateLimits):
-    """What a session may come to: as much as a state, whose room a token has."""
+    """The limits of a session in a token. They are those of a sealed state, because its token can be as long."""
 
     __slots__ = ()
     object_name: ClassVar[str] = "session"
@@ -50,7 +50,7 @@ _LIMITS = TokenLimits()
 
 
 class TokenOptions(TypedDict, total=False):
-    """The options, for type checkers: those of `SessionConfig` that have a meaning without a cookie, and `max_size`."""
+    """The keyword arguments of `TokenConfig`, for type checkers: options of `SessionConfig`, and `max_size`."""
 
     validate_key: KeySource | Sequence[KeySource] | None
     encrypt_key: KeySource | Sequence[KeySource] | None
@@ -76,9 +76,9 @@ class TokenOptions(TypedDict, total=False):
 class TokenConfig(SessionConfig):
     """The options of sessions in tokens.
 
-    :param name: part of the purpose of the subkeys: sessions of different names do not open each other's tokens.
-    :param max_size: characters that a token may have, 256 to 65,536.
-    :raises ConfigError: for every mistake in the options.
+    :param name: the name of the sessions. It is part of the seal, so sessions with another name refuse the tokens.
+    :param max_size: the largest length of a token, 256 to 65,536 characters.
+    :raises ConfigError: if an option is invalid.
     """
 
     encrypt_key: KeySource | Sequence[KeySource] | None = field(default=None, repr=False)
@@ -89,20 +89,20 @@ class TokenConfig(SessionConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if type(self.max_size) is not int or not 256 <= self.max_size <= MAX_SIZE:
-            raise ConfigError(f"max_size: it must be an int of characters, 256 to {MAX_SIZE}")
+            raise ConfigError(f"max_size: it must be a whole number of characters, 256 to {MAX_SIZE}")
         if self.keys.current(int(self.clock())).pairs[0].encrypt is None:
             raise ConfigError(
-                "encrypt_key is missing: these tokens are always encrypted; "
-                "make one with: python -m sealedsession keygen"
+                "encrypt_key: the key is missing, but these tokens are always encrypted. "
+                "Make one with: python -m sealedsession keygen"
             )
 
     def _check_serializers(self) -> None:
         if type(self.registry) is not Registry:
-            raise ConfigError(f"registry: it must be a Registry{got(self.registry)}")
+            raise ConfigError(f"registry: it must be a Registry{got(self.registry)}. Pass it in code")
 
 
 class TokenManager:
-    """Opens, seals and revokes sessions in tokens. One manager serves all threads."""
+    """Open, seal and revoke sessions in tokens. All threads share one manager."""
 
     def __init__(self, config: TokenConfig) -> None:
         self.config = config
@@ -112,37 +112,37 @@ class TokenManager:
 
     @property
     def revokes(self) -> bool:
-        """Whether sessions can be revoked: there is a store."""
+        """Whether sessions can be revoked, which requires a store."""
         return self._manager.revokes
 
-    def opened(self, token: str) -> Session:
-        """Return the session that a token contains: a new and empty one, unless the token is accepted now."""
+    def open(self, token: str) -> Session:
+        """Return the session of a token, or a new, empty session if the token is refused."""
         session = self._manager.open_token(token)
         session.mark_accessed()
         return session
 
-    def is_final(self, session: Session) -> bool:
-        """Return whether the token was refused, and will be refused by every server from now on."""
+    def is_refused_for_good(self, session: Session) -> bool:
+        """Return whether the session's token was refused and every server will always refuse it."""
         return session.rejected is not None and session.rejected not in RETRYABLE_REASONS
 
     def is_modified(self, session: Session) -> bool:
-        """Return whether the session differs from the one that came in."""
+        """Return whether the session differs from its token."""
         return self._manager.is_modified(session)
 
     def seal(self, session: Session, action: Action = "seal") -> str:
         """Seal a session into a token.
 
-        :param action: for the event.
+        :param action: the reason for sealing, for the event.
         :raises NotSerializableError: if a value cannot be stored, or the token is too long.
         """
-        session.id  # noqa: B018  # reading it gives the session an id
+        session.id  # noqa: B018  # reading the id creates it
         try:
             return self._manager.token(session, action=action)
         except CookieTooLargeError as error:
             largest = ", ".join(f"{repr(key)[:60]} {count}" for key, count in list(error.by_key.items())[:5])
             problem = (
-                f"the token would take {error.size} characters, and max_size is {error.limit}. Nothing was saved. "
-                f"Largest keys: {largest}. Store large values elsewhere, and a reference to them here"
+                f"the token would have {error.size} characters, and max_size is {error.limit}. Nothing was saved. "
+                f"Largest keys: {largest}. Store large values elsewhere, and keep a reference to them here"
             )
         except NotSerializableError as error:
             path = error.path.replace("session", "session.data", 1)
@@ -150,15 +150,14 @@ class TokenManager:
         raise NotSerializableError("session.data", None, problem)
 
     def refresh(self, session: Session) -> str | None:
-        """Seal a session again that is in use, if it is time to: its idle timeout starts again, and a fallback key is
-        replaced.
+        """Seal an accessed session again, if its refresh interval has passed or a fallback key had sealed it.
 
-        :returns: the token, or None if it is not time.
+        :returns: the new token, or None if the current one stays in use.
         """
         action = self._manager.action(session)
         if action not in ("refresh", "reseal"):
             return None
-        interval = min(self.config.timeouts.refresh, _OLD_KEY_PATIENCE)
+        interval = min(self.config.timeouts.refresh, _RESEAL_INTERVAL)
         if action == "reseal" and self.config.clock() - (session.sealed_at or 0) < interval:
             return None
         try:
@@ -168,14 +167,14 @@ class TokenManager:
             return None
 
 
-# ------------------------------------------------------------------------------------------------ one for every name
+# ------------------------------------------------------------------------------------------- managers of the process
 
-_managers: dict[str, tuple[TokenOptions, TokenManager]] = {}
+_managers: dict[str, tuple[TokenOptions, TokenManager]] = {}  # by name
 _making = threading.Lock()
 
 
 def _renew_lock() -> None:
-    """Replace the lock in a forked child: another thread of the parent may hold the old one."""
+    """Replace the lock in a forked child, because another thread of the parent may hold the old one."""
     global _making
     _making = threading.Lock()
 
@@ -186,16 +185,17 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 
 @without_own_frames
 def get_manager(options: TokenOptions) -> TokenManager:
-    """Give the process's manager for the option `name`, made when it is first asked for.
+    """Return the process's manager for the option ``name``. The first call makes it.
 
-    An application function gives its options anew on every run, in every window. Keys and a connection to the store are
-    not to be made as often, and a store in memory would know nothing.
+    An application function passes its options again in every run. A new manager each time would derive the keys and
+    connect to the store again, and a store in memory would forget all revocations.
 
-    :raises ConfigError: for mistakes in the options, and when they are not those that the manager was made with.
+    :raises ConfigError: if an option is unknown or invalid, or the options differ from those of the first call.
     """
     unknown = [option for option in options if option not in TokenOptions.__annotations__]
     if unknown:
-        raise ConfigError(f"unknown option {unknown[0]!r}; there are: {', '.join(TokenOptions.__annotations__)}")
+        known_options = ", ".join(TokenOptions.__annotations__)
+        raise ConfigError(f"unknown option {unknown[0]!r}; the options are: {known_options}")
     name = options.get("name", "session")
     if type(name) is not str:
         raise ConfigError(f"name: it must be str{got(name)}")
@@ -206,8 +206,8 @@ def get_manager(options: TokenOptions) -> TokenManager:
     if known[0] != options:
         differing = [option for option in TokenOptions.__annotations__ if known[0].get(option) != options.get(option)]
         raise ConfigError(
-            f"another sealed_session of this process has the name {name!r} and other options: {', '.join(differing)}. "
-            "Give it another name; or, if it is the same one, options that are the same on every run: make functions, "
-            "registries and stores once, outside of the application function"
+            f"name: another sealed_session of this process is called {name!r} and differs in {', '.join(differing)}. "
+            "Use another name. If it is the same session, pass the same options in every run: make functions, "
+            "registries and stores once, outside the application function"
         )
     return known[1]

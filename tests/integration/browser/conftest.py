@@ -1,45 +1,19 @@
-"""A real browser: Debian's chromium, or any of its kind that is installed. No network but this machine's loopback."""
+"""Profiles and tabs of a real browser."""
 
-import os
-import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-ARGUMENTS = (
-    "--no-sandbox",  # root in a container has none
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
+from tests.support.chromium import browser  # noqa: F401  # a fixture
+
 TIMEOUT = 15_000  # milliseconds for any one step, also on a busy machine
 
 expect.set_options(timeout=TIMEOUT)
 
 
-# A module's, not the session's: while it lives, an event loop runs in this thread, and asyncio.run() refuses to.
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The browser. Without one, tests are skipped on a developer's machine and fail where CI is set."""
-    executable = next(filter(None, map(shutil.which, NAMES)), None)
-    if executable is None:
-        reason = f"no browser on this machine: none of {', '.join(NAMES)} is in the PATH"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS, timeout=60_000)
-        yield launched
-        launched.close()
-
-
 @pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
+def context(browser: Browser) -> Iterator[BrowserContext]:  # noqa: F811
     """A profile with an empty cookie jar."""
     opened = browser.new_context()
     opened.set_default_timeout(TIMEOUT)

@@ -28,7 +28,7 @@ class Handler(WSGIRequestHandler):
 
 
 class Site:
-    """A server on localhost that sends the Set-Cookie headers that it is told to, and remembers the Cookie headers.
+    """A server on localhost that sends the given Set-Cookie headers, and records the Cookie headers.
 
     `app` answers instead, when it is set.
     """
@@ -62,7 +62,7 @@ def site() -> Iterator[Site]:
 
 
 def policy(**options: Any) -> CookiePolicy:
-    """A policy; that some make little sense is told by a warning elsewhere."""
+    """Return a policy. Its warnings are tested elsewhere."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return CookiePolicy(**options)

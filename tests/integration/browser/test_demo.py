@@ -149,7 +149,9 @@ def test_full_cart(context: BrowserContext, page: Page, url: str) -> None:
         assert number(page, "#items") == items > 10
     alert = page.get_by_role("alert").inner_text()
     assert f"nothing is lost: your session is as it was, with {items} items in the cart" in alert
-    assert re.search(rf"CookieTooLargeError: session cookie '{NAME}' would take \d+ bytes.* over {LIMIT}\.", alert)
+    assert re.search(
+        rf"CookieTooLargeError: session cookie '{NAME}': it would have \d+ bytes.* more than {LIMIT} bytes\.", alert
+    )
     assert "'cart'" in alert
     assert 0 <= number(page, "#left") < 60  # no room for an item
     page.goto(url)
@@ -177,7 +179,7 @@ def test_gauge(context: BrowserContext, page: Page, url: str) -> None:
 
 
 def test_wire(context: BrowserContext, page: Page, url: str) -> None:
-    """The header on the page is the one that came with it, and its token is what the jar holds."""
+    """The header on the page is the one that came with it, and its token is the one in the browser's cookie store."""
     response = page.goto(url)
     assert response is not None
     header = page.get_by_role("region", name="The header").inner_text()
@@ -270,4 +272,4 @@ def test_port_is_taken() -> None:
             output, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert output == ""
-    assert errors == f"Port {port} is taken: choose another one with --port, such as --port {port + 1}.\n"
+    assert errors == f"Port {port} is in use. Choose another one with --port, such as --port {port + 1}.\n"

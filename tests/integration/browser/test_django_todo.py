@@ -78,7 +78,7 @@ def rename(page: Page, old: str, new: str) -> None:
 
 
 def is_alive(page: Page, title: str) -> None:
-    """A click on another item works, and the line at the end has nothing to say of it."""
+    """A click on another item works, and the line at the end shows no error."""
     box = done(item(page, title))
     before = box.is_checked()
     box.click()
@@ -206,7 +206,7 @@ def test_an_edited_token(page: Page, url: str, edit: str, messages: str | re.Pat
 
 
 def test_a_token_of_another_session(page: Page, other_page: Page, url: str) -> None:
-    """The other browser's token for the very same item does not open here, and goes on there."""
+    """Another browser's token for the same item is refused here, and stays valid there."""
     add(page, url, "Shared")
     other_page.goto(url)
     token = item(other_page, "Shared").get_attribute(TOKEN)
@@ -220,7 +220,7 @@ def test_a_token_of_another_session(page: Page, other_page: Page, url: str) -> N
 
 
 def test_a_session_that_is_over(context: BrowserContext, page: Page, url: str) -> None:
-    """Without its session a page is told to load again, and works once it has."""
+    """A page without its session must be loaded again, and then works."""
     add(page, url, "Left over")
     context.clear_cookies(name="sessionid")
     done(item(page, "Left over")).click()

@@ -191,7 +191,7 @@ def test_pages_load_nothing_from_elsewhere(context: BrowserContext, page: Page, 
 def sealed(config: TokenConfig) -> str:
     """A token of Ann's, by any configuration."""
     manager = TokenManager(config)
-    session = manager.opened("")
+    session = manager.open("")
     session.subject = "user:ann"
     return manager.seal(session)
 
@@ -383,7 +383,7 @@ def script(page: Page, url: str) -> Script:
 
 
 def test_the_script_says_what_it_has(script: Script) -> None:
-    """The server is told in any case, so that it need not wait; and a stored token comes with the consent to it."""
+    """The browser always sends a message, so that the server need not wait, and a stored token includes the consent."""
     script.start()
     assert script.sent == [[1, "", False]]
     script.page.evaluate("localStorage.setItem('key', 'TOKEN')")

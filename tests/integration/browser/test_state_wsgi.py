@@ -1,4 +1,4 @@
-"""The module sealed_state.js in a browser: with examples/state_wsgi.py as its server, and as docs/state.rst begins."""
+"""The module sealed_state.js in a browser: with examples/state_wsgi.py and docs/howto/state.rst as servers."""
 
 import itertools
 import re
@@ -116,7 +116,7 @@ def requests(page: Page) -> Iterator[list[str]]:
 
 
 def test_counter(page: Page, shop: str) -> None:
-    """Every press counts one more; a page that is loaded again begins anew, as the state was in the page only."""
+    """Every click counts; a page that is loaded again begins at zero, because the state was only in the page."""
     messages: list[str] = []
     page.on("console", lambda message: messages.append(message.text))
     page.goto(shop)
@@ -429,8 +429,8 @@ def test_csrf_token(context: BrowserContext, page: Page, shop: str) -> None:
 def test_the_quick_start(
     page: Page, serve: Callable[..., int], env: dict[str, str], tmp_path: Path, module: str, server: str
 ) -> None:
-    """The files of docs/state.rst, under the servers that it names, are a counter that counts."""
-    text = (DOCS / "state.rst").read_text()
+    """The files of docs/howto/state.rst, under the servers that it names, are a counter that counts."""
+    text = (DOCS / "howto" / "state.rst").read_text()
     wsgi, asgi = (block_with(text, f"sealedsession.{name}", "application = ") for name in ("wsgi", "asgi"))
     (tmp_path / "counter.html").write_text(block_with(text, "TOKEN", language="html"))
     (tmp_path / "counter.py").write_text(wsgi)

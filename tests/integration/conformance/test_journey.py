@@ -184,7 +184,7 @@ def test_journey(visitor, clock):
         visitor.see("/before/read/", ann, changed=[MAIN])
     visitor.see("/before/read/", ann)
 
-    # Too large: the application is told, and the browser keeps what it had.
+    # Too large: the application receives an error, and the browser keeps its cookie.
     answer, changed = visitor.get("/before/grow/x")
     assert (answer.status, changed) == (413, [])
     assert json.loads(answer.text)["too_large"][0] == "ballast"

@@ -35,7 +35,7 @@ class Visitor:
 
 
 class Phases:
-    """Times in which every answer has to be of one kind, and the answers."""
+    """Periods in which every response must be of one kind, and the responses."""
 
     def __init__(self, servers: int) -> None:
         self.answers: list[Answer] = []

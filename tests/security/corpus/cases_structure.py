@@ -213,9 +213,7 @@ def method() -> Iterator[Case]:
         for name, store in stores.items():
             if name != "empty-appends":
                 yield g.refused(f"{kind}-{name}", f"{name} on a {kind}", instance, store)
-    yield g.bounded(
-        "nothing-stored", "an instance is asked to store nothing", instances["row"], stores["empty-appends"]
-    )
+    yield g.bounded("nothing-stored", "an instance stores nothing", instances["row"], stores["empty-appends"])
     yield g.refused("key", "an instance that cannot be a key yet", dic(instances["open"], num(1)))
     yield g.refused("in-a-key", "inside a key", dic(tup(instances["row"]), num(1)))
     s = Group("method", "stock")

@@ -47,7 +47,7 @@ class Result(NamedTuple):
 def run(reader: str, cases: Iterable[Case], load: readers.Reader | None = None) -> Iterator[Result]:
     """Run cases against one reader.
 
-    :param reader: a key of `readers.available()`; what is asked of it depends on whether it is ours.
+    :param reader: a key of `readers.available()`; the checks depend on whether it is one of this library.
     :param load: a reader to take in its place.
     """
     load = load or readers.available()[reader]
@@ -94,7 +94,7 @@ def _tries(reader: str, case: Case) -> Iterator[tuple[str, bytes, str]]:
 
 
 def _write_again(reader: str, case: Case, value: object) -> None:
-    """What was read is written, and of a good payload the very same bytes come out: changes are found by that."""
+    """Write the value that was read. A good payload must become the same bytes, so that changes are found."""
     if reader != "ours":
         return
     try:

@@ -33,7 +33,7 @@ from tests.security.corpus.assembler import dic, lst, num, o, text, tup, typed
 from tests.security.corpus.collisions import mixed, pairs
 from tests.support import ROOT
 
-# What docs/security.rst promises, in loops. A loop takes about 30 ms on the machine of docs/performance.rst.
+# What docs/internals/payload.rst promises, in loops. A loop takes about 30 ms on the machine of docs/performance.rst.
 BOUNDS = {
     "cookie": 1,
     "cookie, read and written": 2,

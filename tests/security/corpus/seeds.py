@@ -1,7 +1,7 @@
-"""The seeds of the fuzzer, kept in one file: payloads that reached something new, of the corpus and of long runs.
+"""The seeds of the fuzzer in one file: payloads of the corpus and of long runs that reached new code.
 
-``python -m tests.security.corpus.seeds unpack DIR`` makes the directory that a fuzzer starts from. ``... keep DIR``
-writes the file anew from the corpus and the (minimised) directories that a fuzzer left. ``... check`` reads every seed.
+``python -m tests.security.corpus.seeds unpack DIR`` makes the directory with which a fuzzer starts. ``... keep DIR``
+writes the file again from the corpus and from the (minimised) directories of a fuzzer. ``... check`` reads every seed.
 """
 
 import base64

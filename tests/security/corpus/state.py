@@ -1,6 +1,6 @@
 """Run the corpus through sealed state, and print the result of each case as JSON.
 
-Every payload is sealed with the real keys, as whoever has stolen them would: inside of a state, as an argument and an
+Every payload is sealed with the real keys, as a thief of the keys would do it: inside a state, as an argument and an
 attribute of an object that is resumed; a stock pickle also as the whole of one, with its head and without. Each token
 is opened in a process of its own, in which anything but a value or a refusal is seen.
 """

@@ -63,7 +63,7 @@ def make_app():
     return make_app
 
 
-def cookies_of(response):
+def read_cookies(response):
     return [value for value in response.headers.getlist("Set-Cookie") if value.startswith(NAME)]
 
 
@@ -196,11 +196,11 @@ def test_own_keys_instead_of_the_secret(make_app, keys):
 def test_a_fallback_secret_opens(make_app):
     """A session that a fallback secret sealed opens, and is sealed with the new secret when it is read."""
     old = make_app({"SECRET_KEY": OTHER_SECRET}).test_client()
-    cookie = cookies_of(old.get("/set/apple"))[0].partition(";")[0]
+    cookie = read_cookies(old.get("/set/apple"))[0].partition(";")[0]
     new = make_app({"SECRET_KEY_FALLBACKS": [OTHER_SECRET]}).test_client(use_cookies=False)
     response = new.get("/get", headers={"Cookie": cookie})
     assert response.text == "apple"
-    resealed = cookies_of(response)[0].partition(";")[0]
+    resealed = read_cookies(response)[0].partition(";")[0]
     client = make_app().test_client(use_cookies=False)
     assert client.get("/get", headers={"Cookie": resealed}).text == "apple"
 
@@ -209,10 +209,10 @@ def test_permanent(make_app):
     """`session.permanent` keeps the cookie when the browser is closed, and each request that uses it refreshes it."""
     client = make_app().test_client()
     client.get("/set/apple")
-    [cookie] = cookies_of(client.get("/remember"))
+    [cookie] = read_cookies(client.get("/remember"))
     assert "; Max-Age=" in cookie
-    assert len(cookies_of(client.get("/get"))) == 1
-    assert cookies_of(client.get("/untouched")) == []
+    assert len(read_cookies(client.get("/get"))) == 1
+    assert read_cookies(client.get("/untouched")) == []
 
 
 def test_permanent_without_a_refresh(make_app):
@@ -220,7 +220,7 @@ def test_permanent_without_a_refresh(make_app):
     client = make_app({"SESSION_REFRESH_EACH_REQUEST": False}).test_client()
     client.get("/set/apple")
     client.get("/remember")
-    assert cookies_of(client.get("/get")) == []
+    assert read_cookies(client.get("/get")) == []
 
 
 def test_the_permanent_lifetime(make_app, clock):
@@ -236,7 +236,7 @@ def test_subject_and_logout(make_app):
     app = make_app(revocation=MemoryStore())
     client, thief = app.test_client(), app.test_client(use_cookies=False)
     client.get("/set/apple")
-    cookie = cookies_of(client.get("/sign-in/42"))[0].partition(";")[0]
+    cookie = read_cookies(client.get("/sign-in/42"))[0].partition(";")[0]
     assert thief.get("/get", headers={"Cookie": cookie}).text == "apple"
     client.get("/sign-out")
     assert thief.get("/get", headers={"Cookie": cookie}).text == "nothing"
@@ -346,7 +346,7 @@ def test_changed_settings_are_noticed(make_app):
     client = app.test_client()
     client.get("/set/apple")
     app.config["SEALEDSESSION_SAMESITE"] = "Strict"
-    [cookie] = cookies_of(client.get("/set/pear"))
+    [cookie] = read_cookies(client.get("/set/pear"))
     assert "SameSite=Strict" in cookie
 
 

@@ -207,7 +207,7 @@ def test_login_of_another_user_gets_nothing_of_the_one_before():
 
 @pytest.mark.parametrize("subject", [None, 1, "", "x" * 256])
 def test_subjects_are_checked(subject):
-    """What is no subject is refused, and nobody is signed in."""
+    """An invalid subject is refused, and no user is signed in."""
 
     def attempt(session):
         with pytest.raises((TypeError, ValueError), match=r"^subject: it must"):
@@ -219,7 +219,7 @@ def test_subjects_are_checked(subject):
 
 
 def test_consent():
-    """The consent is told to the browser with the token, comes with a token that was stored, and ends with clear."""
+    """The server sends the consent with the token, a stored token includes it, and clear() withdraws it."""
     window = signed_in()
     assert (window.consent, window.answer[2]) == (False, False)
     window.do(lambda session: setattr(session, "gdpr_flag", True))
@@ -236,7 +236,7 @@ def test_consent_is_a_bool():
     """A flag that is no bool is the application's mistake, and says so."""
 
     def attempt(session):
-        with pytest.raises(TypeError, match="gdpr_flag is True or False, got a str"):
+        with pytest.raises(TypeError, match=r"^gdpr_flag: .* got a str$"):
             session.gdpr_flag = "no"
         assert session.is_gdpr_allowed() is False
 
@@ -261,7 +261,7 @@ def test_the_token_is_encrypted():
 
 
 def test_the_assets_are_there():
-    """What the page is told to load is a file of the package, and nothing else is loaded."""
+    """The page loads one script, which is a file of the package."""
     window = Window()
     (plugin,) = (
         child for child in window.runner.connection.msgs[0]["dom"]["children"] if child["name"] == "sealed_session"
@@ -309,7 +309,8 @@ def test_a_long_token_is_not_kept(caplog):
     window.offer("A" * 5_000_000)
     assert not window.authenticated
     assert len(window.runner.get_state("session", "_offered").token) == 65_537
-    assert "the token is too long: 65537 characters, and the limit is 65536" in caplog.text
+    assert "malformed" in caplog.text
+    assert "65537" in caplog.text
 
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
@@ -352,7 +353,7 @@ def test_every_change_of_a_token_is_noticed():
 
 
 def test_tokens_of_other_purposes():
-    """A cookie of the same keys and name opens here no more than a token of here in a cookie or under another name."""
+    """A token from a cookie with the same keys is refused, and so is a token in a cookie or under another name."""
     window = signed_in()
     keyring = Keyring(**KEYS)
     cookie = Sealer(keyring, "cookie:session").seal(b"}.", created=int(time.time()), session_id=bytes(16))
@@ -363,7 +364,7 @@ def test_tokens_of_other_purposes():
 
 @pytest.mark.parametrize("payload", [b"", b"}.", b"]q.", b"N.", b"garbage"])
 def test_contents_that_are_none(payload, caplog):
-    """With the keys one could seal anything: what is no session is refused and reported, and what is one is read."""
+    """A sealed payload that is not a session is refused and reported, and a valid one is read."""
     token = Sealer(Keyring(**KEYS), "hyperdiv:session").seal(payload, created=int(time.time()), session_id=bytes(16))
     assert is_refused(token) is (payload != b"}.")
     assert ("forbidden_value" in caplog.text) is (payload != b"}.")
@@ -385,7 +386,7 @@ def test_a_refused_token_is_taken_from_the_browser(caplog):
 
 
 def test_a_token_that_may_be_right_elsewhere_stays_in_the_browser():
-    """A key that this server does not know yet may be known to the next one that is asked."""
+    """A token of a key that this server does not know yet is kept, because another server may know the key."""
     token = signed_in().token
     restart()
     window = Window(token, consent=True, **OTHER_KEYS)
@@ -586,7 +587,7 @@ def test_revoke_subject_of_others(store):
 
 
 def test_a_store_in_memory_is_one_for_all_windows():
-    """The option by name, given anew on every run, names one store."""
+    """A store that is named in the options of every run is made once."""
     window = signed_in(revocation="memory")
     token = window.token
     window.do(lambda session: session.logout())
@@ -597,7 +598,7 @@ def test_logout_needs_a_store():
     """Without a store logout says what to do, and nothing has happened; clear needs none."""
 
     def attempt(session):
-        with pytest.raises(ConfigError, match=r"needs the option revocation; clear\(\) needs none"):
+        with pytest.raises(ConfigError, match=r"^logout\(\): .*revocation"):
             session.logout()
         with pytest.raises(ConfigError, match="revocation"):
             session.revoke_subject("user:1")
@@ -623,14 +624,15 @@ def test_a_store_that_is_down(on_store_error, caplog):
     window = Window(token, revocation=Broken(), on_store_error=on_store_error)
     assert window.authenticated is (on_store_error == "allow")
     assert window.answer == (0, "", False)
-    assert "the revocation store failed" in caplog.text
+    assert caplog.records[0].levelname == "ERROR"
+    assert "down" in caplog.records[0].getMessage()
 
 
 # ----------------------------------------------------------------------------------------------------------------- data
 
 
 def test_changes_are_found_inside_values():
-    """A change within a nested value is a change, and nothing has to be said about it."""
+    """A change of a nested value is saved without a further call."""
 
     def append(session):
         session.data["value"].append({"price": 3})
@@ -758,7 +760,7 @@ def test_no_data_without_a_session():
     """Where there is no session, data says so at once instead of losing what is put there."""
 
     def attempt(session):
-        with pytest.raises(SealError, match=r"call create_new\(\) or login\(\) first"):
+        with pytest.raises(SealError, match=r"Call create_new\(\) or login\(\) first"):
             session.data["value"] = 1
         with pytest.raises(SealError, match="no session"):
             session.data = {}
@@ -793,7 +795,9 @@ def test_a_token_has_a_size(size, capsys):
     with pytest.raises(Stop):
         window.do(put("x" * size))
     printed = capsys.readouterr().out
-    assert "characters, and max_size is 65536. Nothing was saved. Largest keys: 'value' 8" in printed
+    assert "NotSerializableError: session.data: " in printed
+    assert "max_size is 65536" in printed
+    assert "'value' 8" in printed
     assert window.token == before
 
 
@@ -826,14 +830,15 @@ def test_a_session_that_fits_no_more_goes_on(clock, caplog):
     window.options["max_size"] = len(window.token)
     again = Window(window.token, **window.options)
     assert again.data["value"] == "x" * 300
-    assert "a session was not saved: session.data: the token would take" in caplog.text
+    assert caplog.records[-1].levelname == "ERROR"
+    assert "session.data: " in caplog.records[-1].getMessage()
 
 
 def test_data_that_changes_in_every_run_is_an_error(capsys):
     """A change that every run makes again would have no end: Hyperdiv stops it, as it does with its own state."""
     window = signed_in()
     window.see = count
-    with pytest.raises(RuntimeError, match="Possible infinite loop"):
+    with pytest.raises(RuntimeError, match="infinite loop"):
         window.do(lambda session: None)
 
 
@@ -864,7 +869,7 @@ def test_a_change_for_a_session_that_has_gone_is_dropped(theirs, caplog):
     other.do(lambda session: session.login("user:2"))
     window.do(change_while_offered)
     assert (window.subject, window.data) == (("user:2", {}) if theirs else (None, None))
-    assert "a change of a session's data was dropped" in caplog.text
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
 def test_a_change_before_clear_goes_with_the_session(caplog):
@@ -877,7 +882,7 @@ def test_a_change_before_clear_goes_with_the_session(caplog):
     window = signed_in()
     window.do(change_and_clear)
     assert not window.authenticated
-    assert "dropped" not in caplog.text
+    assert caplog.records == []
 
 
 # ---------------------------------------------------------------------------------------------------- tasks and threads
@@ -910,13 +915,13 @@ class TaskWindow(Window):
 
 
 def test_data_is_not_lent_to_tasks():
-    """A task would change data that nobody looks at any more: it is told so, for reading and for assigning."""
+    """Reading or assigning data in a task is an error, because its changes would be lost."""
     window = TaskWindow()
     window.do(login)
     window.start(lambda session: session.data)
     error = window.finish()
     assert isinstance(error, SessionClosedError)
-    assert "Give a task what it needs as arguments" in str(error)
+    assert str(error).startswith("session.data: ")
 
 
 def test_data_is_not_lent_to_later_runs():
@@ -935,7 +940,7 @@ def test_data_is_not_lent_to_later_runs():
 
 
 def test_tasks_ask_anew():
-    """A task that began before a logout is told of it, at every question."""
+    """A task that began before a logout sees the logout at every access."""
     store = MemoryStore()
     window = TaskWindow(revocation=store)
     window.do(login)
@@ -977,7 +982,7 @@ def test_a_task_that_signs_another_in_amid_a_run(caplog):
     window = signed_in()
     window.do(amid)
     assert (window.subject, window.data) == ("user:2", {})
-    assert "a change of a session's data was dropped" in caplog.text
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
 def test_many_windows_at_once():
@@ -1026,7 +1031,7 @@ def test_the_options_are_those_of_sessions():
 
 
 def test_the_options_have_the_defaults_of_sessions():
-    """An option that is left out has the default that it has for the middlewares, but for the name."""
+    """A missing option has the default of the middleware, except for the name."""
     here, there = tokens.TokenConfig(**KEYS), SessionConfig(**KEYS)
     assert (here.name, here.max_size) == ("session", 65_536)
     for option in set(tokens.TokenOptions.__annotations__) - {"name", "max_size", *KEYS}:
@@ -1036,19 +1041,19 @@ def test_the_options_have_the_defaults_of_sessions():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"httponly": True}, r"unknown option 'httponly'; there are: validate_key, encrypt_key, "),
-        ({"validate_key": None}, "validate_key: the key is missing"),
-        ({"encrypt_key": None}, "encrypt_key is missing: these tokens are always encrypted"),
-        ({"name": None}, "name: it must be str, got a NoneType"),
-        ({"name": ["session"]}, "name: it must be str, got a list"),
-        ({"name": "a b"}, "name='a b': it is not a cookie's name"),
-        ({"max_size": 255}, "max_size: it must be an int of characters, 256 to 65536"),
-        ({"max_size": 65_537}, "max_size: it must be an int of characters, 256 to 65536"),
-        ({"max_size": True}, "max_size: it must be an int"),
-        ({"idle_timeout": 0}, "idle_timeout=0: it must be more than 0 seconds"),
-        ({"registry": {}}, "registry: it must be a Registry, got a dict"),
-        ({"revocation": "nothing"}, "revocation: it must be 'memory'"),
-        ({"clock": 5}, "clock: it must be a function"),
+        ({"httponly": True}, "'httponly'.* validate_key, encrypt_key, "),
+        ({"validate_key": None}, "^validate_key:"),
+        ({"encrypt_key": None}, "^encrypt_key:"),
+        ({"name": None}, "^name:"),
+        ({"name": ["session"]}, "^name:"),
+        ({"name": "a b"}, "^name='a b':"),
+        ({"max_size": 255}, "^max_size:"),
+        ({"max_size": 65_537}, "^max_size:"),
+        ({"max_size": True}, "^max_size:"),
+        ({"idle_timeout": 0}, "^idle_timeout=0:"),
+        ({"registry": {}}, "^registry:"),
+        ({"revocation": "nothing"}, "^revocation:"),
+        ({"clock": 5}, "^clock:"),
     ],
 )
 def test_mistakes_in_options(options, message):
@@ -1065,7 +1070,7 @@ def test_one_name_has_one_set_of_options():
     """Options that differ from run to run, or from place to place, are an error that names them and no value."""
     tokens.get_manager({**KEYS, "on_event": print})
     assert tokens.get_manager({**KEYS, "on_event": print}) is tokens.get_manager({**KEYS, "on_event": print})
-    with pytest.raises(ConfigError, match=r"other options: validate_key, clock, on_event\.|other options: ") as caught:
+    with pytest.raises(ConfigError, match="'session'") as caught:
         tokens.get_manager({**KEYS, "validate_key": OTHER_KEYS["validate_key"], "on_event": lambda event: None})
     assert "validate_key, on_event. " in str(caught.value)
     assert OTHER_KEYS["validate_key"] not in str(caught.value)
@@ -1103,7 +1108,7 @@ def test_managers_are_made_once(monkeypatch):
 
 
 def test_events():
-    """The hook is told of the life of a session, by an id that is hashed, and of what is refused."""
+    """The hook receives the events of a session, with its hashed id, and those of refused tokens."""
     events = []
     window = Window(on_event=events.append)
     window.do(login)
@@ -1132,9 +1137,9 @@ def test_nothing_secret_is_logged(caplog):
         assert not any(secret in record for record in records)
 
 
-# -------------------------------------------------------------------------------------------------- docs/hyperdiv.rst
+# ---------------------------------------------------------------------------------------------- docs/howto/hyperdiv.rst
 
-PAGE = PAGES["hyperdiv"]
+PAGE = PAGES["howto/hyperdiv"]
 
 
 class Visitor:

@@ -208,7 +208,7 @@ def test_a_session_that_is_used_while_it_is_opened(keys):
     middleware = wsgi.SessionMiddleware(
         lambda e, s: [], **keys, binding=lambda environ: environ["sealedsession.session"]["user"].encode()
     )
-    with pytest.raises(RuntimeError, match="while it was being opened"):
+    with pytest.raises(RuntimeError, match=r"^session: "):
         request(middleware, len, f"{middleware.config.cookie.name}=rubbish")
     assert not session_states.WAITING
 

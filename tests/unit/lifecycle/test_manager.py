@@ -165,7 +165,7 @@ def test_a_fallback_key_is_replaced(clock, keys, other_keys):
 )
 @pytest.mark.parametrize("before", [len, attrgetter("id")], ids=["without id", "with id"])
 def test_an_emptied_session_deletes_the_cookie(browser, before, act):
-    """However a session was emptied, the browser is told to delete its cookie."""
+    """However a session was emptied, the response deletes its cookie."""
     browser.visit(before)
     assert browser.deletes_cookie(act)
 
@@ -221,7 +221,7 @@ def test_invalidate_gives_a_new_identity(browser, clock):
 
 
 def test_invalidate_is_saved_even_if_the_data_comes_back(browser, clock):
-    """A session begun anew with the old data is another session: it is sealed, and its absolute timeout starts."""
+    """A new session with the old data is another session: it is sealed, and its absolute timeout starts."""
     clock.advance(10)
     assert browser.sets_cookie(lambda session: (session.invalidate(), fill(session)))
     assert browser.visit()[0].created == clock.now
@@ -453,7 +453,8 @@ def test_several_cookies_are_one_event(browser, caplog):
     """Several cookies of our name are worth one warning, even if all are valid."""
     browser.visit(cookie=f"{browser.cookie}; {browser.cookie}")
     [record] = caplog.records
-    assert "2 cookies" in record.getMessage()
+    assert "2 " in record.getMessage()
+    assert NAME in record.getMessage()
 
 
 def test_no_record_for_the_usual(browser, clock, caplog):
@@ -753,7 +754,7 @@ def test_after_half_of_the_idle_timeout_all_but_deletions_are_sent(clock, keys, 
     if make is with_a_bad_cookie:
         browser, sent = make(clock, keys, other_keys), False
     elif make is not due_for_refresh:
-        old = Browser(clock, **keys)  # the cookie is again one that is to be sealed anew
+        old = Browser(clock, **keys)  # the cookie must be sealed again
         clock.advance(30 - half - idle_for)
         old.visit(fill)
         clock.advance(half + idle_for - 30)
@@ -1040,9 +1041,7 @@ def test_middlewares_with_different_registries(clock, keys, serializer):
     knowing.visit(methodcaller("update", price=Money(5, "EUR")))
     assert knowing.visit()[0]["price"] == Money(5, "EUR")
     assert type(knowing.visit()[0]["price"]) is Money
-    with pytest.raises(
-        NotSerializableError, match=r"session\['price'\]: .*Money cannot be stored.*register_namedtuple"
-    ):
+    with pytest.raises(NotSerializableError, match=r"^session\['price'\]:"):
         other.visit(methodcaller("update", price=Money(5, "EUR")))
     session, _ = other.visit(cookie=knowing.cookie)
     assert session.rejected == "forbidden_value"
@@ -1058,7 +1057,7 @@ def test_limits_of_one_middleware(clock, keys, serializer):
     free.visit(methodcaller("update", deep=[[[1]]]))
     assert free.visit()[0].rejected is None
     assert tight.visit(cookie=free.cookie)[0].rejected == "forbidden_value"
-    with pytest.raises(NotSerializableError, match="nested more than 3 levels deep"):
+    with pytest.raises(NotSerializableError, match=r"^session\[.*\b3\b"):
         tight.visit(methodcaller("update", deep=[[[1]]]))
 
 
@@ -1075,7 +1074,7 @@ def test_a_session_that_fits_no_more_is_kept_as_it_is(clock, keys, caplog):
     session, sent = new.visit(cookie=old.cookie)
     assert session["points"] == points
     assert header(sent, "Set-Cookie") == []
-    assert "was not saved" in caplog.text
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
     with pytest.raises(CookieTooLargeError):
         new.visit(methodcaller("update", more=1), cookie=old.cookie)
 
@@ -1115,7 +1114,7 @@ def test_beyond_limits_that_the_configuration_sets(clock, keys):
     """A session that would fit a cookie and is beyond smaller limits is an error that says so, and is not saved."""
     browser = Browser(clock, **keys, limits=Limits(nodes=5, typed=1))
     for act in (methodcaller("update", a=[1, 2, 3, 4, 5]), methodcaller("update", a=[datetime.UTC] * 2)):
-        with pytest.raises(NotSerializableError, match="more than the 5 values, the 1 of types"):
+        with pytest.raises(NotSerializableError, match=r"^session: .*\b5 .*\b1\b"):
             browser.visit(act)
     assert browser.cookie == ""
 
@@ -1193,7 +1192,7 @@ def test_a_broken_keyring_keeps_the_keys(fleet, keys, caplog):
     fleet.path.write_text("{")
     fleet.clock.advance(1)
     assert browser.visit()[0]["user"] == "ann"
-    assert "the keys read before stay in use" in caplog.text
+    assert [record.levelname for record in caplog.records if "keys.json':" in record.getMessage()] == ["ERROR"]
     fleet.write(primary=keys)
     assert browser.visit(methodcaller("update", more=1))[0].rejected is None
 
@@ -1211,7 +1210,7 @@ def test_the_keyring_is_read_once_a_second(fleet, keys, other_keys):
 
 
 def test_compression_makes_room(clock, keys):
-    """With compress a session goes through that would be too large, comes back, and is told unchanged from changed."""
+    """With compress, a session that would be too large is saved and loaded, and changes to it are noticed."""
     with pytest.raises(CookieTooLargeError):
         Browser(clock, **keys).visit(methodcaller("update", text="again and " * 800))
     browser = Browser(clock, **keys, compress=True)
@@ -1244,7 +1243,7 @@ def test_compression_is_switched_off(clock, keys, caplog):
         assert plain.visit()[0]["text"] == "x" * length
     clock.advance(HOUR)
     assert not plain.sets_cookie()
-    assert "was not saved" in caplog.text
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
     with pytest.raises(CookieTooLargeError):
         plain.visit(methodcaller("update", more=1))
 

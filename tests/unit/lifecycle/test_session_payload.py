@@ -1,5 +1,6 @@
-"""What of a session is serialized: a dict, or a list of subject, root and dict, and nothing else."""
+"""What of a session is serialized: a dict, or a list of subject, root, dict and own data, and nothing else."""
 
+import json
 from operator import attrgetter
 
 import pytest
@@ -9,12 +10,14 @@ from hypothesis import strategies as st
 from sealedsession.config import SessionConfig
 from sealedsession.errors import NotSerializableError, UnsealError
 from sealedsession.lifecycle.payload import SessionPayload
+from sealedsession.own import FlashMessage, Own
 from sealedsession.sealing.sealer import JSON, PICKLE, Unsealed
 from sealedsession.serialization.limits import Limits, PayloadTooLargeError
 from sealedsession.serialization.registry import Registry
 from sealedsession.serialization.safe_pickle import PickleSerializer
 from sealedsession.serialization.tagged_json import JsonSerializer
 from sealedsession.session import Identity, Session
+from tests.support import ROOT
 from tests.support.strategies import ANY_TEXT
 
 KEY = "wHkPq3vZx7Lr9sTn2mYc5bJf8dGa1eUo4iVhWjKlMnQ"
@@ -30,9 +33,9 @@ def make_session_payload(serializer="pickle", **options):
     return SessionPayload(SessionConfig(validate_key=KEY, serializer=serializer, **options))
 
 
-def make_session(data=(), subject=None, root=None):
+def make_session(data=(), subject=None, root=None, own=None):
     session = Session(data)
-    session._identity = Identity(1, subject=subject, lineage_id=root)
+    session._identity = Identity(1, subject=subject, lineage_id=root, own=own)
     return session
 
 
@@ -70,7 +73,7 @@ def test_round_trip(serializer, data, subject, root):
     except PayloadTooLargeError:
         assert len(DUMPS[session_payload.serializer](session.copy())) > 2000
         return
-    assert session_payload.decode(unsealed(payload, session_payload.serializer)) == (data, subject, root)
+    assert session_payload.decode(unsealed(payload, session_payload.serializer)) == (data, subject, root, None)
 
 
 @each_serializer
@@ -83,10 +86,53 @@ def test_a_plain_session_is_its_dict(serializer):
 @each_serializer
 @pytest.mark.parametrize(("subject", "root"), [("user:42", None), (None, SESSION_ID), ("user:42", SESSION_ID)])
 def test_more_than_a_dict_is_a_list_of_three(serializer, subject, root):
-    """A subject or a root makes it a list: subject, root, dict. This is the wire format, in docs/format.rst."""
+    """A subject or a root makes it a list: subject, root, dict. The wire format is in docs/reference/format.rst."""
     session_payload = make_session_payload(serializer)
     payload = session_payload.encode(make_session({"a": 1}, subject, root))
     assert payload == DUMPS[session_payload.serializer]([subject, root, {"a": 1}])
+
+
+@each_serializer
+@pytest.mark.parametrize(("subject", "root"), [(None, None), ("user:42", SESSION_ID)])
+def test_own_data_is_the_fourth_member(serializer, subject, root):
+    """Own data makes it a list of four, with or without a subject. Without any, the list is that of three."""
+    session_payload = make_session_payload(serializer)
+    own = Own((FlashMessage("", "Saved"),), bytes(32), {"b": 1000})
+    payload = session_payload.encode(make_session({"a": 1, "b": 2}, subject, root, own))
+    packed = {"flash": ["", "Saved"], "csrf": bytes(32), "ends": [1, 1000]}
+    assert payload == DUMPS[session_payload.serializer]([subject, root, {"a": 1, "b": 2}, packed])
+    assert session_payload.decode(unsealed(payload, session_payload.serializer)) == (
+        {"a": 1, "b": 2},
+        subject,
+        root,
+        own,
+    )
+
+
+DOCUMENT = json.loads((ROOT / "tests" / "security" / "vectors" / "seal_v1.json").read_text(encoding="ascii"))
+
+
+@pytest.mark.parametrize("vector", DOCUMENT["payloads"], ids=lambda vector: f"{vector['name']}-{vector['serializer']}")
+def test_vector(vector):
+    """A session of the vectors has exactly the vector's payload, and comes back from it."""
+    session_payload = make_session_payload("pickle" if vector["serializer"] == PICKLE else "json")
+    payload = bytes.fromhex(vector["payload"])
+    data, subject, root, own = session_payload.decode(unsealed(payload, vector["serializer"]))
+    assert (data, subject, root and root.hex()) == (vector["data"], vector["subject"], vector["lineage"])
+    packed = own and own.pack(data)
+    assert packed == (
+        vector["own"]
+        and {name: bytes.fromhex(member) if name == "csrf" else member for name, member in vector["own"].items()}
+    )
+    assert session_payload.encode(make_session(data, subject, root, own)) == payload
+
+
+@pytest.mark.parametrize(
+    "vector", DOCUMENT["refused_payloads"], ids=lambda vector: f"{vector['name']}-{vector['serializer']}"
+)
+def test_refused_vector(vector):
+    """A payload that the vectors list as refused is refused with the listed reason."""
+    assert refusal(make_session_payload(), bytes.fromhex(vector["payload"]), vector["serializer"]) == vector["code"]
 
 
 @each_serializer
@@ -99,6 +145,7 @@ def test_either_serializer_reads_both(serializer, other):
         {"a": (1, b"2")},
         "user:42",
         SESSION_ID,
+        None,
     )
 
 
@@ -116,7 +163,7 @@ def test_either_serializer_reads_both(serializer, other):
     ],
 )
 def test_dumps_tells_a_change(serializer, change, same):
-    """The very payload that came in is given back where nothing has changed, and only there."""
+    """The same payload is returned if nothing has changed, and only then."""
     session_payload = make_session_payload(serializer)
     session = make_session({"a": 1, "b": []}, "user:42", SESSION_ID)
     origin = unsealed(session_payload.encode(session), session_payload.serializer)
@@ -141,7 +188,14 @@ WRONG = {
     "an empty list": [],
     "a list of one": [{}],
     "a list of two": [None, None],
-    "a list of four": [None, None, {}, None],
+    "own data: none": [None, None, {}, None],
+    "own data: empty": ["user:42", None, {}, {}],
+    "own data: unknown": ["user:42", None, {}, {"labels": {}}],
+    "own data: a list": ["user:42", None, {}, ["csrf"]],
+    "own data: an end without its key": ["user:42", None, {}, {"ends": [0, 1]}],
+    "own data: beside an invalid subject": ["", None, {}, {"csrf": bytes(32)}],
+    "a tuple of four": ("user:42", None, {}, {"csrf": bytes(32)}),
+    "a list of five": ["user:42", None, {}, {"csrf": bytes(32)}, None],
     "a tuple of three": ("u", None, {}),
     "a tuple of pairs": (("a", 1),),
     "neither subject nor root": [None, None, {}],
@@ -184,7 +238,7 @@ def test_right_structure(serializer, value):
     """Beside the wrong shapes stand the right ones, at the edge of the rules."""
     number = NUMBERS[serializer]
     subject, root, data = value
-    assert make_session_payload().decode(unsealed(DUMPS[number](value), number)) == (data, subject, root)
+    assert make_session_payload().decode(unsealed(DUMPS[number](value), number)) == (data, subject, root, None)
 
 
 @pytest.mark.parametrize("serializer", ["pickle", "json"])
@@ -193,7 +247,7 @@ def test_a_serializer_that_is_not_accepted(serializer):
     session_payload = make_session_payload(serializer, accept_serializers=[serializer])
     other = JSON if serializer == "pickle" else PICKLE
     assert refusal(session_payload, b"rubbish", other) == "other_serializer"
-    with pytest.raises(UnsealError, match="accept_serializers"):
+    with pytest.raises(UnsealError, match=r"^other_serializer: .*accept_serializers"):
         session_payload.decode(unsealed(DUMPS[other]({}), other))
 
 
@@ -250,7 +304,7 @@ def test_too_many_values(serializer):
     """Too many values are an error that names the limits, also where a subject makes the payload a list."""
     session_payload = make_session_payload(serializer, limits=Limits(nodes=10))
     for subject in (None, "user:42"):
-        with pytest.raises(NotSerializableError, match="more than the 10 values"):
+        with pytest.raises(NotSerializableError, match=r"^session: .*\b10\b"):
             session_payload.encode(make_session({"a": list(range(20))}, subject))
 
 

@@ -125,9 +125,8 @@ def test_a_key_file_that_is_open_to_everybody(tmp_path, caplog, mode, count):
     path.write_text(KEY_TEXT)
     path.chmod(mode)
     Keyring(f"file:{path}")
-    assert [record.getMessage() for record in caplog.records] == [
-        f"{path}: every user of this machine can open this file of keys. Run: chmod o-rwx {path}"
-    ] * count
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * count
+    assert all(record.getMessage().endswith(f"chmod o-rwx {path}") for record in caplog.records)
 
 
 @pytest.mark.parametrize(
@@ -422,16 +421,16 @@ def test_pairs_derive_as_keys_do():
 @pytest.mark.parametrize(
     ("pairs", "message"),
     [
-        ([], "got 0 primary keys"),
-        ([STAGED], "got 0 primary keys"),
-        ([STAGED, FALLBACK], "got 0 primary keys"),
-        ([PRIMARY, replace(STAGED, state="primary")], "got 2 primary keys"),
-        ([PRIMARY, replace(STAGED, encrypt=None)], "some keys have an encrypt_key and some have none"),
-        ([replace(PRIMARY, encrypt=None), STAGED], "some keys have an encrypt_key and some have none"),
-        ([PRIMARY, replace(PRIMARY, state="staged")], "one key is given twice"),
-        ([PRIMARY, replace(STAGED, validate=KEY)], "one key is given twice"),
-        ([PRIMARY, replace(STAGED, encrypt=KEY)], "one key is given twice"),
-        ([PRIMARY, replace(STAGED, encrypt=KEY_3)], "one key is given twice"),
+        ([], "0 primary"),
+        ([STAGED], "0 primary"),
+        ([STAGED, FALLBACK], "0 primary"),
+        ([PRIMARY, replace(STAGED, state="primary")], "2 primary"),
+        ([PRIMARY, replace(STAGED, encrypt=None)], " encrypt_key "),
+        ([replace(PRIMARY, encrypt=None), STAGED], " encrypt_key "),
+        ([PRIMARY, replace(PRIMARY, state="staged")], "twice"),
+        ([PRIMARY, replace(STAGED, validate=KEY)], "twice"),
+        ([PRIMARY, replace(STAGED, encrypt=KEY)], "twice"),
+        ([PRIMARY, replace(STAGED, encrypt=KEY_3)], "twice"),
     ],
 )
 def test_refused_pairs(pairs, message):

@@ -72,7 +72,7 @@ def test_add():
     assert keys[:1] == before
     assert keys[1] == StoredKey("new", KeyPair(*resolve_keys(keys[1]), "staged"), staged_at=NOON)
     assert len({*resolve_keys(keys[0]), *resolve_keys(keys[1])}) == 4
-    assert "new is staged" in sentence
+    assert "'promote' new" in sentence
     assert "promote" in sentence
 
 
@@ -90,7 +90,7 @@ def test_add_makes_keys_until_the_id_is_free():
 @pytest.mark.parametrize("name", ["old", "", "a b", "a" * 65])
 def test_add_under_a_bad_id(name):
     """An invalid id, and the id of another key, is refused."""
-    with pytest.raises(ConfigError, match=r"the id of another key|an id must be"):
+    with pytest.raises(ConfigError, match=r"^(key|new key)"):
         rotation.add([stored("old")], name, NOON, texts())
 
 
@@ -117,11 +117,9 @@ def test_promote():
 def test_promote_too_early(age, interval):
     """Promotion before every server has the key is refused. The error names the time and --force."""
     ring = [stored("old"), stored("new", "staged", staged_at=NOON - age)]
-    with pytest.raises(
-        RotationRefusedError, match=r"may not be on every server.* in 1 seconds, or with --force"
-    ) as caught:
+    with pytest.raises(RotationRefusedError, match=r"^key new: .*--force") as caught:
         rotation.promote(ring, None, NOON, interval, force=False)
-    assert "from 2026-11-21T12:00:01Z on" in str(caught.value)
+    assert "2026-11-21T12:00:01Z" in str(caught.value)
     assert states(rotation.promote(ring, None, NOON, interval, force=True)[0])["new"] == "primary"
     assert states(rotation.promote(ring, None, NOON + 1, interval, force=False)[0])["new"] == "primary"
 
@@ -137,7 +135,7 @@ def test_default_intervals():
     assert states(rotation.retire(ring, None, NOON + 2_592_000, force=False)[0]) == {"old": "primary", "new": "staged"}
 
 
-@pytest.mark.parametrize(("staged_at", "found"), [(None, "staged_at is missing"), (NOON + 1, "a clock was wrong")])
+@pytest.mark.parametrize(("staged_at", "found"), [(None, "staged_at"), (NOON + 1, "2026-11-21T12:00:01Z")])
 def test_promote_at_an_unknown_age(staged_at, found):
     """Promotion of a key with a missing or future date is refused unless forced."""
     ring = [stored("old"), stored("new", "staged", staged_at=staged_at)]
@@ -150,7 +148,7 @@ def test_promote_at_an_unknown_age(staged_at, found):
 def test_promote_one_of_several():
     """If there are several staged keys, the id is required."""
     ring = [stored("old"), stored("a", "staged", staged_at=0), stored("b", "staged", staged_at=0)]
-    with pytest.raises(ConfigError, match=r"2 staged keys. Name the key.*a \(staged\), b \(staged\)"):
+    with pytest.raises(ConfigError, match=r"a \(staged\), b \(staged\)"):
         rotation.promote(ring, None, NOON, force=True)
     keys, _ = rotation.promote(ring, "b", NOON, force=False)
     assert states(keys) == {"old": "fallback", "a": "staged", "b": "primary"}
@@ -158,7 +156,11 @@ def test_promote_one_of_several():
 
 @pytest.mark.parametrize(
     ("name", "part"),
-    [(None, "no staged key to promote"), ("old", "key old: it is primary"), ("x", "of this id")],
+    [
+        (None, r"old \(primary\), last \(fallback\)$"),
+        ("old", "^key old:"),
+        ("x", r"old \(primary\), last \(fallback\)$"),
+    ],
 )
 def test_promote_what_is_not_staged(name, part):
     """The primary key cannot be promoted. Without an id, only a staged key can."""
@@ -176,7 +178,7 @@ def test_promotion_taken_back():
     assert states(back) == {"old": "primary", "new": "fallback"}
     assert (back[0].primary_at, back[0].fallback_at, back[1].fallback_at) == (NOON + 1, None, NOON + 1)
     assert "'retire' new" in sentence
-    with pytest.raises(RotationRefusedError, match="key new: sessions that it sealed may be left"):
+    with pytest.raises(RotationRefusedError, match=r"^key new:"):
         rotation.retire(back, "new", NOON + ABSOLUTE_TIMEOUT, force=False)
     assert states(rotation.retire(back, "new", NOON + 1 + ABSOLUTE_TIMEOUT, force=False)[0]) == {"old": "primary"}
     assert states(rotation.promote(back, "new", NOON + 2, force=False)[0]) == {"old": "fallback", "new": "primary"}
@@ -185,9 +187,7 @@ def test_promotion_taken_back():
 def test_promote_a_fallback_of_unknown_age():
     """A fallback without a date may not be on every server, and its promotion is refused."""
     ring = [stored("old"), stored("last", "fallback")]
-    with pytest.raises(
-        RotationRefusedError, match=r"key last: it may not be on every server yet.*fallback_at is missing"
-    ):
+    with pytest.raises(RotationRefusedError, match=r"^key last: .*fallback_at"):
         rotation.promote(ring, "last", NOON, force=False)
     assert states(rotation.promote(ring, "last", NOON, force=True)[0]) == {"old": "fallback", "last": "primary"}
 
@@ -198,18 +198,16 @@ def test_promote_a_fallback_of_unknown_age():
 def test_retire_too_early():
     """Removal of a key whose sessions may not have ended is refused. The error names the time and --force."""
     ring = [stored("new"), stored("old", "fallback", fallback_at=NOON)]
-    with pytest.raises(
-        RotationRefusedError, match=r"key old: sessions that it sealed.* in 59 seconds, or with --force"
-    ) as caught:
+    with pytest.raises(RotationRefusedError, match=r"^key old: .*--force") as caught:
         rotation.retire(ring, None, NOON + 1, 60, force=False)
-    assert "from 2026-11-21T12:01:00Z on" in str(caught.value)
+    assert "2026-11-21T12:01:00Z" in str(caught.value)
     assert states(rotation.retire(ring, "old", NOON + 1, 60, force=True)[0]) == {"new": "primary"}
     keys, sentence = rotation.retire(ring, None, NOON + 60, 60, force=False)
     assert keys == ring[:1]
     assert "old is removed" in sentence
 
 
-@pytest.mark.parametrize(("fallback_at", "found"), [(None, "fallback_at is missing"), (NOON + 1, "in the future")])
+@pytest.mark.parametrize(("fallback_at", "found"), [(None, "fallback_at"), (NOON + 1, "2026-11-21T12:00:01Z")])
 def test_retire_at_an_unknown_age(fallback_at, found):
     """Removal of a fallback with a missing or future date is refused unless forced."""
     ring = [stored("new"), stored("old", "fallback", fallback_at=fallback_at)]
@@ -223,21 +221,21 @@ def test_retire_a_staged_key(staged_at):
     """A staged key has sealed nothing, and can be removed at any time by its id."""
     ring = [stored("new"), stored("next", "staged", staged_at=staged_at)]
     assert states(rotation.retire(ring, "next", NOON, force=False)[0]) == {"new": "primary"}
-    with pytest.raises(ConfigError, match="no fallback key to retire"):
+    with pytest.raises(ConfigError, match=r"new \(primary\), next \(staged\)$"):
         rotation.retire(ring, None, NOON, force=False)
 
 
 def test_retire_the_primary_key():
     """The primary key cannot be removed, even if forced."""
     for force in (False, True):
-        with pytest.raises(ConfigError, match="nothing would seal"):
+        with pytest.raises(ConfigError, match=r"^key old:"):
             rotation.retire([stored("old", primary_at=0)], "old", NOON, force=force)
 
 
 def test_retire_one_of_several():
     """If there are several fallbacks, the id is required."""
     ring = [stored("new"), stored("a", "fallback", fallback_at=0), stored("b", "fallback", fallback_at=0)]
-    with pytest.raises(ConfigError, match="2 fallback keys"):
+    with pytest.raises(ConfigError, match=r"a \(fallback\), b \(fallback\)"):
         rotation.retire(ring, None, NOON, force=True)
     assert states(rotation.retire(ring, "a", NOON, force=False)[0]) == {"new": "primary", "b": "fallback"}
 
@@ -298,7 +296,7 @@ def test_create_over_a_file(path):
 def test_edit(path):
     """A step replaces the file, returns its message, and leaves no other file."""
     inode = path.stat().st_ino
-    assert "new is staged" in rotation.edit(str(path), add("new"))
+    assert "'promote' new" in rotation.edit(str(path), add("new"))
     assert read(path) == {"old": "primary", "new": "staged"}
     assert path.stat().st_ino != inode
     assert os.listdir(path.parent) == [path.name]
@@ -385,7 +383,7 @@ def test_relative_path(path, monkeypatch):
 def test_refused_step(path):
     """A refused step leaves the file unchanged, and no other file."""
     before = path.stat()
-    with pytest.raises(ConfigError, match="no staged key"):
+    with pytest.raises(ConfigError, match=r"\(primary\)"):
         rotation.edit(str(path), lambda keys: rotation.promote(keys, None, NOON, force=True))
     assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     assert os.listdir(path.parent) == [path.name]
@@ -395,13 +393,11 @@ def test_failing_write(path, monkeypatch):
     """A write that fails leaves the file unchanged, and no other file."""
 
     def full(handle):
-        raise OSError(28, "No space left on device")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     before = path.read_bytes()
     monkeypatch.setattr("sealedsession.sealing.rotation.os.fsync", full)
-    with pytest.raises(
-        ConfigError, match=r"keys.json': the file cannot be written: No space left on device. Check that"
-    ):
+    with pytest.raises(ConfigError, match=rf"^keyring '.*keys\.json': .*{os.strerror(errno.ENOSPC)}"):
         rotation.edit(str(path), add("new"))
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == [path.name]
@@ -415,46 +411,44 @@ def test_not_permitted(path, monkeypatch, number):
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr("sealedsession.sealing.rotation.os.open", refuse)
-    with pytest.raises(
-        ConfigError, match=rf"cannot be written: {os.strerror(number)}. Run this as the owner of the file$"
-    ):
+    with pytest.raises(ConfigError, match=rf"keys\.json': .*{os.strerror(number)}"):
         rotation.edit(str(path), add("new"))
 
 
 def test_broken_file(path):
     """A broken or missing file is refused and not changed."""
     path.write_text("{}")
-    with pytest.raises(ConfigError, match="version is missing"):
+    with pytest.raises(ConfigError, match=r"keys\.json': version"):
         rotation.edit(str(path), add("new"))
     assert path.read_text() == "{}"
-    with pytest.raises(ConfigError, match=r"cannot be read: No such file"):
+    with pytest.raises(ConfigError, match=rf"missing': .*{os.strerror(errno.ENOENT)}"):
         rotation.edit(str(path.parent / "missing"), add("new"))
 
 
 @pytest.mark.parametrize(
-    ("error", "cure"),
+    "error",
     [
-        (FileNotFoundError(2, "No such file or directory"), "Make its directory first"),
-        (NotADirectoryError(20, "Not a directory"), "Make its directory first"),
-        (PermissionError(13, "Permission denied"), "Run this as the owner of the file"),
-        (OSError(28, "No space left on device"), "Check that a file can be made in its directory"),
+        FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)),
+        NotADirectoryError(20, "Not a directory"),
+        PermissionError(13, "Permission denied"),
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
     ],
 )
-def test_a_file_that_cannot_be_written(path, monkeypatch, error, cure):
-    """The error for a file that cannot be written names the cause, with advice for this cause."""
+def test_a_file_that_cannot_be_written(path, monkeypatch, error):
+    """The error for a file that cannot be written names the file and the cause."""
 
     def refuse(*_, **__):
         raise error
 
     monkeypatch.setattr("sealedsession.sealing.rotation.tempfile.mkstemp", refuse)
-    with pytest.raises(ConfigError, match=rf"keys.json': the file cannot be written: {error.strerror}. {cure}$"):
+    with pytest.raises(ConfigError, match=rf"keys\.json': .*: {error.strerror}"):
         rotation.edit(str(path), add("new"))
 
 
 def test_a_directory_that_does_not_exist(path):
-    """A new file in a missing directory is refused with advice."""
+    """A new file in a missing directory is refused, with the cause."""
     for directory, cause in (("missing", "No such file"), ("keys.json", "Not a directory")):
-        with pytest.raises(ConfigError, match=rf"cannot be written: {cause}.* Make its directory first"):
+        with pytest.raises(ConfigError, match=rf"new\.json': .*{cause}"):
             rotation.create(str(path.parent / directory / "new.json"), [stored("new")])
 
 

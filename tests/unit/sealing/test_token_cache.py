@@ -171,7 +171,7 @@ def test_payloads_that_nobody_reads():
     assert (kept_by(cache), sealer.unsealed) == (1, 3)
 
 
-# --------------------------------------------------------------------------------------------------- what is asked anew
+# ----------------------------------------------------------------------------------------------- checks of each request
 
 
 @pytest.mark.parametrize(

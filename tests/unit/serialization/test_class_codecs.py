@@ -127,7 +127,7 @@ class Real(enum.Enum):
 
 
 class Eager(enum.EnumMeta):
-    """Notes when an enum is asked for a member by call."""
+    """Record when an enum is called to find a member."""
 
     asked = []
 
@@ -167,7 +167,7 @@ def test_flags_are_refused(cls):
 
 def test_unhashable_members_are_refused():
     """An enum with a value that is not hashable is refused at registration, by name."""
-    with pytest.raises(ConfigError, match="Unhashable: a member has an unhashable value"):
+    with pytest.raises(ConfigError, match=r"^Unhashable:"):
         make_registry("enum", Unhashable)
 
 
@@ -398,28 +398,26 @@ def test_nested_dataclasses_are_exactly_these():
     decode = orders().by_code["order"].decode
     assert decode(right) == Order(*right)
     for index, wrong in enumerate([Child(Decimal(1)), 1, datetime.date(2030, 1, 1), (Quoted(1),), {"a": Quoted(1)}]):
-        with pytest.raises(TypeError, match="does not fit the annotation"):
+        with pytest.raises(TypeError, match=r"^Order\.\w+: "):
             decode((*right[:index], wrong, *right[index + 1 :]))
 
 
 @both
 def test_a_field_of_another_type_is_not_stored(make):
     """An instance whose field is not of the annotated type is an error when it is written, with path and field."""
-    with pytest.raises(
-        NotSerializableError, match=r"session\['p'\]: .*Frozen.* Frozen.a: a str does not fit the annotation"
-    ):
+    with pytest.raises(NotSerializableError, match=r"^session\['p'\]: .*Frozen\.a: "):
         make(make_registry("dataclass", Frozen)).dumps({"p": Frozen("1")})
 
 
 @pytest.mark.parametrize(
     ("cls", "words"),
     [
-        (Derived, "Derived.twice: the field is not an argument of __init__"),
+        (Derived, "^Derived.twice:"),
         (Demanding, "Demanding"),
         (Lost, "Lost"),
-        (int, "int: it must be a dataclass"),
-        (Frozen(1), "Frozen: it must be a dataclass"),
-        ("Frozen", "str: it must be a dataclass"),
+        (int, "^int:"),
+        (Frozen(1), "^Frozen:"),
+        ("Frozen", "^str:"),
     ],
     ids=repr,
 )
@@ -477,8 +475,8 @@ def test_namedtuple_refuses_other_members(cls, data):
 
 @pytest.mark.parametrize("cls", [tuple, int, Frozen, Point(1, 2), "Point", type("Fields", (), {"_fields": ("a",)})])
 def test_what_is_no_namedtuple(cls):
-    """A class that is no named tuple, and what is no class, is refused at registration."""
-    with pytest.raises(ConfigError, match="it must be a named tuple"):
+    """A class that is not a named tuple, and an object that is not a class, are refused at registration."""
+    with pytest.raises(ConfigError, match=r"^\w+: .*named tuple"):
         Registry().register_namedtuple(cls, "code")
 
 
@@ -529,7 +527,7 @@ class Sly(str):
     ids=lambda value: f"{type(value).__name__}-{value[:9] if isinstance(value, str | bytes) else value % 1000}",
 )  # fmt: skip
 def test_subclass(value):
-    """Instances of subclasses come back as these, whatever their methods say of them, as values and as keys."""
+    """Instances of subclasses come back as these, whatever their methods return, as values and as keys."""
     registry = make_registry("subclass", type(value))
     assert comes_back(registry, value)
     assert comes_back(registry, {value: 1})
@@ -558,7 +556,7 @@ def test_attributes_are_not_lost(make, cls):
     """An instance with attributes of its own is refused when it is written: they would be lost."""
     value = cls("x")
     value.note = "secret"
-    with pytest.raises(NotSerializableError, match=r"attributes of its own \(note\)"):
+    with pytest.raises(NotSerializableError, match=r"^session\[0\]: .*\(note\)"):
         make(make_registry("subclass", cls)).dumps([value])
 
 
@@ -566,7 +564,7 @@ def test_attributes_are_not_lost(make, cls):
     "cls", [bool, str, int, bytes, list, dict, Frozen, Level, Size, Text, Number, "str", Name("x")]
 )
 def test_what_is_no_subclass(cls):
-    """Plain classes, enums, other classes and what is no class is refused at registration."""
+    """Plain classes, enums, other classes, and objects that are not classes are refused at registration."""
     with pytest.raises(ConfigError):
         Registry().register_subclass(cls, "code")
 
@@ -630,7 +628,7 @@ def test_no_file_is_opened(make, opened):
 def test_other_zones_are_not_stored(make, zone):
     """A zone that was not named at registration is an error that names it, alone and in a datetime."""
     for value in (zone, SUMMER.replace(tzinfo=zone)):
-        with pytest.raises(NotSerializableError, match=f"the zone {zone.key} is not registered"):
+        with pytest.raises(NotSerializableError, match=rf"^session\['z'\].*: .*\b{zone.key}\b"):
             make(zones()).dumps({"z": value})
 
 
@@ -639,7 +637,7 @@ def test_other_zones_are_not_stored(make, zone):
              5, ["Europe/Berlin"], {}, ("Europe/Berlin",), BERLIN], ids=repr,
 )  # fmt: skip
 def test_zoneinfo_refuses_other_names(data):
-    """Data that is none of the registered names is refused."""
+    """Data that is not one of the registered names is refused."""
     with pytest.raises(REFUSALS):
         zones().by_code["zone"].decode(data)
 
@@ -647,7 +645,7 @@ def test_zoneinfo_refuses_other_names(data):
 @pytest.mark.parametrize("name", ["Europe/Atlantis", "../passwd", "/etc/passwd", "a\0b", "", "Europe"])
 def test_unknown_zones_are_refused(name):
     """A zone that this machine does not have is refused at registration, by name."""
-    with pytest.raises(ConfigError, match="there is no time zone"):
+    with pytest.raises(ConfigError, match=r"^register_zoneinfo: "):
         zones("Europe/Berlin", name)
 
 
@@ -727,7 +725,7 @@ UNSUPPORTED = [
 @pytest.mark.parametrize("around", [lambda hint: hint, lambda hint: list[hint], lambda hint: dict[str, tuple[hint]]])
 def test_annotations_that_cannot_be_checked(hint, around):
     """An annotation that cannot be checked exactly is a ConfigError that names the field, however deep it stands."""
-    with pytest.raises(ConfigError, match=r"Shop\.field: the annotation .* cannot be checked"):
+    with pytest.raises(ConfigError, match=r"^Shop\.field:"):
         checker_for_annotation(around(hint), "Shop.field")
 
 

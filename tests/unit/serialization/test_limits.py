@@ -4,6 +4,7 @@ import datetime
 import enum
 import functools
 import inspect
+import re
 import sys
 import zoneinfo
 from bisect import bisect_left
@@ -98,7 +99,7 @@ def test_bounds(name):
 def test_out_of_bounds(name):
     """A limit beyond its bounds, or that is no int, is a ConfigError that names it and the bounds."""
     for value in (LEAST[name] - 1, 0, -1, FIELDS[name] + 1, 10**30, True, 8.0, "8", None, [8]):
-        with pytest.raises(ConfigError, match=f"limits: {name} must be an int from {LEAST[name]} to {FIELDS[name]}"):
+        with pytest.raises(ConfigError, match=f"^limits: {name} .*{LEAST[name]} to {FIELDS[name]}"):
             Limits(**{name: value})
 
 
@@ -109,7 +110,7 @@ def test_what_a_state_may_come_to():
     )
     assert StateLimits(size=100).size == 100
     for name in FIELDS:
-        with pytest.raises(ConfigError, match=f"limits: {name} must be an int from {LEAST[name]} to"):
+        with pytest.raises(ConfigError, match=f"^limits: {name} .*{LEAST[name]} to"):
             StateLimits(**{name: getattr(StateLimits(), name) + 1})
 
 
@@ -198,7 +199,7 @@ def test_deep_payloads(make, opener, end):
     middle = b"]" if make is PickleSerializer else b"1"
     closing = end * 257 + (b"." if make is PickleSerializer else b"")
     opening = middle + opener * 257 if opener == b"\x85" else opener * 257 + middle
-    with pytest.raises(UnsealError, match="nested more than 256 levels deep"):
+    with pytest.raises(UnsealError, match=r"^forbidden_value: .*\b256\b"):
         make(REGISTRY).loads(opening + closing)
 
 
@@ -221,26 +222,26 @@ def test_size(make, size, tail):
     assert serializer.loads(payload) == value
     with pytest.raises(PayloadTooLargeError):
         serializer.dumps([value[0] + "x", *tail])
-    with pytest.raises(UnsealError, match=f"a payload of {size} bytes; the limit is {size - 1}"):
+    with pytest.raises(UnsealError, match=rf"^forbidden_value: .*\b{size} .*\b{size - 1}$"):
         make(REGISTRY, Limits(size=size - 1)).loads(payload)
 
 
 @both
 @pytest.mark.parametrize(
-    ("limits", "value", "path", "words"),
+    ("limits", "value", "path", "numbers"),
     [
-        (Limits(int_bytes=4), {"a": [1, 2**31]}, "session['a'][1]", "32 bits; the limit is 31"),
-        (Limits(int_bytes=4), {2**31: 1}, "session[2147483648] (the key)", "32 bits; the limit is 31"),
-        (Limits(), {"a": {"b": -(2**256)}}, "session['a']['b']", "257 bits; the limit is 255"),
-        (Limits(depth=3), {"a": {"b": [[0]]}}, "session['a']['b'][0]...", "nested more than 3 levels deep"),
-        (Limits(depth=3), {"a": {"b": OrderedDict()}}, "session['a']['b']...", "nested more than 3 levels deep"),
-        (Limits(depth=3), {"a": deque([[]])}, "session['a']...", "nested more than 3 levels deep"),
-        (Limits(depth=4), {"a": defaultdict(None, b=[])}, "session['a']['b']...", "nested more than 4 levels deep"),
+        (Limits(int_bytes=4), {"a": [1, 2**31]}, "session['a'][1]", r"\b32 .*\b31\b"),
+        (Limits(int_bytes=4), {2**31: 1}, "session[2147483648] (the key)", r"\b32 .*\b31\b"),
+        (Limits(), {"a": {"b": -(2**256)}}, "session['a']['b']", r"\b257 .*\b255\b"),
+        (Limits(depth=3), {"a": {"b": [[0]]}}, "session['a']['b'][0]...", r"\b3\b"),
+        (Limits(depth=3), {"a": {"b": OrderedDict()}}, "session['a']['b']...", r"\b3\b"),
+        (Limits(depth=3), {"a": deque([[]])}, "session['a']...", r"\b3\b"),
+        (Limits(depth=4), {"a": defaultdict(None, b=[])}, "session['a']['b']...", r"\b4\b"),
     ],
 )
-def test_a_breach_names_its_path(make, limits, value, path, words):
+def test_a_breach_names_its_path(make, limits, value, path, numbers):
     """What is beyond a limit at one place is an error that names the place and the limit, in both serializers."""
-    with pytest.raises(NotSerializableError, match=words) as caught:
+    with pytest.raises(NotSerializableError, match=rf": .*{numbers}") as caught:
         make(REGISTRY, limits).dumps(value)
     assert caught.value.path == path
 
@@ -250,7 +251,7 @@ def test_too_many_typed_values(make):
     """Too many typed values are an error that tells how many there are and may be, or that it is too large."""
     with pytest.raises((NotSerializableError, PayloadTooLargeError)) as caught:
         make(REGISTRY, Limits(typed=3)).dumps({"a": [UTC] * 3, "b": UTC})
-    assert isinstance(caught.value, PayloadTooLargeError) or "4 typed values; the limit is 3" in str(caught.value)
+    assert isinstance(caught.value, PayloadTooLargeError) or re.search(r"\b4\b.*\b3\b", str(caught.value))
 
 
 @both
@@ -300,7 +301,7 @@ KEYS = b"".join(number + b"N" for number in COLLIDING)
 )
 def test_forged_keys_and_elements(payload):
     """However a payload spells keys and elements, they are weighed before any of it is read."""
-    with pytest.raises(UnsealError, match="keys and elements, other than str and bytes, of weight"):
+    with pytest.raises(UnsealError, match=r"^forbidden_value: .*\b256$"):
         PickleSerializer(REGISTRY).loads(payload)
 
 
@@ -333,12 +334,12 @@ def test_forged_keys_and_elements_in_json(text):
     """However a text spells keys and elements, they are weighed before any of it is read."""
     for name, members in MEMBERS.items():
         text = text.replace(name, ",".join(members))
-    with pytest.raises(UnsealError, match="keys and elements, other than str and bytes, of weight"):
+    with pytest.raises(UnsealError, match=r"^forbidden_value: .*\b256$"):
         JsonSerializer(REGISTRY).loads(text.encode())
 
 
 def test_a_cookie_of_many_keys_names_the_limit():
-    """An application that stores too many keys is told which limit that is."""
+    """The error for too many keys names the limit."""
     for make in SERIALIZERS:
         with pytest.raises(TooManyValuesError):
             make(REGISTRY).dumps({"chosen": set(range(257))})
@@ -357,7 +358,7 @@ def test_tags_hide_nothing(limits, text):
     for tag, data in (("~:...", "null"), ("~t", "[[1]]")):
         text = text.replace(f'"{tag}"', f'{{"{tag}":{data}}}')
     JsonSerializer(REGISTRY).loads(text.encode())
-    with pytest.raises(UnsealError, match=r"the limit is|deep"):
+    with pytest.raises(UnsealError, match=r"^forbidden_value:"):
         JsonSerializer(REGISTRY, limits).loads(text.encode())
 
 
@@ -556,17 +557,17 @@ class Part(Resumable):
 @pytest.mark.parametrize(
     ("value", "instead"),
     [
-        (len, "Store its name or id"),
-        (lambda: 1, "Store its name or id"),
-        (Box().__repr__, "Store its name or id"),
-        (Limits, "Store its name or id"),
-        (Color, "Store its name or id"),
-        (functools.partial(len), "Store its name or id"),
-        (enum, "Store its name or id"),
-        (Session(), "Store its name or id"),
-        (Part(), "Seal it in a token of its own"),
-        (Mode.READ, "Store its int value"),
-        (Bits.LOW, "Store its int value"),
+        (len, "name"),
+        (lambda: 1, "name"),
+        (Box().__repr__, "name"),
+        (Limits, "name"),
+        (Color, "name"),
+        (functools.partial(len), "name"),
+        (enum, "name"),
+        (Session(), "name"),
+        (Part(), "token"),
+        (Mode.READ, "int "),
+        (Bits.LOW, "int "),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -585,12 +586,14 @@ def test_what_is_better_not_registered(make, value, instead):
 def test_what_is_limited(make, limits, what):
     """The errors speak of sessions or of states, whichever is limited."""
     for value, message in [
-        ({"a": object()}, rf"^{what}\['a'\]: values of type builtins\.object cannot be stored in {what}s\. "),
-        ({"a": range(2**100)}, rf"^{what}\['a'\]: a {what} cannot hold this builtins\.range: "),
+        ({"a": object()}, rf"^{what}\['a'\]: .*builtins\.object.* {what}s\."),
+        ({"a": range(2**100)}, rf"^{what}\['a'\]: .* {what} .*builtins\.range: "),
     ]:
         with pytest.raises(NotSerializableError, match=message):
             make(REGISTRY, limits).dumps(value)
-    assert str(FaultFinder(REGISTRY, limits).find([1], ValueError("odd"))) == f"{what}: it cannot be stored: odd"
+    fault = FaultFinder(REGISTRY, limits).find([1], ValueError("odd"))
+    assert (fault.path, fault.type) == (what, None)
+    assert str(fault).endswith(": odd")
 
 
 @pytest.mark.parametrize(
@@ -621,7 +624,7 @@ def test_deferred_keys(value, path):
     """A key that is made after the reading is a fault, alone and in a tuple or frozenset, and the path says so."""
     fault = found(value, registry_of_leaves())
     assert fault.path == path
-    assert "cannot be a key" in str(fault)
+    assert " key" in str(fault).removeprefix(path)
 
 
 @both
@@ -630,7 +633,7 @@ def test_a_set_that_can_be_stored_is_no_fault(make, element):
     """Where a set of late elements can be stored, it is not blamed for another value's fault."""
     serializer = make(registry_of_leaves())
     assert serializer.loads(serializer.dumps({"a": {element}})) == {"a": {element}}
-    with pytest.raises(NotSerializableError, match=r"^session\['b'\]: values of type builtins.object"):
+    with pytest.raises(NotSerializableError, match=r"^session\['b'\]:"):
         serializer.dumps({"a": {element}, "b": object()})
 
 
@@ -740,7 +743,7 @@ def test_typed_values_in_the_fewest_opcodes(typed, string, code):
 
     grammar = Grammar(Limits(typed=typed))
     grammar.check(payload(typed))
-    with pytest.raises(UnsealError, match="typed values"):
+    with pytest.raises(UnsealError, match=f"^forbidden_value: .*{typed + 1} .*{typed}$"):
         grammar.check(payload(typed + 1))
 
 
@@ -756,7 +759,7 @@ def test_long_strings_are_nodes(limits, string, opcode):
         return b"](" + strings + b"N" * (nodes - 10) + b"e."
 
     grammar.check(payload(limits.nodes))
-    with pytest.raises(UnsealError, match="values"):
+    with pytest.raises(UnsealError, match=f"^forbidden_value: .*{limits.nodes + 1} .*{limits.nodes}$"):
         grammar.check(payload(limits.nodes + 1))
 
 

@@ -1,4 +1,4 @@
-"""The allow-list pickle: exact round trips, bounds on size and nesting, and payloads that have to be refused."""
+"""The allow-list pickle: exact round trips, bounds on size and nesting, and payloads that must be refused."""
 
 import copyreg
 import datetime
@@ -39,7 +39,7 @@ untimed = settings(deadline=None)
 
 
 def refused(payload, serializer=SERIALIZER):
-    """What the log says of a payload, which has to be refused."""
+    """Return the log record of a payload, which must be refused."""
     with pytest.raises(UnsealError) as caught:
         serializer.loads(payload)
     assert caught.value.reason == "forbidden_value"
@@ -222,7 +222,7 @@ def test_int_boundaries(bits):
 def test_huge_ints(number):
     """An int that takes more than 32 bytes is refused in both directions, wherever it stands."""
     for value in (number, {"a": [number]}, {number: 1}, Fraction(number), {number}):
-        with pytest.raises(NotSerializableError, match="bits; the limit is 255"):
+        with pytest.raises(NotSerializableError, match=r"\b255\b"):
             dumps(value)
     encoded = pickle.encode_long(number)
     counted = b"\x8a" + bytes((len(encoded),)) if len(encoded) < 256 else b"\x8b" + struct.pack("<i", len(encoded))
@@ -324,7 +324,7 @@ def test_depth(wrap, levels, inside):
     """A value that is nested 256 deep is written and read, and one level more is refused in both directions."""
     deepest = nest(levels, wrap, inside)
     assert exactly(loads(dumps(deepest))) == exactly(deepest)
-    with pytest.raises(NotSerializableError, match="nested more than 256 levels deep"):
+    with pytest.raises(NotSerializableError, match=r"\b256\b"):
         dumps([deepest])
     assert "nested more than 256 levels deep" in refused(dumps(deepest)[:-1] + b"\x85.")
 
@@ -399,8 +399,9 @@ def circles():
 @pytest.mark.parametrize("value", circles(), ids=["list", "dict", "deque", "defaultdict", "own"])
 def test_circles(value):
     """A value that contains itself is NotSerializableError, and the error says why."""
-    with pytest.raises(NotSerializableError, match="it contains itself"):
+    with pytest.raises(NotSerializableError, match="itself") as caught:
         serializer_with(Box).dumps({"a": value})
+    assert caught.value.path.startswith("session['a']")
 
 
 # -------------------------------------------------------------------------------------------------- what is not stored
@@ -447,7 +448,7 @@ def test_an_encoder_that_raises():
     def encode(box):
         raise LookupError("the box is locked")
 
-    with pytest.raises(NotSerializableError, match=r"session\['a'\]: .*Box cannot be stored.*the box is locked"):
+    with pytest.raises(NotSerializableError, match=r"^session\['a'\]:"):
         serializer_with(Box, encode=encode).dumps({"a": Box(1)})
 
 
@@ -458,7 +459,7 @@ def test_what_cannot_be_read_back_is_not_written(cls):
     def decode(data):
         raise ValueError("no such box")
 
-    with pytest.raises(NotSerializableError, match=r"session\['a'\]: .*no such box"):
+    with pytest.raises(NotSerializableError, match=r"^session\['a'\]:"):
         serializer_with(cls, decode=decode).dumps({"a": cls(1)})
 
 
@@ -557,7 +558,7 @@ def test_broken_payloads(payload):
 )  # fmt: skip
 def test_no_name_is_looked_up(payload):
     """Past the grammar, the reader itself refuses every global, whatever opcode names it."""
-    with pytest.raises(_RefusedError, match=r"names the global"):
+    with pytest.raises(_RefusedError, match="global"):
         SERIALIZER._unpickler_class(BytesIO(b"\x80\x04" + payload)).load()
 
 
@@ -566,7 +567,7 @@ def test_no_extension_is_looked_up(opcode):
     """Past the grammar, the reader itself refuses a name behind an extension code."""
     copyreg.add_extension("os", "getpid", 0xFE)
     try:
-        with pytest.raises(_RefusedError, match=r"names the global os\.getpid"):
+        with pytest.raises(_RefusedError, match=r"os\.getpid"):
             SERIALIZER._unpickler_class(BytesIO(b"\x80\x04" + opcode + b".")).load()
         assert "EXT" in refused(opcode + b".")
     finally:

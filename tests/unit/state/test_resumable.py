@@ -199,9 +199,7 @@ def test_an_init_that_does_not_load():
         x: int
 
     for ask in (lambda point: point.state, get_load_record):
-        with pytest.raises(
-            NotSerializableError, match=r"Point.__init__ does not call super\(\).__init__\(\)"
-        ) as caught:
+        with pytest.raises(NotSerializableError, match=r"Point\.__init__ .*super\(\)\.__init__\(\)") as caught:
             ask(Point(1))
         assert caught.value.type is Point
 
@@ -291,7 +289,7 @@ def test_an_attribute_with_the_name_of_a_method(name):
     """Sealing an attribute with the name of a method is an error."""
     item = Item(7)
     vars(item)[name] = 1
-    with pytest.raises(NotSerializableError, match=f"Item.{name}: this attribute has the name of a method") as caught:
+    with pytest.raises(NotSerializableError, match=f"^Item.{name}:") as caught:
         _ = item.state
     assert (caught.value.path, caught.value.type) == (f"Item.{name}", int)
 
@@ -339,7 +337,7 @@ def test_a_state_does_not_shadow_a_method(name):
         of_class = classmethod(lambda cls: 1)
         static = staticmethod(lambda: 1)
 
-    with pytest.raises(StaleStateError, match=re.escape(f"attributes that are methods now: {[name]}")):
+    with pytest.raises(StaleStateError, match=re.escape(f"{[name]}")):
         restore(Changed, (7,), {}, {"text": "kept", name: "shadow"})
     assert restore(Changed, (7,), {}, {"text": "kept"}).text == "kept"
 
@@ -351,7 +349,7 @@ def test_a_state_does_not_shadow_a_method(name):
 )
 def test_arguments_that_no_longer_fit(args, kwargs):
     """A state is stale if load does not accept its arguments. The error names the problem."""
-    with pytest.raises(StaleStateError, match=r"Item.load no longer accepts the sealed arguments: .*load\(\)"):
+    with pytest.raises(StaleStateError, match=r"^Item\.load .*: .*load\(\)"):
         restore(Item, args, kwargs, {})
 
 
@@ -363,7 +361,7 @@ def test_arguments_named_self():
             self.names = names
 
     assert restore(Takes, (), {"it": 1}, {}).names == {"it": 1}
-    with pytest.raises(StaleStateError, match=r"Takes\.load no longer accepts the sealed arguments: .*'self'"):
+    with pytest.raises(StaleStateError, match=r"Takes\.load .*: .*'self'"):
         restore(Takes, (), {"self": 1}, {})
 
 
@@ -373,9 +371,9 @@ def test_a_type_error_within_load(args):
 
     class Broken(Resumable):
         def load(self, number):
-            raise TypeError("a fault of the application")
+            raise TypeError("broken")
 
-    with pytest.raises(TypeError, match="a fault of the application"):
+    with pytest.raises(TypeError, match=r"^broken$"):
         restore(Broken, args, {}, {})
 
 
@@ -386,7 +384,7 @@ def test_a_type_error_of_what_load_calls():
         def load(self, number):
             Item().load()
 
-    with pytest.raises(TypeError, match="missing 1 required positional argument"):
+    with pytest.raises(TypeError, match=r"load\(\)"):
         restore(Broken, (7,), {}, {})
 
 
@@ -415,7 +413,7 @@ def test_stale_on_may_have_type_error():
         def load(self):
             raise TypeError
 
-    with pytest.raises(StaleStateError, match="load raised TypeError, which is in stale_on"):
+    with pytest.raises(StaleStateError, match=r"Row\.load .*TypeError.* stale_on"):
         restore(Row, (), {}, {})
 
 
@@ -480,13 +478,14 @@ def test_not_public(name):
     """Names of missing, private and other members are refused with the same short message."""
     with pytest.raises(NotPublicError) as caught:
         Item(7).call(name)
-    assert str(caught.value) == f"Item has no public method {name[:60]!a}"
+    assert str(caught.value).startswith("Item ")
+    assert str(caught.value).endswith(f" {name[:60]!a}")
 
 
 @pytest.mark.parametrize("name", ["delete", "load", "call"])
 def test_not_marked(name):
     """A method without the mark is refused, with a message for the log."""
-    with pytest.raises(NotPublicError, match=rf"^Item\.{name} is not marked @public$"):
+    with pytest.raises(NotPublicError, match=rf"^Item\.{name} .*@public$"):
         Item(7).call(name)
 
 
@@ -600,7 +599,7 @@ def test_wrapped_methods():
 
     wrapped = Wrapped()
     assert (wrapped.call("show", 1), wrapped.calls) == (1, 1)
-    with pytest.raises(StateError, match="show does not accept these arguments"):
+    with pytest.raises(StateError, match=r"Wrapped\.show .*: "):
         wrapped.call("show")
 
 
@@ -616,7 +615,7 @@ def test_a_wrapped_override():
 
     assert Marked(7).call("rename", "milk") == "milk"
     assert Item(7).call("rename", "milk") == "milk"
-    with pytest.raises(NotPublicError, match=r"Quiet\.rename is not marked @public"):
+    with pytest.raises(NotPublicError, match=r"Quiet\.rename .*@public"):
         Quiet(7).call("rename", "milk")
     with pytest.raises(NotPublicError):
         Quiet(7).call("again", "milk")
@@ -631,21 +630,19 @@ def test_a_wrapped_override():
 def test_a_mark_below_another_decorator(decorator, bases):
     """A mark below another decorator is refused when the class is defined."""
     members = {"show": decorator(public(lambda self: 1))}
-    with pytest.raises(ConfigError, match=r"Odd\.show: has @public below another decorator.*\. Put @public above"):
+    with pytest.raises(ConfigError, match=r"^Odd\.show:"):
         type("Odd", (type("Odd", bases, members), Resumable), {})
 
 
 def test_a_mark_of_a_private_name():
     """A mark of a private method is refused when the class is defined."""
-    with pytest.raises(
-        ConfigError, match=r"Odd\._show: is @public, but clients cannot call names that begin with '_'\. Rename it"
-    ):
+    with pytest.raises(ConfigError, match=r"^Odd\._show:"):
         make(_show=public(lambda self: 1))
 
 
 def test_a_mark_with_parentheses():
     """@public() is an error that shows the correct spelling."""
-    with pytest.raises(ConfigError, match="Write @public, without parentheses"):
+    with pytest.raises(ConfigError, match=r"^@public: .*parentheses"):
         public()
 
 
@@ -656,7 +653,7 @@ def test_a_mark_with_parentheses():
 )
 def test_public_marks_functions(what):
     """@public on anything except a function is an error."""
-    with pytest.raises(ConfigError, match=f"@public: must decorate an ordinary method of a class{got(what)}$"):
+    with pytest.raises(ConfigError, match=f"^@public: .*{got(what)}$"):
         public(what)
 
 
@@ -667,7 +664,7 @@ def test_public_marks_functions(what):
 )
 def test_arguments_that_do_not_fit(args, kwargs):
     """Arguments that a method does not accept are a StateError that names the method."""
-    with pytest.raises(StateError, match=r"Item\.rename does not accept these arguments: ") as caught:
+    with pytest.raises(StateError, match=r"^Item\.rename .*: ") as caught:
         Item(7).call("rename", *args, **kwargs)
     assert type(caught.value) is StateError
 
@@ -705,7 +702,7 @@ def test_a_wrong_call_within_a_method():
         def fail(self, text):
             self.rename()
 
-    with pytest.raises(TypeError, match="missing 1 required positional argument"):
+    with pytest.raises(TypeError, match=r"rename\(\)"):
         Raises(7).call("fail", "x")
 
 
@@ -848,29 +845,29 @@ SLOTTED = type("Slotted", (), {"__slots__": ("count",)})
 @pytest.mark.parametrize(
     ("attempt", "message"),
     [
-        (lambda: make(call=lambda self: 1), "Odd.call: Resumable reserves this name"),
-        (lambda: make(state=""), "Odd.state: Resumable reserves this name"),
-        (lambda: make(state=property(lambda self: {})), "Odd.state: Resumable reserves this name"),
+        (lambda: make(call=lambda self: 1), "^Odd.call:"),
+        (lambda: make(state=""), "^Odd.state:"),
+        (lambda: make(state=property(lambda self: {})), "^Odd.state:"),
         (
             lambda: type("Odd", (type("Mixin", (), {"call": 1}), Resumable), {}),
-            "Odd.call: Resumable reserves this name",
+            "^Odd.call:",
         ),
-        (lambda: make(load=load_later), f"Odd.load: must be an ordinary method that is not async{got(load_later)}"),
+        (lambda: make(load=load_later), f"^Odd.load: .*{got(load_later)}$"),
         (
             lambda: make(load=classmethod(len)),
-            f"Odd.load: must be an ordinary method that is not async{got(classmethod(len))}",
+            f"^Odd.load: .*{got(classmethod(len))}$",
         ),
-        (lambda: make(load=None), f"Odd.load: must be an ordinary method that is not async{got(None)}"),
-        (lambda: make(stale_on=KeyError), r"Odd.stale_on: must be a tuple of exceptions, such as \(KeyError,\)"),
-        (lambda: make(stale_on=[KeyError]), "Odd.stale_on: must be a tuple of exceptions"),
-        (lambda: make(stale_on=(KeyError, "gone")), "Odd.stale_on: must be a tuple of exceptions"),
-        (lambda: make(stale_on=(KeyError, int)), "Odd.stale_on: must be a tuple of exceptions"),
-        (lambda: make(stale_on=(KeyboardInterrupt,)), "Odd.stale_on: must be a tuple of exceptions"),
-        (lambda: make(__slots__=("count",)), "Odd.count: is in __slots__, and slots are not sealed"),
+        (lambda: make(load=None), f"^Odd.load: .*{got(None)}$"),
+        (lambda: make(stale_on=KeyError), "^Odd.stale_on:"),
+        (lambda: make(stale_on=[KeyError]), "^Odd.stale_on:"),
+        (lambda: make(stale_on=(KeyError, "gone")), "^Odd.stale_on:"),
+        (lambda: make(stale_on=(KeyError, int)), "^Odd.stale_on:"),
+        (lambda: make(stale_on=(KeyboardInterrupt,)), "^Odd.stale_on:"),
+        (lambda: make(__slots__=("count",)), "^Odd.count:"),
         (lambda: type("Odd", (SLOTTED, Resumable), {}), "Odd.count: is in __slots__"),
-        (lambda: make(items=[]), "Odd.items: all users would share this list. Set it in __init__"),
-        (lambda: make(items={}), "Odd.items: all users would share this dict"),
-        (lambda: make(items=set()), "Odd.items: all users would share this set"),
+        (lambda: make(items=[]), "^Odd.items:"),
+        (lambda: make(items={}), "^Odd.items:"),
+        (lambda: make(items=set()), "^Odd.items:"),
     ],
 )
 def test_a_class_that_cannot_be_resumed(attempt, message):

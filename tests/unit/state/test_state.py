@@ -76,7 +76,7 @@ class Counter(Resumable):
 
     @public
     def check(self):
-        raise StateError("a text of at most 100 characters")
+        raise StateError("too long")
 
     def reset(self):
         raise AssertionError("not public")
@@ -276,7 +276,7 @@ def test_an_owner_of_any_text(sealer, owner):
 def test_what_the_log_says_of_a_foreign_token(sealer, caplog):
     """The log of a refused token names the likeliest cause first: another session or user."""
     refused(lambda: sealer.unseal(sealer.seal(1, **ANN), session_id="other"))
-    assert "bad_signature: a token of another session, user or sealer name, or a changed token" in caplog.text
+    assert "bad_signature: " in caplog.text
 
 
 def test_another_session_or_user(sealer, emitted):
@@ -328,11 +328,11 @@ def test_a_user_of_another_class(sealer):
 @pytest.mark.parametrize(
     ("owner", "error", "message"),
     [
-        ({"session_id": None}, TypeError, f"session_id: must be a str{got(None)}"),
-        ({"session_id": b"4f1c"}, TypeError, f"session_id: must be a str{got(b'')}"),
-        ({"session_id": "4f1c", "user": None}, TypeError, f"user: must be a str{got(None)}"),
-        ({"session_id": "4f1c", "user": 7}, TypeError, f"user: must be a str{got(7)}"),
-        ({"session_id": ""}, ValueError, "session_id: is empty. State belongs to a session"),
+        ({"session_id": None}, TypeError, f"^session_id: .*{got(None)}$"),
+        ({"session_id": b"4f1c"}, TypeError, f"^session_id: .*{got(b'')}$"),
+        ({"session_id": "4f1c", "user": None}, TypeError, f"^user: .*{got(None)}$"),
+        ({"session_id": "4f1c", "user": 7}, TypeError, f"^user: .*{got(7)}$"),
+        ({"session_id": ""}, ValueError, "^session_id:"),
     ],
     ids=repr,
 )
@@ -623,7 +623,7 @@ def test_forged_structures(keys, sealer, emitted, caplog, clock, content):
 def test_forged_attributes_are_no_methods(keys, sealer, clock, name):
     """A forged state cannot replace a method."""
     token = forge(keys, PickleSerializer().dumps(["Counter", (), {}, {name: "shadow"}]), clock)
-    with pytest.raises(StaleStateError, match="attributes that are methods now"):
+    with pytest.raises(StaleStateError, match=re.escape(f"{[name]}")):
         sealer.handle(body(token), **ANN)
 
 
@@ -642,7 +642,7 @@ def test_forged_attributes_are_no_methods(keys, sealer, clock, name):
 def test_forged_arguments(keys, sealer, clock, args, kwargs):
     """A state whose arguments load does not accept is stale, whatever their names are."""
     token = forge(keys, PickleSerializer().dumps(["Counter", args, kwargs, {}]), clock)
-    with pytest.raises(StaleStateError, match=r"Counter\.load no longer accepts the sealed arguments"):
+    with pytest.raises(StaleStateError, match=r"^Counter\.load "):
         sealer.resume(token, **ANN)
 
 
@@ -672,7 +672,7 @@ def test_a_decorator_with_a_code(sealer):
         pass
 
     assert type(sealer.resume(sealer.seal(Decorated(), **ANN), **ANN)) is Decorated
-    with pytest.raises(ConfigError, match="registered already, with the code 'a thing'"):
+    with pytest.raises(ConfigError, match=r"^register: .*Decorated .*'a thing'"):
         sealer.register(Decorated)
 
 
@@ -686,21 +686,20 @@ class Filled(Resumable):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ((int,), "register: <class 'int'> is not a subclass of Resumable. Derive the class from Resumable"),
-        ((Other(),), "is not a subclass of Resumable"),
-        ((None,), "None is not a subclass of Resumable"),
-        (("q",), r"must be a class.*\. Pass a code second: register\(cls, 'q'\), or .* register\(code='q'\)"),
-        ((Filled,), r"Filled: is a dataclass, whose __init__ does not run load\(\)\. Add a __post_init__ that calls"),
-        ((Counter,), "Counter is registered already, with the code 'Counter'"),
-        ((Counter, "c"), "Counter is registered already, with the code 'Counter'"),
+        ((int,), "^register:"),
+        ((Other(),), "^register: .* Resumable"),
+        ((None,), "^register: None "),
+        (("q",), r"^register: .*register\(cls, 'q'\), .*register\(code='q'\)"),
+        ((Filled,), "^Filled:"),
+        ((Counter,), "^register: Counter .*'Counter'$"),
+        ((Counter, "c"), "^register: Counter .*'Counter'$"),
         (
             (Sub, "Counter"),
-            "'Counter' is the code of <class 'test_state.Counter'> already. Pass a different code for <class "
-            r"'test_state.Sub'>, such as register\(Sub, 'another-Counter'\)",
+            r"^register: 'Counter' .*test_state\.Counter.*test_state\.Sub.*register\(Sub, 'another-Counter'\)",
         ),
-        ((Sub, ""), f"the code of Sub must be a non-empty str{got('')}"),
-        ((Sub, 5), "the code of Sub must be a non-empty str"),
-        ((Sub, b"sub"), "the code of Sub must be a non-empty str"),
+        ((Sub, ""), f"^register: .*Sub .*{got('')}"),
+        ((Sub, 5), "^register: .*Sub "),
+        ((Sub, b"sub"), "^register: .*Sub "),
     ],
 )
 def test_what_cannot_be_registered(sealer, args, message):
@@ -712,9 +711,7 @@ def test_what_cannot_be_registered(sealer, args, message):
 
 def test_what_is_not_registered_is_not_sealed(sealer):
     """Sealing an object of a class that is not registered is an error, also for a subclass."""
-    with pytest.raises(
-        NotSerializableError, match=r"Sub: its class is not registered\. Decorate the class with the sealer's register"
-    ) as caught:
+    with pytest.raises(NotSerializableError, match=r"^Sub:") as caught:
         sealer.seal(Sub(), **ANN)
     assert (caught.value.path, caught.value.type) == ("Sub", Sub)
 
@@ -733,7 +730,7 @@ def test_a_class_that_is_gone(keys, sealer, emitted, clock, owner):
         lambda: later.handle(body(token), **ANN),
         lambda: later.handle(body(token), **ANN, cls=Other),
     ):
-        with pytest.raises(StaleStateError, match="the class 'Counter' is no longer registered"):
+        with pytest.raises(StaleStateError, match="'Counter'"):
             attempt()
     assert seen(emitted) == ["opened", "stale"] * 3
 
@@ -755,7 +752,7 @@ def test_load_that_changed(keys, sealer, clock):
         later = StateSealer(**keys, clock=clock)
         later.register(cls, "Counter")
         if stale:
-            with pytest.raises(StaleStateError, match="load no longer accepts the sealed arguments"):
+            with pytest.raises(StaleStateError, match=r"\.load "):
                 later.resume(token, **ANN)
         else:
             assert type(later.resume(token, **ANN)) is grown
@@ -825,11 +822,11 @@ def test_handle_calls_public_methods_only(sealer, emitted, method):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda token: b"", "a call must be JSON"),
-        (lambda token: body(token, "add", 1, 2), r"Counter\.add does not accept these arguments"),
-        (lambda token: body(token, "check"), "a text of at most 100 characters"),
-        (lambda token: body(token)[:-1], "a call must be JSON"),
-        (lambda token: body(token) + b" " * 4 * 65536, "a call of 262... bytes is longer than the limit of 262144"),
+        (lambda token: b"", "JSON"),
+        (lambda token: body(token, "add", 1, 2), r"^Counter\.add "),
+        (lambda token: body(token, "check"), "^too long$"),
+        (lambda token: body(token)[:-1], "JSON"),
+        (lambda token: body(token) + b" " * 4 * 65536, r"\b262\d{3} .*\b262144$"),
     ],
 )
 def test_bad_calls(sealer, emitted, call, message):
@@ -848,7 +845,7 @@ def test_the_length_of_a_call(keys, clock):
     sealer.register(Counter)
     call = body(sealer.seal(Counter(), **ANN)).ljust(4 * 256)
     assert sealer.handle(call, **ANN)
-    with pytest.raises(StateError, match="a call of 1025 bytes is longer than the limit of 1024"):
+    with pytest.raises(StateError, match=r"\b1025 .*\b1024$"):
         sealer.handle(call + b" ", **ANN)
 
 
@@ -954,16 +951,14 @@ def test_results_that_no_page_takes(sealer):
     token = sealer.seal(Counter(), **ANN)
     assert json.loads(sealer.handle(body(token, "answer", "ok"), **ANN))["result"] == {"ok": [1]}
     for kind in ("nan", "object"):
-        with pytest.raises(TypeError, match=r"Counter\.answer: the result must be JSON"):
+        with pytest.raises(TypeError, match=r"^Counter\.answer:"):
             sealer.handle(body(token, "answer", kind), **ANN)
 
 
 def test_async_methods(sealer):
     """Calling an async method with `handle` is an error that names the alternative. No coroutine is left unawaited."""
     token = sealer.seal(Counter(), **ANN)
-    with pytest.raises(
-        TypeError, match=r"Counter\.wait: is async, and handle\(\) does not await it\. Use resume\(\), await"
-    ):
+    with pytest.raises(TypeError, match=r"^Counter\.wait:"):
         sealer.handle(body(token, "wait"), **ANN)
 
 
@@ -1038,7 +1033,7 @@ def test_a_registry(keys, clock):
     back = sealer.resume(token, **ANN)
     assert [gone.args for gone in (back.shop, back.text, *back.more)] == [("a",), ("b",), ("c",)]
     assert fetched == [["a", "b", "c"]]
-    with pytest.raises(NotSerializableError, match=r"GoneError cannot be stored in states"):
+    with pytest.raises(NotSerializableError, match="GoneError"):
         StateSealer(**keys, registry=Registry()).seal(GoneError("a"), **ANN)
 
 
@@ -1054,8 +1049,8 @@ def test_what_a_reference_raises(keys, clock, emitted):
     sealer = StateSealer(**keys, clock=clock, registry=registry, on_event=emitted.append)
     token = sealer.seal([GoneError("a")], **ANN)
     emitted.clear()
-    answers += [ConnectionError("down"), StaleStateError("a is gone")]
-    with pytest.raises(StaleStateError, match="a is gone"):
+    answers += [ConnectionError("down"), StaleStateError("a")]
+    with pytest.raises(StaleStateError, match=r"^a$"):
         sealer.unseal(token, **ANN)
     assert seen(emitted) == ["stale"]
     with pytest.raises(ConnectionError, match="down"):
@@ -1094,11 +1089,10 @@ def test_without_a_hook(keys, caplog):
         sealer.handle(body(token, "reset"), **ANN)
     with pytest.raises(StaleStateError):
         sealer.handle(body(token, "sold"), **ANN)
-    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
-        ("WARNING", "state 'todo' rejected, malformed: the token is not strict base64url without padding"),
-        ("WARNING", "state 'todo': NotPublic, Counter.reset is not marked @public"),
-        ("INFO", "state 'todo': StaleState, item 7 is sold"),
-    ]
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING", "INFO"]
+    for record, parts in zip(caplog.records, ("malformed", "NotPublic", "StaleState"), strict=True):
+        assert record.getMessage().startswith("state 'todo'")
+        assert parts in record.getMessage()
 
 
 def test_states_reveal_no_secret(keys, other_keys, sealer, emitted, caplog, clock):

@@ -75,7 +75,7 @@ BAD_CALLS = {
 @pytest.mark.parametrize("body", BAD_CALLS.values(), ids=BAD_CALLS)
 def test_what_is_no_call(body):
     """A body that is not exactly a call is refused with one error that quotes nothing from it."""
-    with pytest.raises(StateError, match="a call must be JSON such as ") as caught:
+    with pytest.raises(StateError, match="JSON") as caught:
         read_call(body)
     assert type(caught.value) is StateError
     assert len(str(caught.value)) < 120
@@ -103,7 +103,7 @@ def test_half_a_character(half):
 @pytest.mark.parametrize("body", ["{}", {}, None])
 def test_a_body_that_is_no_bytes(body):
     """A body that is not bytes is a TypeError."""
-    with pytest.raises(TypeError, match="body: must be bytes"):
+    with pytest.raises(TypeError, match=r"^body:"):
         read_token(body, MOST)
 
 
@@ -111,9 +111,9 @@ def test_a_long_call():
     """A body longer than the limit is refused without reading it. One of exactly the limit is read."""
     body = CALL.encode()
     assert read_token(body, len(body)) == "t"
-    with pytest.raises(StateError, match=f"a call of {len(body)} bytes is longer than the limit of {len(body) - 1}"):
+    with pytest.raises(StateError, match=rf"\b{len(body)} .*\b{len(body) - 1}$"):
         read_token(body, len(body) - 1)
-    with pytest.raises(StateError, match="a call of 9 bytes is longer than the limit of 8"):
+    with pytest.raises(StateError, match=r"\b9 .*\b8$"):
         read_token(b"\xff" * 9, 8)
 
 
@@ -147,6 +147,6 @@ LOOP.append(LOOP)
 )
 def test_a_result_that_is_no_json(result):
     """A result that is not JSON, such as NaN, is a TypeError that names the method."""
-    with pytest.raises(TypeError, match=r"Counter\.add: the result must be JSON.*: ") as caught:
+    with pytest.raises(TypeError, match=r"^Counter\.add:") as caught:
         write_answer("t", "Counter.add", result)
     assert caught.value.__cause__ is not None

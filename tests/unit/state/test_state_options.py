@@ -26,31 +26,31 @@ def ring(*pairs, encrypted=True):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"max_age": 0}, r"max_age: must be an int of seconds, 1 to 2\*\*32 - 1"),
+        ({"max_age": 0}, "^max_age:"),
         ({"max_age": 2**32}, "max_age"),
         ({"max_age": -1}, "max_age"),
         ({"max_age": True}, "max_age"),
         ({"max_age": 1.5}, "max_age"),
         ({"max_age": None}, "max_age"),
-        ({"registry": None}, f"registry: must be a Registry or StateRegistry{got(None)}"),
+        ({"registry": None}, f"^registry: .*{got(None)}$"),
         ({"registry": {}}, "registry"),
-        ({"compress": 1}, f"compress: must be True or False{got(1)}"),
+        ({"compress": 1}, f"^compress: .*{got(1)}$"),
         ({"compress": None}, "compress"),
-        ({"max_size": 255}, "max_size: must be an int of characters, 256 to 65536"),
+        ({"max_size": 255}, "^max_size:"),
         ({"max_size": 65537}, "max_size"),
         ({"max_size": True}, "max_size"),
         ({"max_size": "65536"}, "max_size"),
-        ({"name": ""}, "name: must be a non-empty str of ASCII characters without a colon"),
+        ({"name": ""}, "^name:"),
         ({"name": "a:b"}, "name"),
         ({"name": "ä"}, "name"),
         ({"name": b"state"}, "name"),
         ({"name": None}, "name"),
-        ({"leeway": -1}, "leeway: must be an int of seconds, 0 to 600"),
+        ({"leeway": -1}, "^leeway:"),
         ({"leeway": 601}, "leeway"),
         ({"leeway": 1.0}, "leeway"),
         ({"leeway": False}, "leeway"),
-        ({"on_event": "print"}, f"on_event: must be a function that accepts an event{got('print')}"),
-        ({"clock": 5}, f"clock: must be a function that returns seconds{got(5)}"),
+        ({"on_event": "print"}, f"^on_event: .*{got('print')}$"),
+        ({"clock": 5}, f"^clock: .*{got(5)}$"),
         ({"clock": None}, "clock"),
     ],
     ids=repr,
@@ -98,28 +98,22 @@ def test_both_keys_are_needed(keys, missing):
     """Both keys are required, because state is always encrypted. The error shows how to make one."""
     options = {name: key for name, key in keys.items() if name not in missing}
     which = " and ".join(missing)
-    with pytest.raises(
-        ConfigError, match=rf"^{which}: missing, and state is always encrypted\. Make each key with: python -m"
-    ):
+    with pytest.raises(ConfigError, match=f"^{which}: .*python -m sealedsession keygen"):
         StateSealer(**options)
 
 
 def test_a_config_is_no_key(keys):
     """A SessionConfig is refused as a key."""
-    with pytest.raises(
-        ConfigError, match=rf"validate_key: must be a key .*{got(SessionConfig(**keys))}\..*, not the config"
-    ):
+    with pytest.raises(ConfigError, match=rf"^validate_key: .*{got(SessionConfig(**keys))}\."):
         StateSealer(SessionConfig(**keys))
 
 
 def test_weak_keys_are_refused(keys):
     """Keys are refused as for sessions, without being shown."""
-    with pytest.raises(
-        ConfigError, match="validate_key: a key of 32 bytes has at least 43 characters, got 5"
-    ) as caught:
+    with pytest.raises(ConfigError, match=r"^validate_key:") as caught:
         StateSealer("short", keys["encrypt_key"])
     assert "short" not in str(caught.value)
-    with pytest.raises(ConfigError, match="one key is given twice"):
+    with pytest.raises(ConfigError, match=r"^validate_key, encrypt_key: "):
         StateSealer(keys["validate_key"], keys["validate_key"])
 
 
@@ -136,7 +130,7 @@ def test_a_keyring_or_keys(keys, monkeypatch):
     monkeypatch.setenv("RING", ring(tuple(keys.values())))
     assert StateSealer(keyring="env:RING").seal(1, session_id="a")
     for name in keys:
-        with pytest.raises(ConfigError, match="keyring: cannot be combined with validate_key or encrypt_key"):
+        with pytest.raises(ConfigError, match=r"^keyring:"):
             StateSealer(keyring="env:RING", **{name: keys[name]})
 
 
@@ -148,13 +142,13 @@ def test_a_keyring_that_signs_only(keys, monkeypatch, tmp_path, kind):
     path = tmp_path / "ring.json"
     path.write_text(text)
     os.chmod(path, 0o600)
-    with pytest.raises(ConfigError, match="keyring: has no encrypt_key, and state is always encrypted"):
+    with pytest.raises(ConfigError, match=r"^keyring:"):
         StateSealer(keyring="env:RING" if kind == "env" else f"file:{path}")
 
 
 def test_a_keyring_that_is_not_there(tmp_path):
     """A keyring that cannot be read is an error at start."""
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match=r"^keyring 'file:.*nothing': "):
         StateSealer(keyring=f"file:{tmp_path / 'nothing'}")
-    with pytest.raises(ConfigError, match="keyring: it must be 'file:PATH' or 'env:NAME'"):
+    with pytest.raises(ConfigError, match=r"^keyring:"):
         StateSealer(keyring="ring.json")

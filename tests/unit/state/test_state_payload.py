@@ -202,7 +202,7 @@ def test_the_path_in_a_class_within_a_class(state_payload):
 
 def test_the_cause_is_kept(state_payload):
     """The error keeps type and cause of the fault."""
-    with pytest.raises(NotSerializableError, match="cannot be stored in states") as caught:
+    with pytest.raises(NotSerializableError, match=r"builtins\.object") as caught:
         state_payload.dumps([object()], None)
     assert caught.value.type is object
     assert caught.value.__cause__ is not None
@@ -212,11 +212,11 @@ def test_a_circle(state_payload):
     """An object that contains itself is not serializable, and the search for the fault ends."""
     order = made()
     order.me = order
-    with pytest.raises(NotSerializableError, match=r"Order.me: values of type .*Order cannot be stored in states"):
+    with pytest.raises(NotSerializableError, match=r"^Order.me:"):
         state_payload.dumps(order, "code")
     circle = []
     circle.append(circle)
-    with pytest.raises(NotSerializableError, match="it contains itself"):
+    with pytest.raises(NotSerializableError, match="itself"):
         state_payload.dumps(circle, None)
 
 
@@ -243,7 +243,7 @@ def test_as_large_as_can_be_read(state_payload):
     payload = state_payload.dumps(value, None)
     assert len(payload) == 64 * 1024
     assert state_payload.loads(payload) == [None, value]
-    with pytest.raises(StateTooLargeError, match="a sealed state would take 65537 bytes, and 65536 is the most"):
+    with pytest.raises(StateTooLargeError, match=r"\b65537 .*\b65536 "):
         state_payload.dumps(value + b"x", None)
 
 
@@ -288,9 +288,7 @@ def test_a_part_behind_one_that_is_too_large(state_payload):
 def test_too_many_values(state_payload, value):
     """The error for too many values names all three limits."""
     for attempt, path in ((value, "state"), (made(lines=value), "Order")):
-        with pytest.raises(
-            NotSerializableError, match=r"at most 16384 values, 1024 values of .+ a weight of 1024 for keys"
-        ) as caught:
+        with pytest.raises(NotSerializableError, match=r"\b16384 .*\b1024 .*\b1024 ") as caught:
             state_payload.dumps(attempt, "code" if isinstance(attempt, Order) else None)
         assert caught.value.path == path
 

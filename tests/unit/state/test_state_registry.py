@@ -142,13 +142,9 @@ def test_the_closest_family_counts():
 def test_a_registry_finds_its_own_families_only():
     """A type that is of no family is refused, and the error names the registry's method."""
     codec = serializer(family(StateRegistry()))
-    with pytest.raises(
-        NotSerializableError, match=r"Row cannot be stored in states.*: registry\.register_dataclass\(Row, 'row'"
-    ):
+    with pytest.raises(NotSerializableError, match=r"Row .*: registry\.register_dataclass\(Row, 'row'"):
         codec.dumps([Shape("a"), Row(1)])
-    with pytest.raises(
-        NotSerializableError, match=r"Shape cannot be stored in states.*: sealedsession\.default_registry\.reg"
-    ):
+    with pytest.raises(NotSerializableError, match=r"Shape .*: sealedsession\.default_registry\.reg"):
         serializer(Registry()).dumps([Shape("a")])
 
 
@@ -178,9 +174,7 @@ def test_what_cannot_be_read_back_is_not_written():
     """A value that its own decoder refuses is an error when it is written."""
     registry = StateRegistry()
     registry.register_base(Shape, "shape", encode=lambda shape: shape.name, decode=lambda data: data)
-    with pytest.raises(
-        NotSerializableError, match=r"state\[0\]: a state cannot hold this .*Disc: .*'shape' returned a str"
-    ):
+    with pytest.raises(NotSerializableError, match=r"^state\[0\]:"):
         serializer(registry).dumps([Disc("a")])
 
 
@@ -304,7 +298,7 @@ def test_a_fetch_that_gives_something_else(values):
     registry.register_base(Row, "row", encode=lambda row: row.number, decode=is_int, fetch=lambda numbers: values)
     codec = serializer(registry)
     payload = codec.dumps([Row(1), Row(2)])
-    with pytest.raises(TypeError, match=r"values for 2 references|not iterable"):
+    with pytest.raises(TypeError, match=r"2 references|not iterable"):
         codec.loads(payload)
 
 
@@ -366,7 +360,7 @@ def test_sealing_checks_references(table):
     """A reference that its decoder refuses is an error when it is written. Writing fetches nothing."""
     registry = StateRegistry()
     registry.register_base(Row, "row", encode=lambda row: str(row.number), decode=is_int, fetch=table.fetch)
-    with pytest.raises(NotSerializableError, match=r"state\['a'\]: a state cannot hold this .*Row: a number is an int"):
+    with pytest.raises(NotSerializableError, match=r"^state\['a'\]:"):
         serializer(registry).dumps({"a": Row(1)})
     assert table.asked == []
 
@@ -395,14 +389,14 @@ def test_what_encode_raises(table):
 
     registry = StateRegistry()
     registry.register_base(Row, "row", encode=encode, decode=is_int, fetch=table.fetch)
-    with pytest.raises(NotSerializableError, match=r"state\[0\]: this .*Row cannot be stored: it is not saved yet"):
+    with pytest.raises(NotSerializableError, match=r"^state\[0\]:"):
         serializer(registry).dumps([Row(1)])
 
 
 def test_references_are_no_keys(rows):
     """A deferred value in a key is an error that names it."""
     for key in (Row(1), (1, Row(1)), Circle("a"), frozenset([Row(1)])):
-        with pytest.raises(NotSerializableError, match=r"\(the key\): a value of type (Row|Circle) cannot be a key"):
+        with pytest.raises(NotSerializableError, match=r"\(the key\): .* (Row|Circle) .*key"):
             rows.dumps({"a": {key: 1}})
 
 
@@ -412,7 +406,7 @@ def test_references_nest_to_the_limit_of_depth(rows, table):
     for _ in range(StateLimits().depth - 1):
         value = [value]
     assert rows.loads(rows.dumps(value)) == value
-    with pytest.raises(NotSerializableError, match="nested more than 256 levels deep"):
+    with pytest.raises(NotSerializableError, match=r"\b256\b"):
         rows.dumps([[[value]]])
 
 
@@ -424,14 +418,14 @@ def test_registration_is_checked():
     registry = family(StateRegistry())
     ok = {"encode": vars, "decode": vars}
     for args, options, message in [
-        ((Shape, "other"), ok, "Shape: sessions can hold this type already"),
-        ((Row, "shape"), ok, "the code 'shape' belongs to Shape"),
-        ((Row, ""), ok, "1 to 32 characters"),
-        ((Row, 5), ok, "1 to 32 characters"),
-        (("Row", "row"), ok, "must be a class"),
-        ((dict, "row"), ok, "dict: sessions can hold this type already"),
-        ((Row, "row"), {**ok, "encode": None}, "must be functions"),
-        ((Row, "row"), {**ok, "fetch": "fetch"}, "fetch: must be a function for the code 'row'"),
+        ((Shape, "other"), ok, "^Shape:"),
+        ((Row, "shape"), ok, "^Row: .*'shape'.* Shape"),
+        ((Row, ""), ok, "^Row: .*1 to 32"),
+        ((Row, 5), ok, "^Row: .*1 to 32"),
+        (("Row", "row"), ok, "^register: cls"),
+        ((dict, "row"), ok, "^dict:"),
+        ((Row, "row"), {**ok, "encode": None}, "^Row: encode and decode"),
+        ((Row, "row"), {**ok, "fetch": "fetch"}, "^fetch: .*'row'"),
     ]:
         with pytest.raises(ConfigError, match=message):
             registry.register_base(*args, **options)
@@ -440,7 +434,7 @@ def test_registration_is_checked():
 
 def test_sessions_do_not_take_it(keys):
     """A SessionConfig refuses a StateRegistry, because opening a session must not query a database."""
-    with pytest.raises(ConfigError, match="registry: it must be a Registry"):
+    with pytest.raises(ConfigError, match=r"^registry:"):
         SessionConfig(**keys, registry=StateRegistry())
 
 
@@ -462,14 +456,12 @@ def test_plain_data_only(note):
     codec = serializer(registry)
     assert codec.loads(codec.dumps([Row(1, [{"a": (1, b"b")}])])) == [Row(1, [{"a": (1, b"b")}])]
     late = Shape if type(note) is Shape else slice
-    with pytest.raises(
-        NotSerializableError, match=f"its data contains a value of type {late.__name__}. Encode it as plain data"
-    ) as caught:
+    with pytest.raises(NotSerializableError, match=rf"\b{late.__name__}\. ") as caught:
         codec.dumps([Row(1, note)])
     assert caught.value.path == "state[0]"
     forger = family(StateRegistry())
     forger.register_base(Row, "row", encode=lambda row: (row.number, row.note), decode=tuple, fetch=table.fetch)
     payload = serializer(forger).dumps([Row(1, note)])
-    with pytest.raises(UnsealError, match="a value of type 'row', whose data contains a deferred value"):
+    with pytest.raises(UnsealError, match=r"^forbidden_value: .*'row'"):
         codec.loads(payload)
     assert len(table.asked) == 1

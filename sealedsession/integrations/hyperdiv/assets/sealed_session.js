@@ -1,17 +1,17 @@
-/* The browser's part of sealed_session: it keeps the token, which says nothing to it.
+/* The browser's part of sealed_session. It stores the sealed token, and cannot read its content.
  *
- * 1. Without the user's consent the token is in this page's memory only. With it, it is in localStorage, for all
- *    windows of the site, and what one of them stores or deletes the others hear of by the event `storage`.
- * 2. Browser and server send each other [offer, token, consent]. Offers are numbered here. An answer to an older offer
- *    than the latest is dropped: the server has not seen that one yet, and answers it in a moment.
- * 3. A token that was stored and is gone has been deleted by another window: somebody has signed out. What this window
- *    gets for it after that is not stored.
- * 4. Where localStorage is blocked or full, the session lives in this page.
+ * 1. Without the user's consent, the token is only in the memory of this page. With consent, it is in localStorage,
+ *    which all windows of the site share. The event `storage` notifies a window when another one changes the token.
+ * 2. Browser and server exchange messages of the form [offer, token, consent]. The browser numbers its offers. It
+ *    ignores an answer to an older offer, because the server will also answer the latest one.
+ * 3. If a stored token no longer exists, the user has signed out in another window. This window then does not store the
+ *    server's answer for that token.
+ * 4. If localStorage is blocked or full, the session exists only in this page.
  */
 
 window.hyperdiv.registerPlugin("sealed_session", (ctx) => {
   const { _storage_key: key, _offered, _answer } = ctx.initialProps;
-  // By key, outside of the plugin: after a lost connection, Hyperdiv makes page and plugin anew, and this stays.
+  // Not in the plugin, which Hyperdiv creates again after a lost connection. This object stays.
   const memory = ((window.sealedsession ??= {})[key] ??= { token: "", consent: false, stored: false });
   let offers = _offered[0];
 
@@ -42,7 +42,7 @@ window.hyperdiv.registerPlugin("sealed_session", (ctx) => {
     ctx.updateProp("_offered", [offers, memory.token, memory.consent]);
   }
 
-  /** Take over what another window has stored or deleted, if it has; or what an earlier page has left. */
+  /** Apply a change of the stored token by another window or an earlier page. Return whether there was one. */
   function follow() {
     const token = read();
     const changed = token === null ? memory.stored : token !== memory.token;
@@ -67,7 +67,7 @@ window.hyperdiv.registerPlugin("sealed_session", (ctx) => {
 
   function hear() {
     if (!ctx.domElement.isConnected) {
-      window.removeEventListener("storage", hear); // another plugin has taken over
+      window.removeEventListener("storage", hear); // another plugin has replaced this one
     } else if (follow()) {
       offer();
     }
@@ -81,7 +81,7 @@ window.hyperdiv.registerPlugin("sealed_session", (ctx) => {
   });
   window.addEventListener("storage", hear);
   if (!follow() && !memory.token) {
-    accept(_answer); // the server may have begun a session already
+    accept(_answer); // the server may already have begun a session
   }
-  offer(); // also where there is nothing to offer: the server waits for it
+  offer(); // also without a token, because the server waits for the first offer
 });

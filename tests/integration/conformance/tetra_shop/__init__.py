@@ -1,1 +1,1 @@
-"""A Django application whose pages hold components of Tetra. The stories are told of it."""
+"""A Django application with Tetra components in its pages, for the stories."""

@@ -90,9 +90,7 @@ def test_a_block_is_that_of_today(templates: Path, reopened: Reopened, sealer: S
     assert rendered(sealer.unseal(token, session_id="s")) == "of Ada"
     (templates / "page.html").write_text(PAGE.replace("aside", "side"))
     reset_loaders()
-    with pytest.raises(
-        StaleStateError, match=r"the block 'content\.aside' of the template 'page\.html' no longer exists"
-    ):
+    with pytest.raises(StaleStateError, match=r"'content\.aside' .*'page\.html'"):
         sealer.unseal(token, session_id="s")
     (templates / "page.html").unlink()
     reset_loaders()
@@ -160,13 +158,13 @@ def test_blocks_without_a_name(sealer: StateSealer) -> None:
     inline = Template("{% block a %}{% endblock %}", engine=engines["pages"].engine)
     alone = Engine(loaders=[("django.template.loaders.locmem.Loader", {"a.html": "{% block a %}{% endblock %}"})])
     for template, problem in (
-        (inline, "the block 'a' does not belong to a template that was loaded by name"),
-        (alone.get_template("a.html"), "the block 'a' is missing from the template 'a.html', or is in it twice"),
+        (inline, "'a'"),
+        (alone.get_template("a.html"), "'a' .*'a.html'"),
     ):
         (node,) = template.nodelist.get_nodes_by_type(BlockNode)
         with pytest.raises(NotSerializableError, match=problem):
             sealer.seal(node, session_id="s")
-    with pytest.raises(NotSerializableError, match="does not belong to a template"):
+    with pytest.raises(NotSerializableError, match="'a'"):
         sealer.seal(BlockNode("a", []), session_id="s")
 
 
@@ -211,9 +209,7 @@ def test_a_template_with_a_long_name(templates: Path, sealer: StateSealer) -> No
     directory = "/".join("a" * 60 for _ in range(5))
     (templates / directory).mkdir(parents=True)
     (templates / directory / "page.html").write_text("{% block foot %}{% endblock %}")
-    with pytest.raises(
-        NotSerializableError, match="the name of a template or block must have at most 255 printable characters"
-    ):
+    with pytest.raises(NotSerializableError, match=r"\b255\b"):
         sealer.seal(block("foot", f"{directory}/page.html"), session_id="s")
 
 
@@ -349,7 +345,7 @@ EMPTY = (None, {}, None, None)
 )
 def test_forms_are_few(values: list[tuple[str, Any]], wide_sealer: StateSealer, keys: dict[str, str]) -> None:
     """A payload with too many forms or fields is refused before the last of them are made."""
-    with pytest.raises(UnsealError, match="more than 16 forms, or 512 fields") as caught:
+    with pytest.raises(UnsealError, match=r"\b16 .*\b512 ") as caught:
         wide_sealer.unseal(forge_forms(keys, values), session_id="s")
     assert caught.value.reason == "forbidden_value"
 
@@ -359,7 +355,7 @@ def test_forms_that_are_made_alone_share_the_bound(wide_sealer: StateSealer, key
     """Forms that contain rows are made one by one, but share the limit."""
     row = Author.objects.create(name="Ada")
     values = [("Search", (None, {"a": row}, None, None))] * 17
-    with pytest.raises(UnsealError, match="more than 16 forms"):
+    with pytest.raises(UnsealError, match=r"^forbidden_value: .*\b16 "):
         wide_sealer.unseal(forge_forms(keys, values), session_id="s")
 
 
@@ -375,7 +371,7 @@ def test_a_page_of_forms(wide_sealer: StateSealer) -> None:
 @pytest.mark.parametrize("page", [[Search() for _ in range(17)], [Wide() for _ in range(9)]], ids=["forms", "fields"])
 def test_forms_that_would_not_be_opened(page: list[Any], wide_sealer: StateSealer) -> None:
     """More forms than can be opened are not sealed. The error names the path of the first one over the limit."""
-    with pytest.raises(NotSerializableError, match="too many forms") as caught:
+    with pytest.raises(NotSerializableError, match=r"\b16 ") as caught:
         wide_sealer.seal(page, session_id="s")
     assert caught.value.path == f"state[{len(page) - 1}]"
 
@@ -396,10 +392,10 @@ def test_how_forms_are_registered(sealer: StateSealer) -> None:
     ada = Author(pk=1)
     ours = r"sealedsession\.integrations\.django\.values\.registry"
     for value, problem in (
-        (Search(), rf"Register its class: {ours}\.register_form\(Search\)$"),
-        (Book.objects, r"Seal its QuerySet: \.all\(\)$"),
-        (ada.books, r"Seal its QuerySet: \.all\(\)$"),
-        (threading.Lock(), rf"or register the type: {ours}\.register\("),
+        (Search(), rf": {ours}\.register_form\(Search\)$"),
+        (Book.objects, r": \.all\(\)$"),
+        (ada.books, r": \.all\(\)$"),
+        (threading.Lock(), rf": {ours}\.register\("),
     ):
         with pytest.raises(NotSerializableError, match=problem):
             sealer.seal([value], session_id="s")
@@ -434,8 +430,8 @@ def test_what_cannot_be_registered() -> None:
 
     registry = DjangoRegistry()
     for cls, problem in (
-        (Needy, "Needy needs other arguments than data, initial, prefix: "),
-        (Book, "is not a class of forms"),
+        (Needy, "Needy .* data, initial, prefix: "),
+        (Book, "Book"),
     ):
         with pytest.raises(ConfigError, match=problem):
             registry.register_form(cls)
@@ -491,7 +487,7 @@ def test_lazy_text(reopened: Reopened) -> None:
 @override_settings(ROOT_URLCONF=())
 def test_a_lazy_value_that_fails(sealer: StateSealer) -> None:
     """An exception of a lazy value is the reason in the error."""
-    with pytest.raises(NotSerializableError, match="'nowhere' is not a valid view function"):
+    with pytest.raises(NotSerializableError, match="'nowhere'"):
         sealer.seal(reverse_lazy("nowhere"), session_id="s")
 
 

@@ -92,7 +92,7 @@ def test_what_was_misread_is_not_sealed(steps: Any, sealer: StateSealer, monkeyp
     queryset = books.filter(title="A")
     assert sealer.seal(queryset, session_id="s")
     monkeypatch.setattr(encode, "explain", lambda *_: iter([steps]))
-    with pytest.raises(NotSerializableError, match="this combination of filters, annotations and values"):
+    with pytest.raises(NotSerializableError, match=r"^state"):
         sealer.seal(queryset, session_id="s")
 
 
@@ -116,7 +116,7 @@ def test_explaining_ends(part: Any, sealer: StateSealer, followed: list[Any], mo
     fingerprints = itertools.count()
     monkeypatch.setattr(encode, "fingerprint", lambda _: next(fingerprints))
     monkeypatch.setattr(encode, "explain", lambda *_: itertools.repeat([("filter", ("title__exact", "A"))]))
-    with pytest.raises(NotSerializableError, match="this combination of filters") as caught:
+    with pytest.raises(NotSerializableError, match=r"^state") as caught:
         sealer.seal({"a": [part]}, session_id="s")
     assert caught.value.path == "state['a'][0]"
     assert len(followed) == 64

@@ -167,26 +167,26 @@ MALFORMED: dict[str, Any] = {
     "deep unions": recipe(unions(40)),
 }
 STALE: dict[str, tuple[Any, str]] = {
-    "model": (recipe(label="testapp.Scroll"), "the model 'testapp.Scroll' is no longer installed"),
-    "application": (recipe(label="papyrus.Scroll"), "the model 'papyrus.Scroll'"),
-    "no label": (recipe(label="Book"), "the model 'Book'"),
-    "label in other letters": (recipe(label="testapp.book"), "the model 'testapp.book'"),
-    "manager": (recipe(manager="rare"), "the manager 'rare' of testapp.Book"),
-    "manager of another kind": (recipe(manager="__class__"), "the manager '__class__'"),
-    "database": (recipe(using="archive"), "the database 'archive' is no longer in DATABASES"),
-    "field": (recipe(("filter", ("colour__exact", 1))), "Cannot resolve keyword 'colour' into field"),
-    "lookup": (recipe(("filter", ("title__sounds_like", 1))), "Unsupported lookup 'sounds_like'"),
-    "relation": (recipe(("filter", ("author__shelf__exact", 1))), "Unsupported lookup 'shelf__exact'"),
-    "ordered by": (recipe(("order_by", ["colour"])), "Cannot resolve keyword 'colour'"),
-    "ordered by an expression": (recipe(("order_by", [("F", "colour")])), "Cannot resolve keyword 'colour'"),
-    "only": (recipe(("only", ["colour"])), "has no field named 'colour'"),
-    "defer": (recipe(("defer", ["colour"])), "has no field named 'colour'"),
-    "select_related": (recipe(("select_related", ["shelf"])), "Invalid field name"),
-    "prefetch_related": (recipe(("prefetch_related", ["shelf"])), "'shelf' is not a relation"),
-    "prefetch an attribute": (recipe(("prefetch_related", ["delete"])), "'delete' is not a relation"),
-    "prefetch a private name": (recipe(("prefetch_related", ["_state__db"])), "'_state' is not a relation"),
-    "values": (recipe(("values", ["colour"])), "Cannot resolve keyword 'colour'"),
-    "count": (recipe(("annotate", "n", ("Count", ("F", "shelf"), {}))), "Cannot resolve keyword 'shelf'"),
+    "model": (recipe(label="testapp.Scroll"), "'testapp.Scroll'"),
+    "application": (recipe(label="papyrus.Scroll"), "'papyrus.Scroll'"),
+    "no label": (recipe(label="Book"), "'Book'"),
+    "label in other letters": (recipe(label="testapp.book"), "'testapp.book'"),
+    "manager": (recipe(manager="rare"), "'rare' of testapp.Book"),
+    "manager of another kind": (recipe(manager="__class__"), "'__class__'"),
+    "database": (recipe(using="archive"), "'archive' .* DATABASES"),
+    "field": (recipe(("filter", ("colour__exact", 1))), "'colour'"),
+    "lookup": (recipe(("filter", ("title__sounds_like", 1))), "'sounds_like'"),
+    "relation": (recipe(("filter", ("author__shelf__exact", 1))), "'shelf__exact'"),
+    "ordered by": (recipe(("order_by", ["colour"])), "'colour'"),
+    "ordered by an expression": (recipe(("order_by", [("F", "colour")])), "'colour'"),
+    "only": (recipe(("only", ["colour"])), "'colour'"),
+    "defer": (recipe(("defer", ["colour"])), "'colour'"),
+    "select_related": (recipe(("select_related", ["shelf"])), "shelf"),
+    "prefetch_related": (recipe(("prefetch_related", ["shelf"])), "'shelf'"),
+    "prefetch an attribute": (recipe(("prefetch_related", ["delete"])), "'delete'"),
+    "prefetch a private name": (recipe(("prefetch_related", ["_state__db"])), "'_state'"),
+    "values": (recipe(("values", ["colour"])), "'colour'"),
+    "count": (recipe(("annotate", "n", ("Count", ("F", "shelf"), {}))), "'shelf'"),
     "field of another type": (recipe(("filter", ("pages__exact", "many"))), "ValueError"),
     "value that is no list": (recipe(("filter", ("pages__in", 1))), "TypeError"),
     "row of another type": (recipe(("filter", ("author__exact", [1, 2]))), "TypeError"),
@@ -333,7 +333,7 @@ def test_a_value_is_plain_data(name: str, place: str, open_forged: Open) -> None
 def test_a_recipe_that_costs_too_much(name: str, open_forged: Open) -> None:
     """A recipe of an expensive query is refused before the query is made."""
     value, problem = BOUNDS[name]
-    with pytest.raises(UnsealError, match=f"invalid data: more than .*{problem}"):
+    with pytest.raises(UnsealError, match=f"^forbidden_value: .*{problem}"):
         open_forged(value)
 
 
@@ -342,7 +342,7 @@ def test_a_recipe_that_costs_too_much(name: str, open_forged: Open) -> None:
 def test_an_annotation_hides_nothing_of_a_row(name: str, open_forged: Open) -> None:
     """An annotation cannot hide attributes of rows, private or not. An alias can have any name."""
     kind: Any = UnsealError if name.startswith("_") else StaleStateError  # the method may be newer than the token
-    with pytest.raises(kind, match=f"the annotation '{name}'(,| would hide) "):
+    with pytest.raises(kind, match=f"'{name}'"):
         open_forged(recipe(("annotate", name, ("value", 1))))
     assert list(open_forged(recipe(("alias", name, ("value", 1))))) == []
 
@@ -379,7 +379,7 @@ def test_a_dict_is_for_fields_that_hold_dicts(place: str, open_forged: Open, mon
     for field in [*Book._meta.get_fields(), *Author._meta.get_fields(), *Tag._meta.get_fields()]:
         if hasattr(field, "get_prep_value"):
             monkeypatch.setattr(field, "get_prep_value", prepared.append)
-    with pytest.raises(UnsealError, match="a dict for a field that holds no dicts"):
+    with pytest.raises(UnsealError, match=r"^forbidden_value:"):
         open_forged(recipe(("alias", "short", ("F", "title")), DICTS[place]))
     assert prepared == []
 
@@ -438,7 +438,7 @@ def test_no_value_reaches_a_spatial_field(place: str, open_forged: Open, monkeyp
     """No value of a recipe reaches a spatial field, which could open a file or URL."""
     prepared: list[object] = []
     monkeypatch.setattr(Spatial, "get_prep_value", lambda _, value: prepared.append(value))
-    with pytest.raises(UnsealError, match="a value for a spatial field"):
+    with pytest.raises(UnsealError, match=r"^forbidden_value: .*spatial"):
         open_forged(recipe(("alias", "spot", ("F", "place")), SPATIAL[place], label="testapp.Author"))
     assert prepared == []
 
@@ -482,7 +482,7 @@ def test_no_recipe_is_followed_alone(name: str, keys: dict[str, str], knowing: D
     forging.by_type[Access] = knowing.by_type[Access]
     forging.by_code["access"] = knowing.by_code["access"]
     token = StateSealer(**keys, registry=forging).seal(recipe(ALONE[name]), session_id="s")
-    with pytest.raises(UnsealError, match=r"a value of type 'dj\.queryset', whose data contains a deferred value"):
+    with pytest.raises(UnsealError, match=r"^forbidden_value: .*'dj\.queryset'"):
         StateSealer(**keys, registry=knowing).unseal(token, session_id="s")
 
 
@@ -495,9 +495,7 @@ def test_what_would_be_followed_alone_is_not_sealed(
     monkeypatch.setattr(field, "get_prep_value", lambda value: value)
     monkeypatch.setattr(field, "get_db_prep_value", lambda value, *_, **__: value.value)
     queryset = Book.objects.filter(title=Access.READ)
-    with pytest.raises(
-        NotSerializableError, match=r"its data contains a value of type Access. Encode it as plain data"
-    ) as caught:
+    with pytest.raises(NotSerializableError, match=r"\bAccess\. ") as caught:
         StateSealer(**keys, registry=knowing).seal([queryset], session_id="s")
     assert (caught.value.path, caught.value.type) == ("state[0]", type(queryset))
 
@@ -510,7 +508,7 @@ def test_no_content_type_is_written(open_forged: Open) -> None:
     ContentType.objects.all().delete()
     ContentType.objects.clear_cache()
     try:
-        with pytest.raises(StaleStateError, match="a generic relation whose content type no longer exists"):
+        with pytest.raises(StaleStateError, match="content type"):
             open_forged(commented)
         assert not ContentType.objects.exists()
     finally:

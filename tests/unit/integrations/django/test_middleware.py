@@ -500,7 +500,7 @@ def test_what_is_no_request(argument: Any, ours: bool) -> None:
     """An argument that is not a request is a TypeError, with each kind of session."""
     with override_settings(SEALEDSESSION={"SESSION_ID": "sealedsession" if ours else "django"}):
         for shortcut in (seal, unseal, lambda token, request: resume(token, request, Counter)):
-            with pytest.raises(TypeError, match=f"request: must be an HttpRequest{got(argument)}"):
+            with pytest.raises(TypeError, match=rf"^request: .*{got(argument)}\."):
                 shortcut("token", argument)
 
 
@@ -561,7 +561,7 @@ def test_sessions_in_signed_cookies(came: bool) -> None:
         request = RequestFactory().get("/")
         request.session = kind("cookie" if came else None)
         for shortcut in (seal, unseal):
-            with pytest.raises(ConfigError, match="SESSION_ENGINE: sessions in signed cookies have no stable id"):
+            with pytest.raises(ConfigError, match=r"^SESSION_ENGINE:"):
                 shortcut("state", request)
 
 
@@ -574,13 +574,13 @@ def test_an_engine_that_gives_no_key() -> None:
 
     request = RequestFactory().get("/")
     request.session = Keyless()
-    with pytest.raises(ConfigError, match="have no stable id"):
+    with pytest.raises(ConfigError, match=r"^SESSION_ENGINE:"):
         seal("state", request)
 
 
 def test_without_sessions() -> None:
     """Without sessions, the error names the missing middleware."""
-    with pytest.raises(ConfigError, match="SessionMiddleware to MIDDLEWARE"):
+    with pytest.raises(ConfigError, match=r"^request: .* MIDDLEWARE"):
         seal("state", RequestFactory().get("/"))
 
 
@@ -694,5 +694,5 @@ def test_our_session_while_its_store_is_down(interface: str, keys: dict[str, str
 @pytest.mark.usefixtures("ours")
 def test_without_our_session(get: Callable[[str], Any]) -> None:
     """Without such a session, the error says what to wrap."""
-    with pytest.raises(ConfigError, match=r"Wrap the application, in wsgi\.py or asgi\.py, in SessionMiddleware"):
+    with pytest.raises(ConfigError, match=r"\[.SESSION_ID.\]: .*sealedsession\.wsgi"):
         get("/page/")

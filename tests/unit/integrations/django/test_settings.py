@@ -341,9 +341,9 @@ def test_register_mistakes() -> None:
 
     register(Thing, "thing")
     for cls, code in ((Thing, "thing"), (Thing, "other"), (Other, "thing")):
-        with pytest.raises(ConfigError, match="is registered already"):
+        with pytest.raises(ConfigError, match=r"^register: "):
             register(cls, code)
-    with pytest.raises(ConfigError, match="not a subclass of Resumable"):
+    with pytest.raises(ConfigError, match=r"^register: .* Resumable"):
         register(dict)  # type: ignore[type-var]
     assert list(conf._classes.values()).count(Thing) == 1
 

@@ -1,4 +1,4 @@
-"""The section about settings and middleware in docs/django.rst: its project runs, and its tables match the code."""
+"""The section on settings and middleware in docs/howto/django.rst: its project runs, its tables match the code."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from sealedsession.state.middleware import response_to
 from tests.support import ROOT
 from tests.support.pages import block_with, blocks, literals, rows, section
 
-SECTION = section((ROOT / "docs" / "django.rst").read_text(), "Settings and middleware")
+SECTION = section((ROOT / "docs" / "howto" / "django.rst").read_text(), "Settings and middleware")
 
 # Visits the page, calls it twice as its script does, and prints the results and the audited events.
 VISIT = """

@@ -1,4 +1,4 @@
-/* Every control in an item calls the method that it names. What is wrong is said in the line at the end of the page. */
+/* Every control of an item calls the method in its attribute data-call. Errors appear in the last line of the page. */
 
 import { call } from "sealed_state";
 
@@ -9,7 +9,7 @@ const status = document.querySelector("[role=status]");
 const controls = {
   async mark(box) {
     const done = box.checked;
-    box.checked = !done; // until the server has said so
+    box.checked = !done; // until the server confirms the change
     box.checked = await call(box, "mark", done);
   },
   async rename(input) {
@@ -33,7 +33,7 @@ async function attempt(action) {
   try {
     await action();
   } catch (error) {
-    if (error.code !== "StaleState") { // of which the event tells
+    if (error.code !== "StaleState") { // the event sealedsession:stale reports this error
       status.textContent = `${error.code}: ${error.message}`;
     }
   }
@@ -47,5 +47,5 @@ items.addEventListener("click", ({ target }) => {
 });
 search.addEventListener("input", () => attempt(find));
 document.addEventListener("sealedsession:stale", (event) => {
-  status.textContent = event.detail.message; // the element goes, as nothing prevents it
+  status.textContent = event.detail.message; // by default, the element is then removed
 });
