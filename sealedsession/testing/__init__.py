@@ -130,7 +130,8 @@ def _find_headers(source: Any) -> list[str]:
         return [source]
     headers = getattr(source, "headers", None)
     for method in _HEADER_LISTS:
-        if callable(get := getattr(headers, method, None)):
+        get: Any = getattr(headers, method, None)
+        if get is not None:
             return list(get("Set-Cookie") or ())
     if isinstance(morsels := getattr(source, "cookies", None), SimpleCookie):  # of Django
         return [f"{morsel.key}={morsel.value}" for morsel in morsels.values()]
@@ -138,7 +139,8 @@ def _find_headers(source: Any) -> list[str]:
 
 
 def _get_cookie(client: Any, name: str) -> str | None:
-    if callable(get := getattr(client, "get_cookie", None)):  # Flask
+    get: Any = getattr(client, "get_cookie", None)
+    if get is not None:  # Flask
         return None if (cookie := get(name)) is None else cookie.value
     if (cookies := getattr(client, "cookies", None)) is None:
         raise ConfigError(f"client: it must be a test client with cookies{got(client)}")

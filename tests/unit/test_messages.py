@@ -1654,14 +1654,15 @@ SESSION_ERRORS: list[Case] = [
     (lambda: hyperdiv_manager(registry={}), "registry: it must be a Registry, got a dict. Pass it in code"),
     (
         lambda: (hyperdiv_manager(), hyperdiv_manager(leeway=5)),
-        "name: another sealed_session of this process is called 'session' and differs in leeway. Use "
+        "name: another sealed_session of this process is called 'session' and differs in leeway. "
         "Use another name. If it is the same session, pass the same options in every run: make "
-        "functions, "
-        "registries and stores once, outside the application function",
+        "functions, registries and stores once, outside the application function",
     ),
     (
         lambda: hyperdiv_token(a="a" * 500, b=5),
-        "'TokenManager' object has no attribute 'opened'",
+        "session.data: the token would have 791 characters, and max_size is 256. Nothing was "
+        "saved. Largest keys: 'a' 678, 'b' 8. Store large values elsewhere, and keep a reference "
+        "to them here",
     ),
     (
         lambda: in_hyperdiv(lambda made: setattr(made, "gdpr_flag", 5)),

@@ -217,7 +217,7 @@ class SessionStore(SessionBase):
         return session is not None and self._managers.blocking.action(session) in ("seal", "refresh", "reseal")
 
     @modified.setter
-    def modified(self, modified: bool) -> None:
+    def modified(self, modified: bool) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         self._is_modified = modified
 
     @property
