@@ -13,6 +13,7 @@
 # make corpus         load hostile pickles, each in a separate process
 # make mutations PACKAGE=sealing
 #                     mutate a package, and check that its unit tests fail, in at most 30 minutes
+#                     (MUTANTS="NAME ..." for some of its mutants only)
 # make guards         remove each guard in turn, and check that the tests fail
 # make bench          compare the library with its peers; write tables, and charts in docs/performance (QUICK=1: minutes)
 # make bench-check    compare the ratios of a short run with the stored ones (ARGS=--strict: fail if one is slower)
@@ -109,7 +110,7 @@ corpus: $(VENV)/installed-test
 	$(BIN)/python -m tests.security.corpus.run
 
 mutations: $(VENV)/installed-mutations
-	$(BIN)/python tests/mutations/mutate.py $(PACKAGE)
+	$(BIN)/python tests/mutations/mutate.py $(PACKAGE) $(MUTANTS)
 
 guards: $(VENV)/installed-test
 	$(BIN)/python tests/mutations/guards.py

@@ -10,14 +10,10 @@ are, from the closest one:
 ``none``: mutmut has no mutant on these lines. The column after it has the reason.
 ``stale``: the row's text is no longer in the package.
 
-A kind with ``~`` belongs to a row whose text has changed since. Its lines are the most similar ones, and the mutants
-are all those on these lines. Such a row needs a reader.
-
 Only ``same``, and ``inside`` with a killed mutant, show that the unit tests notice the loss of the guard.
 """
 
 import ast
-import difflib
 import json
 import os
 import sys
@@ -36,32 +32,6 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "sealedsession"
 SHOWN = 3  # mutants for each row
 MARK, ORIGINAL = "__mutmut_", "orig"
-SIMILAR = 0.75  # share of a row's text that must be in the lines that replace it
-MOVED = {  # modules that have moved since the rows were written
-    "default_types.py": ("serialization/standard_types.py",),
-    "deferred.py": ("serialization/deferred.py",),
-    "form.py": ("lifecycle/payload.py",),
-    "grammar.py": ("serialization/pickle_grammar.py",),
-    "incoming.py": ("lifecycle/load.py", "lifecycle/revoke.py"),
-    "keyring_file.py": ("sealing/keyring_file.py",),
-    "key_rules.py": ("sealing/key_rules.py",),
-    "keys.py": ("sealing/keys.py",),
-    "lifetimes.py": ("config.py",),
-    "limits.py": ("serialization/limits.py", "serialization/diagnosis.py", "serialization/registry.py"),
-    "manager.py": ("lifecycle/manager.py", "lifecycle/revoke.py"),
-    "options.py": ("config.py",),
-    "outgoing.py": ("lifecycle/save.py",),
-    "pickling.py": ("serialization/safe_pickle.py",),
-    "plaintext.py": ("sealing/sealer.py",),
-    "references.py": ("state/registry.py",),
-    "rotation.py": ("sealing/rotation.py",),
-    "seal.py": ("sealing/sealer.py",),
-    "session.py": ("session.py", "lifecycle/revoke.py"),
-    "shapes.py": ("serialization/class_codecs.py",),
-    "tagged_json.py": ("serialization/tagged_json.py",),
-    "token_cache.py": ("sealing/token_cache.py",),
-    "values.py": ("serialization/registry.py",),
-}
 
 
 class Mutant(NamedTuple):
@@ -125,33 +95,10 @@ def mutants(path: Path) -> list[Mutant]:
     return found
 
 
-def modules(row: Mutation) -> list[Path]:
-    return [PACKAGE / name for name in MOVED.get(row.file, (row.file,)) if (PACKAGE / name).exists()]
-
-
 def locate(row: Mutation) -> Path | None:
     """Return the module that has a row's text exactly once."""
-    for path in [*modules(row), *(() if row.file in MOVED else sorted(PACKAGE.rglob("*.py")))]:
-        if path.read_text(encoding="utf-8").count(row.old) == 1:
-            return path
-    return None
-
-
-def locate_similar(row: Mutation) -> tuple[Path, int, int] | None:
-    """Return the lines that are most similar to a row's text: their module, start and end in characters."""
-    old, best, found = row.old.strip(), SIMILAR, None
-    for path in modules(row):
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        height = old.count("\n") + 1
-        for number in range(len(lines) - height + 1):
-            window = "".join(lines[number : number + height])
-            blocks = difflib.SequenceMatcher(None, old, window, autojunk=False).get_matching_blocks()
-            longer = max(0, len(window.strip()) - len(old)) / len(window)
-            share = sum(block.size for block in blocks if block.size >= 3) / len(old) - longer / 10
-            if share > best:
-                start = len("".join(lines[:number]))
-                best, found = share, (path, start, start + len(window.rstrip()))
-    return found
+    path = PACKAGE / row.file
+    return path if path.exists() and path.read_text(encoding="utf-8").count(row.old) == 1 else None
 
 
 def reason(text: str, start: int) -> str:
@@ -200,22 +147,15 @@ def main(words: list[str]) -> int:
     done, by_path, counts = results(), dict[Path, list[Mutant]](), Counter[str]()
     lines = ["\t".join(("row", "module", "line", "kind", "mutants or reason"))]
     for row in MUTATIONS:
-        path, similar = locate(row), None
+        path = locate(row)
         if path is None:
-            similar = locate_similar(row)
-            if similar is None:
-                counts["stale"] += 1
-                lines.append("\t".join((row.name, row.file, "", "stale", "")))
-                continue
-            path, start, end = similar
+            counts["stale"] += 1
+            lines.append("\t".join((row.name, row.file, "", "stale", "")))
+            continue
         if path not in by_path:
             by_path[path] = mutants(path)
         text = path.read_text(encoding="utf-8")
-        if similar is None:
-            start, kind, chosen = correspondence(row, text, by_path[path])
-        else:
-            chosen = [mutant for mutant in by_path[path] if start <= mutant.start and mutant.end <= end]
-            kind = "~inside" if chosen else "~none"
+        start, kind, chosen = correspondence(row, text, by_path[path])
         chosen.sort(key=lambda mutant: done.get(mutant.name) not in ("killed", "timeout"))
         note = ", ".join(f"{mutant.name} ({done.get(mutant.name, 'not run')})" for mutant in chosen[:SHOWN])
         killed = any(done.get(mutant.name) in ("killed", "timeout") for mutant in chosen)

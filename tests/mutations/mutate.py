@@ -1,8 +1,10 @@
-"""Mutate one package and run its unit tests for each mutant: ``python tests/mutations/mutate.py PACKAGE``.
+"""Mutate one package and run its unit tests for each mutant: ``python tests/mutations/mutate.py PACKAGE [MUTANT ...]``.
 
 mutmut makes the mutants, and setup.cfg configures it. This script adds the modules to mutate and their tests. It runs
 mutmut in a copy of the repository, ``.mutations/PACKAGE``, and stops it after `LIMIT` seconds. The next run for the
 same package continues there. Delete the directory to start again.
+
+With names of mutants, or patterns such as ``*.x_unseal__*``, only these run, even if they have a result already.
 
 The output ends with the number of mutants for each result. ``.mutations/PACKAGE.txt`` has the difference of every
 mutant that was not killed. In the copy, ``mutmut show`` and ``mutmut browse`` work as usual.
@@ -89,12 +91,13 @@ def copy_repository(package: Package, to: Path) -> None:
         config.write(file)
 
 
-def run_mutmut(directory: Path, children: int) -> int:
+def run_mutmut(directory: Path, children: int, mutants: list[str]) -> int:
     """Run mutmut until it ends or the time is over.
 
+    :param mutants: names or patterns of the mutants to run; empty for all that have no result yet.
     :returns: mutmut's exit code. It is 0 too if the time was over.
     """
-    command = [Path(sys.executable).with_name("mutmut"), "run", "--max-children", str(children)]
+    command = [Path(sys.executable).with_name("mutmut"), "run", "--max-children", str(children), *mutants]
     with subprocess.Popen(command, cwd=directory) as process:
         try:
             return process.wait(LIMIT)
@@ -130,14 +133,14 @@ def report(directory: Path, to: Path) -> Counter[str]:
 
 
 def main(words: list[str]) -> int:
-    """Run mutmut for the package that is named."""
-    if len(words) != 1 or words[0] not in PACKAGES:
+    """Run mutmut for the package that is named, and its mutants that are named."""
+    if not words or words[0] not in PACKAGES:
         print(f"PACKAGE must be one of: {', '.join(PACKAGES)}", file=sys.stderr)
         return 2
-    (name,) = words
+    name, *mutants = words
     directory, listing = WORK / name, WORK / f"{name.replace('/', '-')}.txt"
     copy_repository(PACKAGES[name], directory)
-    if exit_code := run_mutmut(directory, os.cpu_count() or 1):
+    if exit_code := run_mutmut(directory, os.cpu_count() or 1, mutants):
         return exit_code
     counts = report(directory, listing)
     print(f"{name}: {counts.total()} mutants: {', '.join(f'{count} {result}' for result, count in counts.items())}")
