@@ -11,7 +11,7 @@
 from typing import Any, Literal, cast
 
 from sealedsession import asgi
-from sealedsession.config import DEFAULT_ABSOLUTE, SessionConfig, SessionOptions, refuse_unknown
+from sealedsession.config import DEFAULT_ABSOLUTE, SessionConfig
 from sealedsession.errors import ConfigError, got, without_own_frames
 from sealedsession.integrations import not_installed
 from sealedsession.sealing import derive_keys
@@ -83,12 +83,7 @@ class SessionMiddleware(asgi.SessionMiddleware):
                 raise ConfigError("secret_key: keys are given too. Leave out secret_key and fallback_keys, or the keys")
         else:
             options |= derive_keys(_name_secrets(secret_key, fallback_keys), "starlette")
-        for option in options:
-            refuse_unknown(option, option, _OPTIONS)
-        super().__init__(app, SessionConfig(**options))
-
-
-_OPTIONS = tuple(SessionOptions.__annotations__)
+        super().__init__(app, SessionConfig.from_kwargs(options))
 
 
 def get_session(connection: HTTPConnection) -> Session:

@@ -263,7 +263,7 @@ class SessionStore(SessionBase):
 
     def _accept(self, session: Session) -> Session | None:
         """Return the session, or None if it has ended by Django's rules."""
-        if session.rejected is None and session.sealed_at is not None and self._has_ended(session):
+        if session.rejected is None and self._has_ended(session):
             self._rejected = "expired_idle"
             self._forget_key()
             return None
@@ -277,13 +277,15 @@ class SessionStore(SessionBase):
 
     def _has_ended(self, session: Session) -> bool:
         config = self._managers.blocking.config
+        if session.sealed_at is None:
+            return False
         now, expiry = config.clock(), session.get(EXPIRY)
         if isinstance(expiry, str):
             expiry = datetime.fromisoformat(expiry)
         if isinstance(expiry, datetime):
             return expiry.timestamp() <= now
         idle = expiry if type(expiry) is int and expiry > 0 else settings.SESSION_COOKIE_AGE
-        return session.sealed_at is not None and session.sealed_at + idle + config.leeway <= now
+        return session.sealed_at + idle + config.leeway <= now
 
     def set_expiry(self, value: Any) -> None:
         """Set when this session ends: see Django's documentation. 0 means with the browser session."""
